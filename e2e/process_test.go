@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// output collects what a process writes, while it runs.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// process is a running program that this test started and will end.
+type process struct {
+	cmd  *exec.Cmd
+	out  *output
+	done chan struct{} // closed when it has ended
+}
+
+// startProcess runs a program until the test ends. Its home is a directory of
+// the test's own, so that nothing is left behind in that of the user.
+func startProcess(t *testing.T, home string, env []string, name string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(name, args...), out: &output{}, done: make(chan struct{})}
+	p.cmd.Env = append(ownEnv(home), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("starting %s: %v", name, err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // the exit code is read from ProcessState
+	}()
+	t.Cleanup(func() {
+		p.signal(syscall.SIGTERM)
+		if t.Failed() {
+			t.Logf("output of %s %s:\n%s", filepath.Base(name), strings.Join(args, " "), tail(p.out.String(), 60))
+		}
+	})
+	return p
+}
+
+// signal ends the process and waits for its end.
+func (p *process) signal(how os.Signal) {
+	_ = p.cmd.Process.Signal(how) // it may have ended already
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// awaitLine waits for a line that starts with prefix and returns its rest.
+func (p *process) awaitLine(t *testing.T, prefix string) string {
+	t.Helper()
+	var rest string
+	await(t, 30*time.Second, "the line "+prefix, func() bool {
+		lines := bufio.NewScanner(strings.NewReader(p.out.String()))
+		for lines.Scan() {
+			if after, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+				rest = after
+				return true
+			}
+		}
+		select {
+		case <-p.done:
+			t.Fatalf("%s ended before it was ready:\n%s", p.cmd.Path, p.out)
+		default:
+		}
+		return false
+	})
+	return rest
+}
+
+// runCommand runs a program to its end and returns what it wrote and its exit code.
+func runCommand(t *testing.T, home, stdin, name string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = ownEnv(home)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	if cmd.ProcessState == nil || ctx.Err() != nil {
+		t.Fatalf("running %s %s: %v", name, strings.Join(args, " "), err)
+	}
+	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+// ownEnv is the environment with every place to write moved under home.
+func ownEnv(home string) []string {
+	return append(os.Environ(),
+		"HOME="+home,
+		"XDG_DATA_HOME="+filepath.Join(home, "data"),
+		"XDG_CONFIG_HOME="+filepath.Join(home, "config"),
+	)
+}
+
+// await polls until ok says true, and fails the test when that takes too long.
+func await(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain for %s", limit, what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+var lastPort atomic.Int32
+
+// freePort finds a loopback port that is free for TCP and UDP. It looks below
+// the range that the kernel gives to outgoing connections, so that no client
+// takes it before its server does.
+func freePort(t *testing.T) int {
+	t.Helper()
+	lastPort.CompareAndSwap(0, int32(20000+os.Getpid()%8000))
+	for range 2000 {
+		port := int(lastPort.Add(1))
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		tcp, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		udp, err := net.ListenPacket("udp", address)
+		closeAll(tcp)
+		if err != nil {
+			continue
+		}
+		closeAll(udp)
+		return port
+	}
+	t.Fatal("no free loopback port found")
+	return 0
+}
+
+func closeAll(all ...io.Closer) {
+	for _, one := range all {
+		_ = one.Close()
+	}
+}
+
+// tail is the end of a text, in lines.
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
