@@ -1,0 +1,104 @@
+package devissuer
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+)
+
+// route lays out the endpoints. The discovery document answers at every place
+// where a client may look for it: RFC 8414 §3.1 inserts the well-known part
+// before the issuer's path, OpenID Connect Discovery §4 appends it, and each
+// is met with either name. Of a host, only the forms that are routed to this
+// handler answer, of course.
+func (s *Server) route() error {
+	base := strings.TrimRight(s.issuer.Path, "/")
+	s.routes = map[string]http.HandlerFunc{
+		base + "/jwks":  readOnly(s.serveKeys),
+		base + "/token": s.serveToken,
+	}
+	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
+		s.routes["/.well-known/"+name+base] = readOnly(s.serveMetadata)
+		s.routes[base+"/.well-known/"+name] = readOnly(s.serveMetadata)
+	}
+	for _, path := range s.opts.TokenPaths {
+		if err := checkTokenPath(path); err != nil {
+			return err
+		}
+		if _, taken := s.routes[path]; taken {
+			return fmt.Errorf("token_path %q: the path is taken already", path)
+		}
+		s.routes[path] = s.serveToken
+	}
+	return s.describe(base)
+}
+
+// describe writes the discovery document, once.
+func (s *Server) describe(base string) error {
+	root := s.issuer.Scheme + "://" + s.issuer.Host + base
+	var scopes []string
+	for _, c := range s.opts.Clients {
+		scopes = append(scopes, c.Scopes...)
+	}
+	slices.Sort(scopes)
+	doc := map[string]any{
+		"issuer":                                s.opts.Issuer,
+		"jwks_uri":                              root + "/jwks",
+		"token_endpoint":                        root + "/token",
+		"grant_types_supported":                 []string{grantClient, grantRefresh},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+		// RFC 8414 §2 requires the member; without an authorization
+		// endpoint there is nothing to list.
+		"response_types_supported": []string{},
+	}
+	if len(scopes) > 0 {
+		doc["scopes_supported"] = slices.Compact(scopes)
+	}
+	var err error
+	if s.metadata, err = json.Marshal(doc); err != nil {
+		return fmt.Errorf("encoding the discovery document: %w", err)
+	}
+	return nil
+}
+
+// Owns says whether the path is one of the server's endpoints.
+func (s *Server) Owns(path string) bool {
+	_, ok := s.routes[path]
+	return ok
+}
+
+// ServeHTTP answers the server's endpoints, and 404 for everything else.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	serve, ok := s.routes[r.URL.Path]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	serve(w, r)
+}
+
+func (s *Server) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(s.metadata) // the client's hanging up is its own affair
+}
+
+func (s *Server) serveKeys(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	_, _ = w.Write(jwssign.Set(s.published()...))
+}
+
+// readOnly lets only GET and HEAD through.
+func readOnly(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
+			return
+		}
+		serve(w, r)
+	}
+}
