@@ -87,4 +87,3 @@ func goodClaims(issuer string, changes map[string]any) map[string]any {
 	}
 	return claims
 }
-

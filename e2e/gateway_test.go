@@ -44,6 +44,8 @@ type gateway struct {
 	config  string // the path of its Caddyfile
 	admin   string // host:port
 	port    int    // of the first site
+	tlsPort int    // for a site with TLS, over TCP and UDP
+	other   int    // where Caddy believes port 80 to be
 	proc    *process
 }
 
@@ -59,6 +61,8 @@ func newGateway(t *testing.T) *gateway {
 		config:  filepath.Join(home, "Caddyfile"),
 		admin:   fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 		port:    freePort(t),
+		tlsPort: freePort(t),
+		other:   freePort(t),
 	}
 }
 
@@ -101,7 +105,7 @@ func (g *gateway) write(sites string) {
 		format json
 	}
 }
-%s`, g.admin, freePort(g.t), freePort(g.t), g.storage, sites)
+%s`, g.admin, g.other, g.tlsPort, g.storage, sites)
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		g.t.Fatal(err)
 	}

@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a flood may cost valid tokens: far less than the issuer's own delay, and
+// far more than a busy machine makes of a local request.
+const latencyRoom = 200 * time.Millisecond
+
+func TestFloodsWhileTheIssuerIsSlowDelayNoValidToken(t *testing.T) {
+	testFloods(t, slow(500*time.Millisecond))
+}
+
+func TestFloodsWhileTheIssuerHangsDelayNoValidToken(t *testing.T) {
+	testFloods(t, hanging)
+}
+
+// testFloods runs floods of unknown keys and of bad signatures beside good
+// requests, while the issuer behaves like this.
+func testFloods(t *testing.T, behave func(http.ResponseWriter, *http.Request) bool) {
+	f := startFakeIssuer(t)
+	up := startUpstream(t)
+	g := startGateway(t, up, identity(f.url, audience))
+	good := make([]string, 200)
+	for i := range good {
+		good[i] = f.token(nil)
+	}
+	get(t, g.url("/"), good[0]).wantPass(t, "alice")
+	f.setBehaviour(behave)
+	f.awaitFloor()
+
+	calm := goodLoad(g, good[:100])
+	awaitMore(t, 400, calm)
+	before := p99(goodOnly(t, calm.stop()))
+
+	// First the bad signatures alone: they must cause no fetch at all.
+	fetches := f.keyFetches()
+	other := newSignKey(t)
+	signatures := startLoad(8, 10*time.Millisecond, flood(g, func() string { return f.badSignature(other) }))
+	awaitMore(t, 300, signatures)
+	if now := f.keyFetches(); now != fetches {
+		t.Errorf("bad signatures of a known key made %d key fetches, want none", now-fetches)
+	}
+
+	// Then random kids beside them, for longer than the floor.
+	began := time.Now()
+	kids := startLoad(32, 10*time.Millisecond, flood(g, f.unknownKid))
+	stressed := goodLoad(g, good) // half of them not seen before
+	await(t, 3*fetchFloor, "the flood to outlast the floor", func() bool {
+		return time.Since(began) > fetchFloor+time.Second
+	})
+	after := p99(goodOnly(t, stressed.stop()))
+	lasted := time.Since(began)
+	made := f.keyFetches() - fetches
+	f.setBehaviour(nil) // lets go of those who wait
+	wantRefused(t, "unknown keys", kids.stop(), http.StatusUnauthorized, http.StatusServiceUnavailable)
+	wantRefused(t, "bad signatures", signatures.stop(), http.StatusUnauthorized)
+
+	if most := 1 + int(lasted/fetchFloor); made < 1 || made > most {
+		t.Errorf("the flood of random kids made %d key fetches in %v, want 1 to %d", made, lasted, most)
+	}
+	t.Logf("p99 of valid tokens: %v calm, %v in the floods; %d key fetches in %v", before, after, made, lasted)
+	if after > 5*before+latencyRoom {
+		t.Errorf("p99 of valid tokens went from %v to %v in the floods", before, after)
+	}
+}
+
+// goodLoad is valid requests at a steady pace, on connections of their own.
+func goodLoad(g *gateway, tokens []string) *load {
+	client := newClient(20 * time.Second)
+	return startLoad(4, 5*time.Millisecond, func(n int) (answer, error) {
+		return try(client, g.url("/"), tokens[n%len(tokens)])
+	})
+}
+
+// flood is an attacker who waits two seconds at the most for each answer.
+func flood(g *gateway, mint func() string) func(int) (answer, error) {
+	client := newClient(2 * time.Second)
+	return func(int) (answer, error) { return try(client, g.url("/"), mint()) }
+}
+
+func goodOnly(t *testing.T, samples []sample) []sample {
+	t.Helper()
+	if counts := statuses(samples); counts[http.StatusOK] != len(samples) {
+		t.Errorf("of %d valid requests not all passed: %v", len(samples), counts)
+	}
+	return samples
+}
+
+// wantRefused checks that each answer, where there was one, was among allowed.
+func wantRefused(t *testing.T, what string, samples []sample, allowed ...int) {
+	t.Helper()
+	counts := statuses(samples)
+	rest := len(samples) - counts[0]
+	for _, status := range allowed {
+		rest -= counts[status]
+	}
+	if rest != 0 {
+		t.Errorf("%s got %v, want %v", what, counts, allowed)
+	}
+	for _, s := range samples {
+		if s.err != nil && !strings.Contains(s.err.Error(), "Timeout") && !strings.Contains(s.err.Error(), "deadline") {
+			t.Errorf("%s: %v", what, s.err)
+			return
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// sample is one request of a load.
+type sample struct {
+	start, end time.Time
+	status     int // 0 when there was no answer
+	err        error
+}
+
+// load is workers that keep asking until they are stopped.
+type load struct {
+	quit    chan struct{}
+	workers sync.WaitGroup
+
+	mu      sync.Mutex
+	samples []sample
+}
+
+// startLoad makes each worker call ask, with a running number, once per pace.
+func startLoad(workers int, pace time.Duration, ask func(n int) (answer, error)) *load {
+	l := &load{quit: make(chan struct{})}
+	for worker := range workers {
+		l.workers.Go(func() {
+			ticker := time.NewTicker(pace)
+			defer ticker.Stop()
+			for n := worker; ; n += workers {
+				s := sample{start: time.Now()}
+				a, err := ask(n)
+				s.end, s.status, s.err = time.Now(), a.status, err
+				l.mu.Lock()
+				l.samples = append(l.samples, s)
+				l.mu.Unlock()
+				select {
+				case <-l.quit:
+					return
+				case <-ticker.C:
+				}
+			}
+		})
+	}
+	return l
+}
+
+// bearerLoad asks url with the same token, over and over.
+func bearerLoad(client *http.Client, workers int, pace time.Duration, url, token string) *load {
+	return startLoad(workers, pace, func(int) (answer, error) { return try(client, url, token) })
+}
+
+// stop ends the load and returns all that happened.
+func (l *load) stop() []sample {
+	close(l.quit)
+	l.workers.Wait()
+	return l.sofar()
+}
+
+func (l *load) sofar() []sample {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.samples)
+}
+
+// p99 is the latency that 99 of 100 samples keep.
+func p99(samples []sample) time.Duration {
+	if len(samples) == 0 {
+		return 0
+	}
+	took := make([]time.Duration, len(samples))
+	for i, s := range samples {
+		took[i] = s.end.Sub(s.start)
+	}
+	slices.Sort(took)
+	return took[(len(took)-1)*99/100]
+}
+
+// statuses counts the answers; errors count as 0.
+func statuses(samples []sample) map[int]int {
+	counts := map[int]int{}
+	for _, s := range samples {
+		if s.err != nil {
+			s.status = 0
+		}
+		counts[s.status]++
+	}
+	return counts
+}
