@@ -1,0 +1,253 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("oauth", parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder("oauth", httpcaddyfile.After, "basic_auth")
+}
+
+// parseCaddyfile reads the directive. Syntax:
+//
+//	oauth [<matcher>] [<issuer_url> <audience...>] {
+//		issuer <url...> {
+//			audience   <aud...>
+//			algorithms <alg...>
+//			token_type at+jwt
+//			skew       <duration>
+//			metadata   <url>
+//			jwks       <url|path>
+//			trust_pool <module...>
+//			insecure_http
+//			insecure_any_audience
+//			insecure_id_tokens
+//		}
+//		require [<matcher>] scope <scope...>
+//		require [<matcher>] claim <name> <value...>
+//		credentials header [<name>] | cookie <name> | query <name>
+//		copy_claims <claim>[><Header>] ...
+//		list_claims <name...>
+//		strip_token
+//		allow_anonymous
+//		realm <text>
+//		cache <entries>
+//	}
+//
+// Words that take a list may be repeated and add to it; a repeated scalar is
+// an error.
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next() // the directive's name
+	g := &Gateway{}
+	if args := h.RemainingArgs(); len(args) > 0 {
+		if err := as.CheckURL(args[0], false); err != nil && !strings.Contains(args[0], "{") {
+			return nil, h.Errf("oauth: the issuer: %v", err)
+		}
+		if len(args) == 1 {
+			return nil, h.Errf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, args[0])
+		}
+		g.Issuer = append(g.Issuer, &Issuer{URL: args[:1], Audience: args[1:]})
+	}
+	seen := make(once)
+	for nesting := h.Nesting(); h.NextBlock(nesting); {
+		if err := g.parseWord(h, seen); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.check(); err != nil {
+		return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+	}
+	return g, nil
+}
+
+const gatewayWords = "issuer, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, cache"
+
+func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
+	switch word := h.Val(); word {
+	case "issuer":
+		err = g.parseIssuer(h.Dispenser)
+	case "require":
+		err = g.parseRequire(h)
+	case "credentials":
+		err = g.parseCredentials(h.Dispenser)
+	case "copy_claims":
+		if err = list(h.Dispenser, &g.CopyClaims); err == nil {
+			_, err = newIdentity(g.CopyClaims, nil)
+			err = wrap(h.Dispenser, err)
+		}
+	case "list_claims":
+		err = list(h.Dispenser, &g.ListClaims)
+	case "strip_token":
+		err = seen.flag(h.Dispenser, &g.StripToken)
+	case "allow_anonymous":
+		err = seen.flag(h.Dispenser, &g.AllowAnonymous)
+	case "realm":
+		if err = seen.text(h.Dispenser, &g.Realm); err == nil {
+			err = wrap(h.Dispenser, checkRealm(g.Realm))
+		}
+	case "cache":
+		var text string
+		if err = seen.text(h.Dispenser, &text); err == nil {
+			n, convErr := strconv.Atoi(text)
+			if convErr != nil || n < 0 {
+				return h.Errf("cache takes a number of entries, 0 for none; not %q", text)
+			}
+			g.Cache = &n
+		}
+	default:
+		err = h.Errf("unknown word %q in oauth; it takes %s", word, gatewayWords)
+	}
+	return err
+}
+
+const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
+
+func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
+	issuer := &Issuer{}
+	if err := list(d, &issuer.URL); err != nil {
+		return d.Errf("issuer takes one or more URLs")
+	}
+	line, seen := d.Token(), make(once)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := issuer.parseWord(d, seen); err != nil {
+			return err
+		}
+	}
+	for _, url := range issuer.URL {
+		if err := as.CheckURL(url, issuer.InsecureHTTP); err != nil && !strings.Contains(url, "{") {
+			return at(line, fmt.Errorf("issuer: %w", err))
+		}
+	}
+	g.Issuer = append(g.Issuer, issuer)
+	return at(line, issuer.check())
+}
+
+func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
+	switch word := d.Val(); word {
+	case "audience":
+		return list(d, &i.Audience)
+	case "algorithms":
+		if err := list(d, &i.Algorithms); err != nil {
+			return err
+		}
+		_, err := token.ParseAlgorithms(i.Algorithms)
+		return wrap(d, err)
+	case "token_type":
+		if err := seen.text(d, &i.TokenType); err != nil {
+			return err
+		}
+		if i.TokenType != strictType {
+			return d.Errf("token_type is %q; it takes %s, or leave it out", i.TokenType, strictType)
+		}
+	case "skew":
+		return i.parseSkew(d, seen)
+	case "metadata":
+		return seen.text(d, &i.Metadata)
+	case "jwks":
+		return seen.text(d, &i.JWKS)
+	case "trust_pool":
+		return i.parseTrustPool(d, seen)
+	case "insecure_http":
+		return seen.flag(d, &i.InsecureHTTP)
+	case "insecure_any_audience":
+		return seen.flag(d, &i.InsecureAnyAudience)
+	case "insecure_id_tokens":
+		return seen.flag(d, &i.InsecureIDTokens)
+	default:
+		return d.Errf("unknown word %q in issuer; it takes %s", word, issuerWords)
+	}
+	return nil
+}
+
+func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen once) error {
+	var text string
+	if err := seen.text(d, &text); err != nil {
+		return err
+	}
+	skew, err := caddy.ParseDuration(text)
+	if err != nil || skew < 0 || skew > maxSkew {
+		return d.Errf("skew is %q; it takes a duration from 0s to %s", text, maxSkew)
+	}
+	i.Skew = (*caddy.Duration)(&skew)
+	return nil
+}
+
+func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	if !d.NextArg() {
+		return d.Errf("trust_pool takes a module of tls.ca_pool.source, such as file /path/ca.pem")
+	}
+	name := d.Val()
+	mod, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+name)
+	if err != nil {
+		return d.WrapErr(fmt.Errorf("trust_pool: %w", err))
+	}
+	pool, ok := mod.(caddytls.CA)
+	if !ok {
+		return d.Errf("trust_pool: %s is no source of certificates", name)
+	}
+	i.TrustPool = caddyconfig.JSONModuleObject(pool, "provider", name, nil)
+	return nil
+}
+
+func (g *Gateway) parseRequire(h httpcaddyfile.Helper) error {
+	q := &Requirement{}
+	matcher, matched, err := h.MatcherToken()
+	if err != nil {
+		return h.WrapErr(fmt.Errorf("require: %w", err))
+	}
+	if matched {
+		if matcher != nil {
+			q.Match = caddyhttp.RawMatcherSets{matcher}
+		}
+		h.NextArg()
+	}
+	if h.Val() == "require" || matched && h.Val() != "scope" && h.Val() != "claim" {
+		return h.Errf("require takes [<matcher>] scope <scope...>, or [<matcher>] claim <name> <value...>")
+	}
+	switch what, args := h.Val(), h.RemainingArgs(); {
+	case what == "scope" && len(args) > 0:
+		q.Scope = args
+	case what == "claim" && len(args) > 1:
+		q.Claim, q.Value = args[0], args[1:]
+	default:
+		return h.Errf("require %s: it takes [<matcher>] scope <scope...>, or [<matcher>] claim <name> <value...>", what)
+	}
+	g.Require = append(g.Require, q)
+	return wrap(h.Dispenser, q.check())
+}
+
+func (g *Gateway) parseCredentials(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	c := Credential{}
+	switch {
+	case len(args) == 1 && args[0] == "header":
+		c.Header = "Authorization"
+	case len(args) == 2 && args[0] == "header":
+		c.Header = args[1]
+	case len(args) == 2 && args[0] == "cookie":
+		c.Cookie = args[1]
+	case len(args) == 2 && args[0] == "query":
+		c.Query = args[1]
+	default:
+		return d.Errf("credentials takes header [<name>], cookie <name> or query <name>")
+	}
+	g.Credentials = append(g.Credentials, c)
+	_, err := newPlaces(g.Credentials)
+	return wrap(d, err)
+}

@@ -1,0 +1,130 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Rejection is a verdict: the request does not pass, and that is its sender's
+// affair. Every other error is a failure of ours or of the issuer.
+type Rejection struct {
+	Status      int      // 400, 401 or 403
+	Reason      string   // a stable code for logs, metrics and placeholders
+	Code        string   // the error of RFC 6750 §3.1, or "" where there is no credential
+	Description string   // for the client; never anything it sent
+	Detail      string   // for the operator's log
+	Scope       []string // what the request would need (RFC 6750 §3)
+	Issuer      string   // whose token it was, where that is known
+}
+
+// The reasons of this package; those of a token are in internal/token.
+const (
+	noCredential     = "no_credential"
+	otherScheme      = "other_scheme"
+	badCredential    = "credential_malformed"
+	twoCredentials   = "two_credentials"
+	ambiguousPath    = "ambiguous_path"
+	missingScope     = "missing_scope"
+	missingClaim     = "missing_claim"
+	unsafeClaim      = "unsafe_claim"
+	unavailable      = "issuer_unavailable"
+	internalFailure  = "internal_error"
+	accepted         = "accepted"
+	acceptedNoBearer = "anonymous"
+)
+
+// The error codes of RFC 6750 §3.1.
+const (
+	invalidRequest    = "invalid_request"
+	invalidToken      = "invalid_token"
+	insufficientScope = "insufficient_scope"
+)
+
+func (r *Rejection) Error() string {
+	if r.Detail == "" {
+		return r.Reason
+	}
+	return r.Reason + ": " + r.Detail
+}
+
+// descriptions tell a client what it can act on, and a forger nothing.
+var descriptions = map[token.Reason]string{
+	token.Expired:       "the access token has expired",
+	token.NotYetValid:   "the access token is not valid yet",
+	token.WrongAudience: "the access token is not meant for this resource",
+	token.IssuerUnknown: "the issuer of the access token is not accepted here",
+	token.NotJWT:        "the access token is not of a form that is accepted here",
+}
+
+// rejectToken makes a token's refusal a rejection and leaves failures alone.
+func rejectToken(err error, issuer string) error {
+	refusal, ok := errors.AsType[*token.Refusal](err)
+	if !ok {
+		return err
+	}
+	rejection := &Rejection{
+		Status: http.StatusUnauthorized, Reason: string(refusal.Reason), Code: invalidToken,
+		Description: descriptions[refusal.Reason], Detail: refusal.Detail, Issuer: issuer,
+	}
+	if rejection.Description == "" {
+		rejection.Description = "the access token is not valid"
+	}
+	return rejection
+}
+
+func rejectIssuer(iss string, trusts []*trust) error {
+	expected := make([]string, len(trusts))
+	for i, t := range trusts {
+		expected[i] = t.profile.Issuer
+	}
+	return rejectToken(&token.Refusal{
+		Reason: token.IssuerUnknown,
+		Detail: fmt.Sprintf("iss is %.120q, configured: %.500s", iss, strings.Join(expected, " ")),
+	}, "")
+}
+
+func malformedCredential(reason, detail string) *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest, Reason: reason, Code: invalidRequest,
+		Description: "exactly one access token is expected", Detail: detail,
+	}
+}
+
+// otherCredential answers a scheme that is not Bearer as if there were none:
+// its user may have meant somebody else.
+func otherCredential(header string) *Rejection {
+	return &Rejection{Status: http.StatusUnauthorized, Reason: otherScheme, Detail: header + " is not Bearer"}
+}
+
+// challenge is the value of WWW-Authenticate for a rejection (RFC 6750 §3).
+// This is the one place that writes it.
+func (r *Rejection) challenge(realm string) string {
+	var params []string
+	for _, p := range [][2]string{
+		{"realm", realm},
+		{"error", r.Code},
+		{"error_description", r.Description},
+		{"scope", strings.Join(r.Scope, " ")},
+	} {
+		if p[1] != "" {
+			params = append(params, p[0]+`="`+quote.Replace(p[1])+`"`)
+		}
+	}
+	return strings.TrimSuffix("Bearer "+strings.Join(params, ", "), " ")
+}
+
+var quote = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// checkRealm keeps out what a quoted string cannot hold (RFC 9110 §5.6.4).
+func checkRealm(realm string) error {
+	for _, c := range realm {
+		if c < ' ' || c > '~' {
+			return fmt.Errorf("realm %q: only visible ASCII and spaces can stand in a challenge", realm)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Credential is a place where a token may be presented. One field is set.
+type Credential struct {
+	// The name of a header. In Authorization the token stands behind
+	// "Bearer"; in another header it may also stand alone.
+	Header string `json:"header,omitempty"`
+
+	// The name of a cookie. It counts only when no other place has a token,
+	// since browsers send cookies unasked.
+	Cookie string `json:"cookie,omitempty"`
+
+	// The name of a query parameter. URLs end up in histories and logs: only
+	// for clients that cannot set a header (RFC 6750 §2.3).
+	Query string `json:"query,omitempty"`
+}
+
+// place is a Credential made ready to look at requests.
+type place struct {
+	header, cookie, query string
+	exposed               bool // Caddy's access log would show the token
+}
+
+func newPlaces(credentials []Credential) ([]place, error) {
+	if len(credentials) == 0 {
+		return []place{{header: "Authorization"}}, nil
+	}
+	var places []place
+	for _, c := range credentials {
+		p := place{header: http.CanonicalHeaderKey(c.Header), cookie: c.Cookie, query: c.Query}
+		name := c.Header + c.Cookie + c.Query
+		switch {
+		case name == "" || (c.Header != name && c.Cookie != name && c.Query != name):
+			return nil, fmt.Errorf("credentials: name one header, cookie or query parameter each")
+		case c.Query == "" && !httpguts.ValidHeaderFieldName(name):
+			return nil, fmt.Errorf("credentials: %q is not a name that a header or cookie can have", name)
+		case c.Header != "" && (p.header == "Cookie" || p.header == "Proxy-Authorization"):
+			return nil, fmt.Errorf("credentials: the header %s has a use of its own", p.header)
+		}
+		p.exposed = p.query != "" || (p.header != "" && p.header != "Authorization")
+		for _, other := range places {
+			if other == p {
+				return nil, fmt.Errorf("credentials: %s is there twice", name)
+			}
+		}
+		places = append(places, p)
+	}
+	return places, nil
+}
+
+// presented is what a request was found to carry.
+type presented struct {
+	token string
+	at    place
+}
+
+// find looks for exactly one credential (RFC 6750 §2). None at all is an empty
+// token and no error.
+func find(places []place, r *http.Request) (found presented, err error) {
+	for _, at := range places {
+		token, err := at.read(r)
+		if err != nil {
+			return presented{at: at}, err
+		}
+		if token == "" {
+			continue
+		}
+		switch {
+		case found.token == "" || found.at.cookie != "":
+			found = presented{token, at}
+		case at.cookie == "":
+			return found, malformedCredential(twoCredentials, "a token in more than one place")
+		}
+	}
+	return found, nil
+}
+
+func (at place) read(r *http.Request) (string, error) {
+	switch {
+	case at.header != "":
+		return at.readHeader(r.Header[at.header])
+	case at.cookie != "":
+		return single(cookieValues(r, at.cookie), "cookie "+at.cookie)
+	}
+	if r.URL.RawQuery == "" {
+		return "", nil
+	}
+	return single(queryValues(r.URL.RawQuery, at.query), "query parameter "+at.query)
+}
+
+func (at place) readHeader(fields []string) (string, error) {
+	if len(fields) == 0 {
+		return "", nil
+	}
+	if len(fields) > 1 {
+		return "", malformedCredential(twoCredentials, "two "+at.header+" fields")
+	}
+	scheme, token, two := strings.Cut(fields[0], " ")
+	if !two && !strings.EqualFold(scheme, "Bearer") && at.header != "Authorization" {
+		return single(fields, at.header)
+	}
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", otherCredential(at.header)
+	}
+	token = strings.TrimLeft(token, " ")
+	if !isToken68(token) {
+		return "", malformedCredential(badCredential, "the text behind Bearer is not one token")
+	}
+	return token, nil
+}
+
+// single takes the one value of a place that holds a bare token.
+func single(values []string, where string) (string, error) {
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", malformedCredential(twoCredentials, "more than one "+where)
+	case !isToken68(values[0]):
+		return "", malformedCredential(badCredential, where+" does not hold one token")
+	}
+	return values[0], nil
+}
+
+// isToken68 is the grammar of RFC 9110 §11.2: no spaces, commas or quotes, and
+// "=" only at the end.
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func cookieValues(r *http.Request, name string) (values []string) {
+	for _, c := range r.Cookies() {
+		if c.Name == name {
+			values = append(values, c.Value)
+		}
+	}
+	return values
+}
+
+func queryValues(rawQuery, name string) (values []string) {
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		if key, value, _ := strings.Cut(pair, "="); unescape(key) == name {
+			values = append(values, unescape(value))
+		}
+	}
+	return values
+}
+
+func unescape(s string) string {
+	if out, err := url.QueryUnescape(s); err == nil {
+		return out
+	}
+	return s
+}
+
+// settle leaves the request as the upstream may see it. A token that came in a
+// place that logs show moves to the Authorization header, which they hide;
+// with strip_token it goes altogether.
+func (found presented) settle(r *http.Request, places []place, strip bool) {
+	for _, at := range places {
+		switch {
+		case at.query != "":
+			dropQuery(r, at.query)
+		case at.exposed, strip && at.header != "":
+			r.Header.Del(at.header)
+		case strip:
+			dropCookie(r, at.cookie)
+		}
+	}
+	if strip {
+		r.Header.Del("Authorization")
+	} else if found.at.exposed {
+		r.Header.Set("Authorization", "Bearer "+found.token)
+	}
+}
+
+func dropQuery(r *http.Request, name string) {
+	if r.URL.RawQuery == "" {
+		return
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if key, _, _ := strings.Cut(pair, "="); unescape(key) != name {
+			kept = append(kept, pair)
+		}
+	}
+	r.URL.RawQuery = strings.Join(kept, "&")
+	r.RequestURI = r.URL.RequestURI()
+}
+
+func dropCookie(r *http.Request, name string) {
+	var kept []string
+	for _, field := range r.Header["Cookie"] {
+		for pair := range strings.SplitSeq(field, ";") {
+			if key, _, _ := strings.Cut(strings.TrimSpace(pair), "="); key != name && key != "" {
+				kept = append(kept, strings.TrimSpace(pair))
+			}
+		}
+	}
+	r.Header.Del("Cookie")
+	if len(kept) > 0 {
+		r.Header.Set("Cookie", strings.Join(kept, "; "))
+	}
+}

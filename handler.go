@@ -1,0 +1,61 @@
+package caddyoauth
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// ServeHTTP is one request's way through the gateway: nothing reaches next
+// unless it was admitted, and whatever was not leaves through refuse.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if g.exposes(r) {
+		return g.serveQuietly(w, r, next)
+	}
+	if err := g.admit(r); err != nil {
+		return g.refuse(w, r, err)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// admit lets a request pass, with the identity it proved, or says why not: a
+// [*Rejection] for the sender's faults, any other error for failures.
+func (g *Gateway) admit(r *http.Request) error {
+	g.identity.strip(r) // first and always, also for what passes unauthenticated
+	if err := checkPath(r.URL, g.pathRules); err != nil {
+		return err
+	}
+	found, err := find(g.places, r)
+	if err != nil {
+		return err
+	}
+	if found.token == "" {
+		return g.admitAnonymous(r)
+	}
+	principal, err := g.validator.Validate(r.Context(), found.token)
+	if err != nil {
+		return err
+	}
+	g.identity.introduce(r, principal)
+	if err := g.allow(r, principal); err != nil {
+		return err
+	}
+	if err := g.identity.headers(r.Header, principal); err != nil {
+		return err
+	}
+	found.settle(r, g.places, g.StripToken)
+	g.validator.byIssuer[principal.Issuer].metrics.accepted.Inc()
+	return nil
+}
+
+// admitAnonymous judges a request with no credential at all.
+func (g *Gateway) admitAnonymous(r *http.Request) error {
+	if !g.AllowAnonymous {
+		return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential}
+	}
+	if err := g.allow(r, nil); err != nil {
+		return err
+	}
+	measure.anonymous.Inc()
+	return nil
+}

@@ -1,0 +1,249 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+)
+
+// identity is how the upstream learns who calls: headers that only the gateway
+// can set, and placeholders.
+type identity struct {
+	copies []claimCopy
+	names  []string // folded names of the headers that are ours
+	lists  []string
+}
+
+type claimCopy struct{ claim, header string }
+
+// reserved are headers that carry the request itself.
+var reserved = []string{
+	"authorization", "connection", "content-length", "content-type", "cookie", "host", "proxy-authorization",
+	"te", "trailer", "transfer-encoding", "upgrade",
+}
+
+func newIdentity(copyClaims, listClaims []string) (*identity, error) {
+	id := &identity{lists: listClaims}
+	if listClaims == nil {
+		id.lists = []string{"groups", "roles"}
+	}
+	for _, arg := range copyClaims {
+		claim, header, named := strings.Cut(arg, ">")
+		if !named {
+			header = strings.NewReplacer("_", "-", ".", "-").Replace(claim)
+		}
+		folded := fold(header)
+		switch {
+		case claim == "":
+			return nil, fmt.Errorf("copy_claims %s: no claim; write claim or claim>Header", arg)
+		case !httpguts.ValidHeaderFieldName(header):
+			return nil, fmt.Errorf("copy_claims %s: %q cannot be a header's name; write claim>Header", arg, header)
+		case strings.ContainsAny(header, "_."):
+			return nil, fmt.Errorf("copy_claims %s: servers confuse _ and . in header names with -; use - in %s", arg, header)
+		case contains(reserved, folded):
+			return nil, fmt.Errorf("copy_claims %s: the header %s has a use of its own", arg, header)
+		case contains(id.names, folded):
+			return nil, fmt.Errorf("copy_claims %s: the header %s is there twice", arg, header)
+		}
+		id.names = append(id.names, folded)
+		id.copies = append(id.copies, claimCopy{claim, http.CanonicalHeaderKey(header)})
+	}
+	return id, nil
+}
+
+// strip removes what a client sent under our names, in every spelling that
+// some server behind us may take for them, from the headers, from the trailers
+// and from Connection (naming a header there would have the proxy delete it).
+func (id *identity) strip(r *http.Request) {
+	if len(id.names) == 0 {
+		return
+	}
+	id.stripFrom(r.Header)
+	if fields := r.Header["Connection"]; len(fields) > 0 {
+		id.stripConnection(r.Header, fields)
+	}
+	if len(r.Trailer) > 0 {
+		id.stripFrom(r.Trailer)
+		// The server adds trailers when the body ends, declared or not.
+		r.Body = &trailerGuard{ReadCloser: r.Body, trailer: r.Trailer, id: id}
+	}
+}
+
+func (id *identity) stripFrom(h http.Header) {
+	for name := range h {
+		for _, ours := range id.names {
+			if folds(name, ours) {
+				delete(h, name)
+			}
+		}
+	}
+}
+
+func (id *identity) stripConnection(h http.Header, fields []string) {
+	var kept []string
+	for _, field := range fields {
+		for option := range strings.SplitSeq(field, ",") {
+			option = strings.TrimSpace(option)
+			if folded := fold(option); option != "" && folded != "authorization" && !contains(id.names, folded) {
+				kept = append(kept, option)
+			}
+		}
+	}
+	h.Del("Connection")
+	if len(kept) > 0 {
+		h.Set("Connection", strings.Join(kept, ", "))
+	}
+}
+
+// trailerGuard strips once more at the end of the body.
+type trailerGuard struct {
+	io.ReadCloser
+	trailer http.Header
+	id      *identity
+}
+
+func (g *trailerGuard) Read(p []byte) (int, error) {
+	n, err := g.ReadCloser.Read(p)
+	if err == io.EOF {
+		g.id.stripFrom(g.trailer)
+	}
+	return n, err
+}
+
+// fold is a header name as the most careless server reads it.
+func fold(name string) string {
+	name = strings.ToLower(strings.TrimRight(name, " \t"))
+	return strings.NewReplacer("_", "-", ".", "-").Replace(name)
+}
+
+// folds is fold(name) == folded without an allocation: it runs for every
+// header of every request.
+func folds(name, folded string) bool {
+	for len(name) > len(folded) && (name[len(name)-1] == ' ' || name[len(name)-1] == '\t') {
+		name = name[:len(name)-1]
+	}
+	if len(name) != len(folded) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_' || c == '.':
+			c = '-'
+		}
+		if c != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
+}
+
+// headers sets the identity headers, all or, with an error, none.
+func (id *identity) headers(h http.Header, p *Principal) error {
+	values := make([]string, len(id.copies))
+	for i, c := range id.copies {
+		claim, _ := p.Claim(c.claim)
+		value, err := headerValue(claim)
+		if err != nil {
+			return &Rejection{
+				Status: http.StatusUnauthorized, Reason: unsafeClaim, Code: invalidToken, Issuer: p.Issuer,
+				Description: "the access token is not valid", Detail: fmt.Sprintf("claim %s: %v", c.claim, err),
+			}
+		}
+		values[i] = value
+	}
+	for i, c := range id.copies {
+		if values[i] != "" {
+			h[c.header] = values[i : i+1 : i+1]
+		}
+	}
+	return nil
+}
+
+const principalVar = "oauth_principal"
+
+// introduce makes the principal known to placeholders, and through them to
+// matchers, handlers and the access log behind us.
+func (id *identity) introduce(r *http.Request, p *Principal) {
+	p.lists = id.lists
+	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	// What another handler said of the user comes first in a replacer, and
+	// would speak for ours.
+	repl.DeleteByPrefix(userPrefix)
+	if _, mapped := vars[principalVar]; !mapped {
+		repl.Map(func(key string) (any, bool) {
+			name, ok := strings.CutPrefix(key, userPrefix)
+			if !ok {
+				return nil, false
+			}
+			// With one gateway inside another the innermost has set it last.
+			return vars[principalVar].(*Principal).placeholder(name)
+		})
+	}
+	vars[principalVar] = p
+}
+
+const userPrefix = "http.auth.user."
+
+// placeholder is a claim as a Go value: numbers that CEL can compare, and
+// lists that are lists even when the token has none. With nil, Caddy's CEL
+// would fail on "in", and the client would get a 500.
+func (p *Principal) placeholder(name string) (any, bool) {
+	if name == "id" {
+		return p.Subject, true
+	}
+	claim, ok := p.Claim(name)
+	if contains(p.lists, name) {
+		switch claim.(type) {
+		case nil:
+			return []any{}, true
+		case []any:
+		default:
+			return []any{plain(claim)}, true
+		}
+	}
+	return plain(claim), ok
+}
+
+// plain turns the numbers in a claim into Go numbers.
+func plain(claim any) any {
+	switch v := claim.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = plain(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, e := range v {
+			out[name] = plain(e)
+		}
+		return out
+	}
+	return claim
+}

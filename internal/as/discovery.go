@@ -1,0 +1,77 @@
+package as
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// wellKnown lists where an issuer's metadata may be: RFC 8414 §3.1 and its form
+// for OpenID Connect with the path inserted, then OpenID Connect Discovery §4.1
+// with the path in front, which most servers know.
+func wellKnown(issuer string) ([]string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("the issuer %q is not a URL", issuer)
+	}
+	root, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	forms := []string{
+		root + "/.well-known/oauth-authorization-server" + path,
+		root + "/.well-known/openid-configuration" + path,
+	}
+	if path != "" {
+		forms = append(forms, root+path+"/.well-known/openid-configuration")
+	}
+	return forms, nil
+}
+
+// discover finds the address of the keys in the issuer's metadata. The form
+// that answered last time is asked first.
+func (s *Server) discover(ctx context.Context) error {
+	forms := []string{s.cfg.Metadata}
+	if s.cfg.Metadata == "" {
+		var err error
+		if forms, err = wellKnown(s.cfg.Issuer); err != nil {
+			return err
+		}
+	}
+	var failures []error
+	for i := range forms {
+		form := (s.form + i) % len(forms)
+		err := s.readMetadata(ctx, forms[form])
+		if err == nil {
+			s.form = form
+			return nil
+		}
+		failures = append(failures, err)
+		if _, answered := errors.AsType[*answerError](err); !answered {
+			break // nobody there, or no time left: other paths will not help
+		}
+	}
+	return fmt.Errorf("reading the metadata: %w", errors.Join(failures...))
+}
+
+func (s *Server) readMetadata(ctx context.Context, address string) error {
+	doc, fresh, err := s.get(ctx, address)
+	if err != nil {
+		return err
+	}
+	members, err := token.ParseObject(string(doc))
+	if err != nil {
+		return &answerError{address, err}
+	}
+	// Exact text, or one issuer could speak for another (RFC 8414 §3.3).
+	if issuer, _ := members["issuer"].(string); issuer != s.cfg.Issuer {
+		return &answerError{address, fmt.Errorf("its issuer is %.200q, configured is %q", issuer, s.cfg.Issuer)}
+	}
+	keys, _ := members["jwks_uri"].(string)
+	if err := CheckURL(keys, s.cfg.AllowHTTP); err != nil {
+		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
+	}
+	s.keysURL, s.metaUntil = keys, s.cfg.Now().Add(fresh)
+	return nil
+}

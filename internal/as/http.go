@@ -1,0 +1,141 @@
+package as
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDocument bounds what is read of an answer, in bytes.
+const maxDocument = 1 << 20
+
+// answerError is an answer that is of no use; other errors mean that there was
+// no answer at all.
+type answerError struct {
+	address string
+	err     error
+}
+
+func (e *answerError) Error() string { return e.address + ": " + e.err.Error() }
+func (e *answerError) Unwrap() error { return e.err }
+
+func newClient(cfg Config) *http.Client {
+	transport := cfg.Transport
+	if transport == nil {
+		transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: cfg.Trust, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    3 * time.Second,
+			IdleConnTimeout:        10 * time.Second, // fetches are minutes apart
+			MaxResponseHeaderBytes: 64 << 10,
+			ForceAttemptHTTP2:      true,
+		}
+	}
+	return &http.Client{Transport: transport, CheckRedirect: sameHost}
+}
+
+// sameHost keeps redirects with the host that was asked: it is the one that is
+// trusted.
+func sameHost(next *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return fmt.Errorf("a redirect to another host, %s", next.URL.Host)
+	}
+	if len(via) > 3 {
+		return errors.New("too many redirects")
+	}
+	return nil
+}
+
+// get reads a document of bounded size; only status 200 counts. fresh is how
+// long it may be used before it is asked for again.
+func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh time.Duration, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "caddy-oauth")
+	res, err := s.client.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, 0, &answerError{address, fmt.Errorf("status %d", res.StatusCode)}
+	}
+	doc, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: reading the answer: %w", address, err)
+	}
+	if len(doc) > maxDocument {
+		return nil, 0, &answerError{address, fmt.Errorf("more than %d bytes", maxDocument)}
+	}
+	return doc, freshness(res.Header, s.cfg.Now()), nil
+}
+
+// freshness is how long an answer is fresh (RFC 9111 §4.2.1), within Floor and
+// Ceiling. Answers that say nothing, or forbid caching, get the usual time:
+// polling an issuer each moment would help nobody.
+func freshness(h http.Header, now time.Time) time.Duration {
+	life := time.Duration(0)
+	for directive := range strings.SplitSeq(strings.ToLower(h.Get("Cache-Control")), ",") {
+		directive = strings.TrimSpace(directive)
+		if directive == "no-store" || directive == "no-cache" {
+			return Usual
+		}
+		if age, ok := strings.CutPrefix(directive, "max-age="); ok {
+			n, err := strconv.Atoi(strings.Trim(age, `"`))
+			if err != nil || n <= 0 {
+				return Usual
+			}
+			life = time.Duration(min(n, int(Ceiling/time.Second))) * time.Second
+		}
+	}
+	if life == 0 {
+		expires, err := http.ParseTime(h.Get("Expires"))
+		if err != nil || !expires.After(now) {
+			return Usual
+		}
+		life = expires.Sub(now)
+	}
+	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 {
+		life -= time.Duration(min(age, int(Ceiling/time.Second))) * time.Second
+	}
+	return max(Floor, min(life, Ceiling))
+}
+
+// CheckURL tells whether an address of an issuer may be asked: https, or plain
+// http on a loopback address or where the operator allows it.
+func CheckURL(address string, allowHTTP bool) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme == "":
+		return fmt.Errorf("%.200q is not an absolute URL", address)
+	case u.User != nil || u.Fragment != "":
+		return fmt.Errorf("%.200q has a user or a fragment in it", address)
+	case u.Scheme == "https" || u.Scheme == "http" && (allowHTTP || loopback(u.Hostname())):
+		return nil
+	case u.Scheme == "http":
+		return fmt.Errorf("%.200q is plain http; use https, or insecure_http to take the risk", address)
+	}
+	return fmt.Errorf("%.200q is not https", address)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

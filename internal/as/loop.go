@@ -1,0 +1,142 @@
+package as
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// fetcher is what the loop remembers from one fetch to the next.
+type fetcher struct {
+	keysURL   string    // from the metadata
+	metaUntil time.Time // when the metadata stop being fresh
+	form      int       // which of the well-known forms answered last
+	doc       []byte    // the last good key document
+	stored    time.Time // when it was last written to the storage
+	failures  int       // in a row
+	restored  bool      // the keys in force come from the storage
+}
+
+// run is the one goroutine that fetches: one fetch at a time by construction.
+func (s *Server) run() {
+	if s.restore() {
+		s.land() // there is something to judge by: nobody need wait for the first fetch
+	}
+	for {
+		timer := time.NewTimer(s.fetch())
+		select {
+		case <-s.ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-s.wake:
+			timer.Stop()
+		}
+	}
+}
+
+// land ends the fetch under way: whoever waits for it goes on.
+func (s *Server) land() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.flight)
+	s.flight = nil
+}
+
+// fetch makes one attempt, tells the waiting requests and answers how long to
+// wait before the next one.
+func (s *Server) fetch() time.Duration {
+	s.mu.Lock()
+	if s.flight == nil {
+		s.flight = make(chan struct{})
+	}
+	s.mu.Unlock()
+
+	began := s.cfg.Now()
+	ctx, cancel := context.WithTimeout(s.ctx, attempt)
+	doc, fresh, err := s.fetchKeys(ctx)
+	cancel()
+	event := Event{Op: OpFetch, Err: err}
+	if err == nil {
+		event.Keys, event.Skipped, event.Changed, err = s.accept(doc, began)
+		event.Err = err
+	}
+	next := s.schedule(fresh, err)
+	event.Took = s.cfg.Now().Sub(began)
+
+	// A kid that asked while this fetch ran is served by it.
+	select {
+	case <-s.wake:
+	default:
+	}
+	s.mu.Lock()
+	s.status.Err = err
+	s.status.Next = s.cfg.Now().Add(next)
+	s.mu.Unlock()
+	s.land()
+	if s.ctx.Err() == nil {
+		s.observe(event)
+	}
+	if err == nil {
+		s.store(doc, event.Changed, began)
+	}
+	return next
+}
+
+// accept puts a good document in force, whole: keys that are not in it die.
+func (s *Server) accept(doc []byte, fetched time.Time) (keys int, skipped []token.Skipped, changed bool, err error) {
+	set, skipped, err := token.ParseKeySet(doc)
+	if err != nil {
+		return 0, skipped, false, err
+	}
+	changed = !bytes.Equal(doc, s.doc)
+	s.doc, s.failures, s.restored = doc, 0, false
+	s.put(token.Replace(s.current.Load(), set), fetched)
+	return set.Len(), skipped, changed, nil
+}
+
+func (s *Server) put(set *token.KeySet, fetched time.Time) {
+	s.current.Store(set)
+	s.mu.Lock()
+	s.status.Fetched, s.status.Keys = fetched, set.Len()
+	s.mu.Unlock()
+}
+
+// schedule says when to fetch again: before a good answer runs out, soon after
+// a bad one, and each second while there is nothing to judge by.
+func (s *Server) schedule(fresh time.Duration, err error) time.Duration {
+	if err == nil {
+		// Between 80 and 90 per cent of the freshness, so that gateways
+		// started together do not stay together.
+		return max(Floor, time.Duration(float64(fresh)*(0.8+0.1*s.cfg.Jitter())))
+	}
+	s.keysURL = "" // perhaps they have moved: ask the metadata again
+	s.failures++
+	if s.restored && s.cfg.Now().Sub(s.Status().Fetched) >= keepStored {
+		s.put(token.Replace(s.current.Load(), nil), time.Time{})
+		s.restored = false
+		s.observe(Event{Op: OpRestore, Err: errTooOld})
+	}
+	if s.current.Load() == nil {
+		return retryNone
+	}
+	backoff := min(Floor<<min(s.failures-1, 10), retryMost)
+	return time.Duration(float64(backoff) * (0.75 + 0.5*s.cfg.Jitter()))
+}
+
+// fetchKeys asks the issuer, by way of its metadata unless the address of the
+// keys is configured or still fresh.
+func (s *Server) fetchKeys(ctx context.Context) (doc []byte, fresh time.Duration, err error) {
+	address := s.cfg.JWKS
+	if address == "" {
+		if s.keysURL == "" || !s.cfg.Now().Before(s.metaUntil) {
+			if err := s.discover(ctx); err != nil {
+				return nil, 0, err
+			}
+		}
+		address = s.keysURL
+	}
+	return s.get(ctx, address)
+}

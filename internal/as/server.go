@@ -1,0 +1,193 @@
+// Package as speaks to one authorization server: its metadata (RFC 8414, OpenID
+// Connect Discovery) and its keys (RFC 7517). It is the one package that dials,
+// and nothing of it is on a request's way once there are keys.
+package as
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// The times of fetching keys.
+const (
+	Floor       = 5 * time.Second  // between fetches that unknown kids cause, and the least freshness taken
+	Ceiling     = time.Hour        // the longest a document counts as fresh
+	Usual       = 5 * time.Minute  // how long it does when its server does not say
+	retryNone   = time.Second      // between attempts while there are no keys
+	retryMost   = time.Minute      // the longest back-off while there are
+	attempt     = 5 * time.Second  // for one discovery and key fetch
+	keepStored  = 24 * time.Hour   // how long stored keys serve, from when they were fetched
+	storeAgain  = 10 * time.Minute // between writes of an unchanged set
+	mostWaiters = 256              // requests that wait for a fetch at one time
+)
+
+// Config is what an authorization server is known by. It does not change.
+type Config struct {
+	Issuer    string         // exact text of iss and of the metadata's issuer
+	Metadata  string         // URL of the metadata; "": derived from Issuer
+	JWKS      string         // URL of the keys; "": from the metadata
+	AllowHTTP bool           // take plain http from hosts other than loopback
+	Trust     *x509.CertPool // for TLS; nil: the system's
+	StoreAs   string         // where the last good keys are kept in the storage
+
+	Now       func() time.Time
+	Jitter    func() float64    // in [0,1)
+	Transport http.RoundTripper // nil: dial; tests bring their own
+}
+
+// Unavailable is a failure: no keys to judge by. It says nothing of a token.
+type Unavailable struct {
+	Issuer string
+	Err    error
+}
+
+func (e *Unavailable) Error() string {
+	return fmt.Sprintf("no keys of %s to judge by: %v", e.Issuer, e.Err)
+}
+
+func (e *Unavailable) Unwrap() error { return e.Err }
+
+var (
+	errBusy    = errors.New("too many requests wait for a fetch of its keys")
+	errTooOld  = errors.New("the stored keys are too old")
+	errStopped = errors.New("the gateway has let go of this issuer")
+)
+
+// Server is one authorization server. New only allocates; Start, or the first
+// request, begins to fetch; Close ends it.
+type Server struct {
+	cfg    Config
+	client *http.Client
+	ctx    context.Context
+	stop   context.CancelFunc
+	start  sync.Once
+	wake   chan struct{} // asks the loop for a fetch now
+
+	current atomic.Pointer[token.KeySet]
+
+	mu       sync.Mutex
+	envs     []*Env        // who watches and stores; the last one counts
+	flight   chan struct{} // closed when the fetch under way ends; nil: none is
+	waiters  int
+	kidFetch time.Time // when an unknown kid last caused a fetch
+	status   Status
+
+	fetcher // touched by the loop alone
+}
+
+// Status tells an operator how it stands with an issuer's keys.
+type Status struct {
+	Keys    int
+	Fetched time.Time // when the keys in force were fetched; zero: there are none
+	Next    time.Time // when the next fetch is due
+	Err     error     // why the last fetch failed; nil: it did not
+}
+
+// New describes an authorization server. Nothing is dialled yet.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg, wake: make(chan struct{}, 1), flight: make(chan struct{})}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.client = newClient(cfg)
+	return s
+}
+
+// Start begins to fetch, if that has not begun.
+func (s *Server) Start() { s.start.Do(func() { go s.run() }) }
+
+// Close ends all fetching.
+func (s *Server) Close() {
+	s.stop()
+	s.client.CloseIdleConnections()
+}
+
+// Status is how it stands now.
+func (s *Server) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Keys implements [token.KeySource]. It waits only for the very first fetch;
+// after a failed one it fails at once, so that a hanging issuer does not hang
+// its callers.
+func (s *Server) Keys(ctx context.Context) (*token.KeySet, error) {
+	if set := s.current.Load(); set != nil {
+		return set, nil
+	}
+	s.Start()
+	s.mu.Lock()
+	flight, tried := s.flight, s.status.Err
+	s.mu.Unlock()
+	if tried == nil && flight != nil {
+		if err := s.wait(ctx, flight); err != nil {
+			return nil, err
+		}
+	}
+	if set := s.current.Load(); set != nil {
+		return set, nil
+	}
+	return nil, &Unavailable{s.cfg.Issuer, s.Status().Err}
+}
+
+// Newer implements [token.KeySource]. Unknown kids cause one fetch per Floor in
+// all, however many there are; whoever comes while it runs shares it.
+func (s *Server) Newer(ctx context.Context, set *token.KeySet) (*token.KeySet, error) {
+	s.mu.Lock()
+	if now := s.current.Load(); now != set {
+		s.mu.Unlock()
+		return now, nil
+	}
+	if s.flight == nil {
+		if now := s.cfg.Now(); now.Sub(s.kidFetch) >= Floor {
+			s.kidFetch = now
+			s.flight = make(chan struct{})
+			s.wake <- struct{}{} // never full: flights are one at a time
+		}
+	}
+	flight := s.flight
+	s.mu.Unlock()
+	if flight != nil {
+		if err := s.wait(ctx, flight); err != nil {
+			return nil, err
+		}
+	}
+	// With the last fetch failed nobody can tell a forged kid from a new key.
+	if err := s.Status().Err; err != nil {
+		return nil, &Unavailable{s.cfg.Issuer, err}
+	}
+	return s.current.Load(), nil
+}
+
+// wait waits for a fetch to end, with not too many others.
+func (s *Server) wait(ctx context.Context, flight <-chan struct{}) error {
+	s.mu.Lock()
+	full := s.waiters >= mostWaiters
+	if !full {
+		s.waiters++
+	}
+	s.mu.Unlock()
+	if full {
+		return &Unavailable{s.cfg.Issuer, errBusy}
+	}
+	defer func() {
+		s.mu.Lock()
+		s.waiters--
+		s.mu.Unlock()
+	}()
+	select {
+	case <-flight:
+		return nil
+	case <-ctx.Done():
+		return &Unavailable{s.cfg.Issuer, context.Cause(ctx)}
+	case <-s.ctx.Done():
+		return &Unavailable{s.cfg.Issuer, errStopped}
+	}
+}

@@ -1,0 +1,138 @@
+package as
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Storage keeps the last good keys over a restart. Caddy's own storage fits.
+type Storage interface {
+	Load(ctx context.Context, key string) ([]byte, error)
+	Store(ctx context.Context, key string, value []byte) error
+}
+
+// Env is what a configuration lends to a server that outlives it.
+type Env struct {
+	Storage Storage
+	Observe func(Event)
+}
+
+// What an Event is about.
+const (
+	OpFetch   = "fetch"   // of metadata and keys
+	OpRestore = "restore" // of keys from the storage
+	OpStore   = "store"   // of keys in the storage
+)
+
+// Event is something an operator may want to know.
+type Event struct {
+	Op      string
+	Err     error
+	Keys    int             // usable ones
+	Skipped []token.Skipped // those that are not
+	Changed bool            // the key document differs from the last one
+	Took    time.Duration
+}
+
+// Attach lends env to the server until detach is called. The one attached last
+// counts, so that after a reload the new configuration's logger and storage
+// are used, and after a failed one the old one's are again.
+func (s *Server) Attach(env Env) (detach func()) {
+	lent := &env
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.envs = append(s.envs, lent)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.envs = slices.DeleteFunc(s.envs, func(e *Env) bool { return e == lent })
+	}
+}
+
+func (s *Server) env() Env {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.envs) == 0 {
+		return Env{}
+	}
+	return *s.envs[len(s.envs)-1]
+}
+
+func (s *Server) observe(e Event) {
+	if observe := s.env().Observe; observe != nil {
+		observe(e)
+	}
+}
+
+// storedKeys is the form in the storage.
+type storedKeys struct {
+	Issuer  string          `json:"issuer"`
+	Fetched time.Time       `json:"fetched"`
+	JWKS    json.RawMessage `json:"jwks"`
+}
+
+// restore puts stored keys in force until the first fetch answers, so that a
+// restart during an outage of the issuer is none of the gateway.
+func (s *Server) restore() bool {
+	storage := s.env().Storage
+	if storage == nil || s.cfg.StoreAs == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, attempt)
+	defer cancel()
+	data, err := storage.Load(ctx, s.cfg.StoreAs)
+	if err != nil {
+		return false // nothing stored yet, or a storage that is down: fetching decides
+	}
+	kept, err := s.readStored(data)
+	if err != nil {
+		s.observe(Event{Op: OpRestore, Err: err})
+		return false
+	}
+	set, skipped, err := token.ParseKeySet(kept.JWKS)
+	s.observe(Event{Op: OpRestore, Err: err, Keys: set.Len(), Skipped: skipped})
+	if err != nil {
+		return false
+	}
+	s.restored = true
+	s.put(set, kept.Fetched)
+	return true
+}
+
+func (s *Server) readStored(data []byte) (kept storedKeys, err error) {
+	if err := json.Unmarshal(data, &kept); err != nil {
+		return kept, fmt.Errorf("reading the stored keys: %w", err)
+	}
+	if kept.Issuer != s.cfg.Issuer {
+		return kept, fmt.Errorf("the stored keys are those of %.200q", kept.Issuer)
+	}
+	if age := s.cfg.Now().Sub(kept.Fetched); age >= keepStored || age < 0 {
+		return kept, errTooOld
+	}
+	return kept, nil
+}
+
+// store keeps a good document. An unchanged one is written again only now and
+// then, for its time.
+func (s *Server) store(doc []byte, changed bool, fetched time.Time) {
+	storage := s.env().Storage
+	if storage == nil || s.cfg.StoreAs == "" || (!changed && fetched.Sub(s.stored) < storeAgain) {
+		return
+	}
+	data, err := json.Marshal(storedKeys{Issuer: s.cfg.Issuer, Fetched: fetched, JWKS: doc})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(s.ctx, attempt)
+		defer cancel()
+		err = storage.Store(ctx, s.cfg.StoreAs, data)
+	}
+	if err == nil {
+		s.stored = fetched
+		return
+	}
+	s.observe(Event{Op: OpStore, Err: err})
+}

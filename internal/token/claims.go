@@ -1,0 +1,144 @@
+package token
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Claims are the members of a payload: strings, bools, nil, [json.Number],
+// []any and map[string]any. Registered claims have the type that RFC 7519 §4.1
+// and RFC 9068 §2.2 give them; parseClaims saw to it.
+type Claims map[string]any
+
+func parseClaims(doc string) (Claims, error) {
+	members, err := ParseObject(doc)
+	if err != nil {
+		return nil, refuse(Malformed, "payload: "+err.Error())
+	}
+	c := Claims(members)
+	for _, name := range []string{"iss", "sub", "jti", "client_id", "scope"} {
+		if v, has := c[name]; has {
+			if _, ok := v.(string); !ok {
+				return nil, refuse(ClaimType, name+" is not a string")
+			}
+		}
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if v, has := c[name]; has {
+			if _, ok := seconds(v); !ok {
+				return nil, refuse(ClaimType, name+" is not a finite number")
+			}
+		}
+	}
+	for _, name := range []string{"aud", "scp"} {
+		if v, has := c[name]; has {
+			if _, ok := words(v); !ok {
+				return nil, refuse(ClaimType, name+" is neither a string nor a list of strings")
+			}
+		}
+	}
+	return c, nil
+}
+
+// String is the claim's text, or "" when it is absent or of another type.
+func (c Claims) String(name string) string {
+	s, _ := c[name].(string)
+	return s
+}
+
+// Lookup finds a claim by its exact name or, failing that, by a dotted path
+// into nested objects. Names with dots of their own ("https://a.example/roles")
+// are found first.
+func (c Claims) Lookup(path string) (any, bool) {
+	if v, ok := c[path]; ok {
+		return v, true
+	}
+	var at any = map[string]any(c)
+	for path != "" {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		name, rest, _ := strings.Cut(path, ".")
+		if at, ok = object[name]; !ok {
+			return nil, false
+		}
+		path = rest
+	}
+	return at, true
+}
+
+// Audience is aud as a list (RFC 7519 §4.1.3).
+func (c Claims) Audience() []string {
+	list, _ := words(c["aud"])
+	return list
+}
+
+// Scope is the granted scope as RFC 6749 §3.3 spells it, from "scope" or, where
+// that is absent, from "scp" (a string at Entra, a list at Okta).
+func (c Claims) Scope() string {
+	if s, ok := c["scope"].(string); ok {
+		return s
+	}
+	if s, ok := c["scp"].(string); ok {
+		return s
+	}
+	list, _ := words(c["scp"])
+	kept := make([]string, 0, len(list))
+	for _, word := range list {
+		// An element with a space is one odd word and must not become two.
+		if word != "" && !strings.Contains(word, " ") {
+			kept = append(kept, word)
+		}
+	}
+	return strings.Join(kept, " ")
+}
+
+// HasScope reports whether word is one of the space-separated words of scope.
+func HasScope(scope, word string) bool {
+	for rest := scope; rest != ""; {
+		var next string
+		if next, rest, _ = strings.Cut(rest, " "); next == word {
+			return true
+		}
+	}
+	return false
+}
+
+// words takes a string or a list of strings.
+func words(v any) ([]string, bool) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}, true
+	case []any:
+		list := make([]string, len(v))
+		for i, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return nil, false
+			}
+			list[i] = s
+		}
+		return list, true
+	}
+	return nil, false
+}
+
+// lastSecond is the end of the year 9999: later times mean the same and would
+// only overflow.
+const lastSecond = 253402300799
+
+// seconds reads a NumericDate (RFC 7519 §2), which may have a fraction.
+func seconds(v any) (float64, bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(n), 64)
+	if err != nil || math.IsInf(f, 0) {
+		return 0, false
+	}
+	return math.Max(-lastSecond, math.Min(f, lastSecond)), true
+}

@@ -1,0 +1,129 @@
+package token
+
+import (
+	"encoding/base64"
+	"strings"
+	"unsafe"
+)
+
+// MaxSize is the longest token looked at, in bytes.
+const MaxSize = 32 << 10
+
+// Unverified is a token that passed the front door: its form is right and
+// nothing else is known. Its issuer may select among configured issuers, and
+// that is all it may be used for before [Profile.Verify].
+type Unverified struct {
+	Claims Claims
+
+	alg, kid, typ string
+	typed         bool   // the header has a typ
+	signed        string // header "." payload, as sent
+	signature     []byte
+}
+
+var strict = base64.RawURLEncoding.Strict()
+
+// Parse is the front door (RFC 7515 §3.1, 7519 §7.2): a size cap, exactly
+// three non-empty parts, strict base64url, one strict JSON object each in
+// header and payload. Errors are refusals.
+func Parse(raw string) (*Unverified, error) {
+	if len(raw) > MaxSize {
+		return nil, refuse(TooLarge, "")
+	}
+	header, rest, _ := strings.Cut(raw, ".")
+	payload, signature, two := strings.Cut(rest, ".")
+	if !two || header == "" || payload == "" || signature == "" || strings.IndexByte(signature, '.') >= 0 {
+		return nil, refuse(NotJWT, shapeOf(raw))
+	}
+	u := &Unverified{signed: raw[:len(header)+1+len(payload)]}
+	h, err := decode(header)
+	if err != nil {
+		return nil, refuse(Malformed, "header: "+err.Error())
+	}
+	p, err := decode(payload)
+	if err != nil {
+		return nil, refuse(Malformed, "payload: "+err.Error())
+	}
+	if u.signature, err = decode(signature); err != nil {
+		return nil, refuse(Malformed, "signature: "+err.Error())
+	}
+	members, err := ParseObject(text(h))
+	if err != nil {
+		return nil, refuse(Malformed, "header: "+err.Error())
+	}
+	if err := u.readHeader(members); err != nil {
+		return nil, err
+	}
+	if u.Claims, err = parseClaims(text(p)); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// PayloadClaims decodes the claims of a token that was verified before: the
+// same bytes, known by their digest, need no second proof.
+func PayloadClaims(raw string) (Claims, error) {
+	_, rest, _ := strings.Cut(raw, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	p, err := decode(payload)
+	if err != nil {
+		return nil, refuse(Malformed, "payload: "+err.Error())
+	}
+	return parseClaims(text(p))
+}
+
+// shapeOf helps an operator to see what arrived instead of a JWT.
+func shapeOf(raw string) string {
+	switch strings.Count(raw, ".") {
+	case 0:
+		return "no dots: an opaque token"
+	case 4:
+		return "five parts: an encrypted token (JWE)"
+	}
+	return "not three non-empty parts"
+}
+
+type decodeError string
+
+func (e decodeError) Error() string { return string(e) }
+
+func decode(part string) ([]byte, error) {
+	// Go's decoder drops CR and LF, which would give one token many spellings.
+	if strings.ContainsAny(part, "\r\n") {
+		return nil, decodeError("white space in base64url")
+	}
+	out, err := strict.DecodeString(part)
+	if err != nil {
+		return nil, decodeError("not strict base64url")
+	}
+	return out, nil
+}
+
+// text is b as a string without a copy: nobody writes to b again.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// readHeader takes what verifying needs from the JOSE header. jwk, jku, x5u,
+// x5c and x5t are not read at all: they never choose a key and are never
+// fetched (RFC 8725 §3.10).
+func (u *Unverified) readHeader(members map[string]any) error {
+	for _, name := range []string{"crit", "b64", "cty"} {
+		if _, has := members[name]; has {
+			return refuse(HeaderRefused, name+" is not supported")
+		}
+	}
+	var ok bool
+	if u.alg, ok = members["alg"].(string); !ok {
+		return refuse(HeaderRefused, "alg is not a string")
+	}
+	if kid, has := members["kid"]; has {
+		if u.kid, ok = kid.(string); !ok || u.kid == "" {
+			return refuse(HeaderRefused, "kid is not a string")
+		}
+	}
+	if typ, has := members["typ"]; has {
+		if u.typ, u.typed = typ.(string); !u.typed {
+			return refuse(HeaderRefused, "typ is not a string")
+		}
+	}
+	return nil
+}

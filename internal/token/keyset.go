@@ -1,0 +1,150 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// maxKeys bounds the keys of a set, and with it what a token without a kid can
+// make us try.
+const maxKeys = 100
+
+// KeySource gives the keys of one issuer. An error is a failure (there is
+// nothing to judge by), never a verdict.
+type KeySource interface {
+	// Keys is the set in force. It waits only when there is none yet.
+	Keys(ctx context.Context) (*KeySet, error)
+	// Newer is asked when a token names a key that set does not have. It waits
+	// for at most one fetch and answers the set in force then, which may be
+	// the same one.
+	Newer(ctx context.Context, set *KeySet) (*KeySet, error)
+}
+
+// KeySet is an issuer's JWK Set (RFC 7517 §5), without the keys that cannot be
+// used. It does not change.
+type KeySet struct {
+	keys []*Key
+	byID map[string][]*Key // two keys may share a kid and differ in type
+}
+
+// Skipped is a key that was left out of a set.
+type Skipped struct {
+	Index int    // in the document's list
+	KeyID string // kid, where it could be read
+	Err   error
+}
+
+// ParseKeySet reads a JWK Set. A key that is odd is skipped and the rest kept;
+// it is an error when none is left.
+func ParseKeySet(doc []byte) (*KeySet, []Skipped, error) {
+	// Maps and raw messages only: struct fields would fold the case of names.
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &top); err != nil {
+		return nil, nil, fmt.Errorf("reading a JWK Set: %w", err)
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(top["keys"], &list); err != nil || top["keys"] == nil {
+		return nil, nil, errors.New(`reading a JWK Set: "keys" is not a list`)
+	}
+	if len(list) > maxKeys {
+		return nil, nil, fmt.Errorf("reading a JWK Set: %d keys, more than %d", len(list), maxKeys)
+	}
+	set := &KeySet{byID: make(map[string][]*Key)}
+	var skipped []Skipped
+	for i, entry := range list {
+		key, err := ParseKey(string(entry))
+		if err != nil {
+			skipped = append(skipped, Skipped{Index: i, KeyID: kidOf(entry), Err: err})
+			continue
+		}
+		set.add(key)
+	}
+	if len(set.keys) == 0 {
+		return nil, skipped, fmt.Errorf("reading a JWK Set: none of its %d keys can be used", len(list))
+	}
+	return set, skipped, nil
+}
+
+func kidOf(entry []byte) string {
+	members, _ := ParseObject(string(entry))
+	kid, _ := members["kid"].(string)
+	return clip(kid)
+}
+
+func (s *KeySet) add(key *Key) {
+	s.keys = append(s.keys, key)
+	if key.ID != "" {
+		s.byID[key.ID] = append(s.byID[key.ID], key)
+	}
+}
+
+// Keys makes a fixed set its own source: it is always there.
+func (s *KeySet) Keys(context.Context) (*KeySet, error) { return s, nil }
+
+// Newer answers the set itself: a fixed one has no successor.
+func (s *KeySet) Newer(context.Context, *KeySet) (*KeySet, error) { return s, nil }
+
+// Len is the number of usable keys; a nil set has none.
+func (s *KeySet) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.keys)
+}
+
+// Replace returns next with those of its keys that old also has taken over as
+// they are, so that what they verified stays verified, and retires the keys
+// that are gone. Either set may be nil.
+func Replace(old, next *KeySet) *KeySet {
+	merged := &KeySet{byID: make(map[string][]*Key)}
+	kept := make(map[*Key]bool)
+	if next != nil {
+		for _, key := range next.keys {
+			if same := old.find(key); same != nil {
+				kept[same] = true
+				key = same
+			}
+			merged.add(key)
+		}
+	}
+	if old != nil {
+		for _, key := range old.keys {
+			if !kept[key] {
+				key.retired.Store(true)
+			}
+		}
+	}
+	if next == nil {
+		return nil
+	}
+	return merged
+}
+
+func (s *KeySet) find(like *Key) *Key {
+	if s != nil {
+		for _, key := range s.keys {
+			if key.print == like.print {
+				return key
+			}
+		}
+	}
+	return nil
+}
+
+// candidates are the keys that may have signed: those with the kid, or all
+// where the token names none, that fit the algorithm. known tells whether the
+// set has the kid at all.
+func (s *KeySet) candidates(kid, alg string) (fit []*Key, known bool) {
+	from := s.keys
+	if kid != "" {
+		from = s.byID[kid]
+	}
+	for _, key := range from {
+		if key.fits(alg) {
+			fit = append(fit, key)
+		}
+	}
+	return fit, kid != "" && len(from) > 0
+}

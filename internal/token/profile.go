@@ -1,0 +1,192 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Profile is what one issuer's access tokens must be (RFC 9068 §4, RFC 8725).
+type Profile struct {
+	Issuer     string        // iss, exactly
+	Audience   []string      // one of them must be in aud; none: any audience passes
+	Algorithms Algorithms    // of the signature
+	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
+	IDTokens   bool          // let ID tokens pass as access tokens
+	Skew       time.Duration // how far clocks may differ
+	Keys       KeySource
+}
+
+// Facts are what an issuer said of one token. They do not change, so they may
+// be kept; what depends on the hour, the request or the key's fate is judged
+// each time by [Profile.Judge].
+type Facts struct {
+	Subject   string
+	ClientID  string
+	Scope     string
+	Audience  []string
+	Expiry    int64 // seconds since 1970
+	NotBefore int64 // the same; 0 when absent
+	Key       *Key
+}
+
+// Verify proves a token: form, issuer, algorithm, type, claims, and only then
+// keys and signature, so that no token causes a fetch or costs a verification
+// that could not pass anyway. An error is a [*Refusal], or a failure to judge.
+func (p *Profile) Verify(ctx context.Context, u *Unverified, now time.Time) (*Facts, error) {
+	if iss := u.Claims.String("iss"); iss != p.Issuer {
+		return nil, refuse(IssuerUnknown, "iss is "+clip(iss))
+	}
+	if !p.Algorithms.has(u.alg) {
+		return nil, refuse(AlgRefused, "alg is "+clip(u.alg))
+	}
+	if err := p.checkType(u); err != nil {
+		return nil, err
+	}
+	exp, has := seconds(u.Claims["exp"])
+	if !has {
+		return nil, refuse(ClaimMissing, "exp")
+	}
+	nbf, _ := seconds(u.Claims["nbf"])
+	facts := &Facts{
+		Subject:   strings.Clone(u.Claims.String("sub")),
+		ClientID:  strings.Clone(clientID(u.Claims)),
+		Scope:     strings.Clone(u.Claims.Scope()),
+		Audience:  u.Claims.Audience(),
+		Expiry:    int64(math.Floor(exp)),
+		NotBefore: int64(math.Ceil(nbf)),
+	}
+	if err := p.judge(facts, now); err != nil {
+		return nil, err
+	}
+	for i, aud := range facts.Audience {
+		facts.Audience[i] = strings.Clone(aud) // facts must not hold on to the whole payload
+	}
+	var err error
+	facts.Key, err = p.prove(ctx, u)
+	return facts, err
+}
+
+// Judge looks at what may have changed since facts were found: the hour, the
+// audience that is asked for, and whether the issuer still stands by the key.
+// ok is false for a withdrawn key: then the token must be verified anew.
+func (p *Profile) Judge(facts *Facts, now time.Time) (ok bool, err error) {
+	if facts.Key.Retired() {
+		return false, nil
+	}
+	return true, p.judge(facts, now)
+}
+
+func (p *Profile) judge(facts *Facts, now time.Time) error {
+	// Times are compared, not subtracted: durations end after 292 years.
+	if expiry := time.Unix(facts.Expiry, 0); !now.Add(-p.Skew).Before(expiry) {
+		return refuse(Expired, fmt.Sprintf("%s ago, with a skew of %s", now.Sub(expiry).Round(time.Second), p.Skew))
+	}
+	if start := time.Unix(facts.NotBefore, 0); now.Add(p.Skew).Before(start) {
+		return refuse(NotYetValid, fmt.Sprintf("%s early, with a skew of %s", start.Sub(now).Round(time.Second), p.Skew))
+	}
+	if len(p.Audience) == 0 {
+		return nil
+	}
+	for _, aud := range facts.Audience {
+		if slices.Contains(p.Audience, aud) {
+			return nil
+		}
+	}
+	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q", clip(strings.Join(facts.Audience, " ")), p.Audience))
+}
+
+// checkType keeps every other kind of JWT out (RFC 8725 §3.11, RFC 9068 §4).
+func (p *Profile) checkType(u *Unverified) error {
+	at := isType(u.typ, "at+jwt")
+	if u.typed && !at && (p.Strict || !isType(u.typ, "jwt")) {
+		return refuse(TypeRefused, "typ is "+clip(u.typ))
+	}
+	if p.Strict && !u.typed {
+		return refuse(TypeRefused, "no typ, expected at+jwt")
+	}
+	if p.Strict {
+		for _, name := range []string{"aud", "sub", "client_id", "iat", "jti"} {
+			if _, has := u.Claims[name]; !has {
+				return refuse(ClaimMissing, name)
+			}
+		}
+	}
+	if p.IDTokens {
+		return nil
+	}
+	for _, mark := range []string{"nonce", "at_hash", "c_hash", "events"} {
+		if _, has := u.Claims[mark]; has {
+			return refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")
+		}
+	}
+	if typ := u.Claims.String("typ"); slices.Contains([]string{"id", "refresh", "offline", "logout"}, strings.ToLower(typ)) {
+		return refuse(IDToken, "the claim typ is "+typ)
+	}
+	return nil
+}
+
+// isType compares media types: case does not matter and "application/" may be
+// left out (RFC 7515 §4.1.9).
+func isType(typ, want string) bool {
+	typ = strings.ToLower(typ)
+	return strings.TrimPrefix(typ, "application/") == want
+}
+
+// clientID is client_id (RFC 9068 §2.2), or azp or cid where issuers use those.
+func clientID(c Claims) string {
+	for _, name := range []string{"client_id", "azp", "cid"} {
+		if id := c.String(name); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// prove finds the key that signed the token. A kid that the set does not have,
+// and a token without a kid that no key verifies, ask for a newer set once. A
+// bad signature by a known key asks for nothing.
+func (p *Profile) prove(ctx context.Context, u *Unverified) (*Key, error) {
+	set, err := p.Keys.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := u.provenBy(set)
+	if ReasonOf(err) != KeyUnknown {
+		return key, err
+	}
+	newer, failure := p.Keys.Newer(ctx, set)
+	if failure != nil {
+		return nil, failure
+	}
+	if newer == set {
+		return nil, err
+	}
+	return u.provenBy(newer)
+}
+
+func (u *Unverified) provenBy(set *KeySet) (*Key, error) {
+	fit, known := set.candidates(u.kid, u.alg)
+	for _, key := range fit {
+		err := key.verify(u.alg, u.signed, u.signature)
+		if err == nil {
+			return key, nil
+		}
+		if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.Bug {
+			return nil, err
+		}
+	}
+	switch {
+	case !known && u.kid == "":
+		return nil, refuse(KeyUnknown, "no kid, and none of the issuer's keys for "+u.alg+" verifies")
+	case !known:
+		return nil, refuse(KeyUnknown, "kid is "+clip(u.kid))
+	case len(fit) == 0:
+		return nil, refuse(KeyMismatch, "the key "+clip(u.kid)+" is not for "+u.alg)
+	}
+	return nil, refuse(SignatureFailed, "kid is "+clip(u.kid))
+}

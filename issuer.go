@@ -1,0 +1,234 @@
+package caddyoauth
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Issuer is one authorization server, or several with the same settings: the
+// unit of trust.
+type Issuer struct {
+	// The exact text of the tokens' iss claim. Several URLs share the settings
+	// below, and each has keys of its own (the tenants of Microsoft Entra).
+	// https, or plain http on a loopback address.
+	URL []string `json:"url,omitempty"`
+
+	// Who the token must be meant for: one of these must be in its aud claim
+	// (RFC 9068 §4).
+	Audience []string `json:"audience,omitempty"`
+
+	// The signature algorithms taken, of RS256 RS384 RS512 PS256 PS384 PS512
+	// ES256 ES384 ES512 EdDSA Ed25519. Default: all of these.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// "at+jwt" takes only tokens of the JWT profile for access tokens
+	// (RFC 9068). Default: at+jwt, JWT or no type, and no marks of an ID token.
+	TokenType string `json:"token_type,omitempty"`
+
+	// How far the issuer's clock may differ, at most 60s. Default: 30s.
+	Skew *caddy.Duration `json:"skew,omitempty"`
+
+	// The URL of the issuer's metadata, if it is not at one of the well-known
+	// places (RFC 8414 §3, OpenID Connect Discovery §4).
+	Metadata string `json:"metadata,omitempty"`
+
+	// The issuer's keys without metadata: the URL of a JWK Set, or a file.
+	JWKS string `json:"jwks,omitempty"`
+
+	// The certificate authorities trusted for connections to the issuer.
+	// Default: the system's.
+	TrustPool json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+
+	// Take keys over plain http from hosts other than loopback: whoever is on
+	// the way can forge every token.
+	InsecureHTTP bool `json:"insecure_http,omitempty"`
+
+	// Take tokens whoever they are meant for: any service that gets a token of
+	// this issuer can use it here.
+	InsecureAnyAudience bool `json:"insecure_any_audience,omitempty"`
+
+	// Take ID tokens as access tokens: whoever a user logs in to can act as
+	// the user here. Dex needs it.
+	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
+}
+
+const (
+	defaultSkew = 30 * time.Second
+	maxSkew     = 60 * time.Second
+	strictType  = "at+jwt"
+)
+
+// check finds what is wrong without looking at placeholders or files.
+func (i *Issuer) check() error {
+	name := strings.Join(i.URL, " ")
+	_, algErr := token.ParseAlgorithms(i.Algorithms)
+	switch {
+	case len(i.URL) == 0 || i.URL[0] == "":
+		return errors.New("an issuer without a URL")
+	case len(i.Audience) == 0 && !i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
+	case len(i.Audience) > 0 && i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: audience and insecure_any_audience exclude each other", name)
+	case algErr != nil:
+		return fmt.Errorf("issuer %s: %w", name, algErr)
+	case i.TokenType != "" && i.TokenType != strictType:
+		return fmt.Errorf("issuer %s: token_type is %q; it takes %s, or leave it out", name, i.TokenType, strictType)
+	case i.TokenType != "" && i.InsecureIDTokens:
+		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, strictType)
+	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > maxSkew):
+		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to %s", name, time.Duration(*i.Skew), maxSkew)
+	case i.Metadata != "" && i.JWKS != "":
+		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
+	case i.Metadata != "" && len(i.URL) > 1:
+		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
+	case i.TrustPool != nil && isFile(i.JWKS):
+		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
+	}
+	return nil
+}
+
+func isFile(jwks string) bool {
+	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
+}
+
+// settings are an issuer's words with their placeholders replaced.
+type settings struct {
+	audience       []string
+	metadata, jwks string
+	algorithms     token.Algorithms
+	fixed          *token.KeySet // keys from a file
+	content        string        // and the file they came from
+	trust          *x509.CertPool
+}
+
+// provision makes a trust of each URL. What it acquired is released by the
+// functions it returns, also with an error.
+func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int, log *zap.Logger) (trusts []*trust, release []func(), err error) {
+	urls, err := resolveAll(repl, "issuer", i.URL)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := i.settings(ctx, repl)
+	if err != nil {
+		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)
+	}
+	for _, url := range urls {
+		if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
+			return nil, release, fmt.Errorf("issuer: %w", err)
+		}
+		auth, done := i.acquire(ctx, url, set, capacity, log)
+		release = append(release, done)
+		trusts = append(trusts, &trust{
+			authority: auth,
+			remember:  capacity > 0,
+			profile: token.Profile{
+				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: auth.keys,
+				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
+			},
+			metrics: measure.forIssuer(url),
+		})
+	}
+	return trusts, release, nil
+}
+
+func (i *Issuer) skew() time.Duration {
+	if i.Skew == nil {
+		return defaultSkew
+	}
+	return time.Duration(*i.Skew)
+}
+
+func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings, err error) {
+	if set.audience, err = resolveAll(repl, "audience", i.Audience); err != nil {
+		return set, err
+	}
+	if set.metadata, err = resolve(repl, "metadata", i.Metadata); err != nil {
+		return set, err
+	}
+	if set.jwks, err = resolve(repl, "jwks", i.JWKS); err != nil {
+		return set, err
+	}
+	if set.algorithms, err = token.ParseAlgorithms(i.Algorithms); err != nil {
+		return set, err
+	}
+	if set.metadata != "" {
+		if err := as.CheckURL(set.metadata, i.InsecureHTTP); err != nil {
+			return set, fmt.Errorf("metadata: %w", err)
+		}
+	}
+	switch {
+	case isFile(set.jwks):
+		return set, set.readKeys()
+	case set.jwks != "":
+		if err := as.CheckURL(set.jwks, i.InsecureHTTP); err != nil {
+			return set, fmt.Errorf("jwks: %w", err)
+		}
+	}
+	if i.TrustPool != nil {
+		mod, err := ctx.LoadModule(i, "TrustPool")
+		if err != nil {
+			return set, fmt.Errorf("trust_pool: %w", err)
+		}
+		set.trust = mod.(caddytls.CA).CertPool()
+	}
+	return set, nil
+}
+
+func (set *settings) readKeys() error {
+	doc, err := os.ReadFile(set.jwks)
+	if err != nil {
+		return fmt.Errorf("jwks: %w", err)
+	}
+	set.content = string(doc)
+	set.fixed, _, err = token.ParseKeySet(doc)
+	if err != nil {
+		return fmt.Errorf("jwks %s: %w", set.jwks, err)
+	}
+	return nil
+}
+
+// acquire gets the authority of one URL from the pool, where it may have been
+// since an earlier configuration.
+func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity int, log *zap.Logger) (*authority, func()) {
+	print := i.fingerprint(url, set)
+	key := fmt.Sprintf("%s %d", print, trustIndex(set.trust))
+	return acquire(key, capacity, set.fixed, as.Config{
+		Issuer:    url,
+		Metadata:  set.metadata,
+		JWKS:      set.jwks,
+		AllowHTTP: i.InsecureHTTP,
+		Trust:     set.trust,
+		StoreAs:   "oauth/keys/" + print + ".json",
+		Now:       time.Now,
+		Jitter:    rand.Float64,
+	}, as.Env{Storage: ctx.Storage(), Observe: observer(log, url)})
+}
+
+// fingerprint tells whether an issuer means the same in two configurations.
+// What is judged on each request (audience, skew) is not in it.
+func (i *Issuer) fingerprint(url string, set settings) string {
+	all, err := json.Marshal([]any{
+		url, set.metadata, set.jwks, set.content, set.algorithms,
+		i.TokenType, i.TrustPool, i.InsecureHTTP, i.InsecureIDTokens,
+	})
+	if err != nil {
+		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
+	}
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:16])
+}

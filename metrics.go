@@ -1,0 +1,110 @@
+package caddyoauth
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+)
+
+// measure holds the collectors: made once per process and registered with the
+// registry of each configuration, so that a reload resets nothing.
+var measure = newCollectors()
+
+type collectors struct {
+	verdicts  *prometheus.CounterVec
+	lookups   *prometheus.CounterVec
+	verifying *prometheus.HistogramVec
+	fetches   *prometheus.CounterVec
+	anonymous prometheus.Counter
+}
+
+// issuerMetrics are those that the hot path uses, found once.
+type issuerMetrics struct {
+	accepted, hits, misses prometheus.Counter
+	verifying              prometheus.Observer
+}
+
+func newCollectors() *collectors {
+	c := &collectors{
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_oauth_verdicts_total",
+			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
+		}, []string{"issuer", "reason"}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_oauth_cache_lookups_total",
+			Help: "Tokens of an issuer that were remembered (hit) or had to be verified (miss).",
+		}, []string{"issuer", "result"}),
+		verifying: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "caddy_oauth_verification_duration_seconds",
+			Help:    "How long it took to verify a token that was not remembered, waiting for keys included.",
+			Buckets: []float64{2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 5e-2, .5, 5},
+		}, []string{"issuer"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_oauth_key_fetches_total",
+			Help: "Fetches of an issuer's keys, by outcome: ok or error.",
+		}, []string{"issuer", "outcome"}),
+	}
+	c.anonymous = c.verdict("", acceptedNoBearer)
+	return c
+}
+
+func (c *collectors) verdict(issuer, reason string) prometheus.Counter {
+	return c.verdicts.WithLabelValues(issuer, reason)
+}
+
+func (c *collectors) forIssuer(issuer string) issuerMetrics {
+	return issuerMetrics{
+		accepted:  c.verdict(issuer, accepted),
+		hits:      c.lookups.WithLabelValues(issuer, "hit"),
+		misses:    c.lookups.WithLabelValues(issuer, "miss"),
+		verifying: c.verifying.WithLabelValues(issuer),
+	}
+}
+
+// register adds the collectors to a configuration's registry. Every gateway of
+// the configuration does; the first one counts.
+func (c *collectors) register(registry *prometheus.Registry) error {
+	for _, collector := range []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}} {
+		err := registry.Register(collector)
+		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
+			return err
+		}
+	}
+	return nil
+}
+
+// keyAges reads the age of each issuer's keys when it is asked for.
+type keyAges struct{}
+
+var keyAge = prometheus.NewDesc("caddy_oauth_keys_age_seconds",
+	"Time since the keys in force were fetched from the issuer; absent while there are none.", []string{"issuer"}, nil)
+
+func (keyAges) Describe(ch chan<- *prometheus.Desc) { ch <- keyAge }
+
+func (keyAges) Collect(ch chan<- prometheus.Metric) {
+	oldest := map[string]time.Duration{} // two settings of one issuer share a label
+	authorities.Range(func(_, value any) bool {
+		auth, ok := value.(*authority)
+		if !ok || auth.server == nil {
+			return true
+		}
+		if status := auth.server.Status(); !status.Fetched.IsZero() {
+			oldest[auth.issuer] = max(oldest[auth.issuer], time.Since(status.Fetched))
+		}
+		return true
+	})
+	for issuer, age := range oldest {
+		ch <- prometheus.MustNewConstMetric(keyAge, prometheus.GaugeValue, age.Seconds(), issuer)
+	}
+}
+
+func (c *collectors) fetched(issuer string, event as.Event) {
+	outcome := "ok"
+	if event.Err != nil {
+		outcome = "error"
+	}
+	c.fetches.WithLabelValues(issuer, outcome).Inc()
+}

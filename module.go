@@ -1,0 +1,235 @@
+// Package caddyoauth is an OAuth 2.0 gateway for APIs: a Caddy module that
+// proves the Bearer access token of each request before the request reaches
+// the upstream (RFC 6750, 9068, 8725).
+//
+// Three lines protect an API:
+//
+//	api.example.com {
+//		oauth https://login.example.com api://orders
+//		reverse_proxy orders:8080
+//	}
+//
+// The issuer's metadata and keys are fetched in the background; no request
+// waits for the network once there are keys. A token that does not pass gets
+// the exact challenge of RFC 6750 §3; an outage of the issuer is 503 and never
+// a refusal.
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(Gateway))
+}
+
+// Gateway lets requests with a valid access token through and refuses all
+// others.
+//
+// It sets these placeholders:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.auth.user.id}` | The token's subject (`sub`)
+// `{http.auth.user.<claim>}` | A claim by name or dotted path, with its JSON type
+// `{http.auth.oauth.reason}` | Why the request was refused, as a stable code; for `handle_errors`
+type Gateway struct {
+	// The authorization servers whose tokens are accepted, at least one. A key
+	// of one never verifies a token of another.
+	Issuer []*Issuer `json:"issuer,omitempty"`
+
+	// What a request needs beyond a valid token. Every requirement whose
+	// matcher fits must hold; one without a matcher holds for every request
+	// with a token.
+	Require []*Requirement `json:"require,omitempty"`
+
+	// Where a token may be presented. Default: the Authorization header alone.
+	Credentials []Credential `json:"credentials,omitempty"`
+
+	// Claims that the upstream gets as headers, each "claim>Header", or
+	// "claim" for a header of that name with - for _ and dots. Clients cannot
+	// set these headers: what they send under these names, in any spelling,
+	// is removed from every request.
+	CopyClaims []string `json:"copy_claims,omitempty"`
+
+	// Claims that are lists: their placeholder is a list even when the token
+	// has one value or none. Default: groups and roles.
+	ListClaims []string `json:"list_claims,omitempty"`
+
+	// Keep the token from the upstream.
+	StripToken bool `json:"strip_token,omitempty"`
+
+	// Let requests with no credential at all pass, unauthenticated. A bad
+	// credential is still refused, and a requirement with a matcher still
+	// holds.
+	AllowAnonymous bool `json:"allow_anonymous,omitempty"`
+
+	// The realm of challenges (RFC 9110 §11.5). Default: none.
+	Realm string `json:"realm,omitempty"`
+
+	// How many verified tokens are remembered for each issuer, for at most a
+	// minute each, at about half a kilobyte. 0 turns remembering off.
+	// Default: 100000.
+	Cache *int `json:"cache,omitempty"`
+
+	validator *Validator
+	identity  *identity
+	places    []place
+	realm     string
+	pathRules bool // a requirement looks at the path
+	log       *zap.Logger
+	acquired  []func() // what Cleanup releases
+}
+
+// CaddyModule names the module.
+func (*Gateway) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.oauth",
+		New: func() caddy.Module { return new(Gateway) },
+	}
+}
+
+// Provision prepares the gateway. Nothing is dialled and no storage is read:
+// "caddy validate" provisions too. That begins with Caddy's "started" event,
+// or with the first request.
+func (g *Gateway) Provision(ctx caddy.Context) error {
+	g.log = ctx.Logger()
+	if err := g.check(); err != nil {
+		return err
+	}
+	var err error
+	repl := caddy.NewReplacer()
+	if g.realm, err = resolve(repl, "realm", g.Realm); err != nil {
+		return err
+	}
+	if g.identity, err = newIdentity(g.CopyClaims, g.ListClaims); err != nil {
+		return err
+	}
+	if g.places, err = newPlaces(g.Credentials); err != nil {
+		return err
+	}
+	for _, require := range g.Require {
+		if err := require.provision(ctx, repl); err != nil {
+			return err
+		}
+		g.pathRules = g.pathRules || require.readsPath()
+	}
+	if err := measure.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	return g.provisionIssuers(ctx, repl)
+}
+
+func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
+	g.validator = newValidator(time.Now)
+	for _, issuer := range g.Issuer {
+		trusts, release, err := issuer.provision(ctx, repl, g.capacity(), g.log)
+		g.acquired = append(g.acquired, release...)
+		if err != nil {
+			return err
+		}
+		for _, t := range trusts {
+			if err := g.validator.add(t); err != nil {
+				return err
+			}
+		}
+	}
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("getting the events app: %w", err)
+	}
+	return events.(*caddyevents.App).On("started", onEvent(g.validator.start))
+}
+
+// Cleanup releases what Provision acquired, also when it came half way.
+func (g *Gateway) Cleanup() error {
+	for _, release := range g.acquired {
+		release()
+	}
+	g.acquired = nil
+	return nil
+}
+
+// check finds what is wrong with the configuration itself, whether it came
+// from a Caddyfile or from JSON.
+func (g *Gateway) check() error {
+	if len(g.Issuer) == 0 {
+		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
+	}
+	seen := map[string]bool{}
+	for _, issuer := range g.Issuer {
+		if err := issuer.check(); err != nil {
+			return err
+		}
+		for _, url := range issuer.URL {
+			if seen[url] {
+				return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", url)
+			}
+			seen[url] = true
+		}
+	}
+	if g.Cache != nil && *g.Cache < 0 {
+		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *g.Cache)
+	}
+	for _, require := range g.Require {
+		if err := require.check(); err != nil {
+			return err
+		}
+	}
+	return checkRealm(g.Realm)
+}
+
+const defaultCache = 100_000
+
+func (g *Gateway) capacity() int {
+	if g.Cache == nil {
+		return defaultCache
+	}
+	return *g.Cache
+}
+
+// resolve replaces placeholders such as {env.X}. One that is unknown or empty
+// is an error, which names it and not its value.
+func resolve(repl *caddy.Replacer, word, value string) (string, error) {
+	out, err := repl.ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", word, err)
+	}
+	return out, nil
+}
+
+func resolveAll(repl *caddy.Replacer, word string, values []string) ([]string, error) {
+	out := make([]string, len(values))
+	for i, value := range values {
+		var err error
+		if out[i], err = resolve(repl, word, value); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// onEvent makes a function a handler of Caddy's events.
+type onEvent func()
+
+// Handle calls the function.
+func (f onEvent) Handle(context.Context, caddy.Event) error {
+	f()
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Gateway)(nil)
+	_ caddy.CleanerUpper          = (*Gateway)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Gateway)(nil)
+	_ caddyevents.Handler         = onEvent(nil)
+)

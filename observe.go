@@ -1,0 +1,38 @@
+package caddyoauth
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+)
+
+// observer tells an operator what happens with an issuer's keys.
+func observer(log *zap.Logger, issuer string) func(as.Event) {
+	log = log.With(zap.String("issuer", issuer))
+	return func(e as.Event) {
+		switch e.Op {
+		case as.OpFetch:
+			measure.fetched(issuer, e)
+			if e.Err != nil {
+				log.Warn("fetching the issuer's keys failed; those in force stay", zap.Error(e.Err), zap.Duration("took", e.Took))
+				return
+			}
+			if !e.Changed {
+				log.Debug("fetched the issuer's keys, unchanged", zap.Int("keys", e.Keys), zap.Duration("took", e.Took))
+				return
+			}
+			log.Info("fetched the issuer's keys", zap.Int("keys", e.Keys), zap.Duration("took", e.Took))
+		case as.OpRestore:
+			if e.Err != nil {
+				log.Warn("stored keys were not used", zap.Error(e.Err))
+				return
+			}
+			log.Info("using stored keys until the issuer answers", zap.Int("keys", e.Keys))
+		case as.OpStore:
+			log.Warn("storing the issuer's keys failed: a restart will need the issuer", zap.Error(e.Err))
+		}
+		for _, s := range e.Skipped {
+			log.Warn("left a key of the issuer out", zap.String("kid", s.KeyID), zap.Int("index", s.Index), zap.Error(s.Err))
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package caddyoauth
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/maypok86/otter/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// authorities are shared by sites and outlive reloads, for as long as some
+// configuration names them.
+var authorities = caddy.NewUsagePool()
+
+// digest stands for a token in the cache: the token itself is never a key.
+type digest [sha256.Size]byte
+
+// remembered is how long a verified token is not verified again (it is judged
+// each time all the same).
+const remembered = time.Minute
+
+// authority is the state of one issuer: its keys, and what it was seen to have
+// said. The cache belongs to the issuer and not to a site, so that no entry
+// can outlive or escape the settings it was verified under.
+type authority struct {
+	issuer string
+	server *as.Server // nil: the keys come from a file
+	keys   token.KeySource
+	cache  *otter.Cache[digest, *token.Facts]
+
+	mu         sync.Mutex
+	capacities []int // that the configurations ask for; the largest counts
+}
+
+// acquire gets or makes the authority for key and lends it env until release
+// is called.
+func acquire(key string, capacity int, fixed *token.KeySet, cfg as.Config, env as.Env) (auth *authority, release func()) {
+	value, _, err := authorities.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return newAuthority(fixed, cfg), nil
+	})
+	if err != nil {
+		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
+	}
+	auth = value.(*authority)
+	detach := func() {}
+	if auth.server != nil {
+		detach = auth.server.Attach(env)
+	}
+	auth.ask(capacity)
+	return auth, func() {
+		detach()
+		auth.unask(capacity)
+		_, _ = authorities.Delete(key)
+	}
+}
+
+func newAuthority(fixed *token.KeySet, cfg as.Config) *authority {
+	auth := &authority{issuer: cfg.Issuer}
+	auth.cache = otter.Must(&otter.Options[digest, *token.Facts]{
+		MaximumSize:      defaultCache,
+		ExpiryCalculator: otter.ExpiryWriting[digest, *token.Facts](remembered),
+		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
+	})
+	if fixed != nil {
+		auth.keys = fixed
+		return auth
+	}
+	auth.server = as.New(cfg)
+	auth.keys = auth.server
+	return auth
+}
+
+// Destruct ends the authority's background work.
+func (a *authority) Destruct() error {
+	if a.server != nil {
+		a.server.Close()
+	}
+	a.cache.StopAllGoroutines()
+	return nil
+}
+
+func (a *authority) ask(capacity int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.capacities = append(a.capacities, capacity)
+	a.resize()
+}
+
+func (a *authority) unask(capacity int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i := slices.Index(a.capacities, capacity); i >= 0 {
+		a.capacities = slices.Delete(a.capacities, i, i+1)
+	}
+	a.resize()
+}
+
+func (a *authority) resize() {
+	if len(a.capacities) > 0 {
+		a.cache.SetMaximum(uint64(slices.Max(a.capacities)))
+	}
+}
+
+// knownTrust gives each different certificate pool a number, so that a changed
+// CA file makes a new authority: keys fetched under the old trust must go.
+var knownTrust struct {
+	sync.Mutex
+	pools []*x509.CertPool
+}
+
+func trustIndex(pool *x509.CertPool) int {
+	if pool == nil {
+		return 0
+	}
+	knownTrust.Lock()
+	defer knownTrust.Unlock()
+	for i, known := range knownTrust.pools {
+		if known.Equal(pool) {
+			return i + 1
+		}
+	}
+	knownTrust.pools = append(knownTrust.pools, pool)
+	return len(knownTrust.pools)
+}

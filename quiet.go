@@ -1,0 +1,68 @@
+package caddyoauth
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// exposes reports whether r carries a credential where Caddy's logs would show
+// it: in its query, or in a header other than those they hide.
+func (g *Gateway) exposes(r *http.Request) bool {
+	for _, at := range g.places {
+		switch {
+		case !at.exposed:
+		case at.header != "" && len(r.Header[at.header]) > 0,
+			at.query != "" && len(queryValues(r.URL.RawQuery, at.query)) > 0:
+			return true
+		}
+	}
+	return false
+}
+
+// serveQuietly serves a request that must not be logged as it came. Caddy has
+// copied it for its access and error logs before any handler ran, so both are
+// kept from writing it: the access line is skipped and ours written, and no
+// error is returned.
+func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
+	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
+
+	err := g.admit(r)
+	if err != nil {
+		writeRefusal(rec, r, g.account(rec, r, err), err)
+		return nil
+	}
+	if err = next.ServeHTTP(rec, r); err == nil {
+		return nil
+	}
+	status := http.StatusInternalServerError
+	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok && failed.StatusCode != 0 {
+		status = failed.StatusCode
+	}
+	g.log.Error("a handler behind the gateway failed", zap.Error(err), zap.Int("status", status))
+	if rec.Status() == 0 {
+		rec.WriteHeader(status)
+	}
+	return nil
+}
+
+// logQuietly is the access log's line without query and headers.
+func (g *Gateway) logQuietly(rec caddyhttp.ResponseRecorder, r *http.Request, began time.Time, path string) {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Logs == nil {
+		return
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	user, _ := repl.GetString("http.auth.user.id")
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	g.log.Named("access").Info("handled request",
+		zap.String("client_ip", address), zap.String("proto", r.Proto), zap.String("method", r.Method),
+		zap.String("host", r.Host), zap.String("path", path), zap.String("user_id", user),
+		zap.Duration("duration", time.Since(began)), zap.Int("size", rec.Size()), zap.Int("status", rec.Status()))
+}

@@ -1,0 +1,88 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+)
+
+// retryAfter is what a client is told to wait, in seconds, when there is
+// nothing to judge by. Keys are asked for each second then.
+const retryAfter = "2"
+
+// refuse is the one exit of requests that were not admitted: one metric, one
+// log line, one challenge.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	status := g.account(w, r, err)
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok &&
+		server.Errors != nil && len(server.Errors.Routes) > 0 {
+		return caddyhttp.Error(status, err) // the headers stay, handle_errors makes the page
+	}
+	writeRefusal(w, r, status, err)
+	return nil
+}
+
+// account counts and logs a refusal and sets its headers.
+func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (status int) {
+	status, reason, issuer, level := http.StatusServiceUnavailable, internalFailure, "", zapcore.ErrorLevel
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		status, reason, issuer, level = rejection.Status, rejection.Reason, rejection.Issuer, zapcore.InfoLevel
+		w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm))
+	} else {
+		// A failure is no verdict: no challenge, or clients would throw good
+		// tokens away.
+		w.Header().Set("Retry-After", retryAfter)
+		if down, ok := errors.AsType[*as.Unavailable](err); ok {
+			reason, issuer = unavailable, down.Issuer
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	measure.verdict(issuer, reason).Inc()
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.oauth.reason", reason)
+	}
+	if entry := g.log.Check(level, "refused"); entry != nil {
+		address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+		entry.Write(zap.String("reason", reason), zap.Int("status", status), zap.String("issuer", issuer),
+			zap.String("detail", detailOf(err)), zap.String("client_ip", address), zap.String("method", r.Method),
+			zap.String("host", r.Host), zap.String("path", r.URL.Path))
+	}
+	return status
+}
+
+func detailOf(err error) string {
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		return rejection.Detail
+	}
+	return err.Error()
+}
+
+// writeRefusal answers with a small JSON body: Caddy would write none.
+func writeRefusal(w http.ResponseWriter, r *http.Request, status int, err error) {
+	body := struct {
+		Status      int    `json:"status"`
+		Error       string `json:"error,omitempty"`
+		Description string `json:"error_description,omitempty"`
+	}{Status: status}
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		body.Error, body.Description = rejection.Code, rejection.Description
+	} else {
+		body.Error = "temporarily_unavailable"
+	}
+	text, _ := json.Marshal(body) // plain strings and a number always encode
+	text = append(text, '\n')
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text) // the client has gone, if anything
+	}
+}

@@ -1,0 +1,138 @@
+package caddyoauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Validator turns a presented token into a [Principal].
+type Validator struct {
+	trusts   []*trust
+	byIssuer map[string]*trust
+	now      func() time.Time
+}
+
+// trust is one issuer as this gateway sees it: the shared authority under the
+// profile of this configuration.
+type trust struct {
+	*authority
+	profile  token.Profile
+	remember bool // use the cache
+	metrics  issuerMetrics
+}
+
+// Principal is who a verified token speaks for.
+type Principal struct {
+	Issuer   string // the issuer whose key verified the token
+	Subject  string // sub; some issuers leave it out for clients
+	ClientID string // client_id, azp or cid
+	Scope    string // granted scope, words separated by spaces
+
+	raw    string
+	decode sync.Once
+	claims token.Claims
+	lists  []string // claims that are lists also when absent
+}
+
+func newValidator(now func() time.Time) *Validator {
+	return &Validator{byIssuer: make(map[string]*trust), now: now}
+}
+
+func (v *Validator) add(t *trust) error {
+	if v.byIssuer[t.profile.Issuer] != nil {
+		return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", t.profile.Issuer)
+	}
+	v.byIssuer[t.profile.Issuer] = t
+	v.trusts = append(v.trusts, t)
+	return nil
+}
+
+// start begins to fetch the keys of every issuer.
+func (v *Validator) start() {
+	for _, t := range v.trusts {
+		if t.server != nil {
+			t.server.Start()
+		}
+	}
+}
+
+// Validate proves one token. An error is a [*Rejection], which is the sender's
+// affair, or a failure of ours or of the issuer.
+func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error) {
+	now := v.now()
+	key := digest(sha256.Sum256([]byte(raw)))
+	for _, t := range v.trusts {
+		if !t.remember {
+			continue
+		}
+		facts, hit := t.cache.GetIfPresent(key)
+		if !hit {
+			continue
+		}
+		switch ok, err := t.profile.Judge(facts, now); {
+		case err != nil:
+			return nil, rejectToken(err, t.profile.Issuer)
+		case ok:
+			t.metrics.hits.Inc()
+			return t.principal(raw, facts, nil), nil
+		}
+	}
+	return v.verify(ctx, raw, key, now)
+}
+
+// verify proves a token that nothing is remembered of. Only verified tokens
+// are remembered: errors are not, and strangers cannot fill the cache.
+func (v *Validator) verify(ctx context.Context, raw string, key digest, now time.Time) (*Principal, error) {
+	unverified, err := token.Parse(raw)
+	if err != nil {
+		return nil, rejectToken(err, "")
+	}
+	// The unverified issuer only selects among those that are configured.
+	t := v.byIssuer[unverified.Claims.String("iss")]
+	if t == nil {
+		return nil, rejectIssuer(unverified.Claims.String("iss"), v.trusts)
+	}
+	t.metrics.misses.Inc()
+	began := v.now()
+	facts, err := t.profile.Verify(ctx, unverified, now)
+	t.metrics.verifying.Observe(v.now().Sub(began).Seconds())
+	if err != nil {
+		return nil, rejectToken(err, t.profile.Issuer)
+	}
+	if t.remember {
+		t.cache.Set(key, facts)
+	}
+	return t.principal(raw, facts, unverified.Claims), nil
+}
+
+func (t *trust) principal(raw string, facts *token.Facts, claims token.Claims) *Principal {
+	return &Principal{
+		Issuer: t.profile.Issuer, Subject: facts.Subject, ClientID: facts.ClientID, Scope: facts.Scope,
+		raw: raw, claims: claims,
+	}
+}
+
+// Claim finds a claim by name or dotted path, decoding the token when it was
+// only recognised and nobody has asked before.
+func (p *Principal) Claim(path string) (any, bool) {
+	if path == "sub" && p.Subject != "" {
+		return p.Subject, true
+	}
+	p.decode.Do(func() {
+		if p.claims == nil {
+			p.claims, _ = token.PayloadClaims(p.raw) // it was decoded before, so it can be again
+		}
+	})
+	return p.claims.Lookup(path)
+}
+
+// HasScope reports whether the token was granted one scope word.
+func (p *Principal) HasScope(word string) bool { return token.HasScope(p.Scope, word) }
+
+// String keeps the token out of whatever prints a principal.
+func (p *Principal) String() string { return p.Subject }
