@@ -1,0 +1,3 @@
+module github.com/caddyoauth/caddyoauth/bench
+
+go 1.26.0

@@ -1,0 +1,182 @@
+// Command bench sets the gateway beside bare Caddy, HAProxy and Apache: same
+// tokens, same upstream, rounds interleaved, CPU time read from the process.
+// README.md says how to read what it prints.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+//go:embed wrk.lua
+var wrkScript []byte
+
+type options struct {
+	rounds, seconds, connections int
+	tokens, procs                int
+	caddy                        string
+	only, algs, parts            []string
+	steps                        []int
+}
+
+// The main thread must live as long as the program: see start.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	o, upstream, err := parseFlags()
+	if err == nil && upstream != "" {
+		err = serveUpstream(upstream)
+	} else if err == nil {
+		ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer cancel()
+		if err = o.bench(ctx); ctx.Err() != nil {
+			err = errors.New("interrupted; everything it started is stopped")
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parseFlags() (o options, upstream string, err error) {
+	var only, algs, parts, steps string
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each workload")
+	flag.IntVar(&o.seconds, "seconds", 5, "seconds of each run of wrk")
+	flag.IntVar(&o.connections, "connections", 16, "connections that wrk keeps open")
+	flag.IntVar(&o.tokens, "tokens", 50000, "distinct tokens in the workload with many")
+	flag.IntVar(&o.procs, "procs", runtime.NumCPU(), "GOMAXPROCS of Caddy, threads of HAProxy")
+	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the built Caddy")
+	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,haproxy,apache; bare is always there")
+	flag.StringVar(&algs, "algs", strings.Join(allAlgs, ","), "algorithms")
+	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure")
+	flag.StringVar(&steps, "steps", "10000,50000,100000,200000,300000", "distinct tokens after which memory is read")
+	flag.StringVar(&upstream, "serve-upstream", "", "be the upstream on this address (the benchmark starts itself so)")
+	flag.Parse()
+	o.only, o.algs, o.parts = words(only), words(algs), words(parts)
+	for _, s := range words(steps) {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return o, "", fmt.Errorf("-steps: %w", err)
+		}
+		o.steps = append(o.steps, n)
+	}
+	return o, upstream, o.validate()
+}
+
+func words(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func (o *options) validate() error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if min(o.rounds, o.seconds, o.connections, o.tokens, o.procs) < 1 {
+		return errors.New("-rounds, -seconds, -connections, -tokens and -procs are at least 1")
+	}
+	names := []string{}
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	if err := known("-only", o.only, names); err != nil {
+		return err
+	}
+	if err := known("-algs", o.algs, allAlgs); err != nil {
+		return err
+	}
+	if err := known("-parts", o.parts, []string{"cpu", "memory"}); err != nil {
+		return err
+	}
+	last := 1000 // where the first reading of memory is
+	for _, n := range o.steps {
+		if n <= last {
+			return fmt.Errorf("-steps: %d after %d: want growing numbers above 1000", n, last)
+		}
+		last = n
+	}
+	path, err := filepath.Abs(o.caddy)
+	o.caddy = path
+	return err
+}
+
+func known(name string, got, want []string) error {
+	for _, g := range got {
+		if !slices.Contains(want, g) {
+			return fmt.Errorf("%s: %q is none of %s", name, g, strings.Join(want, ", "))
+		}
+	}
+	return nil
+}
+
+func (o *options) bench(ctx context.Context) error {
+	if _, err := exec.LookPath("wrk"); err != nil {
+		return errors.New("wrk is not installed: apt-get install wrk, or run ./setup.sh")
+	}
+	if _, err := os.Stat(o.caddy); err != nil {
+		return fmt.Errorf("no Caddy to measure: %w; build it, or name it with -caddy", err)
+	}
+	dir, err := os.MkdirTemp("", "oauth-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	script := filepath.Join(dir, "wrk.lua")
+	if err := os.WriteFile(script, wrkScript, 0o600); err != nil {
+		return err
+	}
+	upstream, err := runUpstream(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer upstream.stop()
+
+	chosen := o.choose(ctx)
+	if !slices.ContainsFunc(chosen, func(k kind) bool { return k.name == "bare" }) {
+		return errors.New("bare Caddy is what everything is compared with, and it is left out")
+	}
+	b := &bench{options: o, dir: dir, script: script, upstream: upstream, kinds: chosen}
+	fmt.Printf("%d rounds of %d s, %d connections, %d cores, GOMAXPROCS=%d\n",
+		o.rounds, o.seconds, o.connections, runtime.NumCPU(), o.procs)
+	if slices.Contains(o.parts, "cpu") {
+		for _, alg := range o.algs {
+			if err := b.speed(ctx, alg); err != nil {
+				return err
+			}
+		}
+	}
+	if slices.Contains(o.parts, "memory") {
+		return b.memory(ctx)
+	}
+	return nil
+}
+
+// choose leaves out what was not asked for, and says so of what is not there.
+func (o *options) choose(ctx context.Context) []kind {
+	var chosen []kind
+	for _, k := range kinds {
+		if len(o.only) > 0 && k.name != "bare" && !slices.Contains(o.only, k.name) {
+			continue
+		}
+		if why := k.missing(ctx, o.caddy); why != "" {
+			leftOut(k, why)
+			continue
+		}
+		chosen = append(chosen, k)
+	}
+	return chosen
+}
+
+func leftOut(k kind, why string) { fmt.Printf("left out: %s: %s\n", k.title, why) }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// bench is one run of the whole benchmark.
+type bench struct {
+	*options
+	dir, script string
+	upstream    *candidate
+	kinds       []kind
+}
+
+func (b *bench) progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+}
+
+// speed measures both workloads of one algorithm. All candidates run during
+// all rounds; an idle one costs nothing.
+func (b *bench) speed(ctx context.Context, alg string) error {
+	s, err := newSigner(alg)
+	if err != nil {
+		return err
+	}
+	b.progress("signing %d tokens with %s", b.tokens, alg)
+	tokens, err := s.tokens(b.tokens)
+	if err != nil {
+		return err
+	}
+	running, stop, err := b.startAll(ctx, s, tokens[0])
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	loads := []workload{{alg, 1}}
+	if b.tokens > 1 {
+		loads = append(loads, workload{alg, b.tokens})
+	}
+	for _, load := range loads {
+		t, err := b.interleave(ctx, load, running, tokens[:load.tokens])
+		if err != nil {
+			return err
+		}
+		t.write(os.Stdout)
+	}
+	return nil
+}
+
+// startAll starts what can verify the algorithm and proves that it does.
+func (b *bench) startAll(ctx context.Context, s *signer, good string) (running []*candidate, stop func(), err error) {
+	stop = func() {
+		for _, c := range running {
+			if c != b.upstream {
+				c.stop()
+			}
+		}
+	}
+	st, err := keyFiles(b.dir, s)
+	if err != nil {
+		return nil, stop, err
+	}
+	st.Upstream, st.Procs = b.upstream.addr, b.procs
+	bad, err := s.badTokens(good)
+	if err != nil {
+		return nil, stop, err
+	}
+	for _, k := range b.kinds {
+		if k.name == "direct" {
+			running = append(running, b.upstream)
+			continue
+		}
+		if !slices.Contains(k.algs, s.alg) {
+			leftOut(k, "does not know "+s.alg)
+			continue
+		}
+		c, err := k.run(ctx, b.caddy, st)
+		if err == nil {
+			if err = check(ctx, c, good, bad); err != nil {
+				c.stop()
+			}
+		}
+		if err != nil && k.name == "bare" {
+			stop()
+			return nil, func() {}, fmt.Errorf("bare Caddy: %w", err)
+		}
+		if err != nil {
+			leftOut(k, err.Error())
+			continue
+		}
+		running = append(running, c)
+	}
+	return running, stop, ctx.Err()
+}
+
+// interleave runs one workload. Each round begins with another candidate, so that
+// none always follows the same neighbour.
+func (b *bench) interleave(ctx context.Context, load workload, running []*candidate, tokens []string) (*table, error) {
+	path := filepath.Join(b.dir, "tokens.txt")
+	if err := writeLines(path, tokens); err != nil {
+		return nil, err
+	}
+	t := &table{workload: load, rows: map[string][]sample{}}
+	for _, c := range running {
+		t.kinds = append(t.kinds, c.kind)
+		r := run{script: b.script, tokens: path, connections: b.connections, seconds: 1}
+		if _, err := wrk(ctx, c.addr, r); err != nil {
+			return nil, fmt.Errorf("warming up %s: %w", c.title, err)
+		}
+	}
+	for round := range b.rounds {
+		for i := range running {
+			c := running[(i+round)%len(running)]
+			s, err := b.one(ctx, c, path, tokens)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", load.title(), c.title, err)
+			}
+			t.rows[c.kind.name] = append(t.rows[c.kind.name], s)
+			b.progress("%-8s %-6d round %d  %-8s  cpu %6.1f µs  upstream %5.1f µs  p50 %6.2f ms  p99 %6.2f ms  %7.0f/s",
+				load.alg, load.tokens, round+1, c.kind.name, cpuOf(s), micros(s.upstreamCPU), p50Of(s), p99Of(s), s.perSecond)
+		}
+	}
+	return t, nil
+}
+
+// one measures one candidate in one round. A candidate that caches gets a lap
+// over all tokens first, not measured: a run of seconds would else be mostly
+// about first sights.
+func (b *bench) one(ctx context.Context, c *candidate, path string, tokens []string) (sample, error) {
+	if c.caches && len(tokens) > 1 {
+		at := func(i int) (string, error) { return tokens[i], nil }
+		if err := lap(ctx, c.addr, 0, len(tokens), at); err != nil {
+			return sample{}, fmt.Errorf("lap before the run: %w", err)
+		}
+	}
+	return measure(ctx, c, b.upstream, run{
+		script: b.script, tokens: path, connections: b.connections, seconds: b.seconds,
+		offset: rand.IntN(len(tokens)),
+	})
+}
+
+// memory fills the cache of the gateway, and shows bare Caddy the same tokens.
+func (b *bench) memory(ctx context.Context) error {
+	if !slices.ContainsFunc(b.kinds, func(k kind) bool { return k.name == "oauth" }) {
+		fmt.Println("\nleft out: memory: there is no Caddy with `oauth` to measure")
+		return nil
+	}
+	const alg = "EdDSA" // cheap to sign; the cache does not see the algorithm
+	s, err := newSigner(alg)
+	if err != nil {
+		return err
+	}
+	st, err := keyFiles(b.dir, s)
+	if err != nil {
+		return err
+	}
+	st.Upstream, st.Procs = b.upstream.addr, b.procs
+	seen := map[string][]memory{}
+	for _, k := range b.kinds {
+		if k.name != "bare" && k.name != "oauth" {
+			continue
+		}
+		b.progress("memory: sending %d distinct tokens to %s", b.steps[len(b.steps)-1], k.title)
+		c, err := k.run(ctx, b.caddy, st)
+		if err != nil {
+			return err
+		}
+		seen[k.name], err = fill(ctx, c, s, b.steps)
+		c.stop()
+		if err != nil {
+			return fmt.Errorf("memory of %s: %w", k.title, err)
+		}
+	}
+	writeMemory(os.Stdout, alg, seen["oauth"], seen["bare"])
+	return nil
+}
