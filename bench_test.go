@@ -1,0 +1,148 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+)
+
+// benchGateway provisions a gateway whose keys come from a file.
+func benchGateway(tb testing.TB, keys []*jwssign.Key, change func(*Gateway)) *Gateway {
+	tb.Helper()
+	jwks := filepath.Join(tb.TempDir(), "jwks.json")
+	if err := os.WriteFile(jwks, jwssign.Set(keys...), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	g := &Gateway{Issuer: []*Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}
+	if change != nil {
+		change(g)
+	}
+	ctx, err := caddy.ProvisionContext(&caddy.Config{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := g.Provision(ctx); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = g.Cleanup() })
+	return g
+}
+
+func benchKey(tb testing.TB, alg string) *jwssign.Key {
+	tb.Helper()
+	key, err := jwssign.Generate("k-"+alg, alg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key
+}
+
+// benchToken looks like what real servers issue: some 700 bytes.
+func benchToken(tb testing.TB, key *jwssign.Key, n int) string {
+	tb.Helper()
+	tok, err := key.Token("at+jwt", map[string]any{
+		"iss": "https://issuer.example", "aud": "api", "sub": fmt.Sprintf("7f9c2ba4-e88f-4c52-9a1f-%012d", n),
+		"client_id": "orders-frontend", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(),
+		"jti": fmt.Sprintf("3d1a9c7e-55f4-4b7e-8a90-%012d", n), "scope": "openid profile orders:read orders:write",
+		"email": "alice@example.com", "groups": []string{"staff", "admin"},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tok
+}
+
+func benchRequest(tok string) (*http.Request, *httptest.ResponseRecorder) {
+	r := httptest.NewRequest(http.MethodGet, "/orders/17?full=1", nil)
+	r.Header.Set("Authorization", "Bearer "+tok)
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Accept-Encoding", "gzip")
+	r.Header.Set("User-Agent", "bench/1.0")
+	r.Header.Set("X-Request-Id", "42")
+	return r, httptest.NewRecorder()
+}
+
+var nothing = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+
+// BenchmarkHandler is the whole handler, without what Caddy itself spends on a
+// request: "prepare" measures that part alone, to be taken off the others.
+func BenchmarkHandler(b *testing.B) {
+	key := benchKey(b, "ES256")
+	tok := benchToken(b, key, 0)
+	for _, bench := range []struct {
+		name   string
+		change func(*Gateway)
+	}{
+		{"cached", nil},
+		{"cached_scope_and_sub", func(g *Gateway) {
+			g.Require = []*Requirement{{Scope: []string{"orders:read"}}}
+			g.CopyClaims = []string{"sub>X-User-Id"}
+		}},
+		{"cached_other_claims", func(g *Gateway) {
+			g.CopyClaims = []string{"sub>X-User-Id", "email>X-User-Email", "groups>X-User-Groups"}
+		}},
+		{"uncached_ES256", func(g *Gateway) { zero := 0; g.Cache = &zero }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			benchServe(b, benchGateway(b, []*jwssign.Key{key}, bench.change), tok)
+		})
+	}
+	b.Run("prepare", func(b *testing.B) { benchServe(b, nil, tok) })
+}
+
+func benchServe(b *testing.B, g *Gateway, tok string) {
+	r0, w := benchRequest(tok)
+	server := &caddyhttp.Server{}
+	b.ReportAllocs()
+	for b.Loop() {
+		r := caddyhttp.PrepareRequest(r0, caddy.NewReplacer(), w, server)
+		if g == nil {
+			_ = nothing(w, r)
+			continue
+		}
+		if err := g.ServeHTTP(w, r, nothing); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if w.Code != http.StatusOK {
+		b.Fatal(w.Code, w.Body)
+	}
+}
+
+// BenchmarkCachedTokenHeap reports the heap that a remembered token keeps.
+func BenchmarkCachedTokenHeap(b *testing.B) {
+	key := benchKey(b, "EdDSA")
+	const tokens = 50_000
+	for b.Loop() {
+		g := benchGateway(b, []*jwssign.Key{key}, nil)
+		before := heap()
+		for n := range tokens {
+			if _, err := g.validator.Validate(b.Context(), benchToken(b, key, n)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		cache := g.validator.trusts[0].cache
+		cache.CleanUp()
+		b.ReportMetric(float64(heap()-before)/float64(cache.EstimatedSize()), "B/token")
+		b.ReportMetric(float64(cache.EstimatedSize()), "tokens")
+		_ = g.Cleanup()
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

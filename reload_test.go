@@ -1,0 +1,245 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+)
+
+// testIssuer is a real HTTP server with metadata and keys that counts what is
+// fetched.
+type testIssuer struct {
+	*httptest.Server
+	fetches atomic.Int32 // of the key set
+	keys    []*jwssign.Key
+}
+
+func newTestIssuer(t *testing.T, keys ...*jwssign.Key) *testIssuer {
+	t.Helper()
+	i := &testIssuer{keys: keys}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/.well-known/oauth-authorization-server", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, i.URL, i.URL+"/jwks")
+	})
+	mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
+		i.fetches.Add(1)
+		_, _ = w.Write(jwssign.Set(keys...))
+	})
+	i.Server = httptest.NewServer(mux)
+	t.Cleanup(i.Close)
+	return i
+}
+
+func (i *testIssuer) token(t *testing.T) string {
+	t.Helper()
+	tok, err := i.keys[0].Token("at+jwt", map[string]any{
+		"iss": i.URL, "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// load runs a Caddyfile in this process and stops Caddy at the test's end.
+func load(t *testing.T, text string) {
+	t.Helper()
+	doc, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(doc, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// site is a Caddyfile with a protected path and the metrics. extra goes into
+// the oauth block.
+func site(t *testing.T, port int, issuer, extra string) string {
+	return fmt.Sprintf(`{
+	admin off
+	persist_config off
+	auto_https off
+	grace_period 1s
+	storage file_system %s
+	log {
+		output discard
+	}
+}
+http://127.0.0.1:%d {
+	handle /metrics {
+		metrics
+	}
+	handle {
+		oauth %s api {
+			%s
+		}
+		respond "hello {http.auth.user.id}"
+	}
+}`, t.TempDir(), port, issuer, extra)
+}
+
+func get(t *testing.T, url, tok string) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok != "" {
+		r.Header.Set("Authorization", "Bearer "+tok)
+	}
+	r.Close = true // keep-alive connections would count as goroutines
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// metric is the value of one line of the metrics page, or "".
+func metric(page, series string) string {
+	for line := range strings.SplitSeq(page, "\n") {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// A reload with the same issuer fetches no keys, forgets no token, resets no
+// metric and leaks nothing.
+func TestTwentyReloadsKeepTheStateAndLeakNothing(t *testing.T) {
+	issuer := newTestIssuer(t, benchKey(t, "ES256"))
+	port := freePort(t)
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	config := site(t, port, issuer.URL, "")
+	t.Cleanup(func() { _ = caddy.Stop() })
+	load(t, config)
+	tok := issuer.token(t)
+	if status, body := get(t, url, tok); status != 200 || body != "hello alice" {
+		t.Fatal(status, body)
+	}
+	load(t, strings.Replace(config, "hello", "hi 0", 1)) // the first reload starts lasting goroutines of Caddy's own
+	base := runtime.NumGoroutine()
+	fetches := issuer.fetches.Load()
+
+	for n := range 20 {
+		load(t, strings.Replace(config, "hello", fmt.Sprint("hi ", n+1), 1))
+		if status, body := get(t, url, tok); status != 200 || body != fmt.Sprintf("hi %d alice", n+1) {
+			t.Fatal(n, status, body)
+		}
+	}
+	if got := issuer.fetches.Load(); got != fetches {
+		t.Errorf("%d key fetches during 20 reloads, want none", got-fetches)
+	}
+	_, page := get(t, url+"/metrics", "")
+	label := fmt.Sprintf(`{issuer=%q,`, issuer.URL)
+	if got := metric(page, "caddy_oauth_verdicts_total"+label+`reason="accepted"}`); got != "21" {
+		t.Errorf("accepted: %q, want 21", got)
+	}
+	if got := metric(page, "caddy_oauth_cache_lookups_total"+label+`result="miss"}`); got != "1" {
+		t.Errorf("cache misses: %q, want 1: the token was forgotten", got)
+	}
+	if got := metric(page, fmt.Sprintf("caddy_oauth_keys_age_seconds{issuer=%q}", issuer.URL)); got == "" {
+		t.Error("no age of the keys")
+	}
+	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base })
+}
+
+func TestAChangedIssuerStartsAfresh(t *testing.T) {
+	issuer := newTestIssuer(t, benchKey(t, "ES256"))
+	port := freePort(t)
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	t.Cleanup(func() { _ = caddy.Stop() })
+	load(t, site(t, port, issuer.URL, ""))
+	tok := issuer.token(t)
+	if status, _ := get(t, url, tok); status != 200 {
+		t.Fatal(status)
+	}
+	load(t, strings.Replace(site(t, port, "", ""), "oauth  api {", fmt.Sprintf("oauth {\nissuer %s {\naudience api\nalgorithms RS256\n}", issuer.URL), 1))
+	if status, body := get(t, url, tok); status != 401 {
+		t.Errorf("an ES256 token after a reload to RS256 alone: %d %s, want 401", status, body)
+	}
+}
+
+func TestStoppingCaddyEndsEveryAuthority(t *testing.T) {
+	issuer := newTestIssuer(t, benchKey(t, "ES256"))
+	port := freePort(t)
+	load(t, site(t, port, issuer.URL, ""))
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	authorities.Range(func(key, _ any) bool {
+		t.Errorf("the authority %v is still held", key)
+		return true
+	})
+}
+
+func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
+	config, err := json.Marshal(&Gateway{Issuer: []*Issuer{
+		{URL: []string{"https://one.example"}, Audience: []string{"api"}},
+		{URL: []string{"https://two.example"}, Audience: []string{"{env.SURELY_NOT_SET}"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := caddy.NewContext(provisioned(t))
+	defer cancel()
+	_, err = ctx.LoadModuleByID("http.handlers.oauth", config)
+	if err == nil || !strings.Contains(err.Error(), "env.SURELY_NOT_SET") {
+		t.Fatalf("error %v, want one that names the placeholder", err)
+	}
+	authorities.Range(func(key, _ any) bool {
+		t.Errorf("the authority %v is still held", key)
+		return true
+	})
+}
+
+func provisioned(t *testing.T) caddy.Context {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(&caddy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		runtime.Gosched()
+	}
+}
