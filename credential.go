@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -54,7 +55,16 @@ func newPlaces(credentials []Credential) ([]place, error) {
 		}
 		places = append(places, p)
 	}
+	slices.SortStableFunc(places, func(a, b place) int { return a.rank() - b.rank() })
 	return places, nil
+}
+
+// rank puts cookies behind all other places.
+func (at place) rank() int {
+	if at.cookie != "" {
+		return 1
+	}
+	return 0
 }
 
 // presented is what a request was found to carry.
@@ -67,6 +77,9 @@ type presented struct {
 // token and no error.
 func find(places []place, r *http.Request) (found presented, err error) {
 	for _, at := range places {
+		if at.cookie != "" && found.token != "" {
+			break // cookies come last, and count only when nothing else is there
+		}
 		token, err := at.read(r)
 		if err != nil {
 			return presented{at: at}, err
@@ -74,12 +87,10 @@ func find(places []place, r *http.Request) (found presented, err error) {
 		if token == "" {
 			continue
 		}
-		switch {
-		case found.token == "" || found.at.cookie != "":
-			found = presented{token, at}
-		case at.cookie == "":
+		if found.token != "" {
 			return found, malformedCredential(twoCredentials, "a token in more than one place")
 		}
+		found = presented{token, at}
 	}
 	return found, nil
 }
@@ -169,24 +180,30 @@ func unescape(s string) string {
 	return s
 }
 
-// settle leaves the request as the upstream may see it. A token that came in a
-// place that logs show moves to the Authorization header, which they hide;
-// with strip_token it goes altogether.
+// settle leaves the request as the upstream may see it: with the token that was
+// verified, or without any. One that came in a place that logs show moves to
+// the Authorization header, which they hide; with strip_token it goes
+// altogether. Whatever else the client put into these places was not verified,
+// and an upstream that trusts the gateway must not find it.
 func (found presented) settle(r *http.Request, places []place, strip bool) {
 	for _, at := range places {
+		if at == found.at && !strip && !at.exposed {
+			continue
+		}
 		switch {
 		case at.query != "":
 			dropQuery(r, at.query)
-		case at.exposed, strip && at.header != "":
-			r.Header.Del(at.header)
-		case strip:
+		case at.cookie != "":
 			dropCookie(r, at.cookie)
+		default:
+			r.Header.Del(at.header)
 		}
 	}
-	if strip {
-		r.Header.Del("Authorization")
-	} else if found.at.exposed {
+	switch {
+	case found.at.exposed && !strip:
 		r.Header.Set("Authorization", "Bearer "+found.token)
+	case found.at.header != "Authorization" || strip:
+		r.Header.Del("Authorization")
 	}
 }
 

@@ -30,7 +30,7 @@ func (g *Gateway) admit(r *http.Request) error {
 		return err
 	}
 	if found.token == "" {
-		return g.admitAnonymous(r)
+		return g.admitAnonymous(r, found)
 	}
 	principal, err := g.validator.Validate(r.Context(), found.token)
 	if err != nil {
@@ -49,13 +49,14 @@ func (g *Gateway) admit(r *http.Request) error {
 }
 
 // admitAnonymous judges a request with no credential at all.
-func (g *Gateway) admitAnonymous(r *http.Request) error {
+func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	if !g.AllowAnonymous {
 		return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential}
 	}
 	if err := g.allow(r, nil); err != nil {
 		return err
 	}
+	none.settle(r, g.places, g.StripToken)
 	measure.anonymous.Inc()
 	return nil
 }
