@@ -1,0 +1,41 @@
+#!/bin/sh
+# Gets what the tests need besides Go: a C compiler for the race detector, Node
+# for the real authorization servers, curl and Python's requests as clients.
+# As root on Debian it installs what is missing; elsewhere it says what to install.
+set -eu
+cd "$(dirname "$0")"
+
+missing=""
+need() { # need <package> <test…>: notes the package when the test fails
+	package=$1
+	shift
+	"$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+compiles() { echo '#include <stdlib.h>
+int main(void) { return 0; }' | "${CC:-gcc}" -x c - -o /dev/null; }
+need "gcc libc6-dev" compiles # first: without it nothing can be tested with -race
+need curl command -v curl
+need python3-requests /usr/bin/python3 -c 'import requests'
+need nodejs command -v node
+need npm command -v npm
+
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		echo "Installing for the tests:$missing"
+		apt-get update -qq
+		# shellcheck disable=SC2086 # a list of packages, one word each
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	else
+		echo "The tests need these packages (Debian's names); install them and try again:$missing" >&2
+		exit 1
+	fi
+fi
+
+version=$(node --version)
+case $version in
+v1[0-9].* | v[0-9].*)
+	echo "The authorization servers of the tests need Node 20 or newer; here is $version." >&2
+	exit 1
+	;;
+esac
+npm ci --silent --no-audit --no-fund
