@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -48,10 +49,12 @@ func startFakeIssuer(t *testing.T) *fakeIssuer {
 
 func (f *fakeIssuer) start() {
 	f.t.Helper()
-	listener, err := net.Listen("tcp", strings.TrimPrefix(f.url, "http://"))
-	if err != nil {
-		f.t.Fatalf("starting the fake issuer: %v", err)
-	}
+	var listener net.Listener
+	await(f.t, 5*time.Second, "the port of the fake issuer", func() (free bool) {
+		var err error
+		listener, err = net.Listen("tcp", strings.TrimPrefix(f.url, "http://"))
+		return err == nil // a child that is being started may have it for a moment
+	})
 	server := &http.Server{Handler: f}
 	f.mu.Lock()
 	f.server = server
@@ -153,9 +156,9 @@ func (f *fakeIssuer) token(changes map[string]any) string {
 	return f.key().sign(goodClaims(f.url, changes), nil)
 }
 
-// unknownKid is a token of a key that the issuer has never published.
-func (f *fakeIssuer) unknownKid() string {
-	return newSignKey(f.t).sign(goodClaims(f.url, nil), nil)
+// unknownKid is a token that names a key that the issuer has never published.
+func (f *fakeIssuer) unknownKid(other signKey) string {
+	return other.sign(goodClaims(f.url, nil), map[string]any{"kid": rand.Text()})
 }
 
 // badSignature is a fresh token under a known kid that another key signed.

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// What a flood may cost valid tokens: far less than the issuer's own delay, and
-// far more than a busy machine makes of a local request.
-const latencyRoom = 200 * time.Millisecond
-
 func TestFloodsWhileTheIssuerIsSlowDelayNoValidToken(t *testing.T) {
 	testFloods(t, slow(500*time.Millisecond))
 }
@@ -24,7 +20,9 @@ func TestFloodsWhileTheIssuerHangsDelayNoValidToken(t *testing.T) {
 func testFloods(t *testing.T, behave func(http.ResponseWriter, *http.Request) bool) {
 	f := startFakeIssuer(t)
 	up := startUpstream(t)
-	g := startGateway(t, up, identity(f.url, audience))
+	g := newGateway(t)
+	g.write(g.site(g.port, identity(f.url, audience), up) + g.site(g.open, "", up))
+	g.start()
 	good := make([]string, 200)
 	for i := range good {
 		good[i] = f.token(nil)
@@ -33,7 +31,7 @@ func testFloods(t *testing.T, behave func(http.ResponseWriter, *http.Request) bo
 	f.setBehaviour(behave)
 	f.awaitFloor()
 
-	calm := goodLoad(g, good[:100])
+	calm := goodLoad(g.url("/"), good[:100])
 	awaitMore(t, 400, calm)
 	before := p99(goodOnly(t, calm.stop()))
 
@@ -48,12 +46,13 @@ func testFloods(t *testing.T, behave func(http.ResponseWriter, *http.Request) bo
 
 	// Then random kids beside them, for longer than the floor.
 	began := time.Now()
-	kids := startLoad(32, 10*time.Millisecond, flood(g, f.unknownKid))
-	stressed := goodLoad(g, good) // half of them not seen before
+	kids := startLoad(32, 10*time.Millisecond, flood(g, func() string { return f.unknownKid(other) }))
+	stressed := goodLoad(g.url("/"), good) // half of them not seen before
+	bare := goodLoad(g.openURL(), good)    // the same, past no gateway
 	await(t, 3*fetchFloor, "the flood to outlast the floor", func() bool {
 		return time.Since(began) > fetchFloor+time.Second
 	})
-	after := p99(goodOnly(t, stressed.stop()))
+	after, control := p99(goodOnly(t, stressed.stop())), p99(goodOnly(t, bare.stop()))
 	lasted := time.Since(began)
 	made := f.keyFetches() - fetches
 	f.setBehaviour(nil) // lets go of those who wait
@@ -63,17 +62,25 @@ func testFloods(t *testing.T, behave func(http.ResponseWriter, *http.Request) bo
 	if most := 1 + int(lasted/fetchFloor); made < 1 || made > most {
 		t.Errorf("the flood of random kids made %d key fetches in %v, want 1 to %d", made, lasted, most)
 	}
-	t.Logf("p99 of valid tokens: %v calm, %v in the floods; %d key fetches in %v", before, after, made, lasted)
-	if after > 5*before+latencyRoom {
-		t.Errorf("p99 of valid tokens went from %v to %v in the floods", before, after)
+	t.Logf("p99 of valid tokens: %v calm, %v in the floods, where an open site has %v; %d key fetches in %v",
+		before, after, control, made, lasted)
+	wantUndelayed(t, before, after, control)
+}
+
+// wantUndelayed allows far less than the issuer's own delay. On a machine that
+// is busy with other things the open site beside it is as late.
+func wantUndelayed(t *testing.T, before, after, control time.Duration) {
+	t.Helper()
+	if after > 5*before+100*time.Millisecond && after > 2*control+100*time.Millisecond {
+		t.Errorf("p99 of valid tokens went from %v to %v in the floods; an open site has %v", before, after, control)
 	}
 }
 
 // goodLoad is valid requests at a steady pace, on connections of their own.
-func goodLoad(g *gateway, tokens []string) *load {
+func goodLoad(url string, tokens []string) *load {
 	client := newClient(20 * time.Second)
 	return startLoad(4, 5*time.Millisecond, func(n int) (answer, error) {
-		return try(client, g.url("/"), tokens[n%len(tokens)])
+		return try(client, url, tokens[n%len(tokens)])
 	})
 }
 
@@ -95,6 +102,7 @@ func goodOnly(t *testing.T, samples []sample) []sample {
 func wantRefused(t *testing.T, what string, samples []sample, allowed ...int) {
 	t.Helper()
 	counts := statuses(samples)
+	t.Logf("%s got %v (0: the client did not wait for it)", what, counts)
 	rest := len(samples) - counts[0]
 	for _, status := range allowed {
 		rest -= counts[status]

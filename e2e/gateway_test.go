@@ -45,7 +45,7 @@ type gateway struct {
 	admin   string // host:port
 	port    int    // of the first site
 	tlsPort int    // for a site with TLS, over TCP and UDP
-	other   int    // where Caddy believes port 80 to be
+	open    int    // of a site without oauth; where Caddy believes port 80 to be
 	proc    *process
 }
 
@@ -62,7 +62,7 @@ func newGateway(t *testing.T) *gateway {
 		admin:   fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 		port:    freePort(t),
 		tlsPort: freePort(t),
-		other:   freePort(t),
+		open:    freePort(t),
 	}
 }
 
@@ -105,7 +105,7 @@ func (g *gateway) write(sites string) {
 		format json
 	}
 }
-%s`, g.admin, g.other, g.tlsPort, g.storage, sites)
+%s`, g.admin, g.open, g.tlsPort, g.storage, sites)
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
@@ -152,6 +152,8 @@ func (g *gateway) url(path string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", g.port, path)
 }
 
+func (g *gateway) openURL() string { return fmt.Sprintf("http://127.0.0.1:%d/", g.open) }
+
 // adminGet reads an admin endpoint.
 func (g *gateway) adminGet(path string) string {
 	g.t.Helper()
@@ -177,9 +179,12 @@ func (g *gateway) localRoots() *x509.CertPool {
 	return pool
 }
 
-// goroutines is how many the gateway has.
-func (g *gateway) goroutines() int {
+// idleGoroutines is how many the gateway has when no connection is open but
+// the one that asks.
+func (g *gateway) idleGoroutines(up *upstream) int {
 	g.t.Helper()
+	plainClient.CloseIdleConnections()
+	up.server.CloseClientConnections()
 	match := regexp.MustCompile(`goroutine profile: total (\d+)`).FindStringSubmatch(g.adminGet("/debug/pprof/goroutine?debug=1"))
 	if match == nil {
 		g.t.Fatal("no goroutine count in the profile")

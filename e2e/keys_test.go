@@ -77,7 +77,7 @@ func TestGoodKeysAreNeverLostToABadAnswer(t *testing.T) {
 	for _, one := range bad {
 		before := f.keyFetches()
 		f.setBehaviour(one.respond)
-		f.awaitFloor()
+		// A stranger's key or a retry of its own makes the gateway ask again.
 		await(t, 3*fetchFloor, "a fetch that is answered with "+one.name, func() bool {
 			a := get(t, g.url("/"), stranger)
 			if a.status != http.StatusUnauthorized && a.status != http.StatusServiceUnavailable {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,10 @@ func startProcess(t *testing.T, home string, env []string, name string, args ...
 	p.cmd.Env = append(ownEnv(home), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	forking.Lock()
+	err := p.cmd.Start()
+	forking.Unlock()
+	if err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}
 	go func() {
@@ -61,7 +65,7 @@ func startProcess(t *testing.T, home string, env []string, name string, args ...
 	t.Cleanup(func() {
 		p.signal(syscall.SIGTERM)
 		if t.Failed() {
-			t.Logf("output of %s %s:\n%s", filepath.Base(name), strings.Join(args, " "), tail(p.out.String(), 60))
+			t.Logf("end of the output of %s:\n%s", filepath.Base(name), tail(p.out.String(), 30))
 		}
 	})
 	return p
@@ -110,7 +114,12 @@ func runCommand(t *testing.T, home, stdin, name string, args ...string) (stdout,
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
-	err := cmd.Run()
+	forking.Lock()
+	err := cmd.Start()
+	forking.Unlock()
+	if err == nil {
+		err = cmd.Wait()
+	}
 	if cmd.ProcessState == nil || ctx.Err() != nil {
 		t.Fatalf("running %s %s: %v", name, strings.Join(args, " "), err)
 	}
@@ -138,6 +147,10 @@ func await(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	}
 }
 
+// forking is held while a program is started and while a port is tried: a
+// child has its parent's listeners for a moment, and with them their ports.
+var forking sync.Mutex
+
 var lastPort atomic.Int32
 
 // freePort finds a loopback port that is free for TCP and UDP. It looks below
@@ -145,6 +158,8 @@ var lastPort atomic.Int32
 // takes it before its server does.
 func freePort(t *testing.T) int {
 	t.Helper()
+	forking.Lock()
+	defer forking.Unlock()
 	lastPort.CompareAndSwap(0, int32(20000+os.Getpid()%8000))
 	for range 2000 {
 		port := int(lastPort.Add(1))
@@ -171,8 +186,10 @@ func closeAll(all ...io.Closer) {
 	}
 }
 
-// tail is the end of a text, in lines.
+// tail is the end of a text, in lines, without those about the tests' own
+// questions to the admin endpoint.
 func tail(text string, lines int) string {
 	all := strings.Split(strings.TrimSpace(text), "\n")
+	all = slices.DeleteFunc(all, func(line string) bool { return strings.Contains(line, `"logger":"admin.api"`) })
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

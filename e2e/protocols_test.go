@@ -32,6 +32,15 @@ https://localhost:%d {
 	address := fmt.Sprintf("https://localhost:%d/", g.tlsPort)
 	trust := &tls.Config{RootCAs: g.localRoots(), MinVersion: tls.VersionTLS12}
 
+	await(t, 20*time.Second, "the certificate of the local authority", func() bool {
+		conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(address, "https://"), "/"), trust)
+		if err != nil {
+			return false
+		}
+		closeAll(conn)
+		return true
+	})
+
 	h1 := &http.Transport{TLSClientConfig: trust.Clone(), Protocols: new(http.Protocols)}
 	h1.Protocols.SetHTTP1(true)
 	h2 := &http.Transport{TLSClientConfig: trust.Clone(), Protocols: new(http.Protocols)}
