@@ -84,35 +84,47 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 	return doc, freshness(res.Header, s.cfg.Now()), nil
 }
 
-// freshness is how long an answer is fresh (RFC 9111 §4.2.1), within Floor and
+// freshness is how long an answer stays fresh (RFC 9111 §4.2), within Floor and
 // Ceiling. Answers that say nothing, or forbid caching, get the usual time:
 // polling an issuer each moment would help nobody.
 func freshness(h http.Header, now time.Time) time.Duration {
 	life := time.Duration(0)
-	for directive := range strings.SplitSeq(strings.ToLower(h.Get("Cache-Control")), ",") {
+	for directive := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
 		directive = strings.TrimSpace(directive)
 		if directive == "no-store" || directive == "no-cache" {
 			return Usual
 		}
-		if age, ok := strings.CutPrefix(directive, "max-age="); ok {
-			n, err := strconv.Atoi(strings.Trim(age, `"`))
-			if err != nil || n <= 0 {
+		if age, is := strings.CutPrefix(directive, "max-age="); is {
+			n, ok := seconds(strings.Trim(age, `"`))
+			if !ok || n == 0 {
 				return Usual
 			}
-			life = time.Duration(min(n, int(Ceiling/time.Second))) * time.Second
+			life = n
 		}
 	}
 	if life == 0 {
 		expires, err := http.ParseTime(h.Get("Expires"))
+		if date, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = date // both by the server's clock, and before any cache added to Age
+		}
 		if err != nil || !expires.After(now) {
 			return Usual
 		}
 		life = expires.Sub(now)
 	}
-	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 {
-		life -= time.Duration(min(age, int(Ceiling/time.Second))) * time.Second
+	// Ceiling comes last: a cache in front of the issuer may hold an answer for
+	// longer than that and it is still fresh.
+	if age, ok := seconds(h.Get("Age")); ok {
+		life -= age
 	}
 	return max(Floor, min(life, Ceiling))
+}
+
+// seconds reads RFC 9111's delta-seconds, where a number too large to hold
+// means a very long time (§1.2.2).
+func seconds(text string) (time.Duration, bool) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return time.Duration(n) * time.Second, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // CheckURL tells whether an address of an issuer may be asked: https, or plain

@@ -123,7 +123,7 @@ func (s *Server) schedule(fresh time.Duration, err error) time.Duration {
 		return retryNone
 	}
 	backoff := min(Floor<<min(s.failures-1, 10), retryMost)
-	return time.Duration(float64(backoff) * (0.75 + 0.5*s.cfg.Jitter()))
+	return time.Duration(float64(backoff) * (0.75 + 0.25*s.cfg.Jitter()))
 }
 
 // fetchKeys asks the issuer, by way of its metadata unless the address of the
