@@ -147,13 +147,20 @@ func single(values []string, where string) (string, error) {
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/", rune(c)) {
+		if !token68[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// token68 is a table since each byte of each token is looked at.
+var token68 = func() (table [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/" {
+		table[c] = true
+	}
+	return table
+}()
 
 func cookieValues(r *http.Request, name string) (values []string) {
 	for _, c := range r.Cookies() {
