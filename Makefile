@@ -1,5 +1,6 @@
 # The two commands to know: "make demo" shows what the gateway does,
-# "make build" makes the Caddy that one ships.
+# "make test" sets up and passes all tests. Beside them "make build" makes the
+# Caddy that one ships, "make bench" measures, "make fuzz" spends time.
 
 GO ?= go
 
@@ -7,7 +8,7 @@ GO ?= go
 # One set of flags for every build, since Go's cache is kept for each set.
 TAGS := nobadger,nomysql,nopgx
 
-.PHONY: build demo go-is-here
+.PHONY: build demo test fuzz bench go-is-here
 
 # Caddy with the gateway inside, as bin/caddy.
 build: go-is-here
@@ -19,6 +20,33 @@ demo: go-is-here
 	@test -x bin/demo || echo "Building the demo. The first build of Caddy takes some minutes; the next ones seconds."
 	@$(GO) build -tags $(TAGS) -o bin/demo ./cmd/demo
 	@./bin/demo
+
+# Installs what the tests need, then runs all of them: the fast ones in this
+# module, and the built Caddy against real authorization servers in e2e.
+test: go-is-here
+	@./e2e/setup.sh
+	@echo "Building and testing with the race detector. The first time takes some minutes."
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) test -race -tags $(TAGS) ./...
+	$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
+	cd bench && $(GO) vet ./...
+	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy $(GO) test -race -count=1 ./...
+
+# Each fuzz target in turn, FUZZTIME each.
+FUZZTIME ?= 30s
+fuzz: go-is-here
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -tags $(TAGS) -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+# In process first, then the built Caddy beside bare Caddy, HAProxy and Apache.
+bench: build
+	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem . ./internal/token
+	@./bench/setup.sh
+	cd bench && $(GO) run . -caddy ../bin/caddy
 
 go-is-here:
 	@command -v $(GO) >/dev/null 2>&1 || { \

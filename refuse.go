@@ -51,11 +51,19 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 	}
 	if entry := g.log.Check(level, "refused"); entry != nil {
 		address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-		entry.Write(zap.String("reason", reason), zap.Int("status", status), zap.String("issuer", issuer),
-			zap.String("detail", detailOf(err)), zap.String("client_ip", address), zap.String("method", r.Method),
-			zap.String("host", r.Host), zap.String("path", r.URL.Path))
+		entry.Write(zap.String("reason", reason), zap.Int("status", status),
+			known("issuer", issuer), known("detail", detailOf(err)), zap.String("client_ip", address),
+			zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
 	return status
+}
+
+// known leaves an empty field out of a log line.
+func known(name, value string) zap.Field {
+	if value == "" {
+		return zap.Skip()
+	}
+	return zap.String(name, value)
 }
 
 func detailOf(err error) string {
