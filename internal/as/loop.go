@@ -55,7 +55,7 @@ func (s *Server) fetch() time.Duration {
 	s.mu.Unlock()
 
 	began := s.cfg.Now()
-	ctx, cancel := context.WithTimeout(s.ctx, attempt)
+	ctx, cancel := context.WithTimeout(s.ctx, s.within(attempt))
 	doc, fresh, err := s.fetchKeys(ctx)
 	cancel()
 	event := Event{Op: OpFetch, Err: err}
@@ -114,7 +114,7 @@ func (s *Server) schedule(fresh time.Duration, err error) time.Duration {
 	}
 	s.keysURL = "" // perhaps they have moved: ask the metadata again
 	s.failures++
-	if s.restored && s.cfg.Now().Sub(s.Status().Fetched) >= keepStored {
+	if s.restored && s.within(keepStored) <= 0 {
 		s.put(token.Replace(s.current.Load(), nil), time.Time{})
 		s.restored = false
 		s.observe(Event{Op: OpRestore, Err: errTooOld})
@@ -123,7 +123,16 @@ func (s *Server) schedule(fresh time.Duration, err error) time.Duration {
 		return retryNone
 	}
 	backoff := min(Floor<<min(s.failures-1, 10), retryMost)
-	return time.Duration(float64(backoff) * (0.75 + 0.25*s.cfg.Jitter()))
+	return s.within(time.Duration(float64(backoff) * (0.75 + 0.25*s.cfg.Jitter())))
+}
+
+// within cuts d to the time that stored keys have left, so that they die when
+// they must and not with the fetch after that.
+func (s *Server) within(d time.Duration) time.Duration {
+	if !s.restored {
+		return d
+	}
+	return min(d, s.Status().Fetched.Add(keepStored).Sub(s.cfg.Now()))
 }
 
 // fetchKeys asks the issuer, by way of its metadata unless the address of the

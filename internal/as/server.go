@@ -58,6 +58,7 @@ func (e *Unavailable) Unwrap() error { return e.Err }
 var (
 	errBusy    = errors.New("too many requests wait for a fetch of its keys")
 	errTooOld  = errors.New("the stored keys are too old")
+	errStorage = errors.New("the storage has not come back from the last time")
 	errStopped = errors.New("the gateway has let go of this issuer")
 )
 
@@ -72,6 +73,7 @@ type Server struct {
 	wake   chan struct{} // asks the loop for a fetch now
 
 	current atomic.Pointer[token.KeySet]
+	storing atomic.Bool // the storage is being asked
 
 	mu       sync.Mutex
 	envs     []*Env        // who watches and stores; the last one counts
@@ -131,19 +133,16 @@ func (s *Server) Keys(ctx context.Context) (*token.KeySet, error) {
 			return nil, err
 		}
 	}
-	if set := s.current.Load(); set != nil {
-		return set, nil
-	}
-	return nil, &Unavailable{s.cfg.Issuer, s.Status().Err}
+	return s.inForce()
 }
 
 // Newer implements [token.KeySource]. Unknown kids cause one fetch per Floor in
 // all, however many there are; whoever comes while it runs shares it.
 func (s *Server) Newer(ctx context.Context, set *token.KeySet) (*token.KeySet, error) {
 	s.mu.Lock()
-	if now := s.current.Load(); now != set {
+	if s.current.Load() != set {
 		s.mu.Unlock()
-		return now, nil
+		return s.inForce()
 	}
 	if s.flight == nil {
 		if now := s.cfg.Now(); now.Sub(s.kidFetch) >= Floor {
@@ -163,7 +162,16 @@ func (s *Server) Newer(ctx context.Context, set *token.KeySet) (*token.KeySet, e
 	if err := s.Status().Err; err != nil {
 		return nil, &Unavailable{s.cfg.Issuer, err}
 	}
-	return s.current.Load(), nil
+	return s.inForce()
+}
+
+// inForce is the set that judges now. Stored keys die of age, so a caller that
+// held a set may find none.
+func (s *Server) inForce() (*token.KeySet, error) {
+	if set := s.current.Load(); set != nil {
+		return set, nil
+	}
+	return nil, &Unavailable{s.cfg.Issuer, s.Status().Err}
 }
 
 // wait waits for a fetch to end, with not too many others.

@@ -83,9 +83,11 @@ func (s *Server) restore() bool {
 	if storage == nil || s.cfg.StoreAs == "" {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, attempt)
-	defer cancel()
-	data, err := storage.Load(ctx, s.cfg.StoreAs)
+	var data []byte
+	err := s.bounded(func(ctx context.Context) (err error) {
+		data, err = storage.Load(ctx, s.cfg.StoreAs)
+		return err
+	})
 	if err != nil {
 		return false // nothing stored yet, or a storage that is down: fetching decides
 	}
@@ -126,13 +128,34 @@ func (s *Server) store(doc []byte, changed bool, fetched time.Time) {
 	}
 	data, err := json.Marshal(storedKeys{Issuer: s.cfg.Issuer, Fetched: fetched, JWKS: doc})
 	if err == nil {
-		ctx, cancel := context.WithTimeout(s.ctx, attempt)
-		defer cancel()
-		err = storage.Store(ctx, s.cfg.StoreAs, data)
+		err = s.bounded(func(ctx context.Context) error { return storage.Store(ctx, s.cfg.StoreAs, data) })
 	}
 	if err == nil {
 		s.stored = fetched
 		return
 	}
 	s.observe(Event{Op: OpStore, Err: err})
+}
+
+// bounded gives the storage the time of one attempt. One that does not heed its
+// context, as a file system that hangs, is left behind: it must not keep the
+// loop from fetching. It is not asked again before it has come back.
+func (s *Server) bounded(ask func(context.Context) error) error {
+	if !s.storing.CompareAndSwap(false, true) {
+		return errStorage
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, attempt)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		err := ask(ctx)
+		s.storing.Store(false)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
