@@ -74,7 +74,10 @@ func ParseKey(doc string) (*Key, error) {
 		return nil, fmt.Errorf("reading the key: %w", err)
 	}
 	k.print = sha256.Sum256(append(clean, "\x00"+k.ID+"\x00"+k.alg...))
-	return k, k.checkPublic()
+	if err := k.checkPublic(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // readUse takes what the key says it is for, and refuses what is not for us.
@@ -97,7 +100,8 @@ func (k *Key) readUse(members map[string]any) error {
 		return fmt.Errorf("use is %v, not sig", use)
 	}
 	if ops, has := members["key_ops"]; has {
-		if list, ok := words(ops); !ok || !slices.Contains(list, "verify") {
+		_, isList := ops.([]any)
+		if list, ok := words(ops); !isList || !ok || !slices.Contains(list, "verify") {
 			return errors.New("key_ops does not list verify")
 		}
 	}
@@ -153,6 +157,8 @@ func (k *Key) checkPublic() error {
 			return fmt.Errorf("modulus of %d bits, under 2048", public.N.BitLen())
 		case public.N.Bit(0) == 0 || public.E < 3 || public.E&1 == 0:
 			return errors.New("an even modulus or exponent, or an exponent under 3")
+		case faultyGenerator(public.N):
+			return errors.New("a modulus of a generator known to be broken (CVE-2017-15361)")
 		}
 		return nil
 	case ecdsa.PublicKey:
