@@ -121,6 +121,23 @@ func TestHeapIsReadFromTheEndOfAProfile(t *testing.T) {
 	}
 }
 
+func TestCacheHitsAreTheShareOfLookupsSinceBefore(t *testing.T) {
+	l, err := parseLookups(strings.NewReader(`# TYPE caddy_oauth_cache_lookups_total counter
+caddy_oauth_cache_lookups_total{issuer="a",result="hit"} 1.5e+06
+caddy_oauth_cache_lookups_total{issuer="a",result="miss"} 10
+caddy_oauth_cache_lookups_total{issuer="b",result="miss"} 500010
+`))
+	if err != nil || l.hits != 1.5e6 || l.misses != 500020 {
+		t.Fatalf("got %+v, %v", l, err)
+	}
+	if got := l.share(lookups{0, 20}); got != 0.75 {
+		t.Errorf("got %v", got)
+	}
+	if got := l.share(l); got >= 0 {
+		t.Errorf("no look-ups, and yet a share of %v", got)
+	}
+}
+
 func TestEveryConfigCanBeFilledIn(t *testing.T) {
 	dir := t.TempDir()
 	s, err := newSigner("ES256")

@@ -18,12 +18,13 @@ var configs embed.FS
 
 // kind is one thing that the benchmark can measure.
 type kind struct {
-	name   string
-	title  string
-	config string   // file under configs/, empty for none
-	algs   []string // what it can verify
-	caches bool     // needs a lap over all tokens before a run with many of them
-	judges bool     // refuses bad tokens
+	name    string
+	title   string
+	config  string   // file under configs/, empty for none
+	algs    []string // what it can verify
+	fresh   bool     // starts anew, with a lap over all tokens, before a run with many of them
+	judges  bool     // refuses bad tokens
+	gateway bool     // has our module inside, and its metrics
 }
 
 var (
@@ -32,9 +33,9 @@ var (
 		{name: "direct", title: "upstream alone, no proxy", algs: allAlgs},
 		{name: "bare", title: "Caddy, bare", config: "bare.Caddyfile", algs: allAlgs},
 		// A second bare Caddy: how far its ratio is from 1 is what the machine's noise makes.
-		{name: "control", title: "Caddy, bare, a second one", config: "bare.Caddyfile", algs: allAlgs},
-		{name: "oauth", title: "Caddy with `oauth`", config: "oauth.Caddyfile", algs: allAlgs, caches: true, judges: true},
-		{name: "uncached", title: "Caddy with `oauth`, `cache 0`", config: "uncached.Caddyfile", algs: allAlgs, judges: true},
+		{name: "control", title: "Caddy, bare, a second one", config: "bare.Caddyfile", algs: allAlgs, fresh: true},
+		{name: "oauth", title: "Caddy with `oauth`", config: "oauth.Caddyfile", algs: allAlgs, fresh: true, judges: true, gateway: true},
+		{name: "uncached", title: "Caddy with `oauth`, `cache 0`", config: "uncached.Caddyfile", algs: allAlgs, judges: true, gateway: true},
 		// Neither Debian's HAProxy 2.6 nor cjose, which mod_oauth2 uses, knows EdDSA.
 		{name: "haproxy", title: "HAProxy `jwt_verify`", config: "haproxy.cfg", algs: allAlgs[:2], judges: true},
 		{name: "apache", title: "Apache `mod_oauth2`", config: "apache.conf", algs: allAlgs[:2], judges: true},
@@ -62,7 +63,7 @@ func (k kind) missing(ctx context.Context, caddy string) string {
 		if err != nil {
 			return fmt.Sprintf("%s list-modules: %v", caddy, err)
 		}
-		if k.judges && !bytes.Contains(out, []byte("http.handlers.oauth\n")) {
+		if k.gateway && !bytes.Contains(out, []byte("http.handlers.oauth\n")) {
 			return caddy + " holds no http.handlers.oauth: build it from cmd/caddy"
 		}
 	}
@@ -94,6 +95,8 @@ type candidate struct {
 	kind
 	*proc
 	addr, admin string
+
+	restart func(context.Context) error // stop, and start anew at another port
 }
 
 // keyFiles writes the public key in every form that a candidate reads.
@@ -158,6 +161,15 @@ func (k kind) run(ctx context.Context, caddy string, st setting) (*candidate, er
 	if err := p.ready(ctx, c.addr); err != nil {
 		p.stop()
 		return nil, err
+	}
+	c.restart = func(ctx context.Context) error {
+		c.stop()
+		fresh, err := k.run(ctx, caddy, st)
+		if err != nil {
+			return err
+		}
+		c.proc, c.addr, c.admin = fresh.proc, fresh.addr, fresh.admin
+		return nil
 	}
 	return c, nil
 }

@@ -27,6 +27,7 @@ type sample struct {
 	p50, p99        time.Duration
 	perSecond       float64
 	refused, broken int
+	hits            float64 // share of cache hits, -1 without a cache
 }
 
 // run is how wrk is to be run.
@@ -40,6 +41,10 @@ type run struct {
 // measure reads the CPU time of candidate and upstream right before and right
 // after one run of wrk.
 func measure(ctx context.Context, c, upstream *candidate, r run) (sample, error) {
+	seen, err := c.lookups(ctx)
+	if err != nil {
+		return sample{}, err
+	}
 	cpu0, err := c.cpu()
 	if err != nil {
 		return sample{}, err
@@ -60,6 +65,11 @@ func measure(ctx context.Context, c, upstream *candidate, r run) (sample, error)
 	if err != nil {
 		return sample{}, err
 	}
+	after, err := c.lookups(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	s.hits = after.share(seen)
 	s.cpu = (cpu1 - cpu0) / time.Duration(s.requests)
 	s.upstreamCPU = (up1 - up0) / time.Duration(s.requests)
 	return s, nil

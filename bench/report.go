@@ -69,6 +69,14 @@ func spread(v []float64) string {
 	return fmt.Sprintf("%.3f (%.3f–%.3f)", median(v), slices.Min(v), slices.Max(v))
 }
 
+// percent writes a share, or a dash for one below 0, which is none.
+func percent(share float64) string {
+	if share < 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", 100*share)
+}
+
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 func cpuOf(s sample) float64 { return micros(s.cpu) }
@@ -77,8 +85,8 @@ func p99Of(s sample) float64 { return micros(s.p99) / 1000 }
 
 func (t *table) write(w io.Writer) {
 	fmt.Fprintf(w, "\n### %s\n\n", t.title())
-	fmt.Fprintln(w, "| candidate | CPU µs/request | CPU × bare | p50 ms | p50 × bare | p99 ms | p99 × bare | requests/s |")
-	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Fprintln(w, "| candidate | CPU µs/request | CPU × bare | p50 ms | p50 × bare | p99 ms | p99 × bare | requests/s | cache hits |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")
 	bare := t.rows["bare"]
 	for _, k := range t.kinds {
 		row := t.rows[k.name]
@@ -93,6 +101,7 @@ func (t *table) write(w io.Writer) {
 		}
 		perSecond := column(row, func(s sample) float64 { return s.perSecond })
 		cells = append(cells, fmt.Sprintf("%.0f", median(perSecond)))
+		cells = append(cells, percent(median(column(row, func(s sample) float64 { return s.hits }))))
 		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 	}
 	upstream := column(bare, func(s sample) float64 { return micros(s.upstreamCPU) })
