@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,14 +40,9 @@ type Skipped struct {
 // ParseKeySet reads a JWK Set. A key that is odd is skipped and the rest kept;
 // it is an error when none is left.
 func ParseKeySet(doc []byte) (*KeySet, []Skipped, error) {
-	// Maps and raw messages only: struct fields would fold the case of names.
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &top); err != nil {
+	list, err := keyList(doc)
+	if err != nil {
 		return nil, nil, fmt.Errorf("reading a JWK Set: %w", err)
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(top["keys"], &list); err != nil || top["keys"] == nil {
-		return nil, nil, errors.New(`reading a JWK Set: "keys" is not a list`)
 	}
 	if len(list) > maxKeys {
 		return nil, nil, fmt.Errorf("reading a JWK Set: %d keys, more than %d", len(list), maxKeys)
@@ -65,6 +61,40 @@ func ParseKeySet(doc []byte) (*KeySet, []Skipped, error) {
 		return nil, skipped, fmt.Errorf("reading a JWK Set: none of its %d keys can be used", len(list))
 	}
 	return set, skipped, nil
+}
+
+// keyList is the value of the one member "keys". The entries stay text, so
+// that an odd one spoils itself alone; and no struct reads them, which would
+// fold the case of names.
+func keyList(doc []byte) (list []json.RawMessage, err error) {
+	if !json.Valid(doc) {
+		return nil, errors.New("not JSON")
+	}
+	d := json.NewDecoder(bytes.NewReader(doc))
+	if start, _ := d.Token(); start != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		switch {
+		case name != "keys":
+		case list != nil:
+			return nil, errors.New(`"keys" stands there twice`)
+		case json.Unmarshal(value, &list) != nil || list == nil:
+			return nil, errors.New(`"keys" is not a list`)
+		}
+	}
+	if list == nil {
+		return nil, errors.New(`no "keys"`)
+	}
+	return list, nil
 }
 
 func kidOf(entry []byte) string {

@@ -1,0 +1,221 @@
+package token
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+)
+
+// Rules 13 and 24: what a set keeps, and what becomes of keys that go.
+
+func TestAnOddKeyIsSkippedAndTheRestKept(t *testing.T) {
+	good := jwkOf(t, k1(), nil)
+	for name, odd := range map[string]string{
+		"an oct key":               `{"kty":"oct","kid":"odd","k":"AAAA"}`,
+		"a private key":            jwkOf(t, signer("odd", "ES256", "other P-256"), map[string]any{"d": "AAAA"}),
+		"a key for encryption":     jwkOf(t, signer("odd", "ES256", "P-256"), map[string]any{"use": "enc"}),
+		"an algorithm of tomorrow": `{"kty":"AKP","kid":"odd","alg":"ML-DSA-44","pub":"AAAA"}`,
+		"Ed25519 of 3 bytes":       `{"kty":"OKP","kid":"odd","crv":"Ed25519","x":"AQID"}`,
+		"an empty object":          `{}`,
+		"null":                     `null`,
+		"a number":                 `1`,
+		"a text":                   `"kty"`,
+		"a list":                   `[` + good + `]`,
+		"a name twice":             strings.Replace(good, "{", `{"kty":"EC",`, 1),
+		"broken UTF-8":             "{\"kid\":\"\xff\"}",
+		"deep nesting":             `{"kid":"odd","x":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			set, skipped, err := ParseKeySet([]byte(`{"keys":[` + odd + `,` + good + `]}`))
+			if err != nil || set.Len() != 1 {
+				t.Fatal(set, err)
+			}
+			if len(skipped) != 1 || skipped[0].Index != 0 || skipped[0].Err == nil {
+				t.Errorf("skipped %+v", skipped)
+			}
+			p := profile(t)
+			p.Keys = set
+			_, err = prove(p, mint(t, k1(), nil))
+			wantReason(t, err, "")
+			if set, _, err := ParseKeySet([]byte(`{"keys":[` + odd + `]}`)); err == nil || set != nil {
+				t.Error("a set without a usable key is no error")
+			}
+		})
+	}
+}
+
+func TestASkippedKeyIsNamedByItsKid(t *testing.T) {
+	_, skipped, _ := ParseKeySet([]byte(`{"keys":[{"kty":"oct","kid":"odd"},{"kid":"` + strings.Repeat("x", 500) + `"}]}`))
+	if len(skipped) != 2 || skipped[0].KeyID != "odd" || len(skipped[1].KeyID) > 130 {
+		t.Errorf("%+v", skipped)
+	}
+}
+
+func TestADocumentThatIsNoKeySetIsAnError(t *testing.T) {
+	good := jwkOf(t, k1(), nil)
+	for name, doc := range map[string]string{
+		"nothing":                 ``,
+		"a page":                  `<html></html>`,
+		"null":                    `null`,
+		"a list":                  `[` + good + `]`,
+		"a key alone":             good,
+		"no keys":                 `{}`,
+		"an empty list":           `{"keys":[]}`,
+		"keys null":               `{"keys":null}`,
+		"keys an object":          `{"keys":{"k1":` + good + `}}`,
+		"keys a text":             `{"keys":"` + "x" + `"}`,
+		"keys under another name": `{"KEYS":[` + good + `]}`,
+		"keys with a long s":      `{"keyſ":[` + good + `]}`,
+		"cut short":               `{"keys":[` + good,
+		"something behind":        `{"keys":[` + good + `]}{}`,
+		"an error answer":         `{"error":"server_error"}`,
+		"a byte order mark":       "\ufeff" + `{"keys":[` + good + `]}`,
+		"too many keys":           `{"keys":[` + strings.Repeat(good+",", maxKeys) + good + `]}`,
+		"keys twice":              `{"keys":[` + good + `],"keys":[` + good + `]}`,
+		"keys twice, escaped":     `{"keys":[` + good + `],"\u006beys":[` + good + `]}`,
+	} {
+		if set, _, err := ParseKeySet([]byte(doc)); err == nil || set != nil {
+			t.Errorf("%s: taken as a set of %d", name, set.Len())
+		}
+	}
+	set, _, err := ParseKeySet([]byte(`{"keys":[` + strings.Repeat(good+",", maxKeys-1) + good + `],"x":1}`))
+	if err != nil || set.Len() != maxKeys {
+		t.Error(set.Len(), err)
+	}
+}
+
+func TestKeysWithOneKidAreToldApartByType(t *testing.T) {
+	p := profile(t)
+	keys := []*jwssign.Key{
+		signer("same", "RS256", "RSA"), signer("same", "ES256", "P-256"), signer("same", "ES384", "P-384"),
+		signer("same", "EdDSA", "Ed25519"), signer("same", "ES256", "other P-256"),
+	}
+	p.Keys = keySet(t, keys...)
+	for i, key := range keys {
+		facts, err := prove(p, mint(t, key, nil))
+		if err != nil || facts.Key != p.Keys.(*KeySet).keys[i] {
+			t.Errorf("%s: %v", key.Alg, err)
+		}
+	}
+	_, err := prove(p, mint(t, signer("same", "ES512", "P-521"), nil))
+	wantReason(t, err, KeyMismatch)
+}
+
+func TestReplaceKeepsSameKeysAndRetiresGoneOnes(t *testing.T) {
+	stays, goes, comes := k1(), signer("k2", "EdDSA", "Ed25519"), signer("k3", "ES384", "P-384")
+	old := keySet(t, stays, goes)
+	next := Replace(old, keySet(t, comes, stays))
+	if next.Len() != 2 || next.byID["k1"][0] != old.byID["k1"][0] {
+		t.Error("the key that stays is not the same one")
+	}
+	if next.byID["k1"][0].Retired() || next.byID["k3"][0].Retired() {
+		t.Error("a key in force is retired")
+	}
+	if !old.byID["k2"][0].Retired() {
+		t.Error("a key that is gone is not retired")
+	}
+	if back := Replace(next, keySet(t, stays, goes)); back.byID["k2"][0].Retired() || back.byID["k2"][0] == old.byID["k2"][0] {
+		t.Error("a key that comes back is not a new one")
+	}
+}
+
+func TestAChangedKeyIsAnotherKey(t *testing.T) {
+	for name, now := range map[string]string{
+		"the kid stays, the key is new":  jwkOf(t, signer("k1", "ES256", "other P-256"), nil),
+		"the key stays, the kid is new":  jwkOf(t, signer("k9", "ES256", "P-256"), nil),
+		"the key no longer names an alg": jwkOf(t, k1(), map[string]any{"alg": absent{}}),
+	} {
+		old := keySet(t, k1())
+		next := Replace(old, setOf(t, now))
+		if !old.keys[0].Retired() || next.keys[0].Retired() || next.keys[0] == old.keys[0] {
+			t.Error(name)
+		}
+	}
+}
+
+func TestReplaceTakesNoSetOnEitherSide(t *testing.T) {
+	set := keySet(t, k1())
+	if first := Replace(nil, set); first.Len() != 1 || first.keys[0] != set.keys[0] || first.keys[0].Retired() {
+		t.Error("the first set is not what was given")
+	}
+	if gone := Replace(set, nil); gone != nil || !set.keys[0].Retired() || gone.Len() != 0 {
+		t.Error("the end of a set does not retire its keys")
+	}
+	if Replace(nil, nil) != nil {
+		t.Error("nothing replaced by nothing is something")
+	}
+}
+
+func TestAKeyTwiceInASetIsStillTheSameKeyAfterwards(t *testing.T) {
+	twice := jwkOf(t, k1(), nil)
+	old := setOf(t, twice, twice)
+	facts, err := prove(&Profile{Issuer: issuer, Algorithms: every(t), Keys: old}, mint(t, k1(), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	Replace(old, setOf(t, twice, twice))
+	if facts.Key.Retired() {
+		t.Error("the key that verified is retired and the issuer still publishes it")
+	}
+}
+
+func TestKeysMayBeRetiredWhileTokensAreJudged(t *testing.T) {
+	set := keySet(t, k1())
+	p := profile(t)
+	p.Keys = set
+	raw := mint(t, k1(), nil)
+	facts, err := prove(p, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 50 {
+				if _, err := p.Judge(facts, noon); err != nil {
+					t.Error(err)
+				}
+				if _, err := prove(p, raw); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for range 50 {
+			Replace(set, nil)
+		}
+	})
+	all.Wait()
+}
+
+func TestAFixedSetIsItsOwnSource(t *testing.T) {
+	set := keySet(t, k1())
+	now, err := set.Keys(context.Background())
+	newer, err2 := set.Newer(context.Background(), set)
+	if now != set || newer != set || err != nil || err2 != nil {
+		t.Error(now, newer, err, err2)
+	}
+	_, err = prove(profile(t), mint(t, signer("k2", "ES256", "P-256"), nil))
+	wantReason(t, err, KeyUnknown)
+}
+
+func TestATokenWithoutAKidIsTriedWithEachFittingKey(t *testing.T) {
+	keys := []string{jwkOf(t, signer("", "RS256", "RSA"), nil), jwkOf(t, signer("a", "ES384", "P-384"), nil), jwkOf(t, signer("b", "ES256", "other P-256"), nil)}
+	for i := range 5 {
+		keys = append(keys, jwkOf(t, signer(fmt.Sprint(i), "ES256", "P-256"), nil))
+	}
+	p := profile(t)
+	p.Keys = setOf(t, keys...)
+	facts, err := prove(p, mint(t, signer("", "ES256", "P-256"), nil))
+	if err != nil || facts.Key.ID != "0" {
+		t.Error(facts, err)
+	}
+	// A key that has no kid is found by no kid.
+	_, err = prove(p, mint(t, signer("x", "RS256", "RSA"), nil))
+	wantReason(t, err, KeyUnknown)
+}
