@@ -66,14 +66,21 @@ func (l *load) sofar() []sample {
 	return slices.Clone(l.samples)
 }
 
-// p99 is the latency that 99 of 100 samples keep.
-func p99(samples []sample) time.Duration {
-	if len(samples) == 0 {
-		return 0
+// p99 is the latency that 99 of 100 requests keep. A worker that waits asks
+// nothing meanwhile, so each request that it had to leave out counts too, as
+// late as it would have been.
+func p99(samples []sample, pace time.Duration) time.Duration {
+	var took []time.Duration
+	for _, s := range samples {
+		for late := s.end.Sub(s.start); ; late -= pace {
+			took = append(took, late)
+			if late <= pace {
+				break
+			}
+		}
 	}
-	took := make([]time.Duration, len(samples))
-	for i, s := range samples {
-		took[i] = s.end.Sub(s.start)
+	if len(took) == 0 {
+		return 0
 	}
 	slices.Sort(took)
 	return took[(len(took)-1)*99/100]

@@ -70,6 +70,17 @@ func TestAnIssuerThatIsDownAtStartIsPickedUpWithNobodysHelp(t *testing.T) {
 	get(t, g.url("/"), token).wantPass(t, "alice")
 }
 
+func TestKeysAreFetchedBeforeTheFirstRequestComes(t *testing.T) {
+	t.Parallel()
+	f := startFakeIssuer(t)
+	g := startGateway(t, startUpstream(t), identity(f.url, audience))
+	await(t, 5*time.Second, "the gateway to fetch the keys unasked", func() bool { return f.keyFetches() == 1 })
+	get(t, g.url("/"), f.token(nil)).wantPass(t, "alice")
+	if f.keyFetches() != 1 {
+		t.Errorf("the first request made the gateway fetch again: %d fetches", f.keyFetches())
+	}
+}
+
 func TestARestartWithTheIssuerDownServesFromTheStoredKeys(t *testing.T) {
 	t.Parallel()
 	issuer := startOIDCProvider(t, "RS256")
