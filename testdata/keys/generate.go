@@ -1,4 +1,5 @@
 //go:build ignore
+
 //go:debug rsa1024min=0
 
 // This program made the keys in this folder: go run testdata/keys/generate.go
@@ -14,11 +15,14 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
@@ -69,6 +73,17 @@ func main() {
 		pub("ed25519", "ed-short", jwk{"x": "AQID"}),
 		jwk{"kty": "EC", "crv": "secp256k1", "kid": "k256", "x": b64(make([]byte, 32)), "y": b64(make([]byte, 32))},
 		es256)
+	authority(keys["other"])
+}
+
+// authority writes a certificate for the tests of trust_pool.
+func authority(key crypto.Signer) {
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Unix(1_700_000_000, 0), NotAfter: time.Unix(4_000_000_000, 0), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der := must(x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key))
+	write("ca.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
