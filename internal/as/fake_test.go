@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
@@ -177,7 +178,7 @@ func newServer(t testing.TB, transport http.RoundTripper, options ...func(*Confi
 	return s
 }
 
-// ready is a server whose first fetch has succeeded.
+// ready is a server whose first fetch has succeeded, in a bubble.
 func ready(t *testing.T, transport http.RoundTripper, options ...func(*Config)) (*Server, *token.KeySet) {
 	t.Helper()
 	s := newServer(t, transport, options...)
@@ -185,6 +186,7 @@ func ready(t *testing.T, transport http.RoundTripper, options ...func(*Config)) 
 	if err != nil {
 		t.Fatal("the first fetch:", err)
 	}
+	synctest.Wait() // callers go on before its event is told
 	return s, set
 }
 

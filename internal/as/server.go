@@ -128,7 +128,8 @@ func (s *Server) Keys(ctx context.Context) (*token.KeySet, error) {
 	s.mu.Lock()
 	flight, tried := s.flight, s.status.Err
 	s.mu.Unlock()
-	if tried == nil && flight != nil {
+	// Looked at again: stored keys may have come, and the flight be the next one.
+	if tried == nil && flight != nil && s.current.Load() == nil {
 		if err := s.wait(ctx, flight); err != nil {
 			return nil, err
 		}

@@ -63,6 +63,23 @@ func TestStoredKeysServeAfterARestartWithTheIssuerDown(t *testing.T) {
 	}
 }
 
+// A caller that came between the restoring and the fetch behind it once waited
+// for that fetch.
+func TestNobodyWaitsForTheFetchBehindTheStoredKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := filled(t)
+		for range 200 {
+			s, _, _ := restart(t, storage, hang)
+			for _, r := range together(8, func() (*token.KeySet, error) { return s.Keys(t.Context()) }) {
+				if r.err != nil || r.took != 0 {
+					t.Fatalf("error %v after %s", r.err, r.took)
+				}
+			}
+			s.Close()
+		}
+	})
+}
+
 func TestStoredKeysDie24HoursAfterTheyWereFetched(t *testing.T) {
 	for name, does := range map[string]answer{"refusing": refuse, "failing slowly": slow(3*time.Second, refuse), "hanging": hang} {
 		t.Run(name, func(t *testing.T) {
