@@ -67,6 +67,9 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "caddy-oauth")
 	res, err := s.client.Do(req)
+	if err != nil && res != nil {
+		return nil, 0, &answerError{address, err} // a redirect that is not followed
+	}
 	if err != nil {
 		return nil, 0, err
 	}
