@@ -35,7 +35,13 @@ import (
 // oauth handlers in it, outermost first.
 func adaptSite(tb testing.TB, body string) (*caddyhttp.Server, []json.RawMessage) {
 	tb.Helper()
-	config, err := adapt("http://api.example {\n" + body + "\n}\n")
+	return adaptServer(tb, "http://api.example {\n"+body+"\n}\n")
+}
+
+// adaptServer does it with a whole Caddyfile of one server.
+func adaptServer(tb testing.TB, text string) (*caddyhttp.Server, []json.RawMessage) {
+	tb.Helper()
+	config, err := adapt(text)
 	if err != nil {
 		tb.Fatal("adapting: ", err)
 	}
