@@ -1,0 +1,189 @@
+package caddyoauth_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/caddyoauth/caddyoauth"
+
+// source is the code of one file that ships: no tests, no other modules.
+type source struct {
+	path, dir string // dir: "." for the root package
+	set       *token.FileSet
+	file      *ast.File
+	imports   []string
+}
+
+func sources(t *testing.T) (found []source) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != "." && (strings.HasPrefix(name, ".") ||
+				slices.Contains([]string{"testdata", "bench", "e2e", "node_modules", "bin", "examples", "docs"}, name)) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		s := source{path: path, dir: filepath.ToSlash(filepath.Dir(path)), set: token.NewFileSet()}
+		if s.file, err = parser.ParseFile(s.set, path, nil, parser.ParseComments); err != nil {
+			return err
+		}
+		for _, spec := range s.file.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			s.imports = append(s.imports, name)
+		}
+		found = append(found, s)
+		return nil
+	})
+	if err != nil || len(found) < 20 {
+		t.Fatalf("%d source files: %v", len(found), err)
+	}
+	return found
+}
+
+func isOrBelow(name, path string) bool { return name == path || strings.HasPrefix(name, path+"/") }
+
+// What the rooms of the house may know of each other.
+func TestImportsRunDownward(t *testing.T) {
+	const jwx, caddy = "github.com/lestrrat-go/jwx", "github.com/caddyserver/caddy"
+	for _, s := range sources(t) {
+		internal := isOrBelow(s.dir, "internal")
+		for _, name := range s.imports {
+			refused := ""
+			switch {
+			case isOrBelow(name, jwx) && s.dir != "internal/token":
+				refused = "only internal/token imports jwx"
+			case internal && name == module:
+				refused = "what is below the root does not know it"
+			case internal && isOrBelow(name, caddy):
+				refused = "below the root nobody speaks of Caddy"
+			case (internal || s.dir == ".") && isOrBelow(name, module+"/devissuer"):
+				refused = "a production build cannot mint tokens"
+			case (internal || s.dir == ".") && name == module+"/internal/jwssign":
+				refused = "only tests and the development issuer sign"
+			case s.dir == "internal/token" && (isOrBelow(name, "net") || isOrBelow(name, module)):
+				refused = "internal/token has no network and knows no other package"
+			case s.dir == "internal/jwssign" && (isOrBelow(name, "net") || isOrBelow(name, module)):
+				refused = "internal/jwssign only signs"
+			case s.dir == "internal/as" && isOrBelow(name, module) && name != module+"/internal/token":
+				refused = "of this module internal/as knows internal/token alone"
+			}
+			if refused != "" {
+				t.Errorf("%s imports %s: %s", s.path, name, refused)
+			}
+		}
+	}
+}
+
+// The command that one ships must not reach the development issuer over any
+// way, or it could mint tokens.
+func TestTheShippedCommandCannotMintTokens(t *testing.T) {
+	of := map[string]map[string]bool{}
+	for _, s := range sources(t) {
+		if of[s.dir] == nil {
+			of[s.dir] = map[string]bool{}
+		}
+		for _, name := range s.imports {
+			if dir, ours := strings.CutPrefix(name, module+"/"); ours {
+				of[s.dir][dir] = true
+			} else if name == module {
+				of[s.dir]["."] = true
+			}
+		}
+	}
+	seen, queue := map[string]bool{}, []string{"cmd/caddy"}
+	for len(queue) > 0 {
+		dir := queue[0]
+		queue = queue[1:]
+		if !seen[dir] {
+			seen[dir] = true
+			queue = append(queue, slices.Collect(maps.Keys(of[dir]))...)
+		}
+	}
+	if !seen["."] || !seen["internal/token"] {
+		t.Fatalf("cmd/caddy reaches %v only", seen)
+	}
+	if seen["devissuer"] || seen["internal/jwssign"] {
+		t.Errorf("cmd/caddy reaches %v", slices.Sorted(maps.Keys(seen)))
+	}
+}
+
+// selectors lists every pkg.Name that a file uses, where pkg is the last part
+// of an import.
+func (s source) selectors(visit func(name string, at token.Position)) {
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if pkg, ok := sel.X.(*ast.Ident); ok {
+				visit(pkg.Name+"."+sel.Sel.Name, s.set.Position(n.Pos()))
+			}
+		}
+		return true
+	})
+}
+
+// No network on the way of a request, as a rule and not as a habit.
+func TestOnlyOnePackageDials(t *testing.T) {
+	dials := []string{
+		"http.Client", "http.DefaultClient", "http.DefaultTransport", "http.Transport", "http.Get", "http.Head", "http.Post",
+		"http.PostForm", "http.NewRequest", "http.NewRequestWithContext", "net.Dial", "net.DialTimeout", "net.Dialer",
+		"net.Listen", "tls.Dial", "tls.Dialer",
+	}
+	for _, s := range sources(t) {
+		if s.dir != "." && (s.dir == "internal/as" || !isOrBelow(s.dir, "internal")) {
+			continue
+		}
+		s.selectors(func(name string, at token.Position) {
+			if slices.Contains(dials, name) {
+				t.Errorf("%s: %s: only internal/as dials", at, name)
+			}
+		})
+	}
+}
+
+// Below the root time comes in as an argument, so that tests can set it.
+func TestBelowTheRootNobodyAsksForTheTime(t *testing.T) {
+	for _, s := range sources(t) {
+		if !isOrBelow(s.dir, "internal") {
+			continue
+		}
+		s.selectors(func(name string, at token.Position) {
+			if name == "time.Now" || name == "time.Since" || name == "time.Until" {
+				t.Errorf("%s: %s", at, name)
+			}
+		})
+	}
+}
+
+// A file passes 300 lines and a function 60: look for the noun hiding in it.
+func TestFilesAndFunctionsStaySmall(t *testing.T) {
+	for _, s := range sources(t) {
+		if n := s.set.Position(s.file.FileEnd).Line - 1; n > 300 {
+			t.Errorf("%s has %d lines", s.path, n)
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			fn, ok := n.(*ast.FuncDecl)
+			if !ok {
+				return true
+			}
+			if lines := s.set.Position(fn.End()).Line - s.set.Position(fn.Pos()).Line + 1; lines > 60 {
+				t.Errorf("%s: %s has %d lines", s.path, fn.Name.Name, lines)
+			}
+			return false
+		})
+	}
+}

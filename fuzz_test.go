@@ -1,0 +1,258 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"path"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+var (
+	bearer     = regexp.MustCompile(`^(?i:bearer) +([A-Za-z0-9._~+/-]+=*)$`)
+	wholeToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+)
+
+// Whatever stands in the places for tokens, at most one token68 is found, and
+// in the default place exactly what RFC 6750 §2.1 has there. Behind the gateway
+// no credential is left but the one that was found.
+func FuzzCredential(f *testing.F) {
+	for _, s := range []struct{ a, b, cookie, query string }{
+		{"Bearer abc", "", "", ""}, {"bearer   a.b.c==", "", "at=x", "token=y"}, {"Bearer a, Bearer b", "", "", ""},
+		{"Basic dTpw", "", "", ""}, {"Bearer a", "Bearer b", "", ""}, {"", "", "at=a; at=b", "token=a&token=b"},
+		{"Bearer =", "", `at="q"`, "%74oken=%61"}, {"Bearer a b", "", "at=a; b=1", "a=1&token=&b;c=%zz"}, {"Bearer\ta", "", "at", "token"},
+	} {
+		f.Add(s.a, s.b, s.cookie, s.query)
+	}
+	standard, err := newPlaces(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	all, err := newPlaces([]Credential{{Cookie: "at"}, {Header: "Authorization"}, {Header: "X-Token"}, {Query: "token"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, a, b, cookie, query string) {
+		request := func() *http.Request {
+			r := &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}}
+			for name, value := range map[string]string{"Authorization": a, "X-Token": b, "Cookie": cookie} {
+				if value != "" {
+					r.Header.Set(name, value)
+				}
+			}
+			return r
+		}
+		want := ""
+		if m := bearer.FindStringSubmatch(a); m != nil {
+			want = m[1]
+		}
+		found, err := find(standard, request())
+		if found.token != want && err == nil || (err == nil) != (want != "" || a == "") {
+			t.Errorf("Authorization: %q: found %q, %v; want %q", a, found.token, err, want)
+		}
+		for _, strip := range []bool{false, true} {
+			r := request()
+			found, err = find(all, r)
+			if err != nil {
+				continue
+			}
+			if found.token != "" && !wholeToken.MatchString(found.token) {
+				t.Errorf("found %q, which is not token68", found.token)
+			}
+			found.settle(r, all, strip)
+			left, err := find(all, r)
+			if err != nil || left.token != found.token && !strip || strip && left.token != "" {
+				t.Errorf("found %q, but behind the gateway %q, %v", found.token, left.token, err)
+			}
+		}
+	})
+}
+
+// Whatever stands in the block, adapting it does not panic, and what adapts
+// provisions, or says why not, without a network.
+func FuzzCaddyfile(f *testing.F) {
+	for _, body := range []string{
+		"", "strip_token", "realm \"a b\"\ncache 0", "issuer https://b.example {\naudience x y\nskew 5s\ntoken_type at+jwt\n}",
+		"issuer https://b.example {\njwks testdata/keys/issuer.jwks.json\naudience x\n}", "issuer {env.X} {\naudience {$Y}\n}",
+		"issuer http://b.example https://b.example {\ninsecure_http\ninsecure_any_audience\nalgorithms ES256 Ed25519\n}",
+		"require scope a b\nrequire /x/* claim a.b c d\nrequire @m scope x", "credentials header X-A\ncredentials cookie c\ncredentials query q",
+		"copy_claims sub>X-A b.c\nlist_claims a b\nallow_anonymous", "issuer https://b.example {\naudience a\ntrust_pool file testdata/keys/ca.crt\n}",
+		"require {\n}", "issuer {", "}", "realm a {\nb\n}", "issuer https://b.example/%zz { audience \"\" }",
+	} {
+		f.Add(body)
+	}
+	ctx := testContext(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		// These reach beyond what is tested here: other files, and Caddy's own
+		// modules that may dial.
+		if regexp.MustCompile(`import|trust_pool\s+(\S*[^f\s]\S*|f)\b|/dev/|/proc/`).MatchString(strings.ReplaceAll(body, "trust_pool file ", "")) {
+			t.Skip()
+		}
+		config, err := adapt(":80 {\n@m method POST\noauth https://issuer.example api {\n" + body + "\n}\n}\n")
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("an error without a text")
+			}
+			return
+		}
+		var doc any
+		if err := json.Unmarshal(config, &doc); err != nil {
+			t.Fatal("it adapts to what is no JSON: ", err)
+		}
+		for _, raw := range findOauth(doc) {
+			g := new(Gateway)
+			if err := caddy.StrictUnmarshalJSON(raw, g); err != nil {
+				t.Fatal("it adapts to what is no gateway: ", err)
+			}
+			inner, cancel := caddy.NewContext(ctx)
+			_ = g.Provision(inner)
+			for _, require := range g.Require {
+				if len(require.Scope) == 0 && require.Claim == "" {
+					t.Error("a requirement of nothing")
+				}
+			}
+			_ = g.Cleanup()
+			cancel()
+		}
+	})
+}
+
+func findOauth(doc any) (found []json.RawMessage) {
+	switch doc := doc.(type) {
+	case map[string]any:
+		if doc["handler"] == "oauth" {
+			delete(doc, "handler")
+			raw, _ := json.Marshal(doc)
+			return []json.RawMessage{raw}
+		}
+		for _, v := range doc {
+			found = append(found, findOauth(v)...)
+		}
+	case []any:
+		for _, v := range doc {
+			found = append(found, findOauth(v)...)
+		}
+	}
+	return found
+}
+
+// Any claim is refused or becomes visible ASCII with single inner spaces, from
+// which the upstream can read the claim back.
+func FuzzHeaderValue(f *testing.F) {
+	for _, claim := range []string{
+		`"alice"`, `"Zoë"`, `" a "`, `"a  b"`, `"UTF-8''x"`, `"utf-8''%41"`, `["a","b,c","é",1,true,null]`, `{"a":"b c","é":[1]}`,
+		`12345678901234567890.5e-7`, `null`, `[]`, `""`, `[""]`, `[["a,b"],{"x":1}]`, `"a\nb"`, `"%2C"`, `["UTF-8''x"]`, `{"a\n":"<é>"}`,
+	} {
+		f.Add(claim)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		members, err := token.ParseObject(`{"c":` + text + `}`)
+		if err != nil {
+			t.Skip()
+		}
+		claim := members["c"]
+		value, err := headerValue(claim)
+		if err != nil {
+			return
+		}
+		space := true
+		for i := range len(value) {
+			if c := value[i]; c < ' ' || c > '~' || c == ' ' && (space || i == len(value)-1) {
+				t.Fatalf("%q becomes %q", text, value)
+			}
+			space = value[i] == ' '
+		}
+		list, ok := claim.([]any)
+		if !ok {
+			list = []any{claim}
+		}
+		parts := []string{value}
+		if ok && len(list) != 1 {
+			parts = strings.Split(value, ",")
+		}
+		if len(list) == 0 && value == "" {
+			return
+		}
+		if len(parts) != len(list) {
+			t.Fatalf("%q becomes %q: %d elements, not %d", text, value, len(parts), len(list))
+		}
+		for i, part := range parts {
+			if !sameClaim(list[i], decodeExtended(part)) {
+				t.Errorf("%q becomes %q: %q does not give %v back", text, value, part, list[i])
+			}
+		}
+	})
+}
+
+// sameClaim compares what an upstream reads with the claim that was copied.
+func sameClaim(claim any, read string) bool {
+	switch claim := claim.(type) {
+	case nil:
+		return read == ""
+	case string:
+		return read == claim
+	case json.Number:
+		return read == string(claim)
+	case bool:
+		return read == map[bool]string{true: "true", false: "false"}[claim]
+	}
+	var got, want any
+	original, _ := json.Marshal(claim)
+	return json.Unmarshal([]byte(read), &got) == nil && json.Unmarshal(original, &want) == nil && reflect.DeepEqual(got, want)
+}
+
+// decodeExtended reads a value as RFC 8187 §3.2.1 has it, as an upstream would.
+func decodeExtended(part string) string {
+	if encoded, ok := strings.CutPrefix(part, "UTF-8''"); ok {
+		if text, err := url.PathUnescape(encoded); err == nil {
+			return text
+		}
+	}
+	return part
+}
+
+// No path passes that some server reads as another one: with dot segments,
+// backslashes or NUL, once decoded; where rules look at paths, also with empty
+// segments or parameters.
+func FuzzPath(f *testing.F) {
+	for _, p := range []string{
+		"/", "/a/b", "/a/../b", "/a/%2e%2E/b", "/a/..%2fb", "/a%5cb", "/a%00", "//a", "/a//b", "/a;x/b", "/..;/a", "/a/.", "/a..b/...", "*", "/%2f", "/a%2fb", "/.%3bx/",
+	} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Skip()
+		}
+		usual, strict := checkPath(u, false), checkPath(u, true)
+		if usual != nil && strict == nil {
+			t.Errorf("%q is refused, but not where rules look at paths", target)
+		}
+		if usual == nil {
+			if strings.ContainsAny(u.Path, "\\\x00") {
+				t.Errorf("%q passes", target)
+			}
+			// Dots count between slashes, and also before a parameter.
+			segments := regexp.MustCompile(`;[^/]*`).ReplaceAllString(u.Path, "")
+			for segment := range strings.SplitSeq(segments, "/") {
+				if slices.Contains([]string{".", ".."}, segment) {
+					t.Errorf("%q passes", target)
+				}
+			}
+		}
+		if strict == nil && strings.HasPrefix(u.Path, "/") {
+			if clean := path.Clean(u.Path); clean != u.Path && clean+"/" != u.Path {
+				t.Errorf("%q passes, and is %q to others", target, clean)
+			}
+		}
+	})
+}
