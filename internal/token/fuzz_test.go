@@ -70,6 +70,7 @@ func FuzzParseObject(f *testing.F) {
 		`{}`, `{"a":1}`, `{"a":[1,2,{"b":null}],"c":true,"d":-1.5e+3}`, `{"a":"\ud83d\ude00\n"}`, `{"a":"\ud800"}`,
 		`{"a":1,"\u0061":2}`, "{\"a\":\"\xff\"}", "\ufeff{}", `{}{}`, `{"a":01}`, `{"a":[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]}`,
 		` { "a" : [ ] , "b" : { } } `, `{"a":1e400,"b":-0}`, `{"a":"\/\b\f"}`, "{\"a\":\"\u2028\x7f\"}", `{"a":truefalse}`,
+		`{"":1e1000,"":0}`,
 	} {
 		f.Add(doc)
 	}
@@ -102,6 +103,7 @@ func faults(doc string) (twice bool, deepest int) {
 	}
 	var open []level
 	d := json.NewDecoder(strings.NewReader(doc))
+	d.UseNumber() // else 1e1000 ends the walk
 	for {
 		token, err := d.Token()
 		if err != nil { // the end, or what encoding/json refuses too
