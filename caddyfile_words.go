@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -50,10 +51,8 @@ func list(d *caddyfile.Dispenser, to *[]string) error {
 	if len(args) == 0 {
 		return d.Errf("%s takes one or more arguments", word)
 	}
-	for _, arg := range args {
-		if arg == "" {
-			return d.Errf("%s has an empty argument", word)
-		}
+	if slices.Contains(args, "") {
+		return d.Errf("%s has an empty argument", word)
 	}
 	*to = append(*to, args...)
 	return nil

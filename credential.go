@@ -48,10 +48,8 @@ func newPlaces(credentials []Credential) ([]place, error) {
 			return nil, fmt.Errorf("credentials: the header %s has a use of its own", p.header)
 		}
 		p.exposed = p.query != "" || (p.header != "" && p.header != "Authorization")
-		for _, other := range places {
-			if other == p {
-				return nil, fmt.Errorf("credentials: %s is there twice", name)
-			}
+		if slices.Contains(places, p) {
+			return nil, fmt.Errorf("credentials: %s is there twice", name)
 		}
 		places = append(places, p)
 	}

@@ -56,6 +56,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	if err := g.allow(r, nil); err != nil {
 		return err
 	}
+	g.identity.introduce(r, nil)
 	none.settle(r, g.places, g.StripToken)
 	measure.anonymous.Inc()
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -46,9 +47,9 @@ func newIdentity(copyClaims, listClaims []string) (*identity, error) {
 			return nil, fmt.Errorf("copy_claims %s: %q cannot be a header's name; write claim>Header", arg, header)
 		case strings.ContainsAny(header, "_."):
 			return nil, fmt.Errorf("copy_claims %s: servers confuse _ and . in header names with -; use - in %s", arg, header)
-		case contains(reserved, folded):
+		case slices.Contains(reserved, folded):
 			return nil, fmt.Errorf("copy_claims %s: the header %s has a use of its own", arg, header)
-		case contains(id.names, folded):
+		case slices.Contains(id.names, folded):
 			return nil, fmt.Errorf("copy_claims %s: the header %s is there twice", arg, header)
 		}
 		id.names = append(id.names, folded)
@@ -61,13 +62,13 @@ func newIdentity(copyClaims, listClaims []string) (*identity, error) {
 // some server behind us may take for them, from the headers, from the trailers
 // and from Connection (naming a header there would have the proxy delete it).
 func (id *identity) strip(r *http.Request) {
+	if fields := r.Header["Connection"]; len(fields) > 0 {
+		id.stripConnection(r.Header, fields)
+	}
 	if len(id.names) == 0 {
 		return
 	}
 	id.stripFrom(r.Header)
-	if fields := r.Header["Connection"]; len(fields) > 0 {
-		id.stripConnection(r.Header, fields)
-	}
 	if len(r.Trailer) > 0 {
 		id.stripFrom(r.Trailer)
 		// The server adds trailers when the body ends, declared or not.
@@ -90,7 +91,7 @@ func (id *identity) stripConnection(h http.Header, fields []string) {
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
 			option = strings.TrimSpace(option)
-			if folded := fold(option); option != "" && folded != "authorization" && !contains(id.names, folded) {
+			if folded := fold(option); option != "" && folded != "authorization" && !slices.Contains(id.names, folded) {
 				kept = append(kept, option)
 			}
 		}
@@ -146,15 +147,6 @@ func folds(name, folded string) bool {
 	return true
 }
 
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
-}
-
 // headers sets the identity headers, all or, with an error, none.
 func (id *identity) headers(h http.Header, p *Principal) error {
 	values := make([]string, len(id.copies))
@@ -180,22 +172,31 @@ func (id *identity) headers(h http.Header, p *Principal) error {
 const principalVar = "oauth_principal"
 
 // introduce makes the principal known to placeholders, and through them to
-// matchers, handlers and the access log behind us.
+// matchers, handlers and the access log behind us. nil is a request without a
+// token: it gets placeholders that are empty, and lists that are.
 func (id *identity) introduce(r *http.Request, p *Principal) {
-	p.lists = id.lists
 	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	// What another handler said of the user comes first in a replacer, and
-	// would speak for ours.
-	repl.DeleteByPrefix(userPrefix)
-	if _, mapped := vars[principalVar]; !mapped {
+	_, mapped := vars[principalVar]
+	if p == nil {
+		if mapped {
+			return // a gateway around this one knows who it is
+		}
+		p = &Principal{}
+	} else {
+		// What another handler said of the user comes first in a replacer,
+		// and would speak for ours.
+		repl.DeleteByPrefix(userPrefix)
+	}
+	p.lists = id.lists
+	if !mapped {
 		repl.Map(func(key string) (any, bool) {
 			name, ok := strings.CutPrefix(key, userPrefix)
 			if !ok {
 				return nil, false
 			}
 			// With one gateway inside another the innermost has set it last.
-			return vars[principalVar].(*Principal).placeholder(name)
+			return vars[principalVar].(*Principal).placeholder(name), true
 		})
 	}
 	vars[principalVar] = p
@@ -206,21 +207,21 @@ const userPrefix = "http.auth.user."
 // placeholder is a claim as a Go value: numbers that CEL can compare, and
 // lists that are lists even when the token has none. With nil, Caddy's CEL
 // would fail on "in", and the client would get a 500.
-func (p *Principal) placeholder(name string) (any, bool) {
+func (p *Principal) placeholder(name string) any {
 	if name == "id" {
-		return p.Subject, true
+		return p.Subject
 	}
-	claim, ok := p.Claim(name)
-	if contains(p.lists, name) {
+	claim, _ := p.Claim(name)
+	if slices.Contains(p.lists, name) {
 		switch claim.(type) {
 		case nil:
-			return []any{}, true
+			return []any{}
 		case []any:
 		default:
-			return []any{plain(claim)}, true
+			return []any{plain(claim)}
 		}
 	}
-	return plain(claim), ok
+	return plain(claim)
 }
 
 // plain turns the numbers in a claim into Go numbers.

@@ -205,15 +205,15 @@ func (set *settings) readKeys() error {
 // acquire gets the authority of one URL from the pool, where it may have been
 // since an earlier configuration.
 func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity int, log *zap.Logger) (*authority, func()) {
-	print := i.fingerprint(url, set)
-	key := fmt.Sprintf("%s %d", print, trustIndex(set.trust))
+	mark := i.fingerprint(url, set)
+	key := fmt.Sprintf("%s %d", mark, trustIndex(set.trust))
 	return acquire(key, capacity, set.fixed, as.Config{
 		Issuer:    url,
 		Metadata:  set.metadata,
 		JWKS:      set.jwks,
 		AllowHTTP: i.InsecureHTTP,
 		Trust:     set.trust,
-		StoreAs:   "oauth/keys/" + print + ".json",
+		StoreAs:   "oauth/keys/" + mark + ".json",
 		Now:       time.Now,
 		Jitter:    rand.Float64,
 	}, as.Env{Storage: ctx.Storage(), Observe: observer(log, url)})

@@ -117,10 +117,10 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	for _, require := range g.Require {
+		g.pathRules = g.pathRules || require.readsPath() // before provision: loading takes the raw matchers
 		if err := require.provision(ctx, repl); err != nil {
 			return err
 		}
-		g.pathRules = g.pathRules || require.readsPath()
 	}
 	if err := measure.register(ctx.GetMetricsRegistry()); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -100,7 +101,19 @@ http://127.0.0.1:%d {
 		}
 		respond "hello {http.auth.user.id}"
 	}
-}`, t.TempDir(), port, issuer, extra)
+}`, storageDir(t), port, issuer, extra)
+}
+
+// storageDir is removed in the end, when whoever still writes to it has done so.
+func storageDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "oauth-storage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		await(t, "the storage to be left alone", func() bool { return os.RemoveAll(dir) == nil })
+	})
+	return dir
 }
 
 func get(t *testing.T, url, tok string) (status int, body string) {
@@ -113,10 +126,13 @@ func get(t *testing.T, url, tok string) (status int, body string) {
 		r.Header.Set("Authorization", "Bearer "+tok)
 	}
 	r.Close = true // keep-alive connections would count as goroutines
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var res *http.Response
+	await(t, "an answer from "+url, func() bool {
+		// Caddy drops connections that wait for the old listener's accept
+		// when a reload closes it; such a request was never seen.
+		res, err = http.DefaultClient.Do(r)
+		return err == nil
+	})
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -124,7 +124,7 @@ func (p *Principal) Claim(path string) (any, bool) {
 		return p.Subject, true
 	}
 	p.decode.Do(func() {
-		if p.claims == nil {
+		if p.claims == nil && p.raw != "" {
 			p.claims, _ = token.PayloadClaims(p.raw) // it was decoded before, so it can be again
 		}
 	})
