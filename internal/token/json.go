@@ -121,17 +121,25 @@ func (p *parser) value(depth int) (any, error) {
 	case '"':
 		return p.str()
 	}
-	rest := p.s[p.i:]
-	for word, v := range literals {
-		if strings.HasPrefix(rest, word) {
-			p.i += len(word)
-			return v, nil
-		}
+	switch {
+	case p.word("true"):
+		return true, nil
+	case p.word("false"):
+		return false, nil
+	case p.word("null"):
+		return nil, nil
 	}
 	return p.number()
 }
 
-var literals = map[string]any{"true": true, "false": false, "null": nil}
+// word consumes a literal if it is next.
+func (p *parser) word(literal string) bool {
+	if !strings.HasPrefix(p.s[p.i:], literal) {
+		return false
+	}
+	p.i += len(literal)
+	return true
+}
 
 // number takes the grammar of RFC 8259 §6 and keeps the text.
 func (p *parser) number() (any, error) {
