@@ -179,7 +179,7 @@ func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen once) error {
 	}
 	skew, err := caddy.ParseDuration(text)
 	if err != nil || skew < 0 || skew > maxSkew {
-		return d.Errf("skew is %q; it takes a duration from 0s to %s", text, maxSkew)
+		return d.Errf("skew is %q; it takes a duration from 0s to 60s", text)
 	}
 	i.Skew = (*caddy.Duration)(&skew)
 	return nil
@@ -195,7 +195,7 @@ func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen once) error {
 	name := d.Val()
 	mod, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+name)
 	if err != nil {
-		return d.WrapErr(fmt.Errorf("trust_pool: %w", err))
+		return fmt.Errorf("trust_pool: %w", err) // which names the line
 	}
 	pool, ok := mod.(caddytls.CA)
 	if !ok {

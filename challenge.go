@@ -32,6 +32,7 @@ const (
 	missingClaim     = "missing_claim"
 	unsafeClaim      = "unsafe_claim"
 	unavailable      = "issuer_unavailable"
+	clientGone       = "client_gone"
 	internalFailure  = "internal_error"
 	accepted         = "accepted"
 	acceptedNoBearer = "anonymous"
@@ -44,12 +45,9 @@ const (
 	insufficientScope = "insufficient_scope"
 )
 
-func (r *Rejection) Error() string {
-	if r.Detail == "" {
-		return r.Reason
-	}
-	return r.Reason + ": " + r.Detail
-}
+// Error is the reason alone: it may end up on a page ({err.message}) or raw in
+// a log, where what a stranger wrote must not.
+func (r *Rejection) Error() string { return r.Reason }
 
 // descriptions tell a client what it can act on, and a forger nothing.
 var descriptions = map[token.Reason]string{

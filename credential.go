@@ -169,8 +169,14 @@ func cookieValues(r *http.Request, name string) (values []string) {
 	return values
 }
 
+// queryPairs splits at ";" too: some upstreams do, and must not find a token
+// that was not looked at.
+func queryPairs(rawQuery string) []string {
+	return strings.FieldsFunc(rawQuery, func(c rune) bool { return c == '&' || c == ';' })
+}
+
 func queryValues(rawQuery, name string) (values []string) {
-	for pair := range strings.SplitSeq(rawQuery, "&") {
+	for _, pair := range queryPairs(rawQuery) {
 		if key, value, _ := strings.Cut(pair, "="); unescape(key) == name {
 			values = append(values, unescape(value))
 		}
@@ -204,6 +210,12 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 			r.Header.Del(at.header)
 		}
 	}
+	if found.at.cookie != "" && !strip {
+		// Of this name the upstream gets the one that was read, whatever else
+		// the field holds that other parsers would take.
+		dropCookie(r, found.at.cookie)
+		r.AddCookie(&http.Cookie{Name: found.at.cookie, Value: found.token})
+	}
 	switch {
 	case found.at.exposed && !strip:
 		r.Header.Set("Authorization", "Bearer "+found.token)
@@ -213,11 +225,11 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 }
 
 func dropQuery(r *http.Request, name string) {
-	if r.URL.RawQuery == "" {
+	if len(queryValues(r.URL.RawQuery, name)) == 0 {
 		return
 	}
 	var kept []string
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+	for _, pair := range queryPairs(r.URL.RawQuery) {
 		if key, _, _ := strings.Cut(pair, "="); unescape(key) != name {
 			kept = append(kept, pair)
 		}
@@ -230,8 +242,9 @@ func dropCookie(r *http.Request, name string) {
 	var kept []string
 	for _, field := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(field, ";") {
-			if key, _, _ := strings.Cut(strings.TrimSpace(pair), "="); key != name && key != "" {
-				kept = append(kept, strings.TrimSpace(pair))
+			pair = strings.TrimSpace(pair)
+			if key, _, _ := strings.Cut(pair, "="); strings.TrimSpace(key) != name && pair != "" {
+				kept = append(kept, pair)
 			}
 		}
 	}

@@ -167,7 +167,7 @@ func TestAWrongJSONConfigGetsTheSameClearErrors(t *testing.T) {
 		{`{"issuer":[{"url":["http://login.example.com"],"audience":["api"]}]}`, `plain http; use https, or insecure_http`},
 		{`{"issuer":[{"url":["https://a.example","https://a.example"],"audience":["api"]}]}`, `https://a.example is there twice`},
 		{`{"issuer":[{"url":["https://a.example"],"audience":["api"],"algorithms":["HS256"]}]}`, `HMAC, which is never taken`},
-		{`{"issuer":[{"url":["https://a.example"],"audience":["api"],"skew":"2m"}]}`, `skew is 2m0s; it takes 0s to 1m0s`},
+		{`{"issuer":[{"url":["https://a.example"],"audience":["api"],"skew":"2m"}]}`, `skew is 2m0s; it takes 0s to 60s`},
 		{`{"issuer":[{"url":["https://a.example"],"audience":["api"],"token_type":"JWT"}]}`, `token_type is "JWT"; it takes at+jwt`},
 		{`{"issuer":[{"url":["{env.NOT_SET_ANYWHERE}"],"audience":["api"]}]}`, `{env.NOT_SET_ANYWHERE}`},
 		{`{` + issuer + `,"cache":-1}`, `cache is -1`},

@@ -53,10 +53,10 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	if !g.AllowAnonymous {
 		return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential}
 	}
+	g.identity.introduce(r, nil) // before allow: its matchers may ask for placeholders
 	if err := g.allow(r, nil); err != nil {
 		return err
 	}
-	g.identity.introduce(r, nil)
 	none.settle(r, g.places, g.StripToken)
 	measure.anonymous.Inc()
 	return nil

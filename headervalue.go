@@ -78,10 +78,17 @@ func safe(s, also string) (string, error) {
 		}
 		space = c == ' '
 	}
-	if (space && s != "") || (len(s) >= len(extended) && strings.EqualFold(s[:len(extended)], extended)) {
+	if (space && s != "") || looksExtended(s) {
 		return encode(s), nil
 	}
 	return s, nil
+}
+
+// looksExtended reports whether a careless decoder could take s for an
+// ext-value: charset'language'rest.
+func looksExtended(s string) bool {
+	charset, rest, _ := strings.Cut(s, "'")
+	return charset != "" && !strings.Contains(charset, " ") && strings.Contains(rest, "'")
 }
 
 // encode is the ext-value of RFC 8187 §3.2.1.

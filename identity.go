@@ -19,6 +19,10 @@ type identity struct {
 	copies []claimCopy
 	names  []string // folded names of the headers that are ours
 	lists  []string
+
+	// Folded names that no trailer may have: ours, and those that mean
+	// something only in front of the body (RFC 9110 §6.5.1).
+	trailers []string
 }
 
 type claimCopy struct{ claim, header string }
@@ -30,7 +34,7 @@ var reserved = []string{
 }
 
 func newIdentity(copyClaims, listClaims []string) (*identity, error) {
-	id := &identity{lists: listClaims}
+	id := &identity{lists: listClaims, trailers: slices.Clone(reserved)}
 	if listClaims == nil {
 		id.lists = []string{"groups", "roles"}
 	}
@@ -53,6 +57,7 @@ func newIdentity(copyClaims, listClaims []string) (*identity, error) {
 			return nil, fmt.Errorf("copy_claims %s: the header %s is there twice", arg, header)
 		}
 		id.names = append(id.names, folded)
+		id.trailers = append(id.trailers, folded)
 		id.copies = append(id.copies, claimCopy{claim, http.CanonicalHeaderKey(header)})
 	}
 	return id, nil
@@ -65,20 +70,19 @@ func (id *identity) strip(r *http.Request) {
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		id.stripConnection(r.Header, fields)
 	}
-	if len(id.names) == 0 {
-		return
+	if len(id.names) > 0 {
+		stripFrom(r.Header, id.names)
 	}
-	id.stripFrom(r.Header)
 	if len(r.Trailer) > 0 {
-		id.stripFrom(r.Trailer)
+		stripFrom(r.Trailer, id.trailers)
 		// The server adds trailers when the body ends, declared or not.
-		r.Body = &trailerGuard{ReadCloser: r.Body, trailer: r.Trailer, id: id}
+		r.Body = &trailerGuard{ReadCloser: r.Body, trailer: r.Trailer, names: id.trailers}
 	}
 }
 
-func (id *identity) stripFrom(h http.Header) {
+func stripFrom(h http.Header, names []string) {
 	for name := range h {
-		for _, ours := range id.names {
+		for _, ours := range names {
 			if folds(name, ours) {
 				delete(h, name)
 			}
@@ -106,21 +110,35 @@ func (id *identity) stripConnection(h http.Header, fields []string) {
 type trailerGuard struct {
 	io.ReadCloser
 	trailer http.Header
-	id      *identity
+	names   []string
 }
 
 func (g *trailerGuard) Read(p []byte) (int, error) {
 	n, err := g.ReadCloser.Read(p)
 	if err == io.EOF {
-		g.id.stripFrom(g.trailer)
+		stripFrom(g.trailer, g.names)
 	}
 	return n, err
 }
 
-// fold is a header name as the most careless server reads it.
+// fold is a header name as the most careless server reads it: CGI has letters,
+// digits and one sign for all the rest.
 func fold(name string) string {
-	name = strings.ToLower(strings.TrimRight(name, " \t"))
-	return strings.NewReplacer("_", "-", ".", "-").Replace(name)
+	folded := []byte(strings.TrimRight(name, " \t"))
+	for i, c := range folded {
+		folded[i] = foldByte(c)
+	}
+	return string(folded)
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c + ('a' - 'A')
+	case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		return c
+	}
+	return '-'
 }
 
 // folds is fold(name) == folded without an allocation: it runs for every
@@ -133,14 +151,7 @@ func folds(name, folded string) bool {
 		return false
 	}
 	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
-		case c == '_' || c == '.':
-			c = '-'
-		}
-		if c != folded[i] {
+		if foldByte(name[i]) != folded[i] {
 			return false
 		}
 	}
@@ -152,6 +163,9 @@ func (id *identity) headers(h http.Header, p *Principal) error {
 	values := make([]string, len(id.copies))
 	for i, c := range id.copies {
 		claim, _ := p.Claim(c.claim)
+		if text, ok := claim.(string); ok && text != "" && slices.Contains(id.lists, c.claim) {
+			claim = []any{text} // a comma in it is no second element
+		}
 		value, err := headerValue(claim)
 		if err != nil {
 			return &Rejection{

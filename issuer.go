@@ -91,7 +91,7 @@ func (i *Issuer) check() error {
 	case i.TokenType != "" && i.InsecureIDTokens:
 		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, strictType)
 	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > maxSkew):
-		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to %s", name, time.Duration(*i.Skew), maxSkew)
+		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to 60s", name, time.Duration(*i.Skew))
 	case i.Metadata != "" && i.JWKS != "":
 		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
 	case i.Metadata != "" && len(i.URL) > 1:
@@ -114,6 +114,7 @@ type settings struct {
 	fixed          *token.KeySet // keys from a file
 	content        string        // and the file they came from
 	trust          *x509.CertPool
+	trusted        string // what trust was made of
 }
 
 // provision makes a trust of each URL. What it acquired is released by the
@@ -180,6 +181,9 @@ func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings
 		}
 	}
 	if i.TrustPool != nil {
+		if set.trusted, err = trustText(i.TrustPool); err != nil { // before LoadModule takes it
+			return set, err
+		}
 		mod, err := ctx.LoadModule(i, "TrustPool")
 		if err != nil {
 			return set, fmt.Errorf("trust_pool: %w", err)
@@ -200,6 +204,26 @@ func (set *settings) readKeys() error {
 		return fmt.Errorf("jwks %s: %w", set.jwks, err)
 	}
 	return nil
+}
+
+// trustText is the configuration of a trust pool with the content of its files:
+// keys that were fetched, and stored, under one trust must not serve another.
+func trustText(raw json.RawMessage) (string, error) {
+	var files struct {
+		PEM []string `json:"pem_files"`
+	}
+	if err := json.Unmarshal(raw, &files); err != nil {
+		return "", fmt.Errorf("trust_pool: %w", err)
+	}
+	text := string(raw)
+	for _, name := range files.PEM {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return "", fmt.Errorf("trust_pool: %w", err)
+		}
+		text += "\x00" + string(content)
+	}
+	return text, nil
 }
 
 // acquire gets the authority of one URL from the pool, where it may have been
@@ -224,7 +248,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 func (i *Issuer) fingerprint(url string, set settings) string {
 	all, err := json.Marshal([]any{
 		url, set.metadata, set.jwks, set.content, set.algorithms,
-		i.TokenType, i.TrustPool, i.InsecureHTTP, i.InsecureIDTokens,
+		i.TokenType, set.trusted, i.InsecureHTTP, i.InsecureIDTokens,
 	})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())

@@ -110,11 +110,19 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.realm, err = resolve(repl, "realm", g.Realm); err != nil {
 		return err
 	}
+	if err = checkRealm(g.realm); err != nil {
+		return err
+	}
 	if g.identity, err = newIdentity(g.CopyClaims, g.ListClaims); err != nil {
 		return err
 	}
 	if g.places, err = newPlaces(g.Credentials); err != nil {
 		return err
+	}
+	for _, at := range g.places {
+		if at.header != "" {
+			g.identity.trailers = append(g.identity.trailers, fold(at.header))
+		}
 	}
 	for _, require := range g.Require {
 		g.pathRules = g.pathRules || require.readsPath() // before provision: loading takes the raw matchers

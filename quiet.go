@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // exposes reports whether r carries a credential where Caddy's logs would show
@@ -45,7 +46,11 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok && failed.StatusCode != 0 {
 		status = failed.StatusCode
 	}
-	g.log.Error("a handler behind the gateway failed", zap.Error(err), zap.Int("status", status))
+	level := zapcore.DebugLevel
+	if status >= http.StatusInternalServerError {
+		level = zapcore.ErrorLevel
+	}
+	g.log.Log(level, "a handler behind the gateway failed", zap.Error(err), zap.Int("status", status))
 	if rec.Status() == 0 {
 		rec.WriteHeader(status)
 	}

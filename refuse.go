@@ -18,6 +18,9 @@ import (
 // nothing to judge by. Keys are asked for each second then.
 const retryAfter = "2"
 
+// statusClientGone is what Caddy logs for a client that did not wait.
+const statusClientGone = 499
+
 // refuse is the one exit of requests that were not admitted: one metric, one
 // log line, one challenge.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) error {
@@ -41,7 +44,10 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		// tokens away.
 		w.Header().Set("Retry-After", retryAfter)
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {
-			reason, issuer = unavailable, down.Issuer
+			reason, issuer, level = unavailable, down.Issuer, zapcore.WarnLevel
+		}
+		if r.Context().Err() != nil {
+			status, reason, level = statusClientGone, clientGone, zapcore.DebugLevel
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -10,8 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of a header, a payload or a key.
-const maxDepth = 16
+// What a header, a payload or a key may hold: all of it is read before anybody
+// knows who wrote it.
+const (
+	maxDepth  = 16
+	maxValues = 2000
+)
 
 var errJSON = errors.New("not strict JSON")
 
@@ -39,8 +43,9 @@ func ParseObject(doc string) (map[string]any, error) {
 }
 
 type parser struct {
-	s string
-	i int
+	s      string
+	i      int
+	values int
 }
 
 func (p *parser) fail(what string) error {
@@ -66,7 +71,11 @@ func (p *parser) object(depth int) (map[string]any, error) {
 	if !p.take('{') {
 		return nil, p.fail("no object")
 	}
-	object := make(map[string]any, 12)
+	hint := 0
+	if depth == 1 {
+		hint = 12 // what a token usually has; nested objects may be many and empty
+	}
+	object := make(map[string]any, hint)
 	for p.space(); !p.take('}'); p.space() {
 		if len(object) > 0 && !p.take(',') {
 			return nil, p.fail("no comma")
@@ -108,6 +117,9 @@ func (p *parser) array(depth int) ([]any, error) {
 func (p *parser) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, p.fail("nested too deeply")
+	}
+	if p.values++; p.values > maxValues {
+		return nil, p.fail("too many values")
 	}
 	p.space()
 	if p.i == len(p.s) {

@@ -147,3 +147,15 @@ func TestSixteenLevelsOfJSONPass(t *testing.T) {
 		}
 	}
 }
+
+// Thousands of empty objects once cost milliseconds and megabytes before
+// anybody knew who had sent them.
+func TestAnObjectOfTooManyValuesIsRefused(t *testing.T) {
+	list := func(n int) string { return `{"x":[` + strings.Repeat("{},", n-1) + `{}]}` }
+	if _, err := ParseObject(list(maxValues - 1)); err != nil {
+		t.Error(err)
+	}
+	if _, err := ParseObject(list(maxValues)); err == nil {
+		t.Error("more values than the bound were read")
+	}
+}

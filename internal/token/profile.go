@@ -116,19 +116,29 @@ func (p *Profile) checkType(u *Unverified) error {
 			}
 		}
 	}
-	if p.IDTokens {
-		return nil
+	marks, types := notAccess, typesNotAccess
+	if !p.IDTokens {
+		marks, types = slices.Concat(marks, idMarks), append(slices.Clip(types), "id")
 	}
-	for _, mark := range []string{"nonce", "at_hash", "c_hash", "events"} {
+	for _, mark := range marks {
 		if _, has := u.Claims[mark]; has {
 			return refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")
 		}
 	}
-	if typ := u.Claims.String("typ"); slices.Contains([]string{"id", "refresh", "offline", "logout"}, strings.ToLower(typ)) {
+	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
 		return refuse(IDToken, "the claim typ is "+typ)
 	}
 	return nil
 }
+
+// Marks of tokens that are no access tokens: ID tokens (OpenID Connect Core
+// §2), and those that nobody wants to take for one, by the events claim
+// (RFC 8417) and by Keycloak's claim typ.
+var (
+	idMarks        = []string{"nonce", "at_hash", "c_hash"}
+	notAccess      = []string{"events"}
+	typesNotAccess = []string{"refresh", "offline", "logout"}
+)
 
 // isType compares media types: case does not matter and "application/" may be
 // left out (RFC 7515 §4.1.9).

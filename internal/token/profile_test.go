@@ -142,8 +142,7 @@ func TestOnlyAccessTokensPassByTheirTyp(t *testing.T) {
 func TestTheMarksOfAnIDTokenAreRefused(t *testing.T) {
 	for mark, values := range map[string][]any{
 		"nonce": {"n", "", nil, 1}, "at_hash": {"h", nil}, "c_hash": {"h"},
-		"events": {map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}},
-		"typ":    {"ID", "id", "Id", "Refresh", "Offline", "Logout"},
+		"typ": {"ID", "id", "Id"},
 	} {
 		for _, v := range values {
 			raw := mint(t, k1(), map[string]any{mark: v})
@@ -154,6 +153,17 @@ func TestTheMarksOfAnIDTokenAreRefused(t *testing.T) {
 			if _, err := prove(p, raw); err != nil {
 				t.Errorf("with ID tokens let in, %s %v: %v", mark, v, err)
 			}
+		}
+	}
+	for mark, values := range map[string][]any{
+		"events": {map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}},
+		"typ":    {"Refresh", "Offline", "Logout"},
+	} {
+		for _, v := range values {
+			p := profile(t)
+			p.IDTokens = true // which lets in ID tokens, and nothing else
+			_, err := prove(p, mint(t, k1(), map[string]any{mark: v}))
+			wantReason(t, err, IDToken)
 		}
 	}
 	for _, typ := range []string{"Bearer", "JWT", ""} {
