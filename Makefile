@@ -8,7 +8,7 @@ GO ?= go
 # One set of flags for every build, since Go's cache is kept for each set.
 TAGS := nobadger,nomysql,nopgx
 
-.PHONY: build demo test fuzz bench go-is-here
+.PHONY: build demo test lint fuzz bench go-is-here
 
 # Caddy with the gateway inside, as bin/caddy.
 build: go-is-here
@@ -29,8 +29,12 @@ test: go-is-here
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) test -race -tags $(TAGS) ./...
 	$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
-	cd bench && $(GO) vet ./...
-	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy $(GO) test -race -count=1 ./...
+	cd bench && $(GO) vet ./... && $(GO) test ./...
+	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy $(GO) test -race -count=1 -timeout 20m ./...
+
+# The chosen linters (.golangci.yml); building them takes some minutes once.
+lint: go-is-here
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
 # Each fuzz target in turn, FUZZTIME each.
 FUZZTIME ?= 30s

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
-	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -53,13 +53,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	h.Next() // the directive's name
 	g := &Gateway{}
 	if args := h.RemainingArgs(); len(args) > 0 {
-		if err := as.CheckURL(args[0], false); err != nil && !strings.Contains(args[0], "{") {
-			return nil, h.Errf("oauth: the issuer: %v", err)
-		}
 		if len(args) == 1 {
 			return nil, h.Errf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, args[0])
 		}
 		g.Issuer = append(g.Issuer, &Issuer{URL: args[:1], Audience: args[1:]})
+		if err := g.Issuer[0].check(); err != nil {
+			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+		}
 	}
 	seen := make(once)
 	for nesting := h.Nesting(); h.NextBlock(nesting); {
@@ -108,6 +108,9 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 			g.Cache = &n
 		}
 	default:
+		if slices.Contains(strings.Split(issuerWords, ", "), word) {
+			return h.Errf("%s belongs in an issuer block: issuer <url> { %[1]s ... }", word)
+		}
 		err = h.Errf("unknown word %q in oauth; it takes %s", word, gatewayWords)
 	}
 	return err
@@ -127,8 +130,8 @@ func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
 		}
 	}
 	for _, url := range issuer.URL {
-		if err := as.CheckURL(url, issuer.InsecureHTTP); err != nil && !strings.Contains(url, "{") {
-			return at(line, fmt.Errorf("issuer: %w", err))
+		if slices.ContainsFunc(g.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
+			return at(line, alreadyThere(url))
 		}
 	}
 	g.Issuer = append(g.Issuer, issuer)

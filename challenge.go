@@ -19,23 +19,24 @@ type Rejection struct {
 	Detail      string   // for the operator's log
 	Scope       []string // what the request would need (RFC 6750 §3)
 	Issuer      string   // whose token it was, where that is known
+	Bug         bool     // verifying panicked; refused, but somebody should look
 }
 
 // The reasons of this package; those of a token are in internal/token.
 const (
-	noCredential     = "no_credential"
-	otherScheme      = "other_scheme"
-	badCredential    = "credential_malformed"
-	twoCredentials   = "two_credentials"
-	ambiguousPath    = "ambiguous_path"
-	missingScope     = "missing_scope"
-	missingClaim     = "missing_claim"
-	unsafeClaim      = "unsafe_claim"
-	unavailable      = "issuer_unavailable"
-	clientGone       = "client_gone"
-	internalFailure  = "internal_error"
-	accepted         = "accepted"
-	acceptedNoBearer = "anonymous"
+	noCredential    = "no_credential"
+	otherScheme     = "other_scheme"
+	badCredential   = "credential_malformed"
+	twoCredentials  = "two_credentials"
+	ambiguousPath   = "ambiguous_path"
+	missingScope    = "missing_scope"
+	missingClaim    = "missing_claim"
+	unsafeClaim     = "unsafe_claim"
+	unavailable     = "issuer_unavailable"
+	clientGone      = "client_gone"
+	internalFailure = "internal_error"
+	accepted        = "accepted"
+	anonymous       = "anonymous"
 )
 
 // The error codes of RFC 6750 §3.1.
@@ -66,7 +67,7 @@ func rejectToken(err error, issuer string) error {
 	}
 	rejection := &Rejection{
 		Status: http.StatusUnauthorized, Reason: string(refusal.Reason), Code: invalidToken,
-		Description: descriptions[refusal.Reason], Detail: refusal.Detail, Issuer: issuer,
+		Description: descriptions[refusal.Reason], Detail: refusal.Detail, Issuer: issuer, Bug: refusal.Bug,
 	}
 	if rejection.Description == "" {
 		rejection.Description = "the access token is not valid"

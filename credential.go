@@ -214,7 +214,7 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 		// Of this name the upstream gets the one that was read, whatever else
 		// the field holds that other parsers would take.
 		dropCookie(r, found.at.cookie)
-		r.AddCookie(&http.Cookie{Name: found.at.cookie, Value: found.token})
+		r.AddCookie(&http.Cookie{Name: found.at.cookie, Value: found.token}) //nolint:gosec // a request's cookie has no attributes
 	}
 	switch {
 	case found.at.exposed && !strip:

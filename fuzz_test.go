@@ -42,7 +42,7 @@ func FuzzCredential(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b, cookie, query string) {
 		request := func() *http.Request {
-			r := &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}}
+			r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}}
 			for name, value := range map[string]string{"Authorization": a, "X-Token": b, "Cookie": cookie} {
 				if value != "" {
 					r.Header.Set(name, value)

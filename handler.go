@@ -44,7 +44,7 @@ func (g *Gateway) admit(r *http.Request) error {
 		return err
 	}
 	found.settle(r, g.places, g.StripToken)
-	g.validator.byIssuer[principal.Issuer].metrics.accepted.Inc()
+	principal.trust.metrics.accepted.Inc()
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -73,39 +72,6 @@ const (
 	strictType  = "at+jwt"
 )
 
-// check finds what is wrong without looking at placeholders or files.
-func (i *Issuer) check() error {
-	name := strings.Join(i.URL, " ")
-	_, algErr := token.ParseAlgorithms(i.Algorithms)
-	switch {
-	case len(i.URL) == 0 || i.URL[0] == "":
-		return errors.New("an issuer without a URL")
-	case len(i.Audience) == 0 && !i.InsecureAnyAudience:
-		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
-	case len(i.Audience) > 0 && i.InsecureAnyAudience:
-		return fmt.Errorf("issuer %s: audience and insecure_any_audience exclude each other", name)
-	case algErr != nil:
-		return fmt.Errorf("issuer %s: %w", name, algErr)
-	case i.TokenType != "" && i.TokenType != strictType:
-		return fmt.Errorf("issuer %s: token_type is %q; it takes %s, or leave it out", name, i.TokenType, strictType)
-	case i.TokenType != "" && i.InsecureIDTokens:
-		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, strictType)
-	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > maxSkew):
-		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to 60s", name, time.Duration(*i.Skew))
-	case i.Metadata != "" && i.JWKS != "":
-		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
-	case i.Metadata != "" && len(i.URL) > 1:
-		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
-	case i.TrustPool != nil && isFile(i.JWKS):
-		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
-	}
-	return nil
-}
-
-func isFile(jwks string) bool {
-	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
-}
-
 // settings are an issuer's words with their placeholders replaced.
 type settings struct {
 	audience       []string
@@ -115,6 +81,7 @@ type settings struct {
 	content        string        // and the file they came from
 	trust          *x509.CertPool
 	trusted        string // what trust was made of
+	opaque         bool   // trust was made of something that cannot be told here
 }
 
 // provision makes a trust of each URL. What it acquired is released by the
@@ -174,14 +141,16 @@ func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings
 	}
 	switch {
 	case isFile(set.jwks):
-		return set, set.readKeys()
+		err = set.readKeys()
+		return set, err
 	case set.jwks != "":
 		if err := as.CheckURL(set.jwks, i.InsecureHTTP); err != nil {
 			return set, fmt.Errorf("jwks: %w", err)
 		}
 	}
 	if i.TrustPool != nil {
-		if set.trusted, err = trustText(i.TrustPool); err != nil { // before LoadModule takes it
+		set.trusted, set.opaque, err = trustText(i.TrustPool) // before LoadModule takes it
+		if err != nil {
 			return set, err
 		}
 		mod, err := ctx.LoadModule(i, "TrustPool")
@@ -208,36 +177,42 @@ func (set *settings) readKeys() error {
 
 // trustText is the configuration of a trust pool with the content of its files:
 // keys that were fetched, and stored, under one trust must not serve another.
-func trustText(raw json.RawMessage) (string, error) {
-	var files struct {
-		PEM []string `json:"pem_files"`
+// Of pools other than files and inline certificates only the configuration is
+// known: opaque.
+func trustText(raw json.RawMessage) (text string, opaque bool, err error) {
+	var pool struct {
+		Provider string   `json:"provider"`
+		PEM      []string `json:"pem_files"`
 	}
-	if err := json.Unmarshal(raw, &files); err != nil {
-		return "", fmt.Errorf("trust_pool: %w", err)
+	if err := json.Unmarshal(raw, &pool); err != nil {
+		return "", false, fmt.Errorf("trust_pool: %w", err)
 	}
-	text := string(raw)
-	for _, name := range files.PEM {
-		content, err := os.ReadFile(name)
+	text = string(raw)
+	for _, name := range pool.PEM {
+		content, err := os.ReadFile(name) //nolint:gosec // the operator's own configuration names it
 		if err != nil {
-			return "", fmt.Errorf("trust_pool: %w", err)
+			return "", false, fmt.Errorf("trust_pool: %w", err)
 		}
 		text += "\x00" + string(content)
 	}
-	return text, nil
+	return text, pool.Provider != "file" && pool.Provider != "inline", nil
 }
 
 // acquire gets the authority of one URL from the pool, where it may have been
 // since an earlier configuration.
 func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity int, log *zap.Logger) (*authority, func()) {
 	mark := i.fingerprint(url, set)
-	key := fmt.Sprintf("%s %d", mark, trustIndex(set.trust))
+	key, storeAs := mark, "oauth/keys/"+mark+".json"
+	if set.opaque {
+		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.trust)), "" // nobody could tell later what was trusted
+	}
 	return acquire(key, capacity, set.fixed, as.Config{
 		Issuer:    url,
 		Metadata:  set.metadata,
 		JWKS:      set.jwks,
 		AllowHTTP: i.InsecureHTTP,
 		Trust:     set.trust,
-		StoreAs:   "oauth/keys/" + mark + ".json",
+		StoreAs:   storeAs,
 		Now:       time.Now,
 		Jitter:    rand.Float64,
 	}, as.Env{Storage: ctx.Storage(), Observe: observer(log, url)})

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +48,7 @@ func newCollectors() *collectors {
 			Help: "Fetches of an issuer's keys, by outcome: ok or error.",
 		}, []string{"issuer", "outcome"}),
 	}
-	c.anonymous = c.verdict("", acceptedNoBearer)
+	c.anonymous = c.verdict("", anonymous)
 	return c
 }
 
@@ -70,7 +71,7 @@ func (c *collectors) register(registry *prometheus.Registry) error {
 	for _, collector := range []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}} {
 		err := registry.Register(collector)
 		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
-			return err
+			return fmt.Errorf("registering metrics: %w", err)
 		}
 	}
 	return nil

@@ -179,7 +179,7 @@ func (g *Gateway) check() error {
 		}
 		for _, url := range issuer.URL {
 			if seen[url] {
-				return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", url)
+				return alreadyThere(url)
 			}
 			seen[url] = true
 		}

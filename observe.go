@@ -1,22 +1,34 @@
 package caddyoauth
 
 import (
+	"time"
+
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 )
 
+// warnAgain is how often an outage is told of. Keys may be asked for each second.
+const warnAgain = time.Minute
+
 // observer tells an operator what happens with an issuer's keys.
 func observer(log *zap.Logger, issuer string) func(as.Event) {
 	log = log.With(zap.String("issuer", issuer))
+	var warned time.Time // of the outage that lasts; the loop is the one caller
 	return func(e as.Event) {
 		switch e.Op {
 		case as.OpFetch:
 			measure.fetched(issuer, e)
 			if e.Err != nil {
-				log.Warn("fetching the issuer's keys failed; those in force stay", zap.Error(e.Err), zap.Duration("took", e.Took))
+				level := zapcore.DebugLevel
+				if time.Since(warned) >= warnAgain {
+					level, warned = zapcore.WarnLevel, time.Now()
+				}
+				log.Log(level, "fetching the issuer's keys failed; keys that are there stay in force", zap.Error(e.Err), zap.Duration("took", e.Took))
 				return
 			}
+			warned = time.Time{}
 			if !e.Changed {
 				log.Debug("fetched the issuer's keys, unchanged", zap.Int("keys", e.Keys), zap.Duration("took", e.Took))
 				return

@@ -107,17 +107,16 @@ func (a *authority) resize() {
 	}
 }
 
-// knownTrust gives each different certificate pool a number, so that a changed
-// CA file makes a new authority: keys fetched under the old trust must go.
+// knownTrust gives each different certificate pool of a source whose content
+// cannot be told (http, storage, pki) a number, so that a changed one makes a
+// new authority: keys fetched under the old trust must go. It grows with each
+// such change, of which a process sees few.
 var knownTrust struct {
 	sync.Mutex
 	pools []*x509.CertPool
 }
 
 func trustIndex(pool *x509.CertPool) int {
-	if pool == nil {
-		return 0
-	}
 	knownTrust.Lock()
 	defer knownTrust.Unlock()
 	for i, known := range knownTrust.pools {

@@ -38,16 +38,20 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 	status, reason, issuer, level := http.StatusServiceUnavailable, internalFailure, "", zapcore.ErrorLevel
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
 		status, reason, issuer, level = rejection.Status, rejection.Reason, rejection.Issuer, zapcore.InfoLevel
+		if rejection.Bug {
+			level = zapcore.ErrorLevel
+		}
 		w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm))
 	} else {
-		// A failure is no verdict: no challenge, or clients would throw good
-		// tokens away.
-		w.Header().Set("Retry-After", retryAfter)
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {
 			reason, issuer, level = unavailable, down.Issuer, zapcore.WarnLevel
 		}
 		if r.Context().Err() != nil {
 			status, reason, level = statusClientGone, clientGone, zapcore.DebugLevel
+		} else {
+			// A failure is no verdict: no challenge, or clients would throw
+			// good tokens away.
+			w.Header().Set("Retry-After", retryAfter)
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -3,7 +3,6 @@ package caddyoauth
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"sync"
 	"time"
 	"unsafe"
@@ -29,11 +28,11 @@ type trust struct {
 
 // Principal is who a verified token speaks for.
 type Principal struct {
-	Issuer   string // the issuer whose key verified the token
-	Subject  string // sub; some issuers leave it out for clients
-	ClientID string // client_id, azp or cid
-	Scope    string // granted scope, words separated by spaces
+	Issuer  string // the issuer whose key verified the token
+	Subject string // sub; some issuers leave it out for clients
+	Scope   string // granted scope, words separated by spaces
 
+	trust  *trust
 	raw    string
 	decode sync.Once
 	claims token.Claims
@@ -46,7 +45,7 @@ func newValidator(now func() time.Time) *Validator {
 
 func (v *Validator) add(t *trust) error {
 	if v.byIssuer[t.profile.Issuer] != nil {
-		return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", t.profile.Issuer)
+		return alreadyThere(t.profile.Issuer) // by way of placeholders
 	}
 	v.byIssuer[t.profile.Issuer] = t
 	v.trusts = append(v.trusts, t)
@@ -70,7 +69,7 @@ func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error
 		return nil, rejectToken(err, "")
 	}
 	now := v.now()
-	key := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))) // hashing only reads: no copy
+	key := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))) //nolint:gosec // hashing only reads: no copy
 	for _, t := range v.trusts {
 		if !t.remember {
 			continue
@@ -117,8 +116,8 @@ func (v *Validator) verify(ctx context.Context, raw string, key digest, now time
 
 func (t *trust) principal(raw string, facts *token.Facts, claims token.Claims) *Principal {
 	return &Principal{
-		Issuer: t.profile.Issuer, Subject: facts.Subject, ClientID: facts.ClientID, Scope: facts.Scope,
-		raw: raw, claims: claims,
+		Issuer: t.profile.Issuer, Subject: facts.Subject, Scope: facts.Scope,
+		trust: t, raw: raw, claims: claims,
 	}
 }
 

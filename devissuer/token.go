@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -144,9 +145,7 @@ func (s *Server) issue(clientID string, scopes []string) (*tokenAnswer, error) {
 	if len(scopes) > 0 {
 		claims["scope"] = strings.Join(scopes, " ")
 	}
-	for name, value := range s.opts.Claims {
-		claims[name] = value
-	}
+	maps.Copy(claims, s.opts.Claims)
 	text, err := s.signer().Token("at+jwt", claims)
 	if err != nil {
 		return nil, fmt.Errorf("signing an access token: %w", err)
@@ -166,8 +165,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return nil, &tokenError{http.StatusRequestEntityTooLarge, "invalid_request", "the body is too large"}
 		}
 		return nil, badRequest("invalid_request", "the request cannot be read as a form")
@@ -212,7 +210,7 @@ func narrow(requested string, allowed []string) ([]string, *tokenError) {
 		return allowed, nil
 	}
 	var granted []string
-	for _, scope := range strings.Split(requested, " ") {
+	for scope := range strings.SplitSeq(requested, " ") {
 		if !slices.Contains(allowed, scope) {
 			return nil, badRequest("invalid_scope", "the scope is malformed, unknown, or more than the client may have")
 		}

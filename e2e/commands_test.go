@@ -41,16 +41,16 @@ func TestValidateWorksWithTheIssuerDown(t *testing.T) {
 func TestAMistakeInTheConfigNamesFileLineAndWord(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ oauth, word string }{
-		"unknown word":             {"oauth https://login.example.com api://orders {\n\t\taudiense x\n\t}", "audiense"},
-		"unknown word of issuer":   {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudiense x\n\t\t}\n\t}", "audiense"},
-		"repeated scalar":          {"oauth https://login.example.com api://orders {\n\t\trealm a\n\t\trealm b\n\t}", "realm"},
-		"missing argument":         {"oauth https://login.example.com api://orders {\n\t\trealm\n\t}", "realm"},
-		"HMAC":                     {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudience x\n\t\t\talgorithms HS256\n\t\t}\n\t}", "HS256"},
-		"plain http far away":      {"oauth http://login.example.com api://orders", "insecure_http"},
-		"no audience":              {"oauth https://login.example.com", "audience"},
-		"skew beyond a minute":     {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudience x\n\t\t\tskew 2m\n\t\t}\n\t}", "skew"},
-		"no issuer":                {"oauth", "issuer"},
-		"a word of a later effort": {"oauth https://login.example.com api://orders {\n\t\tsession\n\t}", "session"},
+		"unknown word":               {"oauth https://login.example.com api://orders {\n\t\taudiense x\n\t}", "audiense"},
+		"unknown word of issuer":     {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudiense x\n\t\t}\n\t}", "audiense"},
+		"repeated scalar":            {"oauth https://login.example.com api://orders {\n\t\trealm a\n\t\trealm b\n\t}", "realm"},
+		"missing argument":           {"oauth https://login.example.com api://orders {\n\t\trealm\n\t}", "realm"},
+		"HMAC":                       {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudience x\n\t\t\talgorithms HS256\n\t\t}\n\t}", "HS256"},
+		"plain http far away":        {"oauth http://login.example.com api://orders", "insecure_http"},
+		"no audience":                {"oauth https://login.example.com", "audience"},
+		"skew beyond a minute":       {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudience x\n\t\t\tskew 2m\n\t\t}\n\t}", "skew"},
+		"no issuer":                  {"oauth", "issuer"},
+		"a word that does not exist": {"oauth https://login.example.com api://orders {\n\t\tsession\n\t}", "session"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "Caddyfile")

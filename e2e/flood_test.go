@@ -110,6 +110,9 @@ func wantRefused(t *testing.T, what string, samples []sample, allowed ...int) {
 	counts := statuses(samples)
 	t.Logf("%s got %v (0: the client did not wait for it)", what, counts)
 	rest := len(samples) - counts[0]
+	if rest == 0 {
+		t.Errorf("%s got no answer at all", what)
+	}
 	for _, status := range allowed {
 		rest -= counts[status]
 	}

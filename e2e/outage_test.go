@@ -40,7 +40,7 @@ func TestAnUnknownKeyIsNotTheCallersFaultWhileTheIssuerIsDown(t *testing.T) {
 }
 
 func TestAnIssuerThatIsDownAtStartIsPickedUpWithNobodysHelp(t *testing.T) {
-	t.Parallel()
+	// Not in parallel: two seconds are to be kept.
 	f := newFakeIssuer(t)
 	up := startUpstream(t)
 	g := startGateway(t, up, `

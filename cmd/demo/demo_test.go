@@ -81,7 +81,7 @@ func checkGuide(t *testing.T, guide string) {
 	var script strings.Builder
 	for _, step := range steps {
 		script.WriteString("echo '<<step>>'\n")
-		for _, line := range strings.Split(step, "\n") {
+		for line := range strings.SplitSeq(step, "\n") {
 			if strings.HasPrefix(line, "  ") {
 				script.WriteString(line + "\n")
 			}

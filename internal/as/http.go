@@ -142,7 +142,7 @@ func CheckURL(address string, allowHTTP bool) error {
 	case u.Scheme == "https" || u.Scheme == "http" && (allowHTTP || loopback(u.Hostname())):
 		return nil
 	case u.Scheme == "http":
-		return fmt.Errorf("%.200q is plain http; use https, or insecure_http to take the risk", address)
+		return fmt.Errorf("%.200q is plain http; use https, or insecure_http in an issuer block to take the risk", address)
 	}
 	return fmt.Errorf("%.200q is not https", address)
 }

@@ -163,7 +163,7 @@ func TestClosedServersLeaveNoGoroutineBehind(t *testing.T) {
 	deadline := time.Now().Add(5 * time.Second)
 	for runtime.NumGoroutine() > before+2 && time.Now().Before(deadline) {
 		base.CloseClientConnections()
-		runtime.Gosched()
+		time.Sleep(5 * time.Millisecond) // between looks
 	}
 	if n := runtime.NumGoroutine(); n > before+2 {
 		t.Errorf("%d goroutines, %d before", n, before)

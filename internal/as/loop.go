@@ -73,7 +73,6 @@ func (s *Server) fetch() time.Duration {
 	}
 	s.mu.Lock()
 	s.status.Err = err
-	s.status.Next = s.cfg.Now().Add(next)
 	s.mu.Unlock()
 	s.land()
 	if s.ctx.Err() == nil {

@@ -89,7 +89,6 @@ type Server struct {
 type Status struct {
 	Keys    int
 	Fetched time.Time // when the keys in force were fetched; zero: there are none
-	Next    time.Time // when the next fetch is due
 	Err     error     // why the last fetch failed; nil: it did not
 }
 

@@ -202,7 +202,7 @@ func TestVerifyUsesTheHashOfTheAlgorithm(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, other := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"} {
-			if err := key.verify(other, "signed", signature); (err == nil) != (alg == other) {
+			if err := key.verify(other, []byte("signed"), signature); (err == nil) != (alg == other) {
 				t.Errorf("a signature by %s, verified as %s: %v", alg, other, err)
 			}
 		}

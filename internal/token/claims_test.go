@@ -174,11 +174,11 @@ func TestFactsAreWhatTheTokenSays(t *testing.T) {
 		edits map[string]any
 		want  Facts
 	}{
-		"as RFC 9068 has them": {nil, Facts{Subject: "alice", ClientID: "app", Scope: "orders:read orders:write", Audience: []string{audience}, Expiry: noon.Unix() + 300}},
+		"as RFC 9068 has them": {nil, Facts{Subject: "alice", Scope: "orders:read orders:write", Audience: []string{audience}, Expiry: noon.Unix() + 300}},
 		"as Entra has them": {map[string]any{"client_id": absent{}, "azp": "app2", "scope": absent{}, "scp": "a b"},
-			Facts{Subject: "alice", ClientID: "app2", Scope: "a b", Audience: []string{audience}, Expiry: noon.Unix() + 300}},
+			Facts{Subject: "alice", Scope: "a b", Audience: []string{audience}, Expiry: noon.Unix() + 300}},
 		"as Okta has them": {map[string]any{"client_id": absent{}, "cid": "app3", "scope": absent{}, "scp": []string{"a", "b"}, "aud": []string{"x", audience}},
-			Facts{Subject: "alice", ClientID: "app3", Scope: "a b", Audience: []string{"x", audience}, Expiry: noon.Unix() + 300}},
+			Facts{Subject: "alice", Scope: "a b", Audience: []string{"x", audience}, Expiry: noon.Unix() + 300}},
 		"with the least": {map[string]any{"client_id": absent{}, "sub": absent{}, "scope": absent{}, "jti": absent{}, "iat": absent{}, "nbf": noon.Unix()},
 			Facts{Audience: []string{audience}, Expiry: noon.Unix() + 300, NotBefore: noon.Unix()}},
 	} {

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -41,7 +42,7 @@ func FuzzParse(f *testing.F) {
 		if u.signed+"."+b64(u.signature) != raw {
 			t.Fatal("a second spelling of the signature")
 		}
-		for _, part := range strings.Split(u.signed, ".") {
+		for part := range strings.SplitSeq(u.signed, ".") {
 			b, err := decode(part)
 			if err != nil || b64(b) != part {
 				t.Fatalf("a second spelling of %q: %v", part, err)
@@ -137,11 +138,7 @@ func halfPair(v any) bool {
 	case string:
 		return strings.Contains(v, "\ufffd")
 	case []any:
-		for _, e := range v {
-			if halfPair(e) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, halfPair)
 	case map[string]any:
 		for name, e := range v {
 			if halfPair(name) || halfPair(e) {
@@ -188,7 +185,7 @@ func FuzzParseKey(f *testing.F) {
 			right := make([]byte, max(a.size, 256)) // of the right length for most keys
 			copy(right, signature)
 			for _, s := range [][]byte{signature, right, right[:max(a.size, 64)]} {
-				if refusal, ok := key.verify(alg, signed, s).(*Refusal); ok && refusal.Bug {
+				if refusal, ok := key.verify(alg, []byte(signed), s).(*Refusal); ok && refusal.Bug {
 					t.Fatal(refusal)
 				}
 			}

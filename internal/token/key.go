@@ -84,7 +84,7 @@ func ParseKey(doc string) (*Key, error) {
 func (k *Key) readUse(members map[string]any) error {
 	var ok bool
 	if k.kty, ok = members["kty"].(string); !ok || material[k.kty] == nil {
-		return fmt.Errorf("kty %v is not RSA, EC or OKP", members["kty"])
+		return fmt.Errorf("kty %.40v is not RSA, EC or OKP", members["kty"])
 	}
 	for _, name := range private {
 		if _, has := members[name]; has {
@@ -97,7 +97,7 @@ func (k *Key) readUse(members map[string]any) error {
 		}
 	}
 	if use, has := members["use"]; has && use != "sig" {
-		return fmt.Errorf("use is %v, not sig", use)
+		return fmt.Errorf("use is %.40v, not sig", use)
 	}
 	if ops, has := members["key_ops"]; has {
 		_, isList := ops.([]any)
@@ -111,7 +111,7 @@ func (k *Key) readUse(members map[string]any) error {
 	if alg, has := members["alg"]; has {
 		k.alg, _ = alg.(string)
 		if k.alg == "" || !k.fits(k.alg) {
-			return fmt.Errorf("alg %v does not fit a %s key, or is not supported", alg, k.kty)
+			return fmt.Errorf("alg %.40v does not fit a %s key, or is not supported", alg, k.kty)
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func checkMaterial(kty string, plain map[string]any) error {
 	case kty == "RSA":
 		return nil
 	case want == 0 || (kty == "OKP") != (plain["crv"] == "Ed25519"):
-		return fmt.Errorf("curve %v is not supported", plain["crv"])
+		return fmt.Errorf("curve %.40v is not supported", plain["crv"])
 	case sizes["x"] != want || (kty == "EC" && sizes["y"] != want):
 		return errors.New("coordinates of a wrong length")
 	}
@@ -207,7 +207,7 @@ var verifiers = func() map[string]jws.Verifier {
 var pssHash = map[string]crypto.Hash{"PS256": crypto.SHA256, "PS384": crypto.SHA384, "PS512": crypto.SHA512}
 
 // verify checks one signature. The caller has asked fits.
-func (k *Key) verify(alg, signed string, signature []byte) (err error) {
+func (k *Key) verify(alg string, signed, signature []byte) (err error) {
 	// A panic in there would be a bug of ours or of a library. It must not
 	// take the gateway down, and it must not pass.
 	defer func() {
@@ -224,12 +224,12 @@ func (k *Key) verify(alg, signed string, signature []byte) (err error) {
 	}
 	if hash, pss := pssHash[alg]; pss {
 		h := hash.New()
-		h.Write([]byte(signed))
+		h.Write(signed)
 		// jwx would take a salt of any length (RFC 7518 §3.5 fixes it).
 		err = rsa.VerifyPSS(k.public.(*rsa.PublicKey), hash, h.Sum(nil), signature,
 			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	} else {
-		err = verifiers[alg].Verify([]byte(signed), signature, k.public)
+		err = verifiers[alg].Verify(signed, signature, k.public)
 	}
 	if err != nil {
 		return refuse(SignatureFailed, "")

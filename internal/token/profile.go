@@ -26,7 +26,6 @@ type Profile struct {
 // each time by [Profile.Judge].
 type Facts struct {
 	Subject   string
-	ClientID  string
 	Scope     string
 	Audience  []string
 	Expiry    int64 // seconds since 1970
@@ -54,7 +53,6 @@ func (p *Profile) Verify(ctx context.Context, u *Unverified, now time.Time) (*Fa
 	nbf, _ := seconds(u.Claims["nbf"])
 	facts := &Facts{
 		Subject:   strings.Clone(u.Claims.String("sub")),
-		ClientID:  strings.Clone(clientID(u.Claims)),
 		Scope:     strings.Clone(u.Claims.Scope()),
 		Audience:  u.Claims.Audience(),
 		Expiry:    int64(math.Floor(exp)),
@@ -116,9 +114,9 @@ func (p *Profile) checkType(u *Unverified) error {
 			}
 		}
 	}
-	marks, types := notAccess, typesNotAccess
-	if !p.IDTokens {
-		marks, types = slices.Concat(marks, idMarks), append(slices.Clip(types), "id")
+	marks, types := marksAll, typesAll
+	if p.IDTokens {
+		marks, types = marksNever, typesNever
 	}
 	for _, mark := range marks {
 		if _, has := u.Claims[mark]; has {
@@ -135,9 +133,10 @@ func (p *Profile) checkType(u *Unverified) error {
 // §2), and those that nobody wants to take for one, by the events claim
 // (RFC 8417) and by Keycloak's claim typ.
 var (
-	idMarks        = []string{"nonce", "at_hash", "c_hash"}
-	notAccess      = []string{"events"}
-	typesNotAccess = []string{"refresh", "offline", "logout"}
+	marksNever = []string{"events"}
+	marksAll   = append([]string{"nonce", "at_hash", "c_hash"}, marksNever...)
+	typesNever = []string{"refresh", "offline", "logout"}
+	typesAll   = append([]string{"id"}, typesNever...)
 )
 
 // isType compares media types: case does not matter and "application/" may be
@@ -145,16 +144,6 @@ var (
 func isType(typ, want string) bool {
 	typ = strings.ToLower(typ)
 	return strings.TrimPrefix(typ, "application/") == want
-}
-
-// clientID is client_id (RFC 9068 §2.2), or azp or cid where issuers use those.
-func clientID(c Claims) string {
-	for _, name := range []string{"client_id", "azp", "cid"} {
-		if id := c.String(name); id != "" {
-			return id
-		}
-	}
-	return ""
 }
 
 // prove finds the key that signed the token. A kid that the set does not have,
@@ -181,8 +170,9 @@ func (p *Profile) prove(ctx context.Context, u *Unverified) (*Key, error) {
 
 func (u *Unverified) provenBy(set *KeySet) (*Key, error) {
 	fit, known := set.candidates(u.kid, u.alg)
+	signed := []byte(u.signed)
 	for _, key := range fit {
-		err := key.verify(u.alg, u.signed, u.signature)
+		err := key.verify(u.alg, signed, u.signature)
 		if err == nil {
 			return key, nil
 		}

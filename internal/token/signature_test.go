@@ -53,7 +53,7 @@ func TestAPSSSaltIsAsLongAsTheHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("salt length %d", salt)
-		wantReason(t, key.verify("PS256", signed, signature), want)
+		wantReason(t, key.verify("PS256", []byte(signed), signature), want)
 	}
 }
 
@@ -61,7 +61,7 @@ func TestAnRSASignatureIsAsLongAsTheModulus(t *testing.T) {
 	n := privates["RSA"]().Public().(*rsa.PublicKey).N
 	for _, alg := range []string{"RS256", "PS256"} {
 		good := sign(t, alg)
-		wantReason(t, parsed(t, alg).verify(alg, signed, good), "")
+		wantReason(t, parsed(t, alg).verify(alg, []byte(signed), good), "")
 		for name, bad := range map[string][]byte{
 			"a zero byte before it":  append([]byte{0}, good...),
 			"a zero byte behind it":  append(slices.Clone(good), 0),
@@ -79,7 +79,7 @@ func TestAnRSASignatureIsAsLongAsTheModulus(t *testing.T) {
 			"the signature reversed": reversed(good),
 			"behind 256 zero bytes":  append(make([]byte, 256), good...),
 		} {
-			if err := parsed(t, alg).verify(alg, signed, bad); ReasonOf(err) != SignatureFailed {
+			if err := parsed(t, alg).verify(alg, []byte(signed), bad); ReasonOf(err) != SignatureFailed {
 				t.Errorf("%s, %s: %v", alg, name, err)
 			}
 		}
@@ -109,7 +109,7 @@ func TestAnECDSASignatureIsTwoNumbersOfTheExactSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		zero, one, last := new(big.Int), big.NewInt(1), new(big.Int).Sub(n, big.NewInt(1))
-		wantReason(t, key.verify(alg, signed, good), "")
+		wantReason(t, key.verify(alg, []byte(signed), good), "")
 		for name, bad := range map[string][]byte{
 			"DER":                  der,
 			"DER filled up":        append(der, make([]byte, max(0, 2*half-len(der)))...),
@@ -132,7 +132,7 @@ func TestAnECDSASignatureIsTwoNumbersOfTheExactSize(t *testing.T) {
 			"all bits set":         slices.Repeat([]byte{0xff}, 2*half),
 			"r halved":             join(new(big.Int).Rsh(r, 1), s),
 		} {
-			if err := key.verify(alg, signed, bad); ReasonOf(err) != SignatureFailed {
+			if err := key.verify(alg, []byte(signed), bad); ReasonOf(err) != SignatureFailed {
 				t.Errorf("%s, %s: %v", alg, name, err)
 			}
 		}
@@ -146,12 +146,12 @@ func TestAnEd25519SignatureHas64BytesAndAReducedS(t *testing.T) {
 	order.Add(order, new(big.Int).Lsh(big.NewInt(1), 252))
 	s := new(big.Int).SetBytes(reversed(good[32:]))
 	unreduced := append(slices.Clone(good[:32]), reversed(s.Add(s, order).FillBytes(make([]byte, 32)))...)
-	wantReason(t, key.verify("EdDSA", signed, good), "")
+	wantReason(t, key.verify("EdDSA", []byte(signed), good), "")
 	for name, bad := range map[string][]byte{
 		"63 bytes": good[:63], "65 bytes": append(slices.Clone(good), 0), "empty": {}, "64 zeros": make([]byte, 64),
 		"an s that is not reduced": unreduced,
 	} {
-		if err := key.verify("EdDSA", signed, bad); ReasonOf(err) != SignatureFailed {
+		if err := key.verify("EdDSA", []byte(signed), bad); ReasonOf(err) != SignatureFailed {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,0 +1,78 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// check finds what is wrong without looking at placeholders or files.
+func (i *Issuer) check() error {
+	name := strings.Join(i.URL, " ")
+	_, algErr := token.ParseAlgorithms(i.Algorithms)
+	switch {
+	case len(i.URL) == 0 || slices.Contains(i.URL, ""):
+		return errors.New("an issuer without a URL")
+	case slices.Contains(i.Audience, ""):
+		return fmt.Errorf("issuer %s: an empty audience", name)
+	case len(i.Audience) == 0 && !i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
+	case len(i.Audience) > 0 && i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: audience and insecure_any_audience exclude each other", name)
+	case algErr != nil:
+		return fmt.Errorf("issuer %s: %w", name, algErr)
+	case i.TokenType != "" && i.TokenType != strictType:
+		return fmt.Errorf("issuer %s: token_type is %q; it takes %s, or leave it out", name, i.TokenType, strictType)
+	case i.TokenType != "" && i.InsecureIDTokens:
+		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, strictType)
+	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > maxSkew):
+		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to 60s", name, time.Duration(*i.Skew))
+	case i.Metadata != "" && i.JWKS != "":
+		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
+	case i.Metadata != "" && len(i.URL) > 1:
+		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
+	case i.TrustPool != nil && isFile(i.JWKS):
+		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
+	}
+	return i.checkURLs()
+}
+
+// checkURLs looks at the addresses that hold no placeholder; the others are
+// looked at when they are known.
+func (i *Issuer) checkURLs() error {
+	for n, url := range i.URL {
+		switch {
+		case slices.Contains(i.URL[:n], url):
+			return alreadyThere(url)
+		case strings.Contains(url, "{"):
+		case strings.Contains(url, "?"):
+			return fmt.Errorf("issuer %s: an issuer has no query (RFC 8414 §2)", url)
+		default:
+			if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
+				return fmt.Errorf("issuer: %w", err)
+			}
+		}
+	}
+	for word, url := range map[string]string{"metadata": i.Metadata, "jwks": i.JWKS} {
+		if url == "" || strings.Contains(url, "{") || word == "jwks" && isFile(url) {
+			continue
+		}
+		if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
+			return fmt.Errorf("issuer %s: %s: %w", i.URL[0], word, err)
+		}
+	}
+	return nil
+}
+
+func alreadyThere(url string) error {
+	return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", url)
+}
+
+func isFile(jwks string) bool {
+	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
+}
