@@ -1,0 +1,155 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Create stores what the AS granted first, and answers the handle of it. The
+// grant names kind, issuer, client, subject, credentials and App; tokens, scope
+// and lifetime are the answer's. asked is when the AS was asked. On an error
+// the tokens are given back: nobody will ever hold a handle to them.
+func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
+	c, h := v.cfg.Load(), NewHandle()
+	now := c.o.Now()
+	g.Created, g.End = now, now.Add(c.o.Max)
+	g = c.o.renewed(g, answer, asked)
+	if g.Subject == "" {
+		g.Subject = answer.Subject
+	}
+	sealed, err := c.ring.seal(h, 1, &g)
+	if err != nil {
+		return Handle{}, Access{}, err
+	}
+	row := Row{
+		Key: h.Key(), Generation: 1, NotBefore: now.Add(c.o.interval(g.Lifetime)), Created: now, LastUsed: now,
+		Until: g.End, Subject: c.ring.Digest("subject", g.Issuer, g.Subject), Sealed: sealed,
+	}
+	asking, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
+	defer cancel()
+	if err := v.store.Create(asking, row); err != nil {
+		v.giveBack(ctx, c, &g)
+		return Handle{}, Access{}, &Unavailable{time.Second, fmt.Errorf("storing a new grant: %w", err)}
+	}
+	w := view{row: row, grant: g}
+	return h, w.access(), nil
+}
+
+// End ends the handle's grant on every node, then gives its tokens back to the
+// AS. A renewal under way comes too late. The error is ErrNoGrant, or an
+// *Unavailable: then the grant may still be alive.
+func (v *Vault) End(ctx context.Context, h Handle, reason string) error {
+	c := v.cfg.Load()
+	return v.end(ctx, c, h.Key(), reason, func(row *Row) (*Grant, error) {
+		if s := v.savingOf(h); s != nil && s.old == row.Version() {
+			return nil, nil // the write that goes on will find the tombstone, and give the newer pair back
+		}
+		g, err := c.ring.open(h, row.Generation, row.Sealed)
+		if errors.Is(err, errShut) {
+			return nil, ErrNoGrant
+		}
+		if err != nil {
+			return nil, &Unavailable{time.Minute, err}
+		}
+		return &g, nil
+	})
+}
+
+// EndKey is End for an operator, who has no handle: the tokens stay sealed and
+// are not given back.
+func (v *Vault) EndKey(ctx context.Context, key Key, reason string) error {
+	return v.end(ctx, v.cfg.Load(), key, reason, func(*Row) (*Grant, error) { return nil, nil })
+}
+
+// EndSubject ends all grants of one subject, and counts them.
+func (v *Vault) EndSubject(ctx context.Context, issuer, subject, reason string) (ended int, err error) {
+	digests := map[ID]bool{}
+	for _, digest := range v.cfg.Load().ring.Digests("subject", issuer, subject) {
+		digests[digest] = true
+	}
+	var keys []Key
+	if err := v.store.Each(ctx, func(row Row) bool {
+		if digests[row.Subject] && !row.Dead {
+			keys = append(keys, row.Key)
+		}
+		return true
+	}); err != nil {
+		return 0, &Unavailable{time.Second, fmt.Errorf("looking for a subject's grants: %w", err)}
+	}
+	for _, key := range keys {
+		switch err := v.EndKey(ctx, key, reason); {
+		case err == nil:
+			ended++
+		case !errors.Is(err, ErrNoGrant):
+			return ended, err
+		}
+	}
+	return ended, nil
+}
+
+func (v *Vault) end(ctx context.Context, c *config, key Key, reason string, open func(*Row) (*Grant, error)) error {
+	const rounds = 64 // others change a row now and then, not all the time
+	for range rounds {
+		row, err := v.load(ctx, c, key)
+		if errors.Is(err, ErrNotFound) || err == nil && row.Dead {
+			return ErrNoGrant
+		}
+		if err != nil {
+			return &Unavailable{time.Second, fmt.Errorf("reading a record: %w", err)}
+		}
+		grant, err := open(&row)
+		if err != nil {
+			return err
+		}
+		next := tombstone(row, reason)
+		err = v.swap(ctx, c, row.Version(), next)
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			// Perhaps it was written all the same.
+			if now, again := v.load(ctx, c, key); again != nil || !now.Dead || now.Version() != next.Version() {
+				return &Unavailable{time.Second, fmt.Errorf("ending a grant: %w", err)}
+			}
+		}
+		c.ended(&next)
+		v.giveBack(ctx, c, grant)
+		return nil
+	}
+	return &Unavailable{time.Second, errors.New("ending a grant: the record does not stand still")}
+}
+
+func (v *Vault) load(ctx context.Context, c *config, key Key) (Row, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
+	defer cancel()
+	return v.store.Load(ctx, key)
+}
+
+// Summary is what an operator may see of a grant.
+type Summary struct {
+	Key                      Key
+	Sref                     string
+	Renewals                 uint64
+	Renewing, Uncertain      bool
+	Dead                     bool
+	Reason                   string
+	Created, LastUsed, Until time.Time
+}
+
+// List shows every grant of the store until visit answers false.
+func (v *Vault) List(ctx context.Context, visit func(Summary) bool) error {
+	ring := v.cfg.Load().ring
+	return v.store.Each(ctx, func(row Row) bool {
+		one := Summary{
+			Key: row.Key, Sref: ring.Sref(row.Key), Renewals: row.Generation - 1, Renewing: row.Intent.Open,
+			Uncertain: row.Doubts > 0, Dead: row.Dead, Reason: row.Reason,
+			Created: row.Created, LastUsed: row.LastUsed, Until: row.Until,
+		}
+		if row.Dead {
+			one.Renewals-- // its end moved the generation too
+		}
+		return visit(one)
+	})
+}

@@ -1,0 +1,25 @@
+// Package session keeps what an authorization server granted, and keeps it
+// fresh: once for all who wait, through crashes, outages and lost answers.
+//
+// AT is an access token, RT a refresh token, AS the authorization server. Two
+// invariants hold the package together:
+//
+//   - I1: an RT that may have been consumed is never presented again, except
+//     for one deliberate retry after an unknown outcome.
+//   - I2: a new pair is durable before anything uses it.
+//
+// A [Row] is what a [Store] holds. Its head is in the clear, so that nodes can
+// agree without opening it; the [Grant] in it is sealed under a key that takes
+// both the [Keyring] and the caller's [Handle]. A [Vault] coordinates: it
+// writes an intent before it asks the AS, and replaces a row only where
+// generation and intent are those it knew (compare-and-swap). Whoever finds an
+// intent whose lease has lapsed knows that the RT may have been consumed.
+//
+// An intent keeps its id after it was closed, and ids are never used twice, so
+// that no state comes back which somebody may still believe to know. While an
+// intent is open, only its owner, whoever takes over after the lease, and the
+// end of the grant change the row.
+//
+// The package knows neither Caddy nor HTTP: the time and the call to the AS
+// come in as [Options].
+package session

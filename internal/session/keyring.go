@@ -1,0 +1,170 @@
+package session
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Errors of opening a sealed record.
+var (
+	// ErrUnknownKey: the keyring lacks the key of a record. This is the
+	// operator's fault, never the caller's.
+	ErrUnknownKey = errors.New("no key of the keyring fits the record")
+	// errShut: the handle's secret part is not the record's, or somebody
+	// changed the record.
+	errShut = errors.New("the record does not open")
+)
+
+const (
+	sealVersion = 1
+	keyIDSize   = 8
+	minKeySize  = 32
+	derivedSize = 32
+)
+
+// Keyring seals with its first key and opens with any.
+type Keyring struct{ keys []ringKey }
+
+type ringKey struct {
+	id     [keyIDSize]byte
+	record []byte // one key per purpose, so that none says anything of another
+	log    []byte
+	digest []byte
+}
+
+// NewKeyring takes keys of at least 32 random bytes: the current one, then
+// those that still open old records.
+func NewKeyring(current []byte, previous ...[]byte) (*Keyring, error) {
+	ring := &Keyring{}
+	for i, key := range append([][]byte{current}, previous...) {
+		if len(key) < minKeySize {
+			return nil, fmt.Errorf("key %d of the keyring has %d bytes, at least %d are needed", i+1, len(key), minKeySize)
+		}
+		var one ringKey
+		for purpose, into := range map[string]*[]byte{"record": &one.record, "log": &one.log, "digest": &one.digest} {
+			derived, err := hkdf.Key(sha256.New, key, nil, "caddyoauth/session/"+purpose+"/1", derivedSize)
+			if err != nil {
+				return nil, fmt.Errorf("deriving key %d of the keyring: %w", i+1, err)
+			}
+			*into = derived
+		}
+		id, err := hkdf.Key(sha256.New, key, nil, "caddyoauth/session/id/1", keyIDSize)
+		if err != nil {
+			return nil, fmt.Errorf("naming key %d of the keyring: %w", i+1, err)
+		}
+		copy(one.id[:], id)
+		ring.keys = append(ring.keys, one)
+	}
+	return ring, nil
+}
+
+func (*Keyring) String() string   { return hidden }
+func (*Keyring) GoString() string { return hidden }
+
+// Sref is how a log names a row: short, and of no use without the keyring.
+func (r *Keyring) Sref(key Key) string {
+	sum := mac(r.keys[0].log, key[:])
+	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
+}
+
+// Digest is a keyed digest of parts, under the current key.
+func (r *Keyring) Digest(purpose string, parts ...string) ID {
+	return r.keys[0].digestOf(purpose, parts)
+}
+
+// Digests is Digest under every key, the current one first: what was written
+// before a rotation is found by one of the others.
+func (r *Keyring) Digests(purpose string, parts ...string) (all []ID) {
+	for i := range r.keys {
+		all = append(all, r.keys[i].digestOf(purpose, parts))
+	}
+	return all
+}
+
+func (k *ringKey) digestOf(purpose string, parts []string) (id ID) {
+	var e encoder
+	e.text(purpose)
+	for _, part := range parts {
+		e.text(part) // with its length, so that parts cannot run together
+	}
+	sum := mac(k.digest, e.out)
+	copy(id[:], sum)
+	return id
+}
+
+func mac(key, text []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(text)
+	return h.Sum(nil)
+}
+
+// aead is the cipher of one record: it takes the handle's secret part and the
+// keyring, so that neither a thief of the store and the config nor a thief of
+// a handle alone opens anything.
+func (k *ringKey) aead(h Handle) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, h.secret[:], k.record, "caddyoauth/session/row/1", derivedSize)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// bound is what a sealed record cannot be separated from.
+func (k *ringKey) bound(key Key, generation uint64) []byte {
+	text := make([]byte, 0, 32+len(key)+8+keyIDSize)
+	text = append(text, "caddyoauth/session/grant"...)
+	text = append(text, sealVersion)
+	text = append(text, key[:]...)
+	text = binary.BigEndian.AppendUint64(text, generation)
+	return append(text, k.id[:]...)
+}
+
+// seal encrypts g as the given generation of the handle's row.
+func (r *Keyring) seal(h Handle, generation uint64, g *Grant) ([]byte, error) {
+	k := &r.keys[0]
+	box, err := k.aead(h)
+	if err != nil {
+		return nil, fmt.Errorf("sealing a record: %w", err)
+	}
+	plain := g.encode()
+	out := make([]byte, 0, 1+keyIDSize+len(plain)+box.Overhead())
+	out = append(out, sealVersion)
+	out = append(out, k.id[:]...)
+	return box.Seal(out, nil, plain, k.bound(h.Key(), generation)), nil
+}
+
+// open is the way back.
+func (r *Keyring) open(h Handle, generation uint64, sealed []byte) (Grant, error) {
+	if len(sealed) < 1+keyIDSize || sealed[0] != sealVersion {
+		return Grant{}, errMalformed
+	}
+	id, body := sealed[1:1+keyIDSize], sealed[1+keyIDSize:]
+	for i := range r.keys {
+		k := &r.keys[i]
+		if !bytes.Equal(k.id[:], id) {
+			continue
+		}
+		box, err := k.aead(h)
+		if err != nil {
+			return Grant{}, fmt.Errorf("opening a record: %w", err)
+		}
+		plain, err := box.Open(nil, nil, body, k.bound(h.Key(), generation))
+		if err != nil {
+			return Grant{}, errShut
+		}
+		return decodeGrant(plain)
+	}
+	return Grant{}, ErrUnknownKey
+}

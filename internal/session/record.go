@@ -1,0 +1,208 @@
+package session
+
+import (
+	"crypto/rand"
+	"time"
+)
+
+// ID names an intent or a node. IDs are random and never used twice.
+type ID [16]byte
+
+// NewID draws an ID.
+func NewID() (id ID) {
+	_, _ = rand.Read(id[:])
+	return id
+}
+
+// Version is all that a compare-and-swap compares. The clock is not in it: a
+// lapsed lease permits others to take over, and does not forbid a late save.
+type Version struct {
+	Generation uint64
+	Intent     ID
+}
+
+// Intent is written before the AS is asked. Open with a lapsed lease, it says
+// that the RT may have been consumed. A closed one keeps its ID.
+type Intent struct {
+	ID       ID
+	Owner    ID        // the node, for the log
+	Open     bool      // asked, or about to ask, and no outcome written yet
+	Since    time.Time // store's clock
+	Lease    time.Time // store's clock; afterwards others may take over
+	RTDigest ID        // which RT is presented, as a keyed digest
+}
+
+// Row is what a store holds for one grant. Only Sealed is secret.
+type Row struct {
+	Key        Key
+	Generation uint64 // moves with each new pair, and once more with the end
+	Intent     Intent // the one under way, or the last one of this generation
+	Settled    ID     // the intent whose answer made this generation
+	Doubts     uint8  // presentations of this RT whose outcome nobody knows
+	DoubtSince time.Time
+	Fails      uint8     // failures since the last success, for the back-off
+	NotBefore  time.Time // the AS is not asked earlier: back-off and loop guard
+	Dead       bool      // final; a tombstone until Until
+	Reason     string    // why it is dead: one of the Ended constants
+	Created    time.Time
+	LastUsed   time.Time
+	Until      time.Time // absolute end: a store may forget the row afterwards
+	Subject    ID        // keyed digest of issuer and subject
+	Sealed     []byte
+}
+
+// Version is what the row's next change has to name.
+func (r *Row) Version() Version { return Version{r.Generation, r.Intent.ID} }
+
+// Why a grant has ended.
+const (
+	EndedLogout    = "logout"    // its holder, the AS or an operator ended it
+	EndedIdle      = "idle"      // unused for too long
+	EndedMax       = "max"       // its absolute end
+	EndedRefused   = "refused"   // the AS refused to renew it
+	EndedUncertain = "uncertain" // nobody knows whether its RT is still good
+	EndedSubject   = "subject"   // the AS answered with somebody else's token
+)
+
+// Kind is how a grant is renewed.
+type Kind uint8
+
+const (
+	// ByRefreshToken presents an RT, under invariant I1.
+	ByRefreshToken Kind = iota
+	// ByRunningAgain runs the grant again with the caller's own credentials.
+	// Asking twice does no harm.
+	ByRunningAgain
+)
+
+// Grant is the secret part of a row.
+type Grant struct {
+	Kind        Kind
+	AccessToken Secret
+	Expiry      time.Time     // of the access token
+	Lifetime    time.Duration // of the access token when it was new
+	Refresh     Secret        // the RT; empty for ByRunningAgain
+	Credentials Secret        // for ByRunningAgain, as the renewing function reads them
+	Scope       string
+	Subject     string
+	Issuer      string
+	Client      string
+	Created     time.Time
+	End         time.Time // absolute
+	App         Secret    // for the vault's user; never changed
+}
+
+// renewable tells whether there is anything to renew the grant with.
+func (g *Grant) renewable() bool {
+	return g.Kind == ByRunningAgain && !g.Credentials.Empty() || g.Kind == ByRefreshToken && !g.Refresh.Empty()
+}
+
+const rowVersion, grantVersion = 1, 1
+
+// AppendBinary adds the row's one encoding, for stores.
+func (r *Row) AppendBinary(to []byte) ([]byte, error) {
+	e := encoder{append(to, rowVersion)}
+	e.raw(r.Key[:])
+	e.number(r.Generation)
+	e.raw(r.Intent.ID[:])
+	e.raw(r.Intent.Owner[:])
+	e.flag(r.Intent.Open)
+	e.time(r.Intent.Since)
+	e.time(r.Intent.Lease)
+	e.raw(r.Intent.RTDigest[:])
+	e.raw(r.Settled[:])
+	e.number(uint64(r.Doubts))
+	e.time(r.DoubtSince)
+	e.number(uint64(r.Fails))
+	e.time(r.NotBefore)
+	e.flag(r.Dead)
+	e.text(r.Reason)
+	e.time(r.Created)
+	e.time(r.LastUsed)
+	e.time(r.Until)
+	e.raw(r.Subject[:])
+	e.bytes(r.Sealed)
+	return e.out, nil
+}
+
+// MarshalBinary is AppendBinary to nothing.
+func (r *Row) MarshalBinary() ([]byte, error) { return r.AppendBinary(nil) }
+
+// UnmarshalBinary reads what AppendBinary wrote. It copies: a store may lend
+// its own memory.
+func (r *Row) UnmarshalBinary(from []byte) error {
+	d := decoder{in: from}
+	if v := d.take(1); len(v) != 1 || v[0] != rowVersion {
+		return errMalformed
+	}
+	*r = Row{}
+	d.raw(r.Key[:])
+	r.Generation = d.number()
+	d.raw(r.Intent.ID[:])
+	d.raw(r.Intent.Owner[:])
+	r.Intent.Open = d.flag()
+	r.Intent.Since = d.time()
+	r.Intent.Lease = d.time()
+	d.raw(r.Intent.RTDigest[:])
+	d.raw(r.Settled[:])
+	r.Doubts = d.small()
+	r.DoubtSince = d.time()
+	r.Fails = d.small()
+	r.NotBefore = d.time()
+	r.Dead = d.flag()
+	r.Reason = d.text()
+	r.Created = d.time()
+	r.LastUsed = d.time()
+	r.Until = d.time()
+	d.raw(r.Subject[:])
+	r.Sealed = d.bytes()
+	return d.end()
+}
+
+func (d *decoder) small() uint8 {
+	n := d.number()
+	if n > 255 {
+		d.fail()
+	}
+	return uint8(n)
+}
+
+func (g *Grant) encode() []byte {
+	e := encoder{make([]byte, 0, 256+len(g.AccessToken.value)+len(g.Refresh.value))}
+	e.number(grantVersion)
+	e.number(uint64(g.Kind))
+	e.secret(g.AccessToken)
+	e.time(g.Expiry)
+	e.span(g.Lifetime)
+	e.secret(g.Refresh)
+	e.secret(g.Credentials)
+	e.text(g.Scope)
+	e.text(g.Subject)
+	e.text(g.Issuer)
+	e.text(g.Client)
+	e.time(g.Created)
+	e.time(g.End)
+	e.secret(g.App)
+	return e.out
+}
+
+func decodeGrant(from []byte) (g Grant, err error) {
+	d := decoder{in: from}
+	if d.number() != grantVersion {
+		return Grant{}, errMalformed
+	}
+	g.Kind = Kind(d.small())
+	g.AccessToken = d.secret()
+	g.Expiry = d.time()
+	g.Lifetime = d.span()
+	g.Refresh = d.secret()
+	g.Credentials = d.secret()
+	g.Scope = d.text()
+	g.Subject = d.text()
+	g.Issuer = d.text()
+	g.Client = d.text()
+	g.Created = d.time()
+	g.End = d.time()
+	g.App = d.secret()
+	return g, d.end()
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const hidden = "[hidden]"
+
+// Secret is a string that no format verb, encoder or logger shows.
+type Secret struct{ value string }
+
+// NewSecret hides value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal is the one way to the value, so that a search finds every use.
+func (s Secret) Reveal() string { return s.value }
+
+// Empty tells whether there is nothing to hide.
+func (s Secret) Empty() bool { return s.value == "" }
+
+func (Secret) String() string                 { return hidden }
+func (Secret) GoString() string               { return hidden }
+func (Secret) MarshalText() ([]byte, error)   { return []byte(hidden), nil }
+func (Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
+func (Handle) String() string                 { return hidden }
+func (Handle) GoString() string               { return hidden }
+func (Handle) MarshalText() ([]byte, error)   { return []byte(hidden), nil }
+func (Handle) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
+
+// Handle is what the holder of a grant presents: a lookup part, whose digest is
+// the key in the store, and a secret part, without which the row stays shut.
+type Handle struct {
+	lookup [lookupSize]byte
+	secret [secretSize]byte
+}
+
+const (
+	lookupSize = 16
+	secretSize = 32
+	handleSize = (lookupSize + secretSize) / 3 * 4 // in base64url: no padding
+)
+
+// NewHandle draws a handle of 384 random bits.
+func NewHandle() (h Handle) {
+	_, _ = rand.Read(h.lookup[:]) // never fails: crypto/rand ends the process first
+	_, _ = rand.Read(h.secret[:])
+	return h
+}
+
+// ParseHandle reads what [Handle.Reveal] wrote with the same prefix. There is
+// one spelling of each handle; anything else is none.
+func ParseHandle(prefix, text string) (h Handle, ok bool) {
+	body, ok := strings.CutPrefix(text, prefix)
+	if !ok || len(body) != handleSize {
+		return Handle{}, false
+	}
+	var raw [lookupSize + secretSize]byte
+	// 48 bytes fill 64 letters exactly, so no letter has spare bits; line
+	// breaks, which the decoder would skip, make it short.
+	n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(body))
+	if err != nil || n != len(raw) {
+		return Handle{}, false
+	}
+	copy(h.lookup[:], raw[:])
+	copy(h.secret[:], raw[lookupSize:])
+	return h, true
+}
+
+// Reveal spells the handle for its holder: prefix, lookup, secret.
+func (h Handle) Reveal(prefix string) string {
+	return prefix + base64.RawURLEncoding.EncodeToString(append(h.lookup[:], h.secret[:]...))
+}
+
+// Key names a row in a store. It says nothing of the handle.
+type Key [sha256.Size]byte
+
+// Key is a digest of the lookup part alone: the keyring has no part in it, so
+// that a row is found after a rotation.
+func (h Handle) Key() Key {
+	var text [24 + lookupSize]byte
+	copy(text[:24], "caddyoauth/session/key/1")
+	copy(text[24:], h.lookup[:])
+	return sha256.Sum256(text[:])
+}

@@ -1,0 +1,188 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// saving is an outcome on its way into the store: it replaces old by row.
+type saving struct {
+	handle   Handle
+	old      Version
+	row      Row
+	pair     *Grant // what the AS granted, if it did
+	salvaged bool   // pair has a new RT and the old AT
+}
+
+func failed(out Outcome, kind Kind) bool {
+	switch out.(type) {
+	case Granted, Refused:
+		return false
+	case BadClient:
+		return kind != ByRunningAgain // else it is that client's failure alone
+	}
+	return true
+}
+
+func retryAfter(out Outcome) time.Duration {
+	if out, ok := out.(Unconsumed); ok {
+		return out.RetryAfter
+	}
+	return 0
+}
+
+// outcome is what to write over row, whose intent is open and ours.
+func (f *flight) outcome(row Row, g Grant, out Outcome, asked time.Time) *saving {
+	o := &f.c.o
+	s := &saving{handle: f.h, old: row.Version(), row: row}
+	switch out := out.(type) {
+	case Granted:
+		if out.Subject != "" && g.Subject != "" && out.Subject != g.Subject {
+			s.row = tombstone(row, EndedSubject)
+			pair := o.renewed(g, out, asked)
+			s.pair = &pair
+			return s
+		}
+		s.renew(f.c, o.renewed(g, out, asked))
+		s.row.Fails, s.row.NotBefore = 0, o.Now().Add(o.interval(s.pair.Lifetime))
+		return s
+	case Refused:
+		s.row = tombstone(row, EndedRefused)
+		return s
+	case BadClient:
+		if g.Kind == ByRunningAgain {
+			s.row = tombstone(row, EndedRefused)
+			return s
+		}
+	case Unknown:
+		if !out.Salvaged.Empty() && g.Kind == ByRefreshToken {
+			g.Refresh = out.Salvaged
+			s.renew(f.c, g)
+			s.salvaged = true
+		} else if g.Kind == ByRefreshToken {
+			s.row.Doubts++
+			s.row.DoubtSince = row.Intent.Since
+		}
+	}
+	s.row.Intent.Open = false
+	s.row.Fails = min(s.row.Fails+1, 200)
+	s.row.NotBefore = o.Now().Add(max(o.backOff(s.row.Fails), min(retryAfter(out), o.BreakerMax)))
+	if s.row.Doubts == 1 && o.ReuseGrace > 0 {
+		s.row.NotBefore = time.Time{} // there is little time to try again
+	}
+	return s
+}
+
+// renew makes the row's next generation.
+func (s *saving) renew(c *config, g Grant) {
+	s.pair = &g
+	s.row.Settled = s.row.Intent.ID
+	s.row.Intent = Intent{}
+	s.row.Doubts, s.row.DoubtSince = 0, time.Time{}
+	s.row.Generation++
+	s.row.Sealed, _ = c.ring.seal(s.handle, s.row.Generation, &g) // fails for no input
+}
+
+// tombstone is the end of a row. Its generation moves, so that every late
+// compare-and-swap fails.
+func tombstone(row Row, reason string) Row {
+	row.Settled = row.Intent.ID
+	row.Intent.Open = false
+	row.Generation++
+	row.Dead, row.Reason, row.Sealed = true, reason, nil
+	return row
+}
+
+type written uint8
+
+const (
+	saved   written = iota
+	lost            // the row went another way, which stands
+	unknown         // could not ask
+)
+
+// write tries once to bring an outcome into the store. A write that the store
+// made and then called failed is found again by what it left.
+func (v *Vault) write(ctx context.Context, c *config, s *saving) written {
+	err := v.swap(ctx, c, s.old, s.row)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.StoreTimeout)
+		defer cancel()
+		row, loadErr := v.store.Load(ctx, s.row.Key)
+		there := loadErr == nil
+		switch {
+		case there && row.Version() == s.row.Version() && row.Settled == s.row.Settled &&
+			row.Dead == s.row.Dead && !row.Intent.Open:
+		case there && !row.Dead && (row.Version() != s.old || errors.Is(err, ErrConflict)):
+			if s.pair != nil {
+				// Giving the pair back could end the whole grant at the AS, and
+				// with it the outcome that stands.
+				c.observe(Event{Name: EventDiscard, Sref: c.ring.Sref(row.Key), Issuer: s.pair.Issuer})
+			}
+			return lost
+		case there && row.Dead, errors.Is(loadErr, ErrNotFound):
+			v.giveBack(ctx, c, s.pair)
+			return lost
+		default:
+			c.observe(Event{Name: EventSaveError, Sref: c.ring.Sref(s.row.Key), Err: errors.Join(err, loadErr)})
+			return unknown
+		}
+	}
+	if s.row.Dead {
+		c.ended(&s.row)
+		v.giveBack(ctx, c, s.pair)
+	}
+	return saved
+}
+
+// keepSaving goes on writing until the store has taken the outcome, or another
+// one. Until then this node serves the pair from memory.
+func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
+	v.mu.Lock()
+	v.unsaved[s.row.Key] = s
+	v.mu.Unlock()
+	v.work.Add(1) // a flight is under way, so nobody waits for zero yet
+	go func() {
+		defer v.work.Done()
+		defer func() {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.unsaved[s.row.Key] == s {
+				delete(v.unsaved, s.row.Key)
+			}
+		}()
+		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+			timer := time.NewTimer(pause + c.o.jitter(pause/2))
+			select {
+			case <-timer.C:
+			case <-v.base.Done():
+				timer.Stop()
+				return
+			}
+			if v.write(ctx, c, s) != unknown {
+				return
+			}
+		}
+	}()
+}
+
+// giveBack hands tokens to the AS that nobody will use.
+func (v *Vault) giveBack(ctx context.Context, c *config, g *Grant) {
+	if g == nil || c.o.Revoke == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.TokenTimeout)
+	defer cancel()
+	c.o.Revoke(ctx, *g)
+}
+
+func (c *config) observe(e Event) {
+	if c.o.Observe != nil {
+		c.o.Observe(e)
+	}
+}
+
+func (c *config) ended(row *Row) {
+	c.observe(Event{Name: EventEnd, Sref: c.ring.Sref(row.Key), Detail: row.Reason})
+}

@@ -1,0 +1,43 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What a store answers. Any other error means "could not ask": nothing is known
+// then, not even whether a write took place.
+var (
+	ErrNotFound = errors.New("no such record")
+	ErrExists   = errors.New("there is such a record already")
+	ErrConflict = errors.New("the record has changed meanwhile")
+)
+
+// Store keeps rows for one node or for many. A row that was given or taken
+// belongs to its receiver: a store copies. A store may forget a row once its
+// own clock is past Until.
+type Store interface {
+	// Load reads a row, or answers ErrNotFound.
+	Load(ctx context.Context, key Key) (Row, error)
+	// Create writes a new row, durably, or answers ErrExists.
+	Create(ctx context.Context, row Row) error
+	// CompareAndSwap replaces the row of next.Key, durably, if its generation
+	// and its intent's id are those of old; else it answers ErrConflict, or
+	// ErrNotFound. It compares nothing else, above all no clock.
+	CompareAndSwap(ctx context.Context, old Version, next Row) error
+	// Delete forgets a row; one that is not there is no error.
+	Delete(ctx context.Context, key Key) error
+	// Each shows every row until visit answers false. Rows that come or go
+	// meanwhile may be shown or not.
+	Each(ctx context.Context, visit func(Row) bool) error
+	// Now is the one clock of leases. Nodes have clocks of their own.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// Waker is what a store may offer beside: the channel is closed when the row
+// may have changed, or when ctx ends. It only shortens waiting; a vault polls
+// all the same.
+type Waker interface {
+	Changed(ctx context.Context, key Key) <-chan struct{}
+}
