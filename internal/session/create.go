@@ -12,7 +12,16 @@ import (
 // and lifetime are the answer's. asked is when the AS was asked. On an error
 // the tokens are given back: nobody will ever hold a handle to them.
 func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
-	c, h := v.cfg.Load(), NewHandle()
+	h := NewHandle()
+	access, err := v.create(ctx, h, g, answer, asked)
+	if err != nil {
+		return Handle{}, Access{}, err
+	}
+	return h, access, nil
+}
+
+func (v *Vault) create(ctx context.Context, h Handle, g Grant, answer Granted, asked time.Time) (Access, error) {
+	c := v.cfg.Load()
 	now := c.o.Now()
 	g.Created, g.End = now, now.Add(c.o.Max)
 	g = c.o.renewed(g, answer, asked)
@@ -21,7 +30,7 @@ func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.
 	}
 	sealed, err := c.ring.seal(h, 1, &g)
 	if err != nil {
-		return Handle{}, Access{}, err
+		return Access{}, err
 	}
 	row := Row{
 		Key: h.Key(), Generation: 1, NotBefore: now.Add(c.o.interval(g.Lifetime)), Created: now, LastUsed: now,
@@ -31,10 +40,10 @@ func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.
 	defer cancel()
 	if err := v.store.Create(asking, row); err != nil {
 		v.giveBack(ctx, c, &g)
-		return Handle{}, Access{}, &Unavailable{time.Second, fmt.Errorf("storing a new grant: %w", err)}
+		return Access{}, &Unavailable{time.Second, fmt.Errorf("storing a new grant: %w", err)}
 	}
 	w := view{row: row, grant: g}
-	return h, w.access(), nil
+	return w.access(), nil
 }
 
 // End ends the handle's grant on every node, then gives its tokens back to the

@@ -242,7 +242,7 @@ func (f *flight) conclude(ctx context.Context, w *view, s *saving) (a Access, ov
 		if s.row.Dead {
 			return Access{}, true, ErrNoGrant
 		}
-		if s.pair == nil || s.salvaged {
+		if s.pair == nil || s.salvaged || !s.pair.Expiry.After(f.c.o.Now()) {
 			return Access{}, false, nil
 		}
 		done := view{row: s.row, grant: *s.pair}

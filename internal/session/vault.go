@@ -198,6 +198,9 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 		patience = min(patience, left/2) // it still lives: no reason to wait until it does not
 	}
 	access, err := v.wait(ctx, c, h, patience)
+	if err == nil && !access.Expiry.After(c.o.Now()) {
+		return Access{}, unavailable(0, "the access token ran out on its way") // the process slept, or the answer was slow
+	}
 	_, failed := errors.AsType[*Unavailable](err)
 	if failed && w.grant.Expiry.After(c.o.Now()) {
 		return w.access(), nil // too short for comfort, but alive

@@ -1,0 +1,207 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// runModel is one run; it answers its story.
+func runModel(t *testing.T, seed uint64) (story []string) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed)
+		for range 5 + w.rnd.IntN(25) {
+			time.Sleep(time.Duration(w.rnd.Int64N(int64(15 * time.Second))))
+			w.act()
+		}
+		w.judge()
+		story = w.story
+	})
+	return story
+}
+
+var modelRing, _ = NewKeyring(fillKey(7))
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), start: time.Now(), ring: modelRing,
+		inner: NewMemory(time.Now), durable: map[string]bool{}, saved: "rt0"}
+	binary.BigEndian.PutUint64(w.h.lookup[:], seed)
+	binary.BigEndian.PutUint64(w.h.secret[:], seed)
+	w.as = &modelAS{w: w, current: "rt0", rotated: map[string]time.Time{}, rts: map[string]*presented{},
+		expiries: map[string]time.Time{}}
+	w.o.OnUncertain = OnUncertain(w.rnd.IntN(2))
+	if w.rnd.IntN(4) == 0 {
+		w.o.ReuseGrace = 30 * time.Second
+		w.as.grace = time.Minute
+	}
+	for range 2 + w.rnd.IntN(3) {
+		w.boot()
+	}
+	life := modelLives[w.rnd.IntN(len(modelLives))]
+	w.as.expiries["at0"] = w.start.Add(life)
+	w.durable["at0"] = true
+	_, err := w.nodes[0].vault.create(t.Context(), w.h, Grant{Issuer: "iss"},
+		Granted{AccessToken: NewSecret("at0"), Refresh: NewSecret("rt0"), ExpiresIn: &life}, w.start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// boot starts one more node.
+func (w *world) boot() *modelNode {
+	n := &modelNode{w: w, number: len(w.nodes)}
+	o := w.o
+	o.Now, o.Renew, o.Node = time.Now, n.renew, ID{byte(n.number*60 + 1)}
+	o.jitter = func(d time.Duration) time.Duration { return d * time.Duration(w.seed%7) / 7 }
+	var err error
+	if n.vault, err = New(n, w.ring, o); err != nil {
+		w.t.Fatal(err)
+	}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// someNode is up; there is always one.
+func (w *world) someNode() *modelNode {
+	first := w.rnd.IntN(len(w.nodes))
+	for i := range w.nodes {
+		if n := w.nodes[(first+i)%len(w.nodes)]; n.up() {
+			return n
+		}
+	}
+	return w.boot()
+}
+
+// act is one thing that users do.
+func (w *world) act() {
+	switch roll := w.rnd.IntN(100); {
+	case roll < 3:
+		w.end(w.someNode())
+	case roll < 8 && len(w.nodes) < 8:
+		w.boot()
+	default:
+		for range 1 + w.rnd.IntN(4) {
+			w.request(w.someNode(), w.rnd.IntN(10) == 0)
+		}
+	}
+}
+
+func (w *world) end(n *modelNode) {
+	ctx, a := w.actor(context.Background())
+	outside, _ := w.actor(context.Background())
+	w.wished = true
+	w.requests.Go(func() {
+		n.gate(outside, time.Second)
+		err := n.vault.End(ctx, w.h, EndedLogout)
+		n.gate(outside, time.Millisecond)
+		w.tell("actor %d ends the grant: %v", a.id, err)
+		modelSeen.count("logout")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if err == nil && w.endedAt.IsZero() {
+			w.endedAt = time.Now()
+		}
+	})
+}
+
+// request asks one node for a token and judges what it gets.
+func (w *world) request(n *modelNode, impatient bool) {
+	ctx, a := w.actor(context.Background())
+	outside, _ := w.actor(context.Background())
+	w.requests.Go(func() {
+		n.gate(outside, time.Second)
+		if impatient {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, time.Duration(a.rnd.Int64N(int64(time.Second))))
+			defer cancel()
+		}
+		w.served(ctx, outside, n, a)
+	})
+}
+
+// served has two actors: what the request sets off inside may go on beside it.
+func (w *world) served(ctx, outside context.Context, n *modelNode, a *actor) (Access, error) {
+	asked := time.Now()
+	access, err := n.vault.Token(ctx, w.h)
+	at := time.Now()
+	n.gate(outside, time.Millisecond) // who was woken together must not speak together
+	if err != nil {
+		w.tell("actor %d at node %d: %v", a.id, n.number, err)
+		return access, err
+	}
+	token := access.Token.Reveal()
+	w.tell("actor %d at node %d gets %s, unsaved %v", a.id, n.number, token, access.Unsaved)
+	w.as.mu.Lock()
+	alive := w.as.expiries[token].After(at)
+	w.as.mu.Unlock()
+	w.mu.Lock()
+	durable, faults, ended := w.durable[token], w.faults+w.mishaps, !w.endedAt.IsZero() && w.endedAt.Before(asked)
+	w.mu.Unlock()
+	switch {
+	case !alive:
+		w.fail("%s was handed out dead", token)
+	case access.Unsaved && faults == 0:
+		w.fail("I2: %s is not saved, and nothing has failed", token)
+	case !access.Unsaved && !durable:
+		w.fail("I2: %s is handed out and not saved", token)
+	case ended && !access.Unsaved:
+		w.fail("%s is handed out after the end", token)
+	}
+	if access.Unsaved {
+		modelSeen.count("served unsaved")
+	}
+	return access, nil
+}
+
+// judge lets calm return and asks what became of the grant.
+func (w *world) judge() {
+	w.mu.Lock()
+	w.calm = true
+	w.mu.Unlock()
+	w.requests.Wait()
+	time.Sleep(3 * time.Minute) // leases lapse, pauses end, writes succeed
+	for _, n := range w.nodes {
+		if n.up() {
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+			if err := n.vault.Close(ctx); err != nil {
+				w.fail("node %d: %v", n.number, err)
+			}
+			cancel()
+		}
+		n.vault.stop()
+	}
+	n, err := w.boot(), error(nil)
+	for range 12 {
+		ctx, a := w.actor(context.Background())
+		outside, _ := w.actor(context.Background())
+		if _, err = w.served(ctx, outside, n, a); err == nil || errors.Is(err, ErrNoGrant) {
+			break
+		}
+		time.Sleep(15 * time.Second)
+	}
+	w.as.mu.Lock()
+	p, dead := w.as.rts[w.saved], w.as.dead
+	w.as.mu.Unlock()
+	switch {
+	case err == nil:
+		modelSeen.count("grant lives")
+	case !errors.Is(err, ErrNoGrant):
+		w.fail("the grant is stuck: %v", err)
+	case w.wished:
+		modelSeen.count("grant ended")
+	case p != nil && p.doubts > 0, dead:
+		modelSeen.count("grant lost to an unknown outcome")
+	case w.mishaps > 0:
+		modelSeen.count("grant lost to a death or a sleep")
+	default:
+		w.fail("the grant is lost without a cause")
+	}
+	if err := n.vault.Close(context.Background()); err != nil {
+		w.fail("closing: %v", err)
+	}
+}
