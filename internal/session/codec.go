@@ -16,7 +16,7 @@ func (e *encoder) number(n uint64)      { e.out = binary.AppendUvarint(e.out, n)
 func (e *encoder) raw(b []byte)         { e.out = append(e.out, b...) }
 func (e *encoder) bytes(b []byte)       { e.number(uint64(len(b))); e.raw(b) }
 func (e *encoder) text(s string)        { e.number(uint64(len(s))); e.out = append(e.out, s...) }
-func (e *encoder) secret(s Secret)      { e.text(s.value) }
+func (e *encoder) secret(s Secret)      { e.text(s.Reveal()) }
 func (e *encoder) span(d time.Duration) { e.out = binary.AppendVarint(e.out, int64(d)) }
 
 // Times are kept to the nanosecond, without zone and without monotonic part.
@@ -76,7 +76,7 @@ func (d *decoder) take(n uint64) []byte {
 
 func (d *decoder) raw(into []byte)     { copy(into, d.take(uint64(len(into)))) }
 func (d *decoder) text() string        { return string(d.take(d.number())) }
-func (d *decoder) secret() Secret      { return Secret{d.text()} }
+func (d *decoder) secret() Secret      { return NewSecret(d.text()) }
 func (d *decoder) span() time.Duration { return time.Duration(d.signed()) }
 func (d *decoder) flag() bool          { return d.number() == 1 }
 

@@ -191,7 +191,7 @@ func (f *flight) present(ctx context.Context, w *view, asked, storeNow time.Time
 	row.Doubts, row.LastUsed = doubts, asked
 	row.Intent = Intent{
 		ID: NewID(), Owner: o.Node, Open: true, Since: storeNow, Lease: storeNow.Add(o.Lease),
-		RTDigest: f.c.ring.Digest("refresh token", w.grant.Refresh.value),
+		RTDigest: f.c.ring.Digest("refresh token", w.grant.Refresh.Reveal()),
 	}
 	switch err := f.v.swap(ctx, f.c, w.row.Version(), row); {
 	case err == nil:

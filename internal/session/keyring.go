@@ -110,7 +110,7 @@ func mac(key, text []byte) []byte {
 // keyring, so that neither a thief of the store and the config nor a thief of
 // a handle alone opens anything.
 func (k *ringKey) aead(h Handle) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, h.secret[:], k.record, "caddyoauth/session/row/1", derivedSize)
+	key, err := hkdf.Key(sha256.New, h.parts().secret[:], k.record, "caddyoauth/session/row/1", derivedSize)
 	if err != nil {
 		return nil, err
 	}

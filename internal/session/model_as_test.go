@@ -100,12 +100,17 @@ func (s *modelAS) decide(rt string, rotate bool, life time.Duration) (answer Gra
 	return answer, true
 }
 
-// saved: the store holds a successor, so its predecessor is never seen again.
+// saved: the store holds a new generation. Its RT's predecessor is never seen
+// again; if the AS did not rotate, the RT is as good as new.
 func (s *modelAS) saved(before, rt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.rts[before]; p != nil && before != rt {
+	switch p := s.rts[before]; {
+	case p == nil:
+	case before != rt:
 		p.done = true
+	default:
+		p.doubts = p.now
 	}
 }
 

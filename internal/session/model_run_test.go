@@ -29,8 +29,10 @@ var modelRing, _ = NewKeyring(fillKey(7))
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), start: time.Now(), ring: modelRing,
 		inner: NewMemory(time.Now), durable: map[string]bool{}, saved: "rt0"}
-	binary.BigEndian.PutUint64(w.h.lookup[:], seed)
-	binary.BigEndian.PutUint64(w.h.secret[:], seed)
+	p := new(parts)
+	w.h = handleOf(p)
+	binary.BigEndian.PutUint64(p.lookup[:], seed)
+	binary.BigEndian.PutUint64(p.secret[:], seed)
 	w.as = &modelAS{w: w, current: "rt0", rotated: map[string]time.Time{}, rts: map[string]*presented{},
 		expiries: map[string]time.Time{}}
 	w.o.OnUncertain = OnUncertain(w.rnd.IntN(2))

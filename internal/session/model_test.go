@@ -270,7 +270,9 @@ func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) e
 			before := n.w.saved
 			n.w.saved = g.Refresh.Reveal()
 			n.w.mu.Unlock()
-			n.w.as.saved(before, g.Refresh.Reveal())
+			if next.Generation != old.Generation {
+				n.w.as.saved(before, g.Refresh.Reveal())
+			}
 		}
 		return err
 	})

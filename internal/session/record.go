@@ -168,7 +168,7 @@ func (d *decoder) small() uint8 {
 }
 
 func (g *Grant) encode() []byte {
-	e := encoder{make([]byte, 0, 256+len(g.AccessToken.value)+len(g.Refresh.value))}
+	e := encoder{make([]byte, 0, 256+len(g.AccessToken.Reveal())+len(g.Refresh.Reveal()))}
 	e.number(grantVersion)
 	e.number(uint64(g.Kind))
 	e.secret(g.AccessToken)

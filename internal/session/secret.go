@@ -6,22 +6,30 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
 const hidden = "[hidden]"
 
-// Secret is a string that no format verb, encoder or logger shows.
-type Secret struct{ value string }
+// Secret is a string that no format verb, encoder or logger shows. It stands
+// behind a pointer because fmt calls no method of a field that is not exported:
+// there it shows an address. Hence two secrets are not compared with ==.
+type Secret struct{ value *string }
 
 // NewSecret hides value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{&value} }
 
 // Reveal is the one way to the value, so that a search finds every use.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // Empty tells whether there is nothing to hide.
-func (s Secret) Empty() bool { return s.value == "" }
+func (s Secret) Empty() bool { return s.Reveal() == "" }
 
 func (Secret) String() string                 { return hidden }
 func (Secret) GoString() string               { return hidden }
@@ -34,9 +42,22 @@ func (Handle) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hid
 
 // Handle is what the holder of a grant presents: a lookup part, whose digest is
 // the key in the store, and a secret part, without which the row stays shut.
-type Handle struct {
+//
+// It stands behind two pointers: fmt follows one of a field when the verb is wrong.
+type Handle struct{ at **parts }
+
+func handleOf(p *parts) Handle { return Handle{&p} }
+
+type parts struct {
 	lookup [lookupSize]byte
 	secret [secretSize]byte
+}
+
+func (h Handle) parts() *parts {
+	if h.at == nil {
+		return new(parts)
+	}
+	return *h.at
 }
 
 const (
@@ -46,10 +67,11 @@ const (
 )
 
 // NewHandle draws a handle of 384 random bits.
-func NewHandle() (h Handle) {
+func NewHandle() Handle {
+	var h parts
 	_, _ = rand.Read(h.lookup[:]) // never fails: crypto/rand ends the process first
 	_, _ = rand.Read(h.secret[:])
-	return h
+	return handleOf(&h)
 }
 
 // ParseHandle reads what [Handle.Reveal] wrote with the same prefix. There is
@@ -66,14 +88,16 @@ func ParseHandle(prefix, text string) (h Handle, ok bool) {
 	if err != nil || n != len(raw) {
 		return Handle{}, false
 	}
-	copy(h.lookup[:], raw[:])
-	copy(h.secret[:], raw[lookupSize:])
-	return h, true
+	p := new(parts)
+	copy(p.lookup[:], raw[:])
+	copy(p.secret[:], raw[lookupSize:])
+	return handleOf(p), true
 }
 
 // Reveal spells the handle for its holder: prefix, lookup, secret.
 func (h Handle) Reveal(prefix string) string {
-	return prefix + base64.RawURLEncoding.EncodeToString(append(h.lookup[:], h.secret[:]...))
+	p := h.parts()
+	return prefix + base64.RawURLEncoding.EncodeToString(slices.Concat(p.lookup[:], p.secret[:]))
 }
 
 // Key names a row in a store. It says nothing of the handle.
@@ -84,6 +108,6 @@ type Key [sha256.Size]byte
 func (h Handle) Key() Key {
 	var text [24 + lookupSize]byte
 	copy(text[:24], "caddyoauth/session/key/1")
-	copy(text[24:], h.lookup[:])
+	copy(text[24:], h.parts().lookup[:])
 	return sha256.Sum256(text[:])
 }

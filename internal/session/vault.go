@@ -167,7 +167,7 @@ func (v *Vault) savingOf(h Handle) *saving {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.unsaved[h.Key()]
-	if s == nil || s.pair == nil || subtle.ConstantTimeCompare(s.handle.secret[:], h.secret[:]) != 1 {
+	if s == nil || s.pair == nil || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
 		return nil
 	}
 	return s
