@@ -15,7 +15,7 @@ import (
 
 var (
 	modelSeed = flag.Uint64("seed", 0, "run the model with this seed alone, and tell its story")
-	modelRuns = flag.Int("runs", 4000, "number of the model's runs")
+	modelRuns = flag.Int("runs", 2500, "number of the model's runs")
 )
 
 // The model: nodes that crash at every step and sleep past their leases, on one
