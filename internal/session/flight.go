@@ -30,16 +30,14 @@ func (v *Vault) launch(ctx context.Context, c *config, h Handle) *flight {
 		err: &Unavailable{time.Second, errors.New("the renewal was cut off")},
 	}
 	v.flights[h.Key()] = f
-	v.work.Add(1)
-	go func() {
-		defer v.work.Done()
+	v.work.Go(func() {
 		defer f.land()
 		// Waiting for others ends at until, calls have deadlines of their own:
 		// this one is for what we did not think of.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.RefreshWait+2*c.o.Lease)
 		defer cancel()
 		f.access, f.err = f.fly(ctx)
-	}()
+	})
 	return f
 }
 

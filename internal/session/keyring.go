@@ -66,7 +66,10 @@ func NewKeyring(current []byte, previous ...[]byte) (*Keyring, error) {
 	return ring, nil
 }
 
-func (*Keyring) String() string   { return hidden }
+// String hides the keys.
+func (*Keyring) String() string { return hidden }
+
+// GoString hides the keys.
 func (*Keyring) GoString() string { return hidden }
 
 // Sref is how a log names a row: short, and of no use without the keyring.
@@ -142,7 +145,7 @@ func (r *Keyring) seal(h Handle, generation uint64, g *Grant) ([]byte, error) {
 	out := make([]byte, 0, 1+keyIDSize+len(plain)+box.Overhead())
 	out = append(out, sealVersion)
 	out = append(out, k.id[:]...)
-	return box.Seal(out, nil, plain, k.bound(h.Key(), generation)), nil
+	return box.Seal(out, nil, plain, k.bound(h.Key(), generation)), nil //nolint:gosec // this AEAD makes a random nonce itself
 }
 
 // open is the way back.

@@ -114,7 +114,7 @@ func (o Options) complete() (Options, error) {
 	or(&o.BackOffMin, time.Second)
 	or(&o.BackOffMax, 10*time.Second)
 	if o.jitter == nil {
-		o.jitter = func(d time.Duration) time.Duration { return rand.N(d + 1) }
+		o.jitter = func(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // spreads load, keeps no secret
 	}
 	switch {
 	case o.Now == nil || o.Renew == nil:
@@ -158,6 +158,7 @@ type Event struct {
 	Err    error         // for the log; never shown to a client
 }
 
+// What an Event is about.
 const (
 	EventRenewal   = "renewal"    // the AS was asked: Detail is the outcome's name
 	EventEnd       = "end"        // a grant ended: Detail is the reason

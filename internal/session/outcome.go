@@ -7,7 +7,7 @@ import "time"
 // wrong NotSent or Unconsumed breaks I1.
 type Outcome interface{ name() string }
 
-// Granted: a complete answer with an AT.
+// Granted is a complete answer with an AT.
 type Granted struct {
 	AccessToken Secret
 	// Refresh is empty if the answer has no RT: the old one stays.
@@ -20,25 +20,25 @@ type Granted struct {
 	Subject string
 }
 
-// NotSent: the request did not leave this node whole: DNS, dial, TLS.
+// NotSent means that the request did not leave this node whole: DNS, dial, TLS.
 type NotSent struct{ Err error }
 
-// Unconsumed: the AS answered, and did not look at the grant: 5xx, 429.
+// Unconsumed means that the AS answered, and did not look at the grant: 5xx, 429.
 type Unconsumed struct {
 	Err error
 	// RetryAfter as the AS asked for it, or zero.
 	RetryAfter time.Duration
 }
 
-// BadClient: invalid_client or unauthorized_client. It ends a grant that is
+// BadClient is invalid_client or unauthorized_client. It ends a grant that is
 // renewed with its own credentials; otherwise it is our misconfiguration and
 // ends nothing.
 type BadClient struct{ Err error }
 
-// Refused: invalid_grant, or invalid_request on a refresh. The grant is over.
+// Refused is invalid_grant, or invalid_request on a refresh. The grant is over.
 type Refused struct{ Err error }
 
-// Unknown: sent, and no definite answer.
+// Unknown means sent, and no definite answer.
 type Unknown struct {
 	Err error
 	// Salvaged is the new RT, if the answer broke off behind it.

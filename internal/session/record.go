@@ -164,7 +164,7 @@ func (d *decoder) small() uint8 {
 	if n > 255 {
 		d.fail()
 	}
-	return uint8(n)
+	return uint8(n) //nolint:gosec // looked at right above
 }
 
 func (g *Grant) encode() []byte {

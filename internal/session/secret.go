@@ -31,13 +31,28 @@ func (s Secret) Reveal() string {
 // Empty tells whether there is nothing to hide.
 func (s Secret) Empty() bool { return s.Reveal() == "" }
 
-func (Secret) String() string                 { return hidden }
-func (Secret) GoString() string               { return hidden }
-func (Secret) MarshalText() ([]byte, error)   { return []byte(hidden), nil }
+// String hides what is inside; see [Secret.Reveal].
+func (Secret) String() string { return hidden }
+
+// GoString hides what is inside.
+func (Secret) GoString() string { return hidden }
+
+// MarshalText hides what is inside.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Format hides what is inside, whatever the verb.
 func (Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
-func (Handle) String() string                 { return hidden }
-func (Handle) GoString() string               { return hidden }
-func (Handle) MarshalText() ([]byte, error)   { return []byte(hidden), nil }
+
+// String hides what is inside; see [Handle.Reveal].
+func (Handle) String() string { return hidden }
+
+// GoString hides what is inside.
+func (Handle) GoString() string { return hidden }
+
+// MarshalText hides what is inside.
+func (Handle) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Format hides what is inside, whatever the verb.
 func (Handle) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
 
 // Handle is what the holder of a grant presents: a lookup part, whose digest is

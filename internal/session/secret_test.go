@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func TestSecretsHideThemselves(t *testing.T) {
 	g, h := testGrant(), NewHandle()
 	whole := h.Reveal("")
 	secrets := []string{"the access token", "the refresh token", "the credentials", "the app's part", whole, whole[24:40],
-		fmt.Sprintf("%x", h.parts().secret[:4]), fmt.Sprint(h.parts().secret[:4])[1:10], fmt.Sprintf("%x", "the access")}
+		hex.EncodeToString(h.parts().secret[:4]), fmt.Sprint(h.parts().secret[:4])[1:10], fmt.Sprintf("%x", "the access")} //nolint:staticcheck // the decimal form of the bytes is meant
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T %v"} {
 		for _, value := range []any{g, &g, h, &h, g.AccessToken, []Handle{h}, map[string]Secret{"a": g.Refresh}, Unknown{Salvaged: g.Refresh},

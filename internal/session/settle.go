@@ -142,9 +142,8 @@ func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
 	v.mu.Lock()
 	v.unsaved[s.row.Key] = s
 	v.mu.Unlock()
-	v.work.Add(1) // a flight is under way, so nobody waits for zero yet
-	go func() {
-		defer v.work.Done()
+	// A flight is under way, so nobody waits for zero yet
+	v.work.Go(func() {
 		defer func() {
 			v.mu.Lock()
 			defer v.mu.Unlock()
@@ -164,7 +163,7 @@ func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
 				return
 			}
 		}
-	}()
+	})
 }
 
 // giveBack hands tokens to the AS that nobody will use.

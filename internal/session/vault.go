@@ -277,9 +277,7 @@ func (v *Vault) mark(ctx context.Context, c *config, next Row, old Version) {
 		return
 	}
 	v.marking[next.Key] = struct{}{}
-	v.work.Add(1)
-	go func() {
-		defer v.work.Done()
+	v.work.Go(func() {
 		defer func() {
 			v.mu.Lock()
 			delete(v.marking, next.Key)
@@ -290,5 +288,5 @@ func (v *Vault) mark(ctx context.Context, c *config, next Row, old Version) {
 		if err := v.store.CompareAndSwap(ctx, old, next); err == nil && next.Dead {
 			c.ended(&next)
 		}
-	}()
+	})
 }
