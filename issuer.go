@@ -96,8 +96,8 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)
 	}
 	for _, url := range urls {
-		if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
-			return nil, release, fmt.Errorf("issuer: %w", err)
+		if err := i.checkIssuerURL(url); err != nil { // now that its placeholders are known
+			return nil, release, err
 		}
 		auth, done := i.acquire(ctx, url, set, capacity, log)
 		release = append(release, done)

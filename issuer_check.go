@@ -50,11 +50,9 @@ func (i *Issuer) checkURLs() error {
 		case slices.Contains(i.URL[:n], url):
 			return alreadyThere(url)
 		case strings.Contains(url, "{"):
-		case strings.Contains(url, "?"):
-			return fmt.Errorf("issuer %s: an issuer has no query (RFC 8414 §2)", url)
 		default:
-			if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
-				return fmt.Errorf("issuer: %w", err)
+			if err := i.checkIssuerURL(url); err != nil {
+				return err
 			}
 		}
 	}
@@ -65,6 +63,16 @@ func (i *Issuer) checkURLs() error {
 		if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
 			return fmt.Errorf("issuer %s: %s: %w", i.URL[0], word, err)
 		}
+	}
+	return nil
+}
+
+func (i *Issuer) checkIssuerURL(url string) error {
+	if strings.Contains(url, "?") {
+		return fmt.Errorf("issuer %s: an issuer has no query (RFC 8414 §2)", url)
+	}
+	if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
+		return fmt.Errorf("issuer: %w", err)
 	}
 	return nil
 }

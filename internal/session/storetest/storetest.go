@@ -239,7 +239,7 @@ func clockRuns(t *testing.T, s session.Store) {
 func wakes(t *testing.T, s session.Store) {
 	waker, ok := s.(session.Waker)
 	if !ok {
-		t.Skip("none")
+		t.Skip("this store wakes nobody: vaults poll")
 	}
 	r := create(t, s)
 	changed := waker.Changed(t.Context(), r.Key)
