@@ -1,6 +1,7 @@
-// Package jwssign makes signed tokens, good and bad, for the development
-// issuer and for tests. The gateway itself never imports it: a production
-// build cannot mint tokens.
+// Package jwssign makes signed tokens: good and bad ones for the development
+// issuer and for tests, and the assertions by which the gateway proves to an
+// authorization server who it is (RFC 7523). Nothing else in a production
+// build signs.
 package jwssign
 
 import (

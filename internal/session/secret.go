@@ -8,40 +8,17 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
-const hidden = "[hidden]"
+const hidden = secret.Hidden
 
-// Secret is a string that no format verb, encoder or logger shows. It stands
-// behind a pointer because fmt calls no method of a field that is not exported:
-// there it shows an address. Hence two secrets are not compared with ==.
-type Secret struct{ value *string }
+// Secret is a string that nothing shows; see package secret.
+type Secret = secret.Text
 
 // NewSecret hides value.
-func NewSecret(value string) Secret { return Secret{&value} }
-
-// Reveal is the one way to the value, so that a search finds every use.
-func (s Secret) Reveal() string {
-	if s.value == nil {
-		return ""
-	}
-	return *s.value
-}
-
-// Empty tells whether there is nothing to hide.
-func (s Secret) Empty() bool { return s.Reveal() == "" }
-
-// String hides what is inside; see [Secret.Reveal].
-func (Secret) String() string { return hidden }
-
-// GoString hides what is inside.
-func (Secret) GoString() string { return hidden }
-
-// MarshalText hides what is inside.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-
-// Format hides what is inside, whatever the verb.
-func (Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
+func NewSecret(value string) Secret { return secret.New(value) }
 
 // String hides what is inside; see [Handle.Reveal].
 func (Handle) String() string { return hidden }
