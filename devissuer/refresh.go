@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // maxFamilies bounds the memory; the oldest family makes room.
@@ -53,8 +55,8 @@ func (f *families) start(now time.Time, clientID string, scopes []string) string
 
 // rotate exchanges a token for its successor and the scopes of the new access
 // token. A refusal for the scope alone leaves the token good.
-func (f *families) rotate(now time.Time, clientID, presented, scope string) (string, []string, *tokenError) {
-	invalid := badRequest("invalid_grant", "the refresh token is unknown, expired, used already or another client's")
+func (f *families) rotate(now time.Time, clientID, presented, scope string) (string, []string, *tokenrequest.Error) {
+	invalid := tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh token is unknown, expired, used already or another client's")
 	id, secret, _ := strings.Cut(presented, ".")
 	digest := sha256.Sum256([]byte(secret))
 
