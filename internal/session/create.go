@@ -80,7 +80,7 @@ func (v *Vault) EndSubject(ctx context.Context, issuer, subject, reason string) 
 	}
 	var keys []Key
 	if err := v.store.Each(ctx, func(row Row) bool {
-		if digests[row.Subject] && !row.Dead {
+		if digests[row.Subject] && !row.Dead && row.Purpose == ForGrant {
 			keys = append(keys, row.Key)
 		}
 		return true
@@ -102,7 +102,7 @@ func (v *Vault) end(ctx context.Context, c *config, key Key, reason string, open
 	const rounds = 64 // others change a row now and then, not all the time
 	for range rounds {
 		row, err := v.load(ctx, c, key)
-		if errors.Is(err, ErrNotFound) || err == nil && row.Dead {
+		if errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant) {
 			return ErrNoGrant
 		}
 		if err != nil {
@@ -151,6 +151,9 @@ type Summary struct {
 func (v *Vault) List(ctx context.Context, visit func(Summary) bool) error {
 	ring := v.cfg.Load().ring
 	return v.store.Each(ctx, func(row Row) bool {
+		if row.Purpose != ForGrant {
+			return true
+		}
 		one := Summary{
 			Key: row.Key, Sref: ring.Sref(row.Key), Renewals: row.Generation - 1, Renewing: row.Intent.Open,
 			Uncertain: row.Doubts > 0, Dead: row.Dead, Reason: row.Reason,

@@ -80,7 +80,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 			return f.makeDo(&w, unavailable(0, "the last renewal is not saved yet"))
 		}
 		asked := o.Now() // before the store's clock is read, so that our deadline ends before the lease
-		storeNow, err := f.storeNow(ctx)
+		storeNow, err := f.v.storeNow(ctx, f.c)
 		if err != nil {
 			return f.makeDo(&w, unavailable(0, "reading the store's clock: %w", err))
 		}
@@ -148,10 +148,10 @@ func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-func (f *flight) storeNow(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.c.o.StoreTimeout)
+func (v *Vault) storeNow(ctx context.Context, c *config) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
-	return f.v.store.Now(ctx)
+	return v.store.Now(ctx)
 }
 
 // swap outlives the flight's own time: what the AS has answered is written.

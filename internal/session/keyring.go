@@ -38,6 +38,7 @@ type ringKey struct {
 	record []byte // one key per purpose, so that none says anything of another
 	log    []byte
 	digest []byte
+	family []byte
 }
 
 // NewKeyring takes keys of at least 32 random bytes: the current one, then
@@ -49,7 +50,7 @@ func NewKeyring(current []byte, previous ...[]byte) (*Keyring, error) {
 			return nil, fmt.Errorf("key %d of the keyring has %d bytes, at least %d are needed", i+1, len(key), minKeySize)
 		}
 		var one ringKey
-		for purpose, into := range map[string]*[]byte{"record": &one.record, "log": &one.log, "digest": &one.digest} {
+		for purpose, into := range map[string]*[]byte{"record": &one.record, "log": &one.log, "digest": &one.digest, "family": &one.family} {
 			derived, err := hkdf.Key(sha256.New, key, nil, "caddyoauth/session/"+purpose+"/1", derivedSize)
 			if err != nil {
 				return nil, fmt.Errorf("deriving key %d of the keyring: %w", i+1, err)
@@ -112,8 +113,8 @@ func mac(key, text []byte) []byte {
 // aead is the cipher of one record: it takes the handle's secret part and the
 // keyring, so that neither a thief of the store and the config nor a thief of
 // a handle alone opens anything.
-func (k *ringKey) aead(h Handle) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, h.parts().secret[:], k.record, "caddyoauth/session/row/1", derivedSize)
+func (k *ringKey) aead(p Purpose, secret *[secretSize]byte) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, secret[:], k.record, sealLabels[p].key, derivedSize)
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +125,15 @@ func (k *ringKey) aead(h Handle) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
+var sealLabels = [...]struct{ key, bound string }{
+	ForGrant:  {"caddyoauth/session/row/1", "caddyoauth/session/grant"},
+	ForFamily: {"caddyoauth/session/family/1", "caddyoauth/session/family"},
+}
+
 // bound is what a sealed record cannot be separated from.
-func (k *ringKey) bound(key Key, generation uint64) []byte {
+func (k *ringKey) bound(p Purpose, key Key, generation uint64) []byte {
 	text := make([]byte, 0, 32+len(key)+8+keyIDSize)
-	text = append(text, "caddyoauth/session/grant"...)
+	text = append(text, sealLabels[p].bound...)
 	text = append(text, sealVersion)
 	text = append(text, key[:]...)
 	text = binary.BigEndian.AppendUint64(text, generation)
@@ -136,38 +142,55 @@ func (k *ringKey) bound(key Key, generation uint64) []byte {
 
 // seal encrypts g as the given generation of the handle's row.
 func (r *Keyring) seal(h Handle, generation uint64, g *Grant) ([]byte, error) {
+	return r.sealAs(ForGrant, h.Key(), &h.parts().secret, generation, g.encode())
+}
+
+func (r *Keyring) sealAs(p Purpose, key Key, secret *[secretSize]byte, generation uint64, plain []byte) ([]byte, error) {
 	k := &r.keys[0]
-	box, err := k.aead(h)
+	box, err := k.aead(p, secret)
 	if err != nil {
 		return nil, fmt.Errorf("sealing a record: %w", err)
 	}
-	plain := g.encode()
 	out := make([]byte, 0, 1+keyIDSize+len(plain)+box.Overhead())
 	out = append(out, sealVersion)
 	out = append(out, k.id[:]...)
-	return box.Seal(out, nil, plain, k.bound(h.Key(), generation)), nil //nolint:gosec // this AEAD makes a random nonce itself
+	return box.Seal(out, nil, plain, k.bound(p, key, generation)), nil //nolint:gosec // this AEAD makes a random nonce itself
 }
 
 // open is the way back.
 func (r *Keyring) open(h Handle, generation uint64, sealed []byte) (Grant, error) {
+	plain, err := r.openAs(ForGrant, h.Key(), &h.parts().secret, generation, sealed)
+	if err != nil {
+		return Grant{}, err
+	}
+	return decodeGrant(plain)
+}
+
+func (r *Keyring) openAs(p Purpose, key Key, secret *[secretSize]byte, generation uint64, sealed []byte) ([]byte, error) {
+	k, err := r.sealedWith(sealed)
+	if err != nil {
+		return nil, err
+	}
+	box, err := k.aead(p, secret)
+	if err != nil {
+		return nil, fmt.Errorf("opening a record: %w", err)
+	}
+	plain, err := box.Open(nil, nil, sealed[1+keyIDSize:], k.bound(p, key, generation))
+	if err != nil {
+		return nil, errShut
+	}
+	return plain, nil
+}
+
+// sealedWith finds the key that a record names.
+func (r *Keyring) sealedWith(sealed []byte) (*ringKey, error) {
 	if len(sealed) < 1+keyIDSize || sealed[0] != sealVersion {
-		return Grant{}, errMalformed
+		return nil, errMalformed
 	}
-	id, body := sealed[1:1+keyIDSize], sealed[1+keyIDSize:]
 	for i := range r.keys {
-		k := &r.keys[i]
-		if !bytes.Equal(k.id[:], id) {
-			continue
+		if bytes.Equal(r.keys[i].id[:], sealed[1:1+keyIDSize]) {
+			return &r.keys[i], nil
 		}
-		box, err := k.aead(h)
-		if err != nil {
-			return Grant{}, fmt.Errorf("opening a record: %w", err)
-		}
-		plain, err := box.Open(nil, nil, body, k.bound(h.Key(), generation))
-		if err != nil {
-			return Grant{}, errShut
-		}
-		return decodeGrant(plain)
 	}
-	return Grant{}, ErrUnknownKey
+	return nil, ErrUnknownKey
 }

@@ -164,4 +164,5 @@ const (
 	EventEnd       = "end"        // a grant ended: Detail is the reason
 	EventSaveError = "save_error" // an outcome could not be written; the write goes on
 	EventDiscard   = "discard"    // a pair came too late and another outcome stands
+	EventReuse     = "reuse"      // somebody holds a copy of a reference refresh token: its grant is ended
 )

@@ -32,7 +32,7 @@ type Intent struct {
 	RTDigest ID        // which RT is presented, as a keyed digest
 }
 
-// Row is what a store holds for one grant. Only Sealed is secret.
+// Row is what a store holds for one grant, or beside it. Only Sealed is secret.
 type Row struct {
 	Key        Key
 	Generation uint64 // moves with each new pair, and once more with the end
@@ -48,8 +48,22 @@ type Row struct {
 	LastUsed   time.Time
 	Until      time.Time // absolute end: a store may forget the row afterwards
 	Subject    ID        // keyed digest of issuer and subject
+	Purpose    Purpose
 	Sealed     []byte
 }
+
+// Purpose is what a row is for. It is in the clear, so that who counts grants
+// need not open them, and it is sealed in, so that none stands for another.
+type Purpose uint8
+
+const (
+	// ForGrant is the row of a grant.
+	ForGrant Purpose = iota
+	// ForFamily is the row of a family of reference refresh tokens: Generation
+	// is the number of the token issued last, LastUsed when that was, by the
+	// store's clock. The rest of the head stays as it began.
+	ForFamily
+)
 
 // Version is what the row's next change has to name.
 func (r *Row) Version() Version { return Version{r.Generation, r.Intent.ID} }
@@ -62,6 +76,7 @@ const (
 	EndedRefused   = "refused"   // the AS refused to renew it
 	EndedUncertain = "uncertain" // nobody knows whether its RT is still good
 	EndedSubject   = "subject"   // the AS answered with somebody else's token
+	EndedReuse     = "reuse"     // a reference refresh token was used again, after its successor was
 )
 
 // Kind is how a grant is renewed.
@@ -121,6 +136,7 @@ func (r *Row) AppendBinary(to []byte) ([]byte, error) {
 	e.time(r.LastUsed)
 	e.time(r.Until)
 	e.raw(r.Subject[:])
+	e.number(uint64(r.Purpose))
 	e.bytes(r.Sealed)
 	return e.out, nil
 }
@@ -155,6 +171,7 @@ func (r *Row) UnmarshalBinary(from []byte) error {
 	r.LastUsed = d.time()
 	r.Until = d.time()
 	d.raw(r.Subject[:])
+	r.Purpose = Purpose(d.small())
 	r.Sealed = d.bytes()
 	return d.end()
 }

@@ -28,7 +28,8 @@ func TestSecretsHideThemselves(t *testing.T) {
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T %v"} {
 		for _, value := range []any{g, &g, h, &h, g.AccessToken, []Handle{h}, map[string]Secret{"a": g.Refresh}, Unknown{Salvaged: g.Refresh},
-			Access{Token: g.AccessToken}, view{grant: g}, saving{handle: h, pair: &g}} {
+			Access{Token: g.AccessToken}, view{grant: g}, saving{handle: h, pair: &g},
+			refresh{family: h}, &refresh{family: h}, family{refresh: refresh{family: h}, grant: h}} {
 			fmt.Fprintf(&out, verb+"\n", value)
 		}
 	}

@@ -131,7 +131,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
 	s := v.savingOf(h)
 	var w view
 	switch {
-	case errors.Is(err, ErrNotFound) || err == nil && row.Dead:
+	case errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant):
 		return view{}, ErrNoGrant
 	case err != nil && s == nil:
 		return view{}, &Unavailable{time.Second, fmt.Errorf("reading a record: %w", err)}

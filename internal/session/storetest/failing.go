@@ -60,16 +60,16 @@ func (f *Failing) Now(ctx context.Context) (now time.Time, err error) {
 	return now, err
 }
 
-// failing renews a grant once for each call that this takes, and lets that call
-// fail. The grant must survive, and no RT may be presented twice.
-func failing(t *testing.T, open func(t *testing.T) session.Store) {
+// failing does something once for each call that this takes, and lets that call
+// fail.
+func failing(t *testing.T, open func(t *testing.T) session.Store, once func(*testing.T, *Failing)) {
 	for _, after := range []bool{false, true} {
 		for at := 1; ; at++ {
 			if at > 100 {
-				t.Fatal("a renewal takes more than 100 calls")
+				t.Fatal("it takes more than 100 calls")
 			}
 			f := &Failing{Store: open(t), At: at, After: after}
-			renewOnce(t, f)
+			once(t, f)
 			if t.Failed() {
 				t.Fatalf("call %d failed, after it took effect: %v", at, after)
 			}
@@ -89,6 +89,7 @@ type clock struct {
 func (c *clock) Now() time.Time      { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
 func (c *clock) add(d time.Duration) { c.mu.Lock(); c.now = c.now.Add(d); c.mu.Unlock() }
 
+// renewOnce: the grant must survive, and no RT may be presented twice.
 func renewOnce(t *testing.T, f *Failing) {
 	t.Helper()
 	ring, err := session.NewKeyring(bytes.Repeat([]byte{1}, 32))
@@ -134,6 +135,52 @@ func renewOnce(t *testing.T, f *Failing) {
 		}
 		local.add(time.Second / 10) // past the back-off
 		time.Sleep(2 * time.Millisecond)
+	}
+	if err := v.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// rotateOnce: a refresh token must get its successor, and this one its own.
+func rotateOnce(t *testing.T, f *Failing) {
+	t.Helper()
+	ring, err := session.NewKeyring(bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, err := f.Store.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := session.New(f.Store, ring, session.Options{Now: func() time.Time { return start },
+		Renew: func(context.Context, session.Grant) session.Outcome { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _, err := v.Create(t.Context(), session.Grant{}, session.Granted{AccessToken: session.NewSecret("at")}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := v.StartFamily(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Another node, whose store fails.
+	if v, err = session.New(f, ring, session.Options{Now: func() time.Time { return start },
+		Renew: func(context.Context, session.Grant) session.Outcome { return nil }}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for try := 0; ; try++ {
+			_, _, next, err := v.Rotate(t.Context(), token.Reveal())
+			if err == nil {
+				token = next
+				break
+			}
+			if _, ours := errors.AsType[*session.Unavailable](err); !ours || try > 1 {
+				t.Fatalf("the refresh token is lost: %v", err)
+			}
+		}
 	}
 	if err := v.Close(t.Context()); err != nil {
 		t.Error(err)

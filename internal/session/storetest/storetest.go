@@ -32,7 +32,8 @@ func Run(t *testing.T, open func(t *testing.T) session.Store) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
-	t.Run("failing at each call in turn it loses no grant", func(t *testing.T) { failing(t, open) })
+	t.Run("failing at each call in turn it loses no grant", func(t *testing.T) { failing(t, open, renewOnce) })
+	t.Run("failing at each call in turn it loses no refresh token", func(t *testing.T) { failing(t, open, rotateOnce) })
 }
 
 func row(t *testing.T, s session.Store) session.Row {
@@ -46,7 +47,8 @@ func row(t *testing.T, s session.Store) session.Row {
 		Intent: session.Intent{ID: session.NewID(), Owner: session.NewID(), Open: true, Since: now,
 			Lease: now.Add(20 * time.Second), RTDigest: session.NewID()},
 		Settled: session.NewID(), Doubts: 1, DoubtSince: now, Fails: 3, NotBefore: now.Add(time.Second), Reason: "reason",
-		Created: now, LastUsed: now, Until: now.Add(time.Hour), Subject: session.NewID(), Sealed: []byte{0, 1, 2, 255},
+		Created: now, LastUsed: now, Until: now.Add(time.Hour), Subject: session.NewID(),
+		Purpose: session.ForFamily, Sealed: []byte{0, 1, 2, 255},
 	}
 }
 
