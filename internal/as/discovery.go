@@ -73,5 +73,6 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
 	}
 	s.keysURL, s.metaUntil = keys, s.cfg.Now().Add(fresh)
+	s.endpoints.Store(s.readEndpoints(members))
 	return nil
 }

@@ -1,6 +1,7 @@
 // Package as speaks to one authorization server: its metadata (RFC 8414, OpenID
-// Connect Discovery) and its keys (RFC 7517). It is the one package that dials,
-// and nothing of it is on a request's way once there are keys.
+// Connect Discovery), its keys (RFC 7517), and its endpoints for tokens (RFC
+// 6749), revocation (RFC 7009) and devices (RFC 8628). It is the one package
+// that dials. Keys are not on a request's way once there are some.
 package as
 
 import (
@@ -66,20 +67,22 @@ var (
 // request, begins to fetch; Close ends it.
 type Server struct {
 	cfg    Config
-	client *http.Client
+	client *http.Client      // fetches metadata and keys
+	caller http.RoundTripper // asks endpoints
 	ctx    context.Context
 	stop   context.CancelFunc
 	start  sync.Once
 	wake   chan struct{} // asks the loop for a fetch now
 
-	current atomic.Pointer[token.KeySet]
-	storing atomic.Bool // the storage is being asked
+	current   atomic.Pointer[token.KeySet]
+	endpoints atomic.Pointer[Endpoints] // of the metadata read last
+	storing   atomic.Bool               // the storage is being asked
 
 	mu       sync.Mutex
 	envs     []*Env        // who watches and stores; the last one counts
 	flight   chan struct{} // closed when the fetch under way ends; nil: none is
 	waiters  int
-	kidFetch time.Time // when an unknown kid last caused a fetch
+	kidFetch time.Time // when a request last caused a fetch
 	status   Status
 
 	fetcher // touched by the loop alone
@@ -96,7 +99,7 @@ type Status struct {
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, wake: make(chan struct{}, 1), flight: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.client = newClient(cfg)
+	s.client, s.caller = newClient(cfg), newCaller(cfg)
 	return s
 }
 

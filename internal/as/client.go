@@ -1,0 +1,122 @@
+package as
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+)
+
+// How a client proves who it is (RFC 7591 §2, token_endpoint_auth_method).
+const (
+	AuthBasic = "client_secret_basic"
+	AuthPost  = "client_secret_post"
+	AuthKey   = "private_key_jwt"
+	AuthNone  = "none"
+)
+
+// assertionLife is how long a client assertion may be used. It is used once, at
+// once; the rest is for clocks that differ.
+const assertionLife = time.Minute
+
+// Client is who asks at an authorization server.
+type Client struct {
+	ID     string
+	Secret secret.Text // for client_secret_basic and client_secret_post
+	// Method is one of those above. "": private_key_jwt if there is a key, none
+	// if there is no secret, else what the metadata offer: client_secret_basic
+	// before client_secret_post. It is never found out by trying: a grant that
+	// is presented a second time may be taken for a stolen one.
+	Method string
+	Key    *jwssign.Key // for private_key_jwt (RFC 7523)
+	// Audience of the client's assertions. "": the issuer, as OpenID Connect
+	// Core's errata and RFC 7523's successor have it. Okta and Entra want the
+	// address of their token endpoint. It is one string and never a list: with
+	// two, one server could use at the other what was sent to it.
+	Audience string
+}
+
+// method is the one that will be used, after a look at what it needs.
+func (c Client) method(offered []string) (string, error) {
+	method := c.Method
+	if method == "" {
+		method = c.usualMethod(offered)
+	}
+	switch {
+	case c.ID == "":
+		return "", errors.New("the client has no id")
+	case method == AuthKey && c.Key == nil:
+		return "", fmt.Errorf("client %.100q: %s needs a key", c.ID, method)
+	case (method == AuthBasic || method == AuthPost) && c.Secret.Empty():
+		return "", fmt.Errorf("client %.100q: %s needs a secret", c.ID, method)
+	case !slices.Contains([]string{AuthBasic, AuthPost, AuthKey, AuthNone}, method):
+		return "", fmt.Errorf("client %.100q: unknown authentication method %.100q", c.ID, method)
+	}
+	return method, nil
+}
+
+func (c Client) usualMethod(offered []string) string {
+	switch {
+	case c.Key != nil:
+		return AuthKey
+	case c.Secret.Empty():
+		return AuthNone
+	case len(offered) == 0 || slices.Contains(offered, AuthBasic):
+		return AuthBasic // also what RFC 8414 §2 means by saying nothing
+	}
+	return AuthPost
+}
+
+// authenticate answers a copy of form with the client's proof in it, or sets
+// the header that proves it.
+func (s *Server) authenticate(header http.Header, form url.Values, c Client, offered []string) (url.Values, error) {
+	method, err := c.method(offered)
+	if err != nil {
+		return nil, err
+	}
+	proven := url.Values{}
+	for name, values := range form {
+		proven[name] = slices.Clone(values)
+	}
+	// Whatever stood in the form, the client is this one and no other.
+	for _, name := range []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"} {
+		proven.Del(name)
+	}
+	switch method {
+	case AuthBasic:
+		// RFC 6749 §2.3.1: both are form-encoded first, or a colon in an id
+		// would end it.
+		pair := http.Request{Header: header}
+		pair.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret.Reveal()))
+		return proven, nil
+	case AuthPost:
+		proven.Set("client_secret", c.Secret.Reveal())
+	case AuthKey:
+		assertion, err := s.assertion(c)
+		if err != nil {
+			return nil, fmt.Errorf("client %.100q: signing its assertion: %w", c.ID, err)
+		}
+		proven.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		proven.Set("client_assertion", assertion)
+	}
+	proven.Set("client_id", c.ID)
+	return proven, nil
+}
+
+// assertion proves possession of the client's key once (RFC 7523 §3).
+func (s *Server) assertion(c Client) (string, error) {
+	audience, now := c.Audience, s.cfg.Now()
+	if audience == "" {
+		audience = s.cfg.Issuer
+	}
+	return c.Key.Token("JWT", map[string]any{
+		"iss": c.ID, "sub": c.ID, "aud": audience, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
+	})
+}

@@ -1,0 +1,110 @@
+package as
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrNoEndpoint means that an issuer's metadata do not name the endpoint that
+// is needed, or name one that may not be asked.
+var ErrNoEndpoint = errors.New("the issuer's metadata name no usable endpoint for this")
+
+var errNoMetadata = errors.New("its keys are configured without metadata, so nobody can tell where its endpoints are")
+
+// Endpoints are the addresses that an issuer's metadata name beside the keys
+// (RFC 8414 §2). "" is one that is not there or may not be asked.
+type Endpoints struct {
+	Token               string
+	Revocation          string
+	DeviceAuthorization string
+	AuthMethods         []string // token_endpoint_auth_methods_supported
+}
+
+// readEndpoints drops an address that may not be asked, and not the metadata
+// with it: keys are needed by more than those who ask for tokens.
+func (s *Server) readEndpoints(members map[string]any) *Endpoints {
+	usable := func(name string) string {
+		address, _ := members[name].(string)
+		if CheckURL(address, s.cfg.AllowHTTP) != nil {
+			return ""
+		}
+		return address
+	}
+	ends := &Endpoints{
+		Token:               usable("token_endpoint"),
+		Revocation:          usable("revocation_endpoint"),
+		DeviceAuthorization: usable("device_authorization_endpoint"),
+	}
+	methods, _ := members["token_endpoint_auth_methods_supported"].([]any)
+	for _, method := range methods {
+		if name, ok := method.(string); ok {
+			ends.AuthMethods = append(ends.AuthMethods, name)
+		}
+	}
+	return ends
+}
+
+// Endpoints are those of the metadata that were read last. Before there are
+// any it waits for a fetch, as Keys does; after a failed one it fails at once,
+// but causes another if the last one is a while ago: with keys from the storage
+// the loop is in no hurry.
+func (s *Server) Endpoints(ctx context.Context) (Endpoints, error) {
+	if ends := s.endpoints.Load(); ends != nil {
+		return *ends, nil
+	}
+	if s.cfg.JWKS != "" {
+		return Endpoints{}, s.unknown(errNoMetadata)
+	}
+	s.Start()
+	// The end of a flight may be that of the look into the storage; the next
+	// one is a fetch.
+	for range 2 {
+		flight, err := s.nextFlight()
+		if err != nil {
+			return Endpoints{}, s.unknown(err)
+		}
+		if flight != nil {
+			if err := s.wait(ctx, flight); err != nil {
+				return Endpoints{}, s.unknown(errors.Unwrap(err))
+			}
+		}
+		if ends := s.endpoints.Load(); ends != nil {
+			return *ends, nil
+		}
+	}
+	if err := s.Status().Err; err != nil {
+		return Endpoints{}, s.unknown(err)
+	}
+	return Endpoints{}, s.unknown(errors.New("its metadata have not been read yet"))
+}
+
+// nextFlight is the fetch under way, or one that is made to begin, or the
+// reason why none will: the last one failed just now.
+func (s *Server) nextFlight() (<-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight != nil {
+		// With a failed fetch behind it this one is likely to hang as well.
+		return s.flight, s.triedBefore()
+	}
+	if now := s.cfg.Now(); now.Sub(s.kidFetch) >= Floor {
+		s.kidFetch = now
+		s.flight = make(chan struct{})
+		s.wake <- struct{}{} // never full: flights are one at a time
+		return s.flight, nil
+	}
+	return nil, s.status.Err
+}
+
+// triedBefore is why the last fetch failed, unless this one was asked for since.
+func (s *Server) triedBefore() error {
+	if s.cfg.Now().Sub(s.kidFetch) < Floor {
+		return nil
+	}
+	return s.status.Err
+}
+
+func (s *Server) unknown(why error) error {
+	return fmt.Errorf("the endpoints of %s are not known: %w", s.cfg.Issuer, why)
+}
