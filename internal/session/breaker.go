@@ -61,3 +61,17 @@ func (b *breakers) report(issuer string, o *Options, now time.Time, failed bool,
 		one.until = asked
 	}
 }
+
+// Breakers tells of each issuer that is not asked now, how long still.
+func (v *Vault) Breakers() map[string]time.Duration {
+	now := v.cfg.Load().o.Now()
+	v.brk.mu.Lock()
+	defer v.brk.mu.Unlock()
+	open := map[string]time.Duration{}
+	for issuer, one := range v.brk.all {
+		if left := one.until.Sub(now); left > 0 {
+			open[issuer] = left
+		}
+	}
+	return open
+}

@@ -98,6 +98,7 @@ func (m *Memory) Delete(ctx context.Context, key Key) error {
 // Each shows the rows there were when it was called.
 func (m *Memory) Each(ctx context.Context, visit func(Row) bool) error {
 	m.mu.Lock()
+	maps.DeleteFunc(m.rows, func(_ Key, row Row) bool { return m.now().After(row.Until) })
 	rows := slices.Collect(maps.Values(m.rows))
 	m.mu.Unlock()
 	for _, row := range rows {

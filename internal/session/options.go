@@ -32,8 +32,8 @@ type Options struct {
 	// grant that its holder ended, and those that came too late for it. It is
 	// called at most once for each and may be nil.
 	Revoke func(ctx context.Context, grant Grant)
-	// Observe is told of each renewal, end and failed save. It may be nil, and
-	// must not block.
+	// Observe is told of each renewal, wait, end and failed save. It may be nil,
+	// and must not block.
 	Observe func(Event)
 	// Node names this process. Drawn at random by default.
 	Node ID
@@ -147,22 +147,3 @@ func (o *Options) backOff(fails uint8) time.Duration {
 	}
 	return pause + o.jitter(pause/4)
 }
-
-// Event is something worth a metric or a log line. Nothing in it is secret.
-type Event struct {
-	Name   string // one of the Event constants
-	Sref   string // the record, for the log
-	Issuer string
-	Detail string        // outcome of a renewal, reason of an end
-	Took   time.Duration // of the call to the AS
-	Err    error         // for the log; never shown to a client
-}
-
-// What an Event is about.
-const (
-	EventRenewal   = "renewal"    // the AS was asked: Detail is the outcome's name
-	EventEnd       = "end"        // a grant ended: Detail is the reason
-	EventSaveError = "save_error" // an outcome could not be written; the write goes on
-	EventDiscard   = "discard"    // a pair came too late and another outcome stands
-	EventReuse     = "reuse"      // somebody holds a copy of a reference refresh token: its grant is ended
-)

@@ -197,7 +197,7 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 	if left := w.grant.Expiry.Sub(c.o.Now()); left > 0 {
 		patience = min(patience, left/2) // it still lives: no reason to wait until it does not
 	}
-	access, err := v.wait(ctx, c, h, patience)
+	access, err := v.wait(ctx, c, h, w.grant.Issuer, patience)
 	if err == nil && !access.Expiry.After(c.o.Now()) {
 		return Access{}, unavailable(0, "the access token ran out on its way") // the process slept, or the answer was slow
 	}
@@ -206,55 +206,6 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 		return w.access(), nil // too short for comfort, but alive
 	}
 	return access, err
-}
-
-// renewBehind starts a flight that nobody waits for, if it would ask.
-func (v *Vault) renewBehind(ctx context.Context, c *config, h Handle, w *view) {
-	now := c.o.Now()
-	if next, _, _ := c.o.plan(&w.row, &w.grant, now, now); w.unsaved || next != present {
-		v.used(ctx, c, w)
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.flights[h.Key()] == nil && !v.closed {
-		v.launch(ctx, c, h)
-	}
-}
-
-// wait joins the flight of a record, or starts it.
-func (v *Vault) wait(ctx context.Context, c *config, h Handle, patience time.Duration) (Access, error) {
-	v.mu.Lock()
-	f := v.flights[h.Key()]
-	switch {
-	case v.closed && f == nil:
-		v.mu.Unlock()
-		return Access{}, &Unavailable{time.Second, errors.New("shutting down")}
-	case v.waiters >= c.o.Waiters || f != nil && f.waiters >= c.o.WaitersPerRecord:
-		v.mu.Unlock()
-		return Access{}, &Unavailable{time.Second, errors.New("too many requests wait already")}
-	case f == nil:
-		f = v.launch(ctx, c, h)
-	}
-	f.waiters++
-	v.waiters++
-	v.mu.Unlock()
-	defer func() {
-		v.mu.Lock()
-		f.waiters--
-		v.waiters--
-		v.mu.Unlock()
-	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-f.done:
-		return f.access, f.err
-	case <-timer.C:
-		return Access{}, &Unavailable{time.Second, errors.New("the renewal takes too long")}
-	case <-ctx.Done():
-		return Access{}, ctx.Err()
-	}
 }
 
 // used writes down that a grant is in use, at most every tenth of Idle. Nobody

@@ -1,0 +1,78 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// renewBehind starts a flight that nobody waits for, if it would ask.
+func (v *Vault) renewBehind(ctx context.Context, c *config, h Handle, w *view) {
+	now := c.o.Now()
+	if next, _, _ := c.o.plan(&w.row, &w.grant, now, now); w.unsaved || next != present {
+		v.used(ctx, c, w)
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.flights[h.Key()] == nil && !v.closed {
+		v.launch(ctx, c, h)
+	}
+}
+
+// wait joins the flight of a record, or starts it.
+func (v *Vault) wait(ctx context.Context, c *config, h Handle, issuer string, patience time.Duration) (a Access, err error) {
+	f, err := v.join(ctx, c, h)
+	if err != nil {
+		return Access{}, err
+	}
+	began := c.o.Now()
+	defer func() {
+		v.mu.Lock()
+		f.waiters--
+		v.waiters--
+		v.mu.Unlock()
+		c.observe(Event{Name: EventWait, Issuer: issuer, Detail: waited(err), Took: c.o.Now().Sub(began)})
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return f.access, f.err
+	case <-timer.C:
+		return Access{}, &Unavailable{time.Second, errors.New("the renewal takes too long")}
+	case <-ctx.Done():
+		return Access{}, ctx.Err()
+	}
+}
+
+// join counts one more waiter, and starts a flight if there is none.
+func (v *Vault) join(ctx context.Context, c *config, h Handle) (*flight, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.flights[h.Key()]
+	switch {
+	case v.closed && f == nil:
+		return nil, &Unavailable{time.Second, errors.New("shutting down")}
+	case v.waiters >= c.o.Waiters || f != nil && f.waiters >= c.o.WaitersPerRecord:
+		return nil, &Unavailable{time.Second, errors.New("too many requests wait already")}
+	case f == nil:
+		f = v.launch(ctx, c, h)
+	}
+	f.waiters++
+	v.waiters++
+	return f, nil
+}
+
+func waited(err error) string {
+	if _, ours := errors.AsType[*Unavailable](err); ours {
+		return WaitUnavailable
+	}
+	switch {
+	case err == nil:
+		return WaitServed
+	case errors.Is(err, ErrNoGrant):
+		return WaitNoGrant
+	}
+	return WaitLeft
+}
