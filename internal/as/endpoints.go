@@ -10,7 +10,10 @@ import (
 // is needed, or name one that may not be asked.
 var ErrNoEndpoint = errors.New("the issuer's metadata name no usable endpoint for this")
 
-var errNoMetadata = errors.New("its keys are configured without metadata, so nobody can tell where its endpoints are")
+var (
+	errNoMetadata = errors.New("its keys are configured without metadata, so nobody can tell where its endpoints are")
+	errUnread     = errors.New("its metadata have not been read yet")
+)
 
 // Endpoints are the addresses that an issuer's metadata name beside the keys
 // (RFC 8414 §2). "" is one that is not there or may not be asked.
@@ -46,63 +49,51 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 }
 
 // Endpoints are those of the metadata that were read last. Before there are
-// any it waits for a fetch, as Keys does; after a failed one it fails at once,
-// but causes another if the last one is a while ago: with keys from the storage
-// the loop is in no hurry.
+// any it waits for a fetch, as Keys does. After a failed one it fails at once
+// while the loop tries each second; with keys from the storage the loop is in no
+// hurry, and a call causes a fetch.
 func (s *Server) Endpoints(ctx context.Context) (Endpoints, error) {
-	if ends := s.endpoints.Load(); ends != nil {
-		return *ends, nil
-	}
 	if s.cfg.JWKS != "" {
 		return Endpoints{}, s.unknown(errNoMetadata)
 	}
 	s.Start()
-	// The end of a flight may be that of the look into the storage; the next
-	// one is a fetch.
-	for range 2 {
+	// The flight that ends may be the look into the storage. The one after it
+	// is a fetch.
+	for range 3 {
+		if ends := s.endpoints.Load(); ends != nil {
+			return *ends, nil
+		}
 		flight, err := s.nextFlight()
 		if err != nil {
 			return Endpoints{}, s.unknown(err)
 		}
-		if flight != nil {
-			if err := s.wait(ctx, flight); err != nil {
-				return Endpoints{}, s.unknown(errors.Unwrap(err))
-			}
-		}
-		if ends := s.endpoints.Load(); ends != nil {
-			return *ends, nil
+		if err := s.wait(ctx, flight); err != nil {
+			return Endpoints{}, s.unknown(errors.Unwrap(err))
 		}
 	}
-	if err := s.Status().Err; err != nil {
-		return Endpoints{}, s.unknown(err)
-	}
-	return Endpoints{}, s.unknown(errors.New("its metadata have not been read yet"))
+	return Endpoints{}, s.unknown(errUnread)
 }
 
 // nextFlight is the fetch under way, or one that is made to begin, or the
-// reason why none will: the last one failed just now.
+// reason why none will.
 func (s *Server) nextFlight() (<-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight != nil {
-		// With a failed fetch behind it this one is likely to hang as well.
-		return s.flight, s.triedBefore()
+	if s.status.Err != nil && s.current.Load() == nil {
+		return nil, s.status.Err
 	}
-	if now := s.cfg.Now(); now.Sub(s.kidFetch) >= Floor {
+	if now := s.cfg.Now(); s.flight == nil && now.Sub(s.kidFetch) >= Floor {
 		s.kidFetch = now
 		s.flight = make(chan struct{})
 		s.wake <- struct{}{} // never full: flights are one at a time
+	}
+	switch {
+	case s.flight != nil:
 		return s.flight, nil
+	case s.status.Err != nil:
+		return nil, s.status.Err
 	}
-	return nil, s.status.Err
-}
-
-// triedBefore is why the last fetch failed, unless this one was asked for since.
-func (s *Server) triedBefore() error {
-	if s.cfg.Now().Sub(s.kidFetch) < Floor {
-		return nil
-	}
-	return s.status.Err
+	return nil, errUnread
 }
 
 func (s *Server) unknown(why error) error {

@@ -21,7 +21,7 @@ func salvage(doc []byte) secret.Text {
 	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
 		return secret.Text{}
 	}
-	found := ""
+	found, seen := "", false
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
@@ -35,10 +35,10 @@ func salvage(doc []byte) secret.Text {
 			continue
 		}
 		s, ok := text(value, maxToken)
-		if !ok || found != "" {
+		if !ok || seen {
 			return secret.Text{} // not a token, or two of them
 		}
-		found = s
+		found, seen = s, true
 	}
 	_, err := decoder.Token()
 	return kept(found, err)
