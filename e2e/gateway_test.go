@@ -46,7 +46,9 @@ type gateway struct {
 	port    int    // of the first site
 	tlsPort int    // for a site with TLS, over TCP and UDP
 	open    int    // of a site without oauth; where Caddy believes port 80 to be
+	options string // more global options
 	proc    *process
+	procs   []*process // all that were started, proc is the last one
 }
 
 // newGateway prepares a gateway and starts nothing yet.
@@ -104,8 +106,9 @@ func (g *gateway) write(sites string) {
 	log {
 		format json
 	}
+	%s
 }
-%s`, g.admin, g.open, g.tlsPort, g.storage, sites)
+%s`, g.admin, g.open, g.tlsPort, g.storage, g.options, sites)
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
@@ -114,6 +117,7 @@ func (g *gateway) write(sites string) {
 func (g *gateway) start() {
 	g.t.Helper()
 	g.proc = startProcess(g.t, g.home, nil, g.binary, "run", "--config", g.config, "--adapter", "caddyfile")
+	g.procs = append(g.procs, g.proc)
 	address := fmt.Sprintf("127.0.0.1:%d", g.port)
 	await(g.t, 30*time.Second, "the gateway to listen", func() bool {
 		select {

@@ -1,0 +1,156 @@
+// A certified OpenID provider whose access tokens run out soon and whose refresh
+// tokens rotate on every use. It believes to be ISSUER, the address of the tap
+// that stands in front of it. Whoever asks is logged in and consents at once;
+// login_hint says who that is.
+//
+// Clients: "gateway" (authorization_code, device_code, refresh_token) and
+// "robot" (client_credentials), with the secrets in GATEWAY_SECRET and
+// ROBOT_SECRET. Of the environment: TOKEN_SECONDS, the life of an access token;
+// ROTATE=0, to keep refresh tokens; REUSE_GRACE, the seconds for which a rotated
+// refresh token is answered again; GATEWAY_JWKS, public keys that "gateway"
+// authenticates with instead of its secret.
+//
+// POST /_test/ttl?seconds=60             new access tokens live that long
+// POST /_test/scope?scope=orders:read    new access tokens can do no more
+// POST /_test/secret?client=robot&secret=x   another secret, from now on
+// POST /_test/forget                     no refresh token and no grant is known any more
+// POST /_test/approve?user_code=X        whoever has the device logs in as alice
+import { generateKeyPairSync } from 'node:crypto';
+import { Provider } from 'oidc-provider';
+import { MapAdapter, forget, put, withGrace } from './map-adapter.mjs';
+import { sendJSON, serve } from './serve.mjs';
+
+const issuer = process.env.ISSUER;
+const audience = 'api://orders';
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
+const offered = ['openid', 'offline_access', 'orders:read', 'orders:write'];
+const now = {
+  lifetime: Number(process.env.TOKEN_SECONDS ?? 6),
+  scope: 'orders:read orders:write',
+};
+withGrace(Number(process.env.REUSE_GRACE ?? 0));
+
+const clients = {
+  gateway: {
+    client_secret: process.env.GATEWAY_SECRET,
+    grant_types: ['authorization_code', 'refresh_token', deviceGrant],
+    redirect_uris: ['http://127.0.0.1:9/callback'],
+    response_types: ['code'],
+    id_token_signed_response_alg: 'ES256',
+    ...(process.env.GATEWAY_JWKS && {
+      client_secret: undefined,
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: JSON.parse(process.env.GATEWAY_JWKS),
+    }),
+  },
+  robot: {
+    client_secret: process.env.ROBOT_SECRET,
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+    id_token_signed_response_alg: 'ES256',
+  },
+};
+for (const [id, client] of Object.entries(clients)) {
+  put('Client', id, { client_id: id, ...client });
+}
+
+const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+
+const provider = new Provider(issuer, {
+  adapter: MapAdapter,
+  jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
+  clockTolerance: 0,
+  cookies: { keys: ['only for tests'] },
+  scopes: offered,
+  rotateRefreshToken: process.env.ROTATE !== '0',
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  interactions: { url: (ctx, interaction) => `/_test/interaction/${interaction.uid}` },
+  pkce: { required: () => true },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
+    revocation: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => audience,
+      useGrantedResource: () => true,
+      getResourceServerInfo: (ctx, resource) => ({
+        audience: resource,
+        scope: now.scope,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: now.lifetime,
+        jwt: { sign: { alg: 'ES256' } },
+      }),
+    },
+  },
+  // What lives as long as the longest test must not end by itself.
+  ttl: {
+    ClientCredentials: () => now.lifetime, DeviceCode: 600, Grant: 86400, IdToken: 600,
+    Interaction: 600, RefreshToken: 86400, Session: 86400,
+  },
+});
+provider.on('server_error', (ctx, err) => console.error(err));
+
+async function newGrant(accountId, clientId) {
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope(offered.join(' '));
+  grant.addResourceScope(audience, 'orders:read orders:write');
+  return grant.save();
+}
+
+// interaction is the log-in page of a provider that nobody looks at.
+async function interaction(req, res) {
+  const { params } = await provider.interactionDetails(req, res);
+  const accountId = params.login_hint ?? 'alice';
+  await provider.interactionFinished(req, res, {
+    login: { accountId },
+    consent: { grantId: await newGrant(accountId, params.client_id) },
+  });
+}
+
+// approve is what the user does on another screen in RFC 8628.
+async function approve(userCode) {
+  const code = await provider.DeviceCode.findByUserCode(userCode.replaceAll('-', ''));
+  Object.assign(code, {
+    accountId: 'alice',
+    grantId: await newGrant('alice', code.clientId),
+    authTime: Math.floor(Date.now() / 1000),
+    claims: {},
+    resource: code.params.resource ?? audience,
+    scope: code.params.scope,
+  });
+  await code.save();
+}
+
+const controls = {
+  ttl: (query) => { now.lifetime = Number(query.get('seconds')); },
+  scope: (query) => { now.scope = query.get('scope'); },
+  secret: (query) => {
+    const id = query.get('client');
+    put('Client', id, { client_id: id, ...clients[id], client_secret: query.get('secret') });
+  },
+  forget: () => forget('RefreshToken', 'Grant'),
+  approve: (query) => approve(query.get('user_code')),
+};
+
+await serve(() => {
+  const handle = provider.callback();
+  return (req, res) => {
+    const url = new URL(req.url, issuer);
+    const [, test, word] = url.pathname.split('/');
+    if (test !== '_test') {
+      handle(req, res);
+      return;
+    }
+    const fail = (err) => sendJSON(res, 500, { error: String(err) });
+    if (word === 'interaction') {
+      interaction(req, res).catch(fail);
+    } else if (req.method === 'POST' && word in controls) {
+      Promise.resolve(controls[word](url.searchParams)).then(() => sendJSON(res, 200, {}), fail);
+    } else {
+      sendJSON(res, 404, { error: `POST one of ${Object.keys(controls).join(' ')}` });
+    }
+  };
+}, {});
