@@ -6,10 +6,22 @@ import (
 	"time"
 )
 
-// A request with a live token: one read of the store, one record opened.
+// A request with a live token, before a store that others write to, and before
+// one that nobody else does.
 func BenchmarkTokenFresh(b *testing.B) {
+	for name, store := range map[string]Store{"shared": NewMemory(time.Now), "exclusive": exclusive{NewMemory(time.Now)}} {
+		b.Run(name, func(b *testing.B) { benchmarkFresh(b, store) })
+	}
+}
+
+// exclusive is a memory store of one vault.
+type exclusive struct{ *Memory }
+
+func (exclusive) Exclusive() bool { return true }
+
+func benchmarkFresh(b *testing.B, store Store) {
 	ring := testRing(b, 1)
-	v, err := New(NewMemory(time.Now), ring, Options{Now: time.Now, Renew: never})
+	v, err := New(store, ring, Options{Now: time.Now, Renew: never})
 	if err != nil {
 		b.Fatal(err)
 	}

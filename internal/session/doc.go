@@ -20,6 +20,11 @@
 // intent is open, only its owner, whoever takes over after the lease, and the
 // end of the grant change the row.
 //
+// Beside a grant there may be the row of a family of reference refresh tokens,
+// which rotate at use and are computed, not stored ([Vault.Rotate]). What is in
+// use stays opened in memory for some minutes; over a store that is [Exclusive]
+// a request with a live token reads nothing at all.
+//
 // The package knows neither Caddy nor HTTP: the time and the call to the AS
 // come in as [Options].
 package session

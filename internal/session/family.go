@@ -50,7 +50,7 @@ func parseRefresh(text string) (r refresh, ok bool) {
 	if !ok || len(body) != refreshLetters {
 		return refresh{}, false
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
+	raw, err := strict.DecodeString(body)
 	if err != nil || len(raw) != refreshLetters/4*3 {
 		return refresh{}, false
 	}

@@ -73,7 +73,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 		if err != nil {
 			return Access{}, err
 		}
-		if f.c.phase(&w) == fresh {
+		if f.c.phase(&w, w.at) == fresh {
 			return w.access(), nil // read before a renewal, arrived after it
 		}
 		if w.unsaved {
@@ -155,9 +155,12 @@ func (v *Vault) storeNow(ctx context.Context, c *config) (time.Time, error) {
 }
 
 // swap outlives the flight's own time: what the AS has answered is written.
-func (v *Vault) swap(ctx context.Context, c *config, old Version, next Row) error {
+func (v *Vault) swap(ctx context.Context, c *config, old Version, next Row) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.StoreTimeout)
 	defer cancel()
+	wrote := v.warm.writing(next.Key)
+	err = errors.New("the store did not return") // if it panics
+	defer func() { wrote(&next, c.o.Now(), err) }()
 	return v.store.CompareAndSwap(ctx, old, next)
 }
 

@@ -53,6 +53,10 @@ func (s *modelAS) arrive(n *modelNode, g *Grant) *presented {
 		allowed = 0
 	}
 	switch {
+	case g.Kind == ByRunningAgain: // as often as one likes, but not twice at once
+		if p.now > 0 {
+			s.w.fail("node %d runs the grant again while it is being run", n.number)
+		}
 	case p.now > 0:
 		s.w.fail("I1: node %d presents %s while it is being presented", n.number, rt)
 	case p.done:
@@ -81,6 +85,9 @@ func (s *modelAS) decide(rt string, rotate bool, life time.Duration) (answer Gra
 	switch {
 	case s.dead:
 		return Granted{}, false
+	case rt == "": // run again
+		s.issued++
+		answer.AccessToken = NewSecret(fmt.Sprint("at", s.issued))
 	case rt == s.current && !rotate:
 		s.issued++
 		answer.AccessToken = NewSecret(fmt.Sprint("at", s.issued))
@@ -156,7 +163,10 @@ func (n *modelNode) renew(ctx context.Context, g Grant) Outcome {
 		}
 		s.sure(p)
 		modelSeen.count("503")
-		if fate < 18 {
+		if fate < 18 && (g.Kind != ByRunningAgain || fate < 16) {
+			w.mu.Lock()
+			w.disowned = true
+			w.mu.Unlock()
 			return BadClient{errModelAS}
 		}
 		return Unconsumed{errModelAS, time.Duration(a.rnd.IntN(3)) * 5 * time.Second}

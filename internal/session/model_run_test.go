@@ -30,9 +30,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), start: time.Now(), ring: modelRing,
 		inner: NewMemory(time.Now), durable: map[string]bool{}, saved: "rt0"}
 	p := new(parts)
-	w.h = handleOf(p)
 	binary.BigEndian.PutUint64(p.lookup[:], seed)
 	binary.BigEndian.PutUint64(p.secret[:], seed)
+	w.h = handleOf(p)
 	w.as = &modelAS{w: w, current: "rt0", rotated: map[string]time.Time{}, rts: map[string]*presented{},
 		expiries: map[string]time.Time{}}
 	w.o.OnUncertain = OnUncertain(w.rnd.IntN(2))
@@ -40,14 +40,23 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.o.ReuseGrace = 30 * time.Second
 		w.as.grace = time.Minute
 	}
+	w.alone = w.rnd.IntN(3) == 0
+	if w.rnd.IntN(4) == 0 {
+		w.kind = ByRunningAgain
+	}
 	for range 2 + w.rnd.IntN(3) {
-		w.boot()
+		if w.boot(); w.alone {
+			break
+		}
 	}
 	life := modelLives[w.rnd.IntN(len(modelLives))]
 	w.as.expiries["at0"] = w.start.Add(life)
 	w.durable["at0"] = true
-	_, err := w.nodes[0].vault.create(t.Context(), w.h, Grant{Issuer: "iss"},
-		Granted{AccessToken: NewSecret("at0"), Refresh: NewSecret("rt0"), ExpiresIn: &life}, w.start)
+	g, answer := Grant{Issuer: "iss"}, Granted{AccessToken: NewSecret("at0"), Refresh: NewSecret("rt0"), ExpiresIn: &life}
+	if w.kind == ByRunningAgain {
+		g.Kind, g.Credentials, answer.Refresh = w.kind, NewSecret("id:secret"), Secret{}
+	}
+	_, err := w.nodes[0].vault.create(t.Context(), w.h, g, answer, w.start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +92,8 @@ func (w *world) someNode() *modelNode {
 func (w *world) act() {
 	switch roll := w.rnd.IntN(100); {
 	case roll < 3:
-		w.end(w.someNode())
-	case roll < 8 && len(w.nodes) < 8:
+		w.end(w.someNode(), roll == 0)
+	case roll < 8 && len(w.nodes) < 8 && !w.alone:
 		w.boot()
 	default:
 		for range 1 + w.rnd.IntN(4) {
@@ -93,13 +102,19 @@ func (w *world) act() {
 	}
 }
 
-func (w *world) end(n *modelNode) {
+// end is the wish of whoever holds the handle, or of an operator.
+func (w *world) end(n *modelNode, byKey bool) {
 	ctx, a := w.actor(context.Background())
 	outside, _ := w.actor(context.Background())
 	w.wished = true
 	w.requests.Go(func() {
 		n.gate(outside, time.Second)
-		err := n.vault.End(ctx, w.h, EndedLogout)
+		var err error
+		if byKey {
+			err = n.vault.EndKey(ctx, w.h.Key(), EndedLogout)
+		} else {
+			err = n.vault.End(ctx, w.h, EndedLogout)
+		}
 		n.gate(outside, time.Millisecond)
 		w.tell("actor %d ends the grant: %v", a.id, err)
 		modelSeen.count("logout")
@@ -190,12 +205,20 @@ func (w *world) judge() {
 	p, dead := w.as.rts[w.saved], w.as.dead
 	w.as.mu.Unlock()
 	switch {
+	case err == nil && w.kind == ByRunningAgain:
+		modelSeen.count("grant lives, run again")
+	case err == nil && w.alone:
+		modelSeen.count("grant lives, alone")
 	case err == nil:
 		modelSeen.count("grant lives")
 	case !errors.Is(err, ErrNoGrant):
 		w.fail("the grant is stuck: %v", err)
 	case w.wished:
 		modelSeen.count("grant ended")
+	case w.kind == ByRunningAgain && w.disowned:
+		modelSeen.count("client disowned")
+	case w.kind == ByRunningAgain:
+		w.fail("the grant is lost, though it could have been run again")
 	case p != nil && p.doubts > 0, dead:
 		modelSeen.count("grant lost to an unknown outcome")
 	case w.mishaps > 0:

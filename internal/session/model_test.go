@@ -20,7 +20,8 @@ var (
 
 // The model: nodes that crash at every step and sleep past their leases, on one
 // store whose answers get lost, before an AS that is strict, slow and
-// unreliable. Each run is made from its seed alone. Every step of every request
+// unreliable. There are several at once, or one after the other, for whom the
+// store is exclusive. A grant is renewed by RTs or by running it again. Each run is made from its seed alone. Every step of every request
 // and flight happens at an instant of its own, so that nothing depends on the
 // order in which Go runs what is ready.
 //
@@ -87,6 +88,8 @@ type world struct {
 	as    *modelAS
 	nodes []*modelNode
 	h     Handle
+	alone bool // one node at a time, which believes what it wrote itself
+	kind  Kind
 
 	mu       sync.Mutex
 	story    []string
@@ -97,6 +100,7 @@ type world struct {
 	wished   bool            // somebody wanted to end the grant
 	endedAt  time.Time       // when somebody's wish to end the grant was granted
 	saved    string          // the RT that the store holds
+	disowned bool            // the AS does not know the grant's own client any more
 	actors   uint64
 	requests sync.WaitGroup
 }
@@ -277,6 +281,8 @@ func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) e
 		return err
 	})
 }
+
+func (n *modelNode) Exclusive() bool { return n.w.alone }
 
 func (n *modelNode) Delete(context.Context, Key) error          { return nil }
 func (n *modelNode) Each(context.Context, func(Row) bool) error { return nil }

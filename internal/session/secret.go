@@ -38,11 +38,21 @@ func (Handle) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hid
 // It stands behind two pointers: fmt follows one of a field when the verb is wrong.
 type Handle struct{ at **parts }
 
-func handleOf(p *parts) Handle { return Handle{&p} }
+// handleOf takes a copy.
+func handleOf(p *parts) Handle {
+	var whole struct { // allocated once
+		to    *parts
+		parts parts
+	}
+	whole.parts, whole.to = *p, &whole.parts
+	whole.parts.key = p.digest()
+	return Handle{&whole.to}
+}
 
 type parts struct {
 	lookup [lookupSize]byte
 	secret [secretSize]byte
+	key    Key // of a handle
 }
 
 func (h Handle) parts() *parts {
@@ -74,17 +84,21 @@ func ParseHandle(prefix, text string) (h Handle, ok bool) {
 		return Handle{}, false
 	}
 	var raw [lookupSize + secretSize]byte
+	var letters [handleSize]byte // on the stack, unlike []byte(body)
+	copy(letters[:], body)
 	// 48 bytes fill 64 letters exactly, so no letter has spare bits; line
 	// breaks, which the decoder would skip, make it short.
-	n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(body))
+	n, err := strict.Decode(raw[:], letters[:])
 	if err != nil || n != len(raw) {
 		return Handle{}, false
 	}
-	p := new(parts)
+	var p parts
 	copy(p.lookup[:], raw[:])
 	copy(p.secret[:], raw[lookupSize:])
-	return handleOf(p), true
+	return handleOf(&p), true
 }
+
+var strict = base64.RawURLEncoding.Strict()
 
 // Reveal spells the handle for its holder: prefix, lookup, secret.
 func (h Handle) Reveal(prefix string) string {
@@ -98,8 +112,15 @@ type Key [sha256.Size]byte
 // Key is a digest of the lookup part alone: the keyring has no part in it, so
 // that a row is found after a rotation.
 func (h Handle) Key() Key {
+	if h.at == nil {
+		return new(parts).digest()
+	}
+	return (*h.at).key
+}
+
+func (p *parts) digest() Key {
 	var text [24 + lookupSize]byte
 	copy(text[:24], "caddyoauth/session/key/1")
-	copy(text[24:], h.parts().lookup[:])
+	copy(text[24:], p.lookup[:])
 	return sha256.Sum256(text[:])
 }

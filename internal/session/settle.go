@@ -141,6 +141,7 @@ func (v *Vault) write(ctx context.Context, c *config, s *saving) written {
 func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
 	v.mu.Lock()
 	v.unsaved[s.row.Key] = s
+	v.savings.Store(int32(len(v.unsaved))) //nolint:gosec // no more than flights
 	v.mu.Unlock()
 	// A flight is under way, so nobody waits for zero yet
 	v.work.Go(func() {
@@ -149,6 +150,7 @@ func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
 			defer v.mu.Unlock()
 			if v.unsaved[s.row.Key] == s {
 				delete(v.unsaved, s.row.Key)
+				v.savings.Store(int32(len(v.unsaved))) //nolint:gosec // no more than flights
 			}
 		}()
 		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {

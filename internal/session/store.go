@@ -35,6 +35,12 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
+// Exclusive is what a store may offer beside: true says that nobody else writes
+// to it while the one vault over it is open, and that a write which answered an
+// error takes effect within a minute of that, if at all. The vault then
+// believes what it wrote itself, and reads no row again that is in use.
+type Exclusive interface{ Exclusive() bool }
+
 // Waker is what a store may offer beside: the channel is closed when the row
 // may have changed, or when ctx ends. It only shortens waiting; a vault polls
 // all the same.

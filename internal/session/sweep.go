@@ -98,5 +98,8 @@ func (n *Counts) count(row *Row, storeNow time.Time) {
 func (v *Vault) forget(ctx context.Context, c *config, key Key) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
-	return v.store.Delete(ctx, key)
+	wrote := v.warm.writing(key)
+	err := v.store.Delete(ctx, key)
+	wrote(nil, c.o.Now(), err)
+	return err
 }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"sync"
@@ -44,6 +43,7 @@ type Vault struct {
 	store Store
 	cfg   atomic.Pointer[config]
 	brk   breakers
+	warm  warm
 	base  context.Context // of the writes that go on; ended by Close
 	stop  context.CancelFunc
 	work  sync.WaitGroup // flights, writes that go on, marks of last use
@@ -52,6 +52,7 @@ type Vault struct {
 	closed  bool
 	flights map[Key]*flight
 	unsaved map[Key]*saving
+	savings atomic.Int32 // how many those are
 	marking map[Key]struct{}
 	waiters int // of all flights together
 }
@@ -66,6 +67,9 @@ type config struct {
 func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	v := &Vault{
 		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{},
+	}
+	if x, ok := store.(Exclusive); ok {
+		v.warm.alone = x.Exclusive()
 	}
 	if err := v.Apply(ring, options); err != nil {
 		return nil, err
@@ -97,6 +101,7 @@ func (v *Vault) Close(ctx context.Context) error {
 	v.mu.Lock()
 	v.closed = true
 	v.mu.Unlock()
+	defer v.warm.close()
 	defer v.stop()
 	done := make(chan struct{})
 	go func() { v.work.Wait(); close(done) }()
@@ -110,73 +115,6 @@ func (v *Vault) Close(ctx context.Context) error {
 	}
 }
 
-// view is a row that its handle has opened.
-type view struct {
-	row     Row
-	grant   Grant
-	unsaved bool
-}
-
-func (w *view) access() Access {
-	g := &w.grant
-	return Access{
-		Token: g.AccessToken, Expiry: g.Expiry, End: g.End, Scope: g.Scope, Subject: g.Subject,
-		Issuer: g.Issuer, Client: g.Client, App: g.App, Key: w.row.Key, Unsaved: w.unsaved,
-	}
-}
-
-// look reads and opens the handle's row, and ends it if its time has come.
-func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
-	row, err := v.load(ctx, c, h.Key())
-	s := v.savingOf(h)
-	var w view
-	switch {
-	case errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant):
-		return view{}, ErrNoGrant
-	case err != nil && s == nil:
-		return view{}, &Unavailable{time.Second, fmt.Errorf("reading a record: %w", err)}
-	case err != nil:
-		w = view{s.row, *s.pair, true}
-	case s != nil && row.Version() == s.old:
-		w = view{row, *s.pair, true}
-	default:
-		grant, err := c.ring.open(h, row.Generation, row.Sealed)
-		if errors.Is(err, errShut) {
-			return view{}, ErrNoGrant
-		}
-		if err != nil {
-			return view{}, &Unavailable{time.Minute, err}
-		}
-		w = view{row, grant, false}
-	}
-	now, reason := c.o.Now(), ""
-	if !now.Before(w.grant.End) {
-		reason = EndedMax
-	} else if !now.Before(w.row.LastUsed.Add(c.o.Idle)) {
-		reason = EndedIdle
-	}
-	if reason != "" {
-		v.mark(ctx, c, tombstone(w.row, reason), w.row.Version())
-		return view{}, ErrNoGrant
-	}
-	return w, nil
-}
-
-// savingOf finds a pair that this node holds and the store does not.
-func (v *Vault) savingOf(h Handle) *saving {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	s := v.unsaved[h.Key()]
-	if s == nil || s.pair == nil || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
-		return nil
-	}
-	return s
-}
-
-func (c *config) shift(key Key) byte { return key[0] ^ c.o.Node[0] }
-
-func (c *config) phase(w *view) phase { return c.o.phase(&w.grant, c.shift(w.row.Key), c.o.Now()) }
-
 // Token answers a live AT of the handle's grant. The error is ErrNoGrant, an
 // *Unavailable, or that of ctx.
 func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
@@ -185,7 +123,7 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	switch c.phase(&w) {
+	switch c.phase(&w, w.at) {
 	case fresh:
 		v.used(ctx, c, &w)
 		return w.access(), nil
@@ -206,38 +144,4 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 		return w.access(), nil // too short for comfort, but alive
 	}
 	return access, err
-}
-
-// used writes down that a grant is in use, at most every tenth of Idle. Nobody
-// writes to a row with an open intent but its owner.
-func (v *Vault) used(ctx context.Context, c *config, w *view) {
-	now := c.o.Now()
-	if w.unsaved || w.row.Intent.Open || now.Sub(w.row.LastUsed) < c.o.Idle/10 {
-		return
-	}
-	next := w.row
-	next.LastUsed = now
-	v.mark(ctx, c, next, w.row.Version())
-}
-
-// mark writes in the background what may as well get lost.
-func (v *Vault) mark(ctx context.Context, c *config, next Row, old Version) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if _, busy := v.marking[next.Key]; busy || v.closed {
-		return
-	}
-	v.marking[next.Key] = struct{}{}
-	v.work.Go(func() {
-		defer func() {
-			v.mu.Lock()
-			delete(v.marking, next.Key)
-			v.mu.Unlock()
-		}()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.StoreTimeout)
-		defer cancel()
-		if err := v.store.CompareAndSwap(ctx, old, next); err == nil && next.Dead {
-			c.ended(&next)
-		}
-	})
 }

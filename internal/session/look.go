@@ -1,0 +1,126 @@
+package session
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// view is a row that its handle has opened.
+type view struct {
+	row     Row
+	grant   Grant
+	unsaved bool
+	at      time.Time // when it was looked at
+}
+
+func (w *view) access() Access {
+	g := &w.grant
+	return Access{
+		Token: g.AccessToken, Expiry: g.Expiry, End: g.End, Scope: g.Scope, Subject: g.Subject,
+		Issuer: g.Issuer, Client: g.Client, App: g.App, Key: w.row.Key, Unsaved: w.unsaved,
+	}
+}
+
+// look reads and opens the handle's row, and ends it if its time has come.
+func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
+	key := h.Key()
+	kept, writes := v.warm.get(key)
+	var row Row
+	var err error
+	if kept != nil && v.warm.alone {
+		row = kept.row
+	} else {
+		row, err = v.load(ctx, c, key)
+	}
+	s := v.savingOf(h)
+	var w view
+	switch {
+	case errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant):
+		v.warm.drop(key)
+		return view{}, ErrNoGrant
+	case err != nil && s == nil:
+		return view{}, &Unavailable{time.Second, fmt.Errorf("reading a record: %w", err)}
+	case err != nil:
+		w = view{row: s.row, grant: *s.pair, unsaved: true}
+	case s != nil && row.Version() == s.old:
+		w = view{row: row, grant: *s.pair, unsaved: true}
+	case kept.fits(c, h, &row):
+		w = view{row: row, grant: kept.grant}
+	default:
+		grant, err := c.ring.open(h, row.Generation, row.Sealed)
+		if errors.Is(err, errShut) {
+			return view{}, ErrNoGrant
+		}
+		if err != nil {
+			return view{}, &Unavailable{time.Minute, err}
+		}
+		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring}, writes, c.o.Now())
+		w = view{row: row, grant: grant}
+	}
+	w.at = c.o.Now()
+	reason := ""
+	if !w.at.Before(w.grant.End) {
+		reason = EndedMax
+	} else if !w.at.Before(w.row.LastUsed.Add(c.o.Idle)) {
+		reason = EndedIdle
+	}
+	if reason != "" {
+		v.mark(ctx, c, tombstone(w.row, reason), w.row.Version())
+		return view{}, ErrNoGrant
+	}
+	return w, nil
+}
+
+// savingOf finds a pair that this node holds and the store does not.
+func (v *Vault) savingOf(h Handle) *saving {
+	if v.savings.Load() == 0 {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.unsaved[h.Key()]
+	if s == nil || s.pair == nil || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
+		return nil
+	}
+	return s
+}
+
+func (c *config) shift(key Key) byte { return key[0] ^ c.o.Node[0] }
+
+func (c *config) phase(w *view, now time.Time) phase {
+	return c.o.phase(&w.grant, c.shift(w.row.Key), now)
+}
+
+// used writes down that a grant is in use, at most every tenth of Idle. Nobody
+// writes to a row with an open intent but its owner.
+func (v *Vault) used(ctx context.Context, c *config, w *view) {
+	if w.unsaved || w.row.Intent.Open || w.at.Sub(w.row.LastUsed) < c.o.Idle/10 {
+		return
+	}
+	next := w.row
+	next.LastUsed = w.at
+	v.mark(ctx, c, next, w.row.Version())
+}
+
+// mark writes in the background what may as well get lost.
+func (v *Vault) mark(ctx context.Context, c *config, next Row, old Version) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, busy := v.marking[next.Key]; busy || v.closed {
+		return
+	}
+	v.marking[next.Key] = struct{}{}
+	v.work.Go(func() {
+		defer func() {
+			v.mu.Lock()
+			delete(v.marking, next.Key)
+			v.mu.Unlock()
+		}()
+		if err := v.swap(ctx, c, old, next); err == nil && next.Dead {
+			c.ended(&next)
+		}
+	})
+}

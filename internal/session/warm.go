@@ -1,0 +1,188 @@
+package session
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	warmShards = 16
+	warmMost   = 4096 // grants, of all shards
+	warmTick   = 2 * time.Minute
+	// warmDoubt is how long a write that failed may still take effect.
+	warmDoubt = time.Minute
+)
+
+// warm keeps the grants open that are in use, so that a request does not derive
+// a key and decipher a record that did not change. It holds tokens in the
+// clear: no more than warmMost grants, each until nobody has used it for two to
+// four minutes, or it ends.
+//
+// A grant is served from here only for the secret that opened it, and while its
+// row is as it was then: the row that was just read, or, where nobody else
+// writes to the store, the one kept here.
+type warm struct {
+	alone  bool // nobody else writes: the rows here are the store's
+	shards [warmShards]warmShard
+
+	mu     sync.Mutex
+	closed bool
+	timer  *time.Timer // while anything is kept
+}
+
+type warmShard struct {
+	mu  sync.Mutex
+	all map[Key]*opened
+	// writes counts those begun and those ended. A row that was read is kept
+	// only if no write began or ended meanwhile: it might be older than that.
+	writes uint64
+	doubt  time.Time // nothing is kept before: a failed write may take effect
+}
+
+// opened is never changed, but for used.
+type opened struct {
+	row    Row
+	grant  Grant
+	secret [secretSize]byte // of the handle
+	ring   *Keyring
+	used   atomic.Bool // since the last tick
+}
+
+func (w *warm) shard(key Key) *warmShard { return &w.shards[key[0]%warmShards] }
+
+// get answers what is kept of a row, and how many writes there were so far.
+func (w *warm) get(key Key) (*opened, uint64) {
+	s := w.shard(key)
+	s.mu.Lock()
+	e, writes := s.all[key], s.writes
+	s.mu.Unlock()
+	if e != nil && !e.used.Load() {
+		e.used.Store(true)
+	}
+	return e, writes
+}
+
+// fits tells whether what is kept is what row holds for this handle.
+func (e *opened) fits(c *config, h Handle, row *Row) bool {
+	return e != nil && e.ring == c.ring && e.row.Generation == row.Generation && bytes.Equal(e.row.Sealed, row.Sealed) &&
+		subtle.ConstantTimeCompare(e.secret[:], h.parts().secret[:]) == 1
+}
+
+// keep what was read when there were so many writes.
+func (w *warm) keep(e *opened, writes uint64, now time.Time) {
+	e.used.Store(true)
+	s := w.shard(e.row.Key)
+	s.mu.Lock()
+	if w.alone && (s.writes != writes || now.Before(s.doubt)) {
+		s.mu.Unlock()
+		return
+	}
+	if s.all == nil {
+		s.all = map[Key]*opened{}
+	}
+	s.all[e.row.Key] = e
+	for key := range s.all { // some other one
+		if len(s.all) <= warmMost/warmShards {
+			break
+		}
+		if key != e.row.Key {
+			delete(s.all, key)
+		}
+	}
+	s.mu.Unlock()
+	w.tickLater()
+}
+
+func (w *warm) drop(key Key) {
+	s := w.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, key)
+}
+
+// writing begins a write. The function that it answers ends it, with the row
+// that stands now if err is nil, or none if it was deleted.
+func (w *warm) writing(key Key) (wrote func(next *Row, now time.Time, err error)) {
+	s := w.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	began := s.writes
+	return func(next *Row, now time.Time, err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		alone := s.writes == began // else another one may have come after ours
+		s.writes++
+		e := s.all[key]
+		delete(s.all, key)
+		switch {
+		case err == nil:
+			if alone && e != nil && next != nil && !next.Dead && e.row.Generation == next.Generation && bytes.Equal(e.row.Sealed, next.Sealed) {
+				moved := &opened{row: *next, grant: e.grant, secret: e.secret, ring: e.ring}
+				moved.used.Store(e.used.Load())
+				s.all[key] = moved
+			}
+		case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
+		default:
+			s.doubt = now.Add(warmDoubt)
+		}
+	}
+}
+
+// tickLater lets what is kept be looked through, until nothing is kept.
+func (w *warm) tickLater() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		w.clear()
+	case w.timer == nil:
+		w.timer = time.AfterFunc(warmTick, w.tick)
+	}
+}
+
+// tick drops what was not used since the last one.
+func (w *warm) tick() {
+	w.mu.Lock()
+	w.timer = nil
+	w.mu.Unlock()
+	left := 0
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		for key, e := range s.all {
+			if !e.used.Swap(false) {
+				delete(s.all, key)
+			}
+		}
+		left += len(s.all)
+		s.mu.Unlock()
+	}
+	if left > 0 {
+		w.tickLater()
+	}
+}
+
+// close forgets everything, and keeps nothing any more.
+func (w *warm) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.clear()
+}
+
+func (w *warm) clear() {
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		clear(s.all)
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	var w warm
+	for i := range 3 * warmMost {
+		w.keep(&opened{row: Row{Key: someKey(i)}}, 0, time.Time{})
+	}
+	defer w.close()
+	n := 0
+	for i := range w.shards {
+		n += len(w.shards[i].all)
+	}
+	if n > warmMost || n < warmMost/2 {
+		t.Errorf("%d are kept", n)
+	}
+}
+
+func someKey(i int) Key { return Key([]byte(fmt.Sprintf("%-32x", i*0x9e3779b1&0xffffffff))) }
+
+// A row that was read while it was being written may be the older one.
+func TestWhatWasReadBesideAWriteIsNotKept(t *testing.T) {
+	row := Row{Key: Key{1}, Generation: 1, Sealed: []byte("a")}
+	next := row
+	next.LastUsed = time.Unix(1, 0)
+	for name, story := range map[string]func(w *warm){
+		"read before, kept after": func(w *warm) {
+			_, writes := w.get(row.Key)
+			wrote := w.writing(row.Key)
+			wrote(&next, time.Time{}, nil)
+			w.keep(&opened{row: row}, writes, time.Time{})
+		},
+		"read before, kept amid": func(w *warm) {
+			_, writes := w.get(row.Key)
+			wrote := w.writing(row.Key)
+			w.keep(&opened{row: row}, writes, time.Time{})
+			wrote(&next, time.Time{}, nil)
+		},
+		"read amid, kept after": func(w *warm) {
+			wrote := w.writing(row.Key)
+			_, writes := w.get(row.Key)
+			wrote(&next, time.Time{}, nil)
+			w.keep(&opened{row: row}, writes, time.Time{})
+		},
+		"two writes": func(w *warm) {
+			w.keep(&opened{row: row}, 0, time.Time{})
+			first, second := w.writing(row.Key), w.writing(row.Key)
+			second(&row, time.Time{}, nil) // whichever came later
+			first(&next, time.Time{}, nil)
+		},
+		"a conflict": func(w *warm) {
+			w.keep(&opened{row: row}, 0, time.Time{})
+			w.writing(row.Key)(&next, time.Time{}, ErrConflict)
+		},
+		"a new pair": func(w *warm) {
+			w.keep(&opened{row: row}, 0, time.Time{})
+			renewed := next
+			renewed.Generation, renewed.Sealed = 2, []byte("b")
+			w.writing(row.Key)(&renewed, time.Time{}, nil)
+		},
+	} {
+		w := &warm{alone: true}
+		story(w)
+		if kept, _ := w.get(row.Key); kept != nil {
+			t.Errorf("%s: %v is kept", name, kept.row.LastUsed)
+		}
+		w.close()
+	}
+	w := &warm{alone: true}
+	defer w.close()
+	w.keep(&opened{row: row}, 0, time.Time{})
+	w.writing(row.Key)(&next, time.Time{}, nil)
+	if kept, _ := w.get(row.Key); kept == nil || !kept.row.LastUsed.Equal(next.LastUsed) {
+		t.Error("a write alone is not kept")
+	}
+}
