@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
@@ -99,11 +100,11 @@ func fitKey(kid, alg string, private crypto.PrivateKey) (*jwssign.Key, error) {
 		}
 		fits = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 	case *ecdsa.PrivateKey:
-		alg := map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}[key.Params().Name]
-		if alg == "" {
+		only := map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}[key.Params().Name]
+		if only == "" {
 			return nil, errors.New("a curve other than P-256, P-384 and P-521")
 		}
-		fits = []string{alg}
+		fits = []string{only}
 	case ed25519.PrivateKey:
 		fits = []string{"EdDSA", "Ed25519"}
 	default:
@@ -112,10 +113,8 @@ func fitKey(kid, alg string, private crypto.PrivateKey) (*jwssign.Key, error) {
 	if alg == "" {
 		alg = fits[0]
 	}
-	for _, fit := range fits {
-		if alg == fit {
-			return &jwssign.Key{ID: kid, Alg: alg, Private: private.(crypto.Signer)}, nil
-		}
+	if !slices.Contains(fits, alg) {
+		return nil, fmt.Errorf("its alg does not fit the key; %v would", fits)
 	}
-	return nil, fmt.Errorf("its alg does not fit the key; %v would", fits)
+	return &jwssign.Key{ID: kid, Alg: alg, Private: private.(crypto.Signer)}, nil
 }
