@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,9 +82,7 @@ func (s *Server) authenticate(header http.Header, form url.Values, c Client, off
 		return nil, err
 	}
 	proven := url.Values{}
-	for name, values := range form {
-		proven[name] = slices.Clone(values)
-	}
+	maps.Copy(proven, form)
 	// Whatever stood in the form, the client is this one and no other.
 	for _, name := range []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"} {
 		proven.Del(name)

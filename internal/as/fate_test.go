@@ -37,6 +37,7 @@ func TestWhatBecameOfTheGrantAfterEachAnswer(t *testing.T) {
 		"invalid_scope":                     {say(whole(400, `{"error":"invalid_scope"}`)), Unconsumed, 400, "invalid_scope", false},
 		"authorization_pending":             {say(whole(400, `{"error":"authorization_pending"}`)), Unconsumed, 400, "authorization_pending", false},
 		"slow_down with 200":                {say(whole(200, `{"error":"slow_down"}`)), Unconsumed, 200, "slow_down", false},
+		"such a code with 200":              {say(whole(200, `{"error":"invalid\"grant"}`)), Unknown, 200, "", false},
 		"a code with a quote":               {say(whole(400, `{"error":"invalid\"grant"}`)), Unconsumed, 400, "", false},
 		"a code twice":                      {say(whole(400, `{"error":"invalid_client","error":"invalid_grant"}`)), Unconsumed, 400, "", false},
 		"a firewall's page":                 {say(whole(403, page)), Unconsumed, 403, "", false},
