@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -17,8 +16,30 @@ import (
 )
 
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("oauth", parseCaddyfile)
+	httpcaddyfile.RegisterDirective("oauth", parseDirective)
 	httpcaddyfile.RegisterDirectiveOrder("oauth", httpcaddyfile.After, "basic_auth")
+}
+
+// parseDirective makes a route under the user's matcher, and one for the
+// gateway's own paths, which answer whatever that matcher says.
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !h.Next() {
+		return nil, h.ArgErr()
+	}
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	g, err := parseCaddyfile(h)
+	if err != nil {
+		return nil, err
+	}
+	routes := h.NewRoute(matcher, g)
+	if matcher == nil || g.TokenEndpoint == nil {
+		return routes, nil
+	}
+	own := caddy.ModuleMap{"path": caddyconfig.JSON(g.TokenEndpoint.paths(), nil)}
+	return append(h.NewRoute(own, g), routes...), nil
 }
 
 // parseCaddyfile reads the directive. Syntax:
@@ -31,6 +52,7 @@ func init() {
 //			skew       <duration>
 //			metadata   <url>
 //			jwks       <url|path>
+//			client     <id> [<secret>] { auth <method>   key <file>   assertion_audience <url> }
 //			trust_pool <module...>
 //			insecure_http
 //			insecure_any_audience
@@ -38,6 +60,8 @@ func init() {
 //		}
 //		require [<matcher>] scope <scope...>
 //		require [<matcher>] claim <name> <value...>
+//		session { ... }                      (parseSession)
+//		token_endpoint <path...> { ... }     (parseTokenEndpoint)
 //		credentials header [<name>] | cookie <name> | query <name>
 //		copy_claims <claim>[><Header>] ...
 //		list_claims <name...>
@@ -49,7 +73,7 @@ func init() {
 //
 // Words that take a list may be repeated and add to it; a repeated scalar is
 // an error.
-func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 	h.Next() // the directive's name
 	g := &Gateway{}
 	if args := h.RemainingArgs(); len(args) > 0 {
@@ -73,12 +97,16 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	return g, nil
 }
 
-const gatewayWords = "issuer, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, cache"
+const gatewayWords = "issuer, session, token_endpoint, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, cache"
 
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
 	case "issuer":
 		err = g.parseIssuer(h.Dispenser)
+	case "session":
+		err = g.parseSession(h.Dispenser, seen)
+	case "token_endpoint":
+		err = g.parseTokenEndpoint(h.Dispenser, seen)
 	case "require":
 		err = g.parseRequire(h)
 	case "credentials":
@@ -108,15 +136,15 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 			g.Cache = &n
 		}
 	default:
-		if slices.Contains(strings.Split(issuerWords, ", "), word) {
-			return h.Errf("%s belongs in an issuer block: issuer <url> { %[1]s ... }", word)
+		if block := blockOf(word); block != "" {
+			return h.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
 		}
 		err = h.Errf("unknown word %q in oauth; it takes %s", word, gatewayWords)
 	}
 	return err
 }
 
-const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
+const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
 
 func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
 	issuer := &Issuer{}
@@ -161,6 +189,8 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
 		return seen.text(d, &i.Metadata)
 	case "jwks":
 		return seen.text(d, &i.JWKS)
+	case "client":
+		return i.parseClient(d, seen)
 	case "trust_pool":
 		return i.parseTrustPool(d, seen)
 	case "insecure_http":

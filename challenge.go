@@ -24,19 +24,23 @@ type Rejection struct {
 
 // The reasons of this package; those of a token are in internal/token.
 const (
-	noCredential    = "no_credential"
-	otherScheme     = "other_scheme"
-	badCredential   = "credential_malformed"
-	twoCredentials  = "two_credentials"
-	ambiguousPath   = "ambiguous_path"
-	missingScope    = "missing_scope"
-	missingClaim    = "missing_claim"
-	unsafeClaim     = "unsafe_claim"
-	unavailable     = "issuer_unavailable"
-	clientGone      = "client_gone"
-	internalFailure = "internal_error"
-	accepted        = "accepted"
-	anonymous       = "anonymous"
+	noCredential     = "no_credential"
+	otherScheme      = "other_scheme"
+	badCredential    = "credential_malformed"
+	twoCredentials   = "two_credentials"
+	ambiguousPath    = "ambiguous_path"
+	noGrant          = "no_grant"
+	refreshPresented = "refresh_token"
+	strayToken       = "stray_token"
+	missingScope     = "missing_scope"
+	missingClaim     = "missing_claim"
+	unsafeClaim      = "unsafe_claim"
+	unavailable      = "issuer_unavailable"
+	grantUnavailable = "grant_unavailable"
+	clientGone       = "client_gone"
+	internalFailure  = "internal_error"
+	accepted         = "accepted"
+	anonymous        = "anonymous"
 )
 
 // The error codes of RFC 6750 §3.1.

@@ -67,8 +67,9 @@ func (at place) rank() int {
 
 // presented is what a request was found to carry.
 type presented struct {
-	token string
-	at    place
+	token   string
+	at      place
+	swapped bool // the request brought a reference token in its place
 }
 
 // find looks for exactly one credential (RFC 6750 §2). None at all is an empty
@@ -88,7 +89,7 @@ func find(places []place, r *http.Request) (found presented, err error) {
 		if found.token != "" {
 			return found, malformedCredential(twoCredentials, "a token in more than one place")
 		}
-		found = presented{token, at}
+		found = presented{token: token, at: at}
 	}
 	return found, nil
 }
@@ -193,12 +194,13 @@ func unescape(s string) string {
 
 // settle leaves the request as the upstream may see it: with the token that was
 // verified, or without any. One that came in a place that logs show moves to
-// the Authorization header, which they hide; with strip_token it goes
-// altogether. Whatever else the client put into these places was not verified,
+// the Authorization header, which they hide, and so does one that came as a
+// reference token; with strip_token it goes altogether. Whatever else the client put into these places was not verified,
 // and an upstream that trusts the gateway must not find it.
 func (found presented) settle(r *http.Request, places []place, strip bool) {
+	moved := found.swapped || found.at.exposed // to the Authorization header
 	for _, at := range places {
-		if at == found.at && !strip && !at.exposed {
+		if at == found.at && !strip && !moved {
 			continue
 		}
 		switch {
@@ -210,14 +212,14 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 			r.Header.Del(at.header)
 		}
 	}
-	if found.at.cookie != "" && !strip {
+	if found.at.cookie != "" && !strip && !moved {
 		// Of this name the upstream gets the one that was read, whatever else
 		// the field holds that other parsers would take.
 		dropCookie(r, found.at.cookie)
 		r.AddCookie(&http.Cookie{Name: found.at.cookie, Value: found.token}) //nolint:gosec // a request's cookie has no attributes
 	}
 	switch {
-	case found.at.exposed && !strip:
+	case moved && !strip:
 		r.Header.Set("Authorization", "Bearer "+found.token)
 	case found.at.header != "Authorization" || strip:
 		r.Header.Del("Authorization")

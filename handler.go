@@ -9,8 +9,11 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if g.exposes(r) {
-		return g.serveQuietly(w, r, next)
+	if serve := g.ownPath(r); serve != nil {
+		return serve(w, r)
+	}
+	if stray := g.strays(r); stray || g.exposes(r) {
+		return g.serveQuietly(w, r, next, stray)
 	}
 	if err := g.admit(r); err != nil {
 		return g.refuse(w, r, err)
@@ -31,6 +34,9 @@ func (g *Gateway) admit(r *http.Request) error {
 	}
 	if found.token == "" {
 		return g.admitAnonymous(r, found)
+	}
+	if found, err = g.redeem(r.Context(), found); err != nil {
+		return err
 	}
 	principal, err := g.validator.Validate(r.Context(), found.token)
 	if err != nil {

@@ -49,6 +49,10 @@ type Issuer struct {
 	// The issuer's keys without metadata: the URL of a JWK Set, or a file.
 	JWKS string `json:"jwks,omitempty"`
 
+	// Who the gateway is at the issuer, for what it asks there on behalf of
+	// clients that have no secret.
+	Client *Client `json:"client,omitempty"`
+
 	// The certificate authorities trusted for connections to the issuer.
 	// Default: the system's.
 	TrustPool json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
@@ -92,6 +96,10 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 		return nil, nil, err
 	}
 	set, err := i.settings(ctx, repl)
+	var client *as.Client
+	if err == nil && i.Client != nil {
+		client, err = i.Client.provision(repl)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)
 	}
@@ -108,6 +116,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: auth.keys,
 				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
 			},
+			client:  client,
 			metrics: measure.forIssuer(url),
 		})
 	}

@@ -36,8 +36,15 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
 	case i.Metadata != "" && len(i.URL) > 1:
 		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
+	case i.Client != nil && i.JWKS != "":
+		return fmt.Errorf("issuer %s: client has no use with jwks: without metadata nobody can tell where the token endpoint is", name)
 	case i.TrustPool != nil && isFile(i.JWKS):
 		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
+	}
+	if i.Client != nil {
+		if err := i.Client.check(); err != nil {
+			return fmt.Errorf("issuer %s: %w", name, err)
+		}
 	}
 	return i.checkURLs()
 }

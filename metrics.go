@@ -20,6 +20,7 @@ type collectors struct {
 	verifying *prometheus.HistogramVec
 	fetches   *prometheus.CounterVec
 	anonymous prometheus.Counter
+	*sessionCollectors
 }
 
 // issuerMetrics are those that the hot path uses, found once.
@@ -30,6 +31,7 @@ type issuerMetrics struct {
 
 func newCollectors() *collectors {
 	c := &collectors{
+		sessionCollectors: newSessionCollectors(),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_verdicts_total",
 			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
@@ -68,7 +70,7 @@ func (c *collectors) forIssuer(issuer string) issuerMetrics {
 // register adds the collectors to a configuration's registry. Every gateway of
 // the configuration does; the first one counts.
 func (c *collectors) register(registry *prometheus.Registry) error {
-	for _, collector := range []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}} {
+	for _, collector := range append(c.all(), c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}) {
 		err := registry.Register(collector)
 		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
 			return fmt.Errorf("registering metrics: %w", err)

@@ -46,6 +46,13 @@ type Gateway struct {
 	// of one never verifies a token of another.
 	Issuer []*Issuer `json:"issuer,omitempty"`
 
+	// How grants are kept and refreshed. With it, or with token_endpoint,
+	// reference tokens are taken beside the issuers' own.
+	Session *Session `json:"session,omitempty"`
+
+	// Where API clients get their tokens through the gateway. Default: nowhere.
+	TokenEndpoint *TokenEndpoint `json:"token_endpoint,omitempty"`
+
 	// What a request needs beyond a valid token. Every requirement whose
 	// matcher fits must hold; one without a matcher holds for every request
 	// with a token.
@@ -81,6 +88,7 @@ type Gateway struct {
 	Cache *int `json:"cache,omitempty"`
 
 	validator *Validator
+	vault     *vault // nil: no grants are kept here
 	identity  *identity
 	places    []place
 	realm     string
@@ -133,7 +141,15 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := measure.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	return g.provisionIssuers(ctx, repl)
+	if g.TokenEndpoint != nil {
+		if err := g.TokenEndpoint.provision(repl); err != nil {
+			return err
+		}
+	}
+	if err := g.provisionIssuers(ctx, repl); err != nil {
+		return err
+	}
+	return g.provisionSession(ctx, repl)
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
@@ -154,7 +170,15 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 	if err != nil {
 		return fmt.Errorf("getting the events app: %w", err)
 	}
-	return events.(*caddyevents.App).On("started", onEvent(g.validator.start))
+	return events.(*caddyevents.App).On("started", onEvent(g.start))
+}
+
+// start begins what may take time: fetching keys, and opening the store.
+func (g *Gateway) start() {
+	g.validator.start()
+	if g.vault != nil {
+		go func() { _, _ = g.vault.open(g.vault.ctx) }() // which logs what fails
+	}
 }
 
 // Cleanup releases what Provision acquired, also when it came half way.
@@ -189,6 +213,16 @@ func (g *Gateway) check() error {
 	}
 	for _, require := range g.Require {
 		if err := require.check(); err != nil {
+			return err
+		}
+	}
+	if g.Session != nil {
+		if err := g.Session.check(); err != nil {
+			return err
+		}
+	}
+	if g.TokenEndpoint != nil {
+		if err := g.TokenEndpoint.check(g.Issuer[0]); err != nil {
 			return err
 		}
 	}

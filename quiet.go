@@ -3,12 +3,15 @@ package caddyoauth
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
 // exposes reports whether r carries a credential where Caddy's logs would show
@@ -29,12 +32,21 @@ func (g *Gateway) exposes(r *http.Request) bool {
 // copied it for its access and error logs before any handler ran, so both are
 // kept from writing it: the access line is skipped and ours written, and no
 // error is returned.
-func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+//
+// With a stray token nothing is served, and not even the path is logged.
+func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, stray bool) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
+	var err error
+	if stray {
+		r.URL = &url.URL{Path: "/" + secret.Hidden}
+	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
-
-	err := g.admit(r)
+	if stray {
+		err = rejectStray()
+	} else {
+		err = g.admit(r)
+	}
 	if err != nil {
 		writeRefusal(rec, r, g.account(rec, r, err), err)
 		return nil

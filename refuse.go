@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -12,11 +13,17 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // retryAfter is what a client is told to wait, in seconds, when there is
 // nothing to judge by. Keys are asked for each second then.
 const retryAfter = "2"
+
+// seconds writes a wait, rounded up and never none.
+func seconds(wait time.Duration) string {
+	return strconv.Itoa(max(1, int((wait+time.Second-1)/time.Second)))
+}
 
 // statusClientGone is what Caddy logs for a client that did not wait.
 const statusClientGone = 499
@@ -46,12 +53,16 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {
 			reason, issuer, level = unavailable, down.Issuer, zapcore.WarnLevel
 		}
+		after := retryAfter
+		if later, ok := errors.AsType[*session.Unavailable](err); ok {
+			reason, level, after = grantUnavailable, zapcore.WarnLevel, seconds(later.RetryAfter)
+		}
 		if r.Context().Err() != nil {
 			status, reason, level = statusClientGone, clientGone, zapcore.DebugLevel
 		} else {
 			// A failure is no verdict: no challenge, or clients would throw
 			// good tokens away.
-			w.Header().Set("Retry-After", retryAfter)
+			w.Header().Set("Retry-After", after)
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")

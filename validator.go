@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -22,7 +23,8 @@ type Validator struct {
 type trust struct {
 	*authority
 	profile  token.Profile
-	remember bool // use the cache
+	remember bool       // use the cache
+	client   *as.Client // who the gateway is there; nil: nobody
 	metrics  issuerMetrics
 }
 

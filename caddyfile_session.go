@@ -1,0 +1,164 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain"
+
+// parseSession reads:
+//
+//	session {
+//		store                <module...>
+//		idle                 <duration>
+//		max                  <duration>
+//		keys                 <secret...>
+//		refresh_ahead        <duration>
+//		min_refresh_interval <duration>
+//		token_timeout        <duration>
+//		lease                <duration>
+//		refresh_wait         <duration>
+//		reuse_grace          <duration>
+//		on_uncertain         retry|reauth
+//	}
+func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	line, s, inner := d.Token(), new(Session), make(once)
+	if len(d.RemainingArgs()) > 0 {
+		return d.Errf("session takes a block: session { ... }")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := s.parseWord(d, inner); err != nil {
+			return err
+		}
+	}
+	g.Session = s
+	return at(line, s.check())
+}
+
+func (s *Session) parseWord(d *caddyfile.Dispenser, seen once) error {
+	word := d.Val()
+	for _, duration := range s.durations() {
+		if duration.word == word {
+			return seen.duration(d, duration.at)
+		}
+	}
+	switch word {
+	case "store":
+		return s.parseStore(d, seen)
+	case "keys":
+		return list(d, &s.Keys)
+	case "on_uncertain":
+		if err := seen.text(d, &s.OnUncertain); err != nil {
+			return err
+		}
+		if _, known := onUncertain[s.OnUncertain]; !known {
+			return d.Errf("on_uncertain is %q; it takes retry or reauth", s.OnUncertain)
+		}
+		return nil
+	}
+	return d.Errf("unknown word %q in session; it takes %s", word, sessionWords)
+}
+
+func (s *Session) parseStore(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	if !d.NextArg() {
+		return d.Errf("store takes a module of http.oauth.stores: bolt [<path>] or memory")
+	}
+	name := d.Val()
+	if _, err := caddy.GetModule("http.oauth.stores." + name); err != nil {
+		return d.Errf("store %s: there is no such store here; it takes bolt [<path>] or memory", name)
+	}
+	module, err := caddyfile.UnmarshalModule(d, "http.oauth.stores."+name)
+	if err != nil {
+		return fmt.Errorf("store: %w", err) // which names the line
+	}
+	if _, ok := module.(Store); !ok {
+		return d.Errf("store %s: %v", name, errNoStoreModule)
+	}
+	s.Store = caddyconfig.JSONModuleObject(module, "module", name, nil)
+	return nil
+}
+
+// duration reads a word with a duration above zero.
+func (seen once) duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	word, text := d.Val(), ""
+	if err := seen.text(d, &text); err != nil {
+		return err
+	}
+	value, err := caddy.ParseDuration(text)
+	if err != nil || value <= 0 {
+		return d.Errf("%s is %q; it takes a duration above zero, such as 30s or 12h", word, text)
+	}
+	*to = caddy.Duration(value)
+	return nil
+}
+
+const tokenEndpointWords = "grant_types, public_clients, default_grant, revocation_endpoint, device_authorization_endpoint"
+
+// parseTokenEndpoint reads:
+//
+//	token_endpoint <path...> {
+//		grant_types                   <grant type...>
+//		public_clients                <client id...>
+//		default_grant                 client_credentials
+//		revocation_endpoint           <path>
+//		device_authorization_endpoint <path>
+//	}
+func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	e, inner := new(TokenEndpoint), make(once)
+	if err := list(d, &e.Path); err != nil {
+		return d.Errf("token_endpoint takes one or more paths, such as /token")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch word := d.Val(); word {
+		case "grant_types":
+			err = list(d, &e.GrantTypes)
+		case "public_clients":
+			err = list(d, &e.PublicClients)
+		case "default_grant":
+			err = inner.text(d, &e.DefaultGrant)
+		case "revocation_endpoint":
+			err = inner.text(d, &e.RevocationEndpoint)
+		case "device_authorization_endpoint":
+			err = inner.text(d, &e.DeviceAuthorizationEndpoint)
+		default:
+			err = d.Errf("unknown word %q in token_endpoint; it takes %s", word, tokenEndpointWords)
+		}
+		if err == nil {
+			err = wrap(d, e.checkWords())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	g.TokenEndpoint = e
+	return wrap(d, e.checkWords())
+}
+
+// blockOf tells in which block a word belongs that stands elsewhere.
+func blockOf(word string) string {
+	for block, words := range map[string]string{
+		"issuer <url>": issuerWords, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords,
+	} {
+		for known := range strings.SplitSeq(words, ", ") {
+			if known == word {
+				return block
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,143 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+)
+
+// Client is who the gateway is at an issuer.
+type Client struct {
+	// The client id.
+	ID string `json:"id,omitempty"`
+
+	// The client secret, best as {file.…} or {env.…}.
+	Secret string `json:"secret,omitempty"`
+
+	// How the gateway authenticates: client_secret_basic, client_secret_post
+	// or private_key_jwt. Default: private_key_jwt with a key; with a secret
+	// what the issuer's metadata lists, client_secret_basic first.
+	Auth string `json:"auth,omitempty"`
+
+	// The file of the private key for private_key_jwt (RFC 7523): PEM or JWK.
+	Key string `json:"key,omitempty"`
+
+	// The aud of what the key signs. Default: the issuer. Okta and Microsoft
+	// Entra want the address of their token endpoint.
+	AssertionAudience string `json:"assertion_audience,omitempty"`
+}
+
+const privateKeyJWT = "private_key_jwt"
+
+var authMethods = []string{"client_secret_basic", "client_secret_post", privateKeyJWT}
+
+func (c *Client) check() error {
+	switch {
+	case c.ID == "":
+		return errors.New("client: no id")
+	case c.Auth != "" && !slices.Contains(authMethods, c.Auth):
+		return fmt.Errorf("client %s: auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.ID, c.Auth)
+	case c.Key != "" && c.Secret != "":
+		return fmt.Errorf("client %s: a secret and a key exclude each other", c.ID)
+	case c.Auth == privateKeyJWT && c.Key == "":
+		return fmt.Errorf("client %s: auth private_key_jwt needs \"key <file>\"", c.ID)
+	case c.Auth != privateKeyJWT && c.Auth != "" && c.Key != "":
+		return fmt.Errorf("client %s: a key is for auth private_key_jwt, not %s", c.ID, c.Auth)
+	case c.AssertionAudience != "" && c.Key == "":
+		return fmt.Errorf("client %s: assertion_audience is for a key, and there is none", c.ID)
+	case c.Secret == "" && c.Key == "":
+		return fmt.Errorf("client %s: no secret: write \"client %[1]s {file.…}\", or give a key", c.ID)
+	}
+	return nil
+}
+
+// provision reads the secret, or the key's file.
+func (c *Client) provision(repl *caddy.Replacer) (*as.Client, error) {
+	id, err := resolve(repl, "client", c.ID)
+	if err != nil {
+		return nil, err
+	}
+	audience, err := resolve(repl, "client "+id+": assertion_audience", c.AssertionAudience)
+	if err != nil {
+		return nil, err
+	}
+	client := &as.Client{ID: id, Method: c.Auth, Audience: audience}
+	if c.Secret != "" {
+		text, err := resolve(repl, "client "+id+": secret", c.Secret)
+		if err != nil {
+			return nil, err
+		}
+		client.Secret = secret.New(trimLine(text))
+		return client, nil
+	}
+	name, err := resolve(repl, "client "+id+": key", c.Key)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("client %s: key: %w", id, err)
+	}
+	if client.Key, err = as.ParseClientKey(doc); err != nil {
+		return nil, fmt.Errorf("client %s: key %s: %w", id, name, err)
+	}
+	return client, nil
+}
+
+// trimLine takes off the line break that a file's only line ends with.
+func trimLine(text string) string {
+	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
+		text = text[:len(text)-1]
+	}
+	return text
+}
+
+// parseClient reads:
+//
+//	client <id> [<secret>] {
+//		auth <method>
+//		key  <file>
+//		assertion_audience <url>
+//	}
+func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	line, c := d.Token(), new(Client)
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) > 2 || slices.Contains(args, "") {
+		return d.Errf("client takes an id and a secret: client <id> [<secret>]")
+	}
+	c.ID = args[0]
+	if len(args) == 2 {
+		c.Secret = args[1]
+	}
+	inner := make(once)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch word := d.Val(); word {
+		case "auth":
+			if err = inner.text(d, &c.Auth); err == nil && !slices.Contains(authMethods, c.Auth) {
+				err = d.Errf("auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.Auth)
+			}
+		case "key":
+			err = inner.text(d, &c.Key)
+		case "assertion_audience":
+			err = inner.text(d, &c.AssertionAudience)
+		default:
+			err = d.Errf("unknown word %q in client; it takes auth, key, assertion_audience", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	i.Client = c
+	return at(line, c.check())
+}

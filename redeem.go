@@ -1,0 +1,159 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// What the gateway's own tokens begin with, so that they are known wherever
+// they turn up.
+const (
+	accessPrefix  = "oga_"
+	refreshPrefix = "ogr_"
+)
+
+// redeem replaces a reference token by the access token behind it, refreshed if
+// it has run out. Any other token stays as it is.
+func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error) {
+	if g.vault == nil {
+		return found, nil
+	}
+	if strings.HasPrefix(found.token, refreshPrefix) {
+		return found, rejectReference(refreshPresented, "a refresh token is never sent to a resource (RFC 6749 §1.5)")
+	}
+	handle, ours := session.ParseHandle(accessPrefix, found.token)
+	if !ours {
+		if strings.HasPrefix(found.token, accessPrefix) {
+			return found, rejectReference(noGrant, "not spelled as a reference token is")
+		}
+		return found, nil
+	}
+	s, err := g.vault.open(ctx)
+	if err != nil {
+		return found, err
+	}
+	access, err := s.Token(ctx, handle)
+	if errors.Is(err, session.ErrNoGrant) {
+		return found, rejectReference(noGrant, "")
+	}
+	if err != nil {
+		return found, err
+	}
+	if g.validator.byIssuer[access.Issuer] == nil {
+		return found, g.foreign(ctx, s, handle, access)
+	}
+	found.token, found.swapped = access.Token.Reveal(), true
+	return found, nil
+}
+
+// foreign refuses a grant of an issuer that is not configured here. One that is
+// configured nowhere any more ends.
+func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.Handle, access session.Access) error {
+	if g.vault.issuer(access.Issuer) == nil {
+		err := s.End(ctx, handle, session.EndedIssuer)
+		g.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
+			zap.String("issuer", access.Issuer), zap.Error(err))
+	}
+	return rejectIssuer(access.Issuer, g.validator.trusts)
+}
+
+func rejectReference(reason, detail string) *Rejection {
+	return &Rejection{
+		Status: http.StatusUnauthorized, Reason: reason, Code: invalidToken,
+		Description: descriptionOf[reason], Detail: detail,
+	}
+}
+
+var descriptionOf = map[string]string{
+	noGrant:          "the access token is unknown, or its grant has ended",
+	refreshPresented: "a refresh token is not an access token",
+}
+
+// strays tells whether one of our tokens stands where none belongs: in the
+// request's target, or in a header other than the credential's. Neither the
+// upstream nor a log may see it.
+func (g *Gateway) strays(r *http.Request) bool {
+	if g.vault == nil {
+		return false
+	}
+	if holdsOurs(r.URL.Path) {
+		return true
+	}
+	if r.URL.RawQuery != "" {
+		for _, pair := range queryPairs(r.URL.RawQuery) {
+			name, value, _ := strings.Cut(pair, "=")
+			if !g.isPlace(place{query: unescape(name)}) && (holdsOurs(unescape(value)) || holdsOurs(unescape(name))) {
+				return true
+			}
+		}
+	}
+	for name, values := range r.Header {
+		if name == "Authorization" { // find looks at it, and settle
+			continue
+		}
+		for _, value := range values {
+			if holdsOurs(value) && !g.isPlace(place{header: name}) && name != "Cookie" {
+				return true
+			}
+			if name == "Cookie" && holdsOurs(value) && g.strayCookie(r) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (g *Gateway) strayCookie(r *http.Request) bool {
+	for _, cookie := range r.Cookies() {
+		if holdsOurs(cookie.Value) && !g.isPlace(place{cookie: cookie.Name}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Gateway) isPlace(where place) bool {
+	return slices.ContainsFunc(g.places, func(at place) bool {
+		return at.header == where.header && at.cookie == where.cookie && at.query == where.query
+	})
+}
+
+// holdsOurs finds a whole token of ours in a text. Shorter ones, and the same
+// letters inside another token, are none.
+func holdsOurs(text string) bool {
+	for at := 0; ; {
+		next := strings.Index(text[at:], "og")
+		if next < 0 {
+			return false
+		}
+		begin := at + next
+		at = begin + 2
+		if rest := text[begin:]; strings.HasPrefix(rest, accessPrefix) || strings.HasPrefix(rest, refreshPrefix) {
+			end := len(accessPrefix)
+			for end < len(rest) && isBase64URL(rest[end]) {
+				end++
+			}
+			if (begin == 0 || !isBase64URL(text[begin-1])) && end >= len(accessPrefix)+session.HandleLength {
+				return true
+			}
+		}
+	}
+}
+
+func isBase64URL(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+func rejectStray() *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest, Reason: strayToken, Code: invalidRequest,
+		Description: "a token stands where none belongs", Detail: "a reference token outside of its place, or a reference refresh token",
+	}
+}

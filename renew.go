@@ -1,0 +1,166 @@
+package caddyoauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// renew asks a grant's issuer for new tokens, once. This is the one way to the
+// token endpoint for a grant that exists.
+func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
+	t := v.issuer(g.Issuer)
+	if t == nil {
+		return session.Refused{Err: errors.New("its issuer is not configured any more")}
+	}
+	client, form, err := t.renewal(&g)
+	if err != nil {
+		return session.NotSent{Err: err}
+	}
+	tokens, err := t.server.Token(ctx, client, form)
+	if err == nil {
+		return granting(tokens, g.App.Reveal())
+	}
+	failed, ok := errors.AsType[*as.CallError](err)
+	if !ok {
+		return session.Unknown{Err: err}
+	}
+	switch failed.Fate {
+	case as.NotSent:
+		return session.NotSent{Err: err}
+	case as.Unconsumed:
+		return session.Unconsumed{Err: err, RetryAfter: failed.RetryAfter}
+	case as.BadClient:
+		return session.BadClient{Err: err}
+	case as.Refused:
+		return session.Refused{Err: err}
+	}
+	return session.Unknown{Err: err, Salvaged: failed.Salvaged}
+}
+
+// renewal is who asks, and for what. No scope is sent on a refresh: the grant's
+// own is kept (RFC 6749 §6).
+func (t *trust) renewal(g *session.Grant) (as.Client, url.Values, error) {
+	if g.Kind == session.ByRunningAgain {
+		var own ownCredentials
+		if err := json.Unmarshal([]byte(g.Credentials.Reveal()), &own); err != nil {
+			return as.Client{}, nil, errors.New("the credentials of the grant cannot be read")
+		}
+		return own.client(), own.form(), nil
+	}
+	if t.client == nil {
+		return as.Client{}, nil, errors.New("no client is configured for its issuer any more")
+	}
+	return *t.client, url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
+}
+
+// revoke gives tokens back that nobody will use (RFC 7009). With an access
+// token alone, as client_credentials gives, there is little to win.
+func (v *vault) revoke(ctx context.Context, g session.Grant) {
+	t := v.issuer(g.Issuer)
+	if t == nil || g.Kind != session.ByRefreshToken || g.Refresh.Empty() || t.client == nil {
+		return
+	}
+	if err := t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token"); err != nil {
+		if host := v.host(); host != nil {
+			host.log.Warn("an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
+		}
+	}
+}
+
+// observe counts and logs what the vault does.
+func (v *vault) observe(e session.Event) {
+	measure.session(&e)
+	host := v.host()
+	if host == nil {
+		return
+	}
+	level, text := zapcore.DebugLevel, ""
+	switch e.Name {
+	case session.EventRenewal:
+		text = "refreshed a grant"
+		if e.Err != nil {
+			level, text = zapcore.WarnLevel, "refreshing a grant failed"
+		}
+	case session.EventEnd:
+		level, text = zapcore.InfoLevel, "a grant has ended"
+	case session.EventReuse:
+		level, text = zapcore.WarnLevel, "a reference refresh token was used twice: somebody has a copy; its grant is ended"
+	case session.EventSaveError:
+		level, text = zapcore.ErrorLevel, "a refreshed grant could not be stored; it serves from memory, and storing goes on"
+	case session.EventDiscard:
+		level, text = zapcore.WarnLevel, "a refresh came too late and was discarded"
+	default:
+		return // waiting: too many to log
+	}
+	if entry := host.log.Check(level, text); entry != nil {
+		took := zap.Skip()
+		if e.Took > 0 {
+			took = zap.Duration("took", e.Took)
+		}
+		failure := zap.Skip()
+		if e.Err != nil {
+			failure = zap.Error(e.Err)
+		}
+		entry.Write(zap.String("sref", e.Sref), known("issuer", e.Issuer), known("outcome", e.Detail), took, failure)
+	}
+}
+
+// granting is an answer as the vault takes it. The subject is the access
+// token's, where it can be read. An ID token is only compared with the one
+// that came with the grant, idSubject, since issuers may name a user
+// differently in the two: another one is another user's answer.
+func granting(tokens *as.Tokens, idSubject string) session.Granted {
+	subject := subjectOf(tokens.AccessToken)
+	if now := subjectOf(tokens.IDToken); idSubject != "" && now != "" && now != idSubject {
+		subject = "another: " + now
+	}
+	return session.Granted{
+		AccessToken: tokens.AccessToken, Refresh: tokens.RefreshToken, ExpiresIn: tokens.ExpiresIn,
+		Scope: tokens.Scope, Subject: subject,
+	}
+}
+
+// subjectOf reads the subject of a JWT that came straight from its issuer, or
+// nothing. Who a request speaks for is not read here: the Validator tells.
+func subjectOf(text secret.Text) string {
+	if text.Empty() || len(text.Reveal()) > token.MaxSize || strings.Count(text.Reveal(), ".") != 2 {
+		return ""
+	}
+	claims, err := token.PayloadClaims(text.Reveal())
+	if err != nil {
+		return ""
+	}
+	return claims.String("sub")
+}
+
+// client is the caller at the issuer.
+func (o *ownCredentials) client() as.Client {
+	return as.Client{ID: o.ID, Secret: secret.New(o.Secret), Method: o.Method}
+}
+
+// methodFor is how a caller's credentials are presented to the issuer: as the
+// caller presented them, unless the issuer says that it does not take that.
+func (t *trust) methodFor(ctx context.Context, method tokenrequest.Method) string {
+	ends, err := t.server.Endpoints(ctx)
+	if err != nil || len(ends.AuthMethods) == 0 {
+		return string(method)
+	}
+	for _, offered := range ends.AuthMethods {
+		if offered == string(method) {
+			return offered
+		}
+	}
+	return "" // what the metadata offer
+}

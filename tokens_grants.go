@@ -1,0 +1,284 @@
+package caddyoauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// tokenCall is one request to an endpoint of our own.
+type tokenCall struct {
+	*tokenrequest.Request
+	gateway *Gateway
+	grant   string // its grant type, as we name it
+	w       http.ResponseWriter
+	r       *http.Request
+}
+
+// trust is the issuer that new grants are asked of.
+func (c *tokenCall) trust() *trust { return c.gateway.validator.trusts[0] }
+
+func (c *tokenCall) issuer() string { return c.trust().profile.Issuer }
+
+// ownCredentials is what a grant of client_credentials is renewed with: what
+// the client itself sent. It is sealed with the grant.
+type ownCredentials struct {
+	ID       string   `json:"id"`
+	Secret   string   `json:"secret"`
+	Method   string   `json:"method"`
+	Scope    string   `json:"scope,omitempty"`
+	Audience string   `json:"audience,omitempty"`
+	Resource []string `json:"resource,omitempty"`
+}
+
+// form is the request of RFC 6749 §4.4.2.
+func (o *ownCredentials) form() url.Values {
+	form := url.Values{"grant_type": {grantClientCredentials}}
+	if o.Scope != "" {
+		form.Set("scope", o.Scope)
+	}
+	if o.Audience != "" {
+		form.Set("audience", o.Audience) // Auth0 needs it to answer a JWT
+	}
+	if len(o.Resource) > 0 {
+		form["resource"] = o.Resource // RFC 8707
+	}
+	return form
+}
+
+// serveToken is the token endpoint (RFC 6749 §3.2).
+func (g *Gateway) serveToken(c *tokenCall) error {
+	asked := c.Form.Get("grant_type")
+	c.grant = asked
+	switch {
+	case asked == deviceCodeURN:
+		c.grant = grantDeviceCode
+	case asked == grantDeviceCode || asked != "" && !slices.Contains(grantTypes, asked):
+		c.grant = ""
+	case asked == "" && g.TokenEndpoint.DefaultGrant != "" && !slices.ContainsFunc(
+		[]string{"refresh_token", "code", "device_code"}, c.Form.Has): // whoever sends these means another grant
+		c.grant = g.TokenEndpoint.DefaultGrant
+	case asked == "":
+		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "grant_type is missing")
+	}
+	if c.grant == "" || !g.TokenEndpoint.takes(c.grant) {
+		return tokenrequest.Refuse(tokenrequest.UnsupportedGrantType, "this grant type is not taken here")
+	}
+	switch c.grant {
+	case grantClientCredentials:
+		return g.grantClient(c)
+	case grantRefreshToken:
+		return g.grantRefresh(c)
+	}
+	return g.grantPublic(c)
+}
+
+// grantClient runs client_credentials with the caller's own credentials. With
+// the gateway's, any stranger would get tokens as the gateway.
+func (g *Gateway) grantClient(c *tokenCall) error {
+	t := c.trust()
+	switch {
+	case c.ClientID == "" || c.Method == tokenrequest.None:
+		return tokenrequest.RefuseClient("the client's id and secret are needed")
+	case t.client != nil && c.ClientID == t.client.ID:
+		return tokenrequest.RefuseClient("these are not credentials of a client of this endpoint")
+	}
+	own := &ownCredentials{
+		ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Method: t.methodFor(c.r.Context(), c.Method),
+		Scope: c.Form.Get("scope"), Audience: c.Form.Get("audience"), Resource: c.Form["resource"],
+	}
+	sealed, err := json.Marshal(own)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	tokens, err := t.server.Token(c.r.Context(), own.client(), own.form())
+	if err != nil {
+		return err
+	}
+	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
+	return g.handOut(c, tokens, began, session.Grant{
+		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
+		Credentials: session.NewSecret(string(sealed)),
+	})
+}
+
+// grantPublic runs authorization_code with PKCE, or device_code, for a client
+// that has no secret, with the gateway's own credentials.
+func (g *Gateway) grantPublic(c *tokenCall) error {
+	if err := c.public(); err != nil {
+		return err
+	}
+	form, needed := url.Values{"grant_type": {grantAuthorizationCode}}, []string{"code", "code_verifier"}
+	if c.grant == grantDeviceCode {
+		form, needed = url.Values{"grant_type": {deviceCodeURN}}, []string{"device_code"}
+	}
+	for _, name := range needed {
+		if c.Form.Get(name) == "" {
+			return tokenrequest.Refuse(tokenrequest.InvalidRequest, name+" is missing")
+		}
+	}
+	for _, name := range append(needed, "redirect_uri") {
+		if c.Form.Has(name) {
+			form.Set(name, c.Form.Get(name))
+		}
+	}
+	t, began := c.trust(), time.Now()
+	tokens, err := t.server.Token(c.r.Context(), *t.client, form)
+	if err != nil {
+		return ours(err)
+	}
+	return g.handOut(c, tokens, began, session.Grant{
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID,
+		App: session.NewSecret(subjectOf(tokens.IDToken)),
+	})
+}
+
+// public tells whether the caller is one of the clients without a secret.
+func (c *tokenCall) public() error {
+	switch {
+	case !slices.Contains(c.gateway.TokenEndpoint.PublicClients, c.ClientID) || c.trust().client == nil:
+		return tokenrequest.RefuseClient("this client is not one of the public clients of this endpoint")
+	case c.Method != tokenrequest.None:
+		return tokenrequest.RefuseClient("a public client has no secret")
+	}
+	return nil
+}
+
+// grantRefresh exchanges a reference refresh token for its successor. The
+// client is proved before anything changes.
+func (g *Gateway) grantRefresh(c *tokenCall) error {
+	text := c.Form.Get("refresh_token")
+	if text == "" {
+		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "refresh_token is missing")
+	}
+	s, handle, err := g.proveHolder(c, text)
+	if err != nil {
+		return err
+	}
+	if handle == nil {
+		return errNoSuchGrant
+	}
+	next, access, refresh, err := s.Rotate(c.r.Context(), text)
+	if errors.Is(err, session.ErrNoGrant) {
+		return errNoSuchGrant
+	}
+	if err != nil {
+		return err
+	}
+	c.answer(next, access, refresh, session.Secret{})
+	return nil
+}
+
+var errNoSuchGrant = tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh token is unknown, used already, or its grant has ended")
+
+// proveHolder finds the grant of one of our tokens, and proves that the caller
+// is the client it was given to. A nil handle: there is no such grant.
+func (g *Gateway) proveHolder(c *tokenCall, text string) (*session.Vault, *session.Handle, error) {
+	ctx := c.r.Context()
+	s, err := g.vault.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	handle, ours := session.ParseHandle(accessPrefix, text)
+	if !ours {
+		handle, err = s.OpenFamily(ctx, text)
+	}
+	if errors.Is(err, session.ErrNoGrant) {
+		return s, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	grant, err := s.Grant(ctx, handle)
+	if errors.Is(err, session.ErrNoGrant) {
+		return s, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, &handle, c.holds(&grant)
+}
+
+// holds compares the caller with the client that the grant was given to.
+func (c *tokenCall) holds(grant *session.Grant) error {
+	if grant.Kind != session.ByRunningAgain {
+		if err := c.public(); err != nil {
+			return err
+		}
+		if c.ClientID != grant.Client {
+			return errNoSuchGrant
+		}
+		return nil
+	}
+	var own ownCredentials
+	if err := json.Unmarshal([]byte(grant.Credentials.Reveal()), &own); err != nil {
+		return errors.New("the credentials of a grant cannot be read")
+	}
+	want, have := sha256.Sum256([]byte(own.Secret)), sha256.Sum256([]byte(c.ClientSecret.Reveal()))
+	if subtle.ConstantTimeCompare(want[:], have[:]) != 1 || own.ID != c.ClientID {
+		return tokenrequest.RefuseClient("the credentials are not those of the client that the token was given to")
+	}
+	return nil
+}
+
+// tokenAnswer is an answer of RFC 6749 §5.1.
+type tokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+}
+
+// handOut keeps what the issuer granted, and answers references to it.
+func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
+	// What was granted is kept, or given back, also when the client hangs up.
+	ctx := context.WithoutCancel(c.r.Context())
+	s, err := g.vault.open(ctx)
+	if err != nil {
+		return err
+	}
+	handle, access, err := s.Create(ctx, grant, granting(tokens, ""), asked)
+	if err != nil {
+		return err
+	}
+	var refresh session.Secret
+	if renewable := grant.Kind == session.ByRunningAgain || !tokens.RefreshToken.Empty(); !renewable {
+		access.End = access.Expiry // nothing comes after it
+		g.log.Info("the issuer gave no refresh token: the grant ends with its access token",
+			zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
+	} else if g.TokenEndpoint.takes(grantRefreshToken) {
+		if refresh, err = s.StartFamily(ctx, handle); err != nil {
+			return err
+		}
+	}
+	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
+		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
+	c.answer(handle, access, refresh, tokens.IDToken)
+	return nil
+}
+
+func (c *tokenCall) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
+	answer := tokenAnswer{
+		AccessToken: handle.Reveal(accessPrefix), TokenType: "Bearer", Scope: access.Scope,
+		ExpiresIn: max(0, int64(time.Until(access.End)/time.Second)), IDToken: idToken.Reveal(),
+	}
+	if !refresh.Empty() {
+		answer.RefreshToken = refresh.Reveal()
+	}
+	tokenrequest.WriteJSON(c.w, http.StatusOK, answer)
+}

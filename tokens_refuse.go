@@ -1,0 +1,111 @@
+package caddyoauth
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// granted is what a token request that went well is counted as.
+const granted = "granted"
+
+// notOurs marks an issuer's answer to the gateway's own credentials: if it does
+// not know them, that is no fault of the caller.
+type notOurs struct{ error }
+
+func (e notOurs) Unwrap() error { return e.error }
+
+func ours(err error) error { return notOurs{err} }
+
+// asRefusal makes an error an answer of RFC 6749 §5.2, tells after which time
+// to try again, and how loud to be about it. What the issuer said is passed on.
+func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, level zapcore.Level) {
+	if refused, ok := errors.AsType[*tokenrequest.Error](err); ok {
+		copied := *refused
+		return &copied, 0, zapcore.InfoLevel
+	}
+	if limited, ok := errors.AsType[*tooMany](err); ok {
+		return &tokenrequest.Error{
+			Status: http.StatusTooManyRequests, Code: tokenrequest.Unavailable,
+			Description: "too many failed attempts of this client from this address",
+		}, limited.wait, zapcore.WarnLevel
+	}
+	unavailable := &tokenrequest.Error{
+		Status: http.StatusServiceUnavailable, Code: tokenrequest.Unavailable, Description: "try again later",
+	}
+	if down, ok := errors.AsType[*session.Unavailable](err); ok {
+		return unavailable, down.RetryAfter, zapcore.WarnLevel
+	}
+	call, ok := errors.AsType[*as.CallError](err)
+	if !ok {
+		return unavailable, time.Second, zapcore.ErrorLevel
+	}
+	_, own := errors.AsType[notOurs](err)
+	switch {
+	case call.Code == "" || call.Status >= http.StatusInternalServerError || call.Fate == as.Unknown:
+		return unavailable, max(call.RetryAfter, time.Second), zapcore.WarnLevel
+	case call.Fate == as.BadClient && own:
+		return unavailable, time.Minute, zapcore.ErrorLevel // the configuration has to change
+	}
+	refused = &tokenrequest.Error{Status: http.StatusBadRequest, Code: call.Code, Description: call.Description, URI: call.URI}
+	switch {
+	case call.Code == tokenrequest.InvalidClient:
+		refused.Status = http.StatusUnauthorized
+	case call.Status == http.StatusTooManyRequests:
+		refused.Status = call.Status
+	}
+	return refused, call.RetryAfter, zapcore.InfoLevel
+}
+
+// failedAttempt tells what counts against a client: answers that somebody who
+// tries out secrets or tokens would get.
+func failedAttempt(err error) bool {
+	if err == nil {
+		return false
+	}
+	refused, _, _ := asRefusal(err)
+	return refused.Code == tokenrequest.InvalidClient || refused.Code == tokenrequest.InvalidGrant
+}
+
+func detailOfToken(err error) string {
+	if _, ok := errors.AsType[*as.CallError](err); ok {
+		return err.Error()
+	}
+	if _, ok := errors.AsType[*session.Unavailable](err); ok {
+		return err.Error()
+	}
+	if refused, ok := errors.AsType[*tokenrequest.Error](err); ok {
+		return refused.Description
+	}
+	return err.Error()
+}
+
+// bounded keeps what a stranger sends short in a log.
+func bounded(text string) string {
+	const most = 100
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
+}
+
+func clientAddress(r *http.Request) string {
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return address
+}
+
+// realmOrHost is the realm of the Basic challenge, which must have one
+// (RFC 7617 §2).
+func (g *Gateway) realmOrHost() string {
+	if g.realm != "" {
+		return g.realm
+	}
+	return "token endpoint"
+}

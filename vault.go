@@ -1,0 +1,206 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// vaults are shared by sites and outlive reloads. The key is the identity of
+// the store: a file that is open cannot be opened again.
+var vaults = caddy.NewUsagePool()
+
+const (
+	openAgain  = time.Second      // after a store could not be opened
+	openWithin = 10 * time.Second // for the keyring and the store
+	closeAfter = 15 * time.Second // for refreshes under way: token_timeout, and time to write
+	sweepFirst = time.Second
+	sweepEach  = time.Minute
+)
+
+// vault is a store of grants with the refreshes under way. It opens with the
+// first use, never while a configuration is provisioned.
+type vault struct {
+	identity string
+	ctx      context.Context // of the background work; ended by Destruct
+	stop     context.CancelFunc
+
+	current atomic.Pointer[session.Vault] // nil: not open yet
+	stale   atomic.Bool                   // keys or options have changed since it was opened
+	counts  atomic.Pointer[session.Counts]
+	opening chan struct{} // held by whoever opens or closes
+
+	// Held with opening.
+	stored     [][]byte // the keyring in Caddy's storage
+	closeStore func() error
+	failed     error
+	failedAt   time.Time
+
+	mu      sync.Mutex
+	tenants []*tenant
+}
+
+// tenant is what one gateway lends to the vault. The one that came last counts,
+// so that after a reload the new settings are used, and after a failed one the
+// old ones are again.
+type tenant struct {
+	store   Store
+	options session.Options
+	keys    [][]byte // configured; none: the keyring in storage
+	storage certmagic.Storage
+	issuer  func(url string) *trust
+	log     *zap.Logger
+}
+
+// join gets or makes the vault of a store and lends it t until release is called.
+func join(t *tenant) (v *vault, release func()) {
+	identity := t.store.Identity()
+	value, _, err := vaults.LoadOrNew(identity, func() (caddy.Destructor, error) {
+		v := &vault{identity: identity, opening: make(chan struct{}, 1)}
+		v.ctx, v.stop = context.WithCancel(context.Background())
+		return v, nil
+	})
+	if err != nil {
+		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
+	}
+	v = value.(*vault)
+	v.mu.Lock()
+	v.tenants = append(v.tenants, t)
+	v.mu.Unlock()
+	v.stale.Store(true)
+	return v, func() {
+		v.mu.Lock()
+		v.tenants = slices.DeleteFunc(v.tenants, func(other *tenant) bool { return other == t })
+		v.mu.Unlock()
+		v.stale.Store(true)
+		_, _ = vaults.Delete(identity)
+	}
+}
+
+// host is the tenant that counts, or nil when all have gone.
+func (v *vault) host() *tenant {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.tenants) == 0 {
+		return nil
+	}
+	return v.tenants[len(v.tenants)-1]
+}
+
+// issuer finds how to speak to an issuer: the newest configuration that has it.
+func (v *vault) issuer(url string) *trust {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, t := range slices.Backward(v.tenants) {
+		if found := t.issuer(url); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// open answers the vault, open and with the settings that count now.
+func (v *vault) open(ctx context.Context) (*session.Vault, error) {
+	if s := v.current.Load(); s != nil && !v.stale.Load() {
+		return s, nil
+	}
+	select {
+	case v.opening <- struct{}{}:
+		defer func() { <-v.opening }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	now, s := time.Now(), v.current.Load()
+	if now.Sub(v.failedAt) < openAgain {
+		if s != nil {
+			return s, nil // with the settings it had
+		}
+		return nil, &session.Unavailable{RetryAfter: openAgain, Err: v.failed}
+	}
+	if s != nil && !v.stale.Load() {
+		return s, nil
+	}
+	host := v.host()
+	if host == nil || v.ctx.Err() != nil {
+		return nil, &session.Unavailable{RetryAfter: openAgain, Err: errors.New("shutting down")}
+	}
+	v.stale.Store(false) // before the settings are read: a change meanwhile is seen next time
+	if err := v.settle(context.WithoutCancel(ctx), host); err != nil {
+		host.log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
+		v.failed, v.failedAt = err, now
+		v.stale.Store(true)
+		if s == nil {
+			return nil, &session.Unavailable{RetryAfter: openAgain, Err: err}
+		}
+	}
+	return v.current.Load(), nil
+}
+
+// settle opens what is not open, and applies the host's settings.
+func (v *vault) settle(ctx context.Context, host *tenant) error {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	ring, err := v.keyring(ctx, host)
+	if err != nil {
+		return err
+	}
+	options := host.options
+	options.Now, options.Renew, options.Revoke, options.Observe = time.Now, v.renew, v.revoke, v.observe
+	if s := v.current.Load(); s != nil {
+		return s.Apply(ring, options)
+	}
+	rows, closeStore, err := host.store.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	s, err := session.New(counted{rows}, ring, options)
+	if err != nil {
+		return errors.Join(err, closeStore())
+	}
+	v.closeStore = closeStore
+	v.current.Store(s)
+	go v.sweep(s)
+	host.log.Info("opened the store of grants", zap.String("store", v.identity))
+	return nil
+}
+
+// sweep removes what has run out, and counts what is left.
+func (v *vault) sweep(s *session.Vault) {
+	for pause := sweepFirst; ; pause = sweepEach {
+		select {
+		case <-v.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		counts, err := s.Sweep(v.ctx)
+		if err == nil {
+			v.counts.Store(&counts)
+		} else if host := v.host(); host != nil && v.ctx.Err() == nil {
+			host.log.Warn("looking for grants that have run out failed", zap.Error(err))
+		}
+	}
+}
+
+// Destruct waits for the refreshes under way, so that no pair is lost, and
+// closes the store. Nothing opens it afterwards.
+func (v *vault) Destruct() error {
+	v.stop()
+	v.opening <- struct{}{} // and never given back
+	s := v.current.Load()
+	if s == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeAfter)
+	defer cancel()
+	return errors.Join(s.Close(ctx), v.closeStore())
+}
