@@ -27,9 +27,10 @@ type keyringContent struct {
 
 // keyring is made of the configured keys, the first of which seals. Without
 // any, a key in Caddy's storage does, which is made when it is needed first;
-// with some, that one still opens what it sealed before.
+// with some, that one still opens what it sealed before. The keys of other
+// sites, and of the configuration before this one, open what they sealed.
 func (v *vault) keyring(ctx context.Context, host *tenant) (*session.Keyring, error) {
-	if v.stored == nil {
+	if v.stored == nil { // also when there was none and none was needed
 		stored, err := loadKeyring(ctx, host.storage, len(host.keys) == 0)
 		if err != nil {
 			return nil, fmt.Errorf("the keyring in Caddy's storage: %w", err)
@@ -37,6 +38,13 @@ func (v *vault) keyring(ctx context.Context, host *tenant) (*session.Keyring, er
 		v.stored = stored
 	}
 	keys := slices.Concat(host.keys, v.stored)
+	v.mu.Lock()
+	for _, t := range v.tenants {
+		if t != host {
+			keys = append(keys, t.keys...)
+		}
+	}
+	v.mu.Unlock()
 	return session.NewKeyring(keys[0], keys[1:]...)
 }
 

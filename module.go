@@ -89,6 +89,7 @@ type Gateway struct {
 
 	validator *Validator
 	vault     *vault // nil: no grants are kept here
+	tenant    *tenant
 	identity  *identity
 	places    []place
 	realm     string
@@ -177,7 +178,7 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 func (g *Gateway) start() {
 	g.validator.start()
 	if g.vault != nil {
-		go func() { _, _ = g.vault.open(g.vault.ctx) }() // which logs what fails
+		go func() { _, _ = g.grants(g.vault.ctx) }() // which logs what fails
 	}
 }
 

@@ -35,7 +35,7 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 		}
 		return found, nil
 	}
-	s, err := g.vault.open(ctx)
+	s, err := g.grants(ctx)
 	if err != nil {
 		return found, err
 	}
@@ -51,6 +51,11 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	}
 	found.token, found.swapped = access.Token.Reveal(), true
 	return found, nil
+}
+
+// grants opens the vault of this gateway.
+func (g *Gateway) grants(ctx context.Context) (*session.Vault, error) {
+	return g.tenant.enter(ctx, g.vault)
 }
 
 // foreign refuses a grant of an issuer that is not configured here. One that is

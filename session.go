@@ -151,11 +151,12 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 	if err := s.provision(ctx, repl); err != nil {
 		return err
 	}
-	var release func()
-	g.vault, release = join(&tenant{
+	g.tenant = &tenant{
 		store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
 		issuer: func(url string) *trust { return g.validator.byIssuer[url] },
-	})
+	}
+	var release func()
+	g.vault, release = join(g.tenant)
 	g.acquired = append(g.acquired, release)
 	return nil
 }

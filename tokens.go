@@ -170,8 +170,11 @@ func (g *Gateway) own(serve func(*tokenCall) error) func(http.ResponseWriter, *h
 		call := &tokenCall{gateway: g, Request: q, w: w, r: r}
 		release, err := tokenLimits().begin(q.ClientID, clientAddress(r))
 		if err == nil {
-			err = serve(call)
-			release(err)
+			func() {
+				err = errors.New("the request could not be served") // if serve panics
+				defer func() { release(err) }()
+				err = serve(call)
+			}()
 		}
 		if err != nil {
 			g.refuseToken(w, r, call, err)

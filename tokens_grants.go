@@ -76,6 +76,9 @@ func (g *Gateway) serveToken(c *tokenCall) error {
 	if c.grant == "" || !g.TokenEndpoint.takes(c.grant) {
 		return tokenrequest.Refuse(tokenrequest.UnsupportedGrantType, "this grant type is not taken here")
 	}
+	if _, err := g.grants(c.r.Context()); err != nil {
+		return err // before anything is asked for that could not be kept
+	}
 	switch c.grant {
 	case grantClientCredentials:
 		return g.grantClient(c)
@@ -188,7 +191,7 @@ var errNoSuchGrant = tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh
 // is the client it was given to. A nil handle: there is no such grant.
 func (g *Gateway) proveHolder(c *tokenCall, text string) (*session.Vault, *session.Handle, error) {
 	ctx := c.r.Context()
-	s, err := g.vault.open(ctx)
+	s, err := g.grants(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -248,7 +251,7 @@ type tokenAnswer struct {
 func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
 	// What was granted is kept, or given back, also when the client hangs up.
 	ctx := context.WithoutCancel(c.r.Context())
-	s, err := g.vault.open(ctx)
+	s, err := g.grants(ctx)
 	if err != nil {
 		return err
 	}

@@ -50,9 +50,9 @@ type vault struct {
 	tenants []*tenant
 }
 
-// tenant is what one gateway lends to the vault. The one that came last counts,
-// so that after a reload the new settings are used, and after a failed one the
-// old ones are again.
+// tenant is what one gateway lends to the vault. Of those whose configuration
+// came into force the last one counts: nothing may be sealed with the keys of
+// a configuration that fails to start.
 type tenant struct {
 	store   Store
 	options session.Options
@@ -60,6 +60,7 @@ type tenant struct {
 	storage certmagic.Storage
 	issuer  func(url string) *trust
 	log     *zap.Logger
+	live    atomic.Bool // its configuration is in force, as far as is known
 }
 
 // join gets or makes the vault of a store and lends it t until release is called.
@@ -77,7 +78,6 @@ func join(t *tenant) (v *vault, release func()) {
 	v.mu.Lock()
 	v.tenants = append(v.tenants, t)
 	v.mu.Unlock()
-	v.stale.Store(true)
 	return v, func() {
 		v.mu.Lock()
 		v.tenants = slices.DeleteFunc(v.tenants, func(other *tenant) bool { return other == t })
@@ -87,14 +87,25 @@ func join(t *tenant) (v *vault, release func()) {
 	}
 }
 
-// host is the tenant that counts, or nil when all have gone.
+// host is the tenant that counts, or nil when there is none.
 func (v *vault) host() *tenant {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.tenants) == 0 {
-		return nil
+	for _, t := range slices.Backward(v.tenants) {
+		if t.live.Load() {
+			return t
+		}
 	}
-	return v.tenants[len(v.tenants)-1]
+	return nil
+}
+
+// enter opens the vault for a tenant, whose configuration thereby is in force.
+func (t *tenant) enter(ctx context.Context, v *vault) (*session.Vault, error) {
+	if !t.live.Load() {
+		t.live.Store(true)
+		v.stale.Store(true)
+	}
+	return v.open(ctx)
 }
 
 // issuer finds how to speak to an issuer: the newest configuration that has it.
