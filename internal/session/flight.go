@@ -160,7 +160,7 @@ func (v *Vault) swap(ctx context.Context, c *config, old Version, next Row) (err
 	defer cancel()
 	wrote := v.warm.writing(next.Key)
 	err = errors.New("the store did not return") // if it panics
-	defer func() { wrote(&next, c.o.Now(), err) }()
+	defer func() { wrote(&next, err) }()
 	return v.store.CompareAndSwap(ctx, old, next)
 }
 

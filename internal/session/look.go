@@ -57,7 +57,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
 		if err != nil {
 			return view{}, &Unavailable{time.Minute, err}
 		}
-		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring}, writes, c.o.Now())
+		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring}, writes)
 		w = view{row: row, grant: grant}
 	}
 	w.at = c.o.Now()

@@ -218,3 +218,23 @@ func TestSweepingSparesWhatIsUsedMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// An intent that stayed open may get its outcome still, however old it is.
+func TestSweepingSparesAnOpenIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, always)
+		row, err := b.store.Load(t.Context(), b.h.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := row.Version()
+		row.Intent = Intent{ID: NewID(), Open: true, Since: time.Now(), Lease: time.Now().Add(20 * time.Second)}
+		if err := b.store.CompareAndSwap(t.Context(), old, row); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		if n, err := b.vault.Sweep(t.Context()); err != nil || n != (Counts{Uncertain: 1}) {
+			t.Errorf("%+v, %v", n, err)
+		}
+	})
+}

@@ -36,9 +36,10 @@ type Store interface {
 }
 
 // Exclusive is what a store may offer beside: true says that nobody else writes
-// to it while the one vault over it is open, and that a write which answered an
-// error takes effect within a minute of that, if at all. The vault then
-// believes what it wrote itself, and reads no row again that is in use.
+// to it while the one vault over it is open, and that writes take effect in
+// their order: one that answered an error takes effect before a later one is
+// answered, or never. The vault then believes what it wrote itself, and reads
+// no row again that is in use.
 type Exclusive interface{ Exclusive() bool }
 
 // Waker is what a store may offer beside: the channel is closed when the row

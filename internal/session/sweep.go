@@ -100,6 +100,6 @@ func (v *Vault) forget(ctx context.Context, c *config, key Key) error {
 	defer cancel()
 	wrote := v.warm.writing(key)
 	err := v.store.Delete(ctx, key)
-	wrote(nil, c.o.Now(), err)
+	wrote(nil, err)
 	return err
 }

@@ -13,8 +13,6 @@ const (
 	warmShards = 16
 	warmMost   = 4096 // grants, of all shards
 	warmTick   = 2 * time.Minute
-	// warmDoubt is how long a write that failed may still take effect.
-	warmDoubt = time.Minute
 )
 
 // warm keeps the grants open that are in use, so that a request does not derive
@@ -40,7 +38,9 @@ type warmShard struct {
 	// writes counts those begun and those ended. A row that was read is kept
 	// only if no write began or ended meanwhile: it might be older than that.
 	writes uint64
-	doubt  time.Time // nothing is kept before: a failed write may take effect
+	// doubt is writes as it was when one failed, which may still take effect.
+	// No row is kept until one that began later was answered. Zero: no doubt.
+	doubt uint64
 }
 
 // opened is never changed, but for used.
@@ -73,11 +73,11 @@ func (e *opened) fits(c *config, h Handle, row *Row) bool {
 }
 
 // keep what was read when there were so many writes.
-func (w *warm) keep(e *opened, writes uint64, now time.Time) {
+func (w *warm) keep(e *opened, writes uint64) {
 	e.used.Store(true)
 	s := w.shard(e.row.Key)
 	s.mu.Lock()
-	if w.alone && (s.writes != writes || now.Before(s.doubt)) {
+	if w.alone && (s.writes != writes || s.doubt > 0) {
 		s.mu.Unlock()
 		return
 	}
@@ -106,29 +106,31 @@ func (w *warm) drop(key Key) {
 
 // writing begins a write. The function that it answers ends it, with the row
 // that stands now if err is nil, or none if it was deleted.
-func (w *warm) writing(key Key) (wrote func(next *Row, now time.Time, err error)) {
+func (w *warm) writing(key Key) (wrote func(next *Row, err error)) {
 	s := w.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++
 	began := s.writes
-	return func(next *Row, now time.Time, err error) {
+	return func(next *Row, err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		alone := s.writes == began // else another one may have come after ours
 		s.writes++
 		e := s.all[key]
 		delete(s.all, key)
-		switch {
-		case err == nil:
-			if alone && e != nil && next != nil && !next.Dead && e.row.Generation == next.Generation && bytes.Equal(e.row.Sealed, next.Sealed) {
-				moved := &opened{row: *next, grant: e.grant, secret: e.secret, ring: e.ring}
-				moved.used.Store(e.used.Load())
-				s.all[key] = moved
-			}
-		case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
-		default:
-			s.doubt = now.Add(warmDoubt)
+		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			s.doubt = s.writes
+			return
+		}
+		if began > s.doubt {
+			s.doubt = 0
+		}
+		if err == nil && s.doubt == 0 && alone && e != nil && next != nil && !next.Dead &&
+			e.row.Generation == next.Generation && bytes.Equal(e.row.Sealed, next.Sealed) {
+			moved := &opened{row: *next, grant: e.grant, secret: e.secret, ring: e.ring}
+			moved.used.Store(e.used.Load())
+			s.all[key] = moved
 		}
 	}
 }

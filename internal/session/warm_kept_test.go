@@ -9,7 +9,7 @@ import (
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	var w warm
 	for i := range 3 * warmMost {
-		w.keep(&opened{row: Row{Key: someKey(i)}}, 0, time.Time{})
+		w.keep(&opened{row: Row{Key: someKey(i)}}, 0)
 	}
 	defer w.close()
 	n := 0
@@ -32,36 +32,44 @@ func TestWhatWasReadBesideAWriteIsNotKept(t *testing.T) {
 		"read before, kept after": func(w *warm) {
 			_, writes := w.get(row.Key)
 			wrote := w.writing(row.Key)
-			wrote(&next, time.Time{}, nil)
-			w.keep(&opened{row: row}, writes, time.Time{})
+			wrote(&next, nil)
+			w.keep(&opened{row: row}, writes)
 		},
 		"read before, kept amid": func(w *warm) {
 			_, writes := w.get(row.Key)
 			wrote := w.writing(row.Key)
-			w.keep(&opened{row: row}, writes, time.Time{})
-			wrote(&next, time.Time{}, nil)
+			w.keep(&opened{row: row}, writes)
+			wrote(&next, nil)
 		},
 		"read amid, kept after": func(w *warm) {
 			wrote := w.writing(row.Key)
 			_, writes := w.get(row.Key)
-			wrote(&next, time.Time{}, nil)
-			w.keep(&opened{row: row}, writes, time.Time{})
+			wrote(&next, nil)
+			w.keep(&opened{row: row}, writes)
 		},
 		"two writes": func(w *warm) {
-			w.keep(&opened{row: row}, 0, time.Time{})
+			w.keep(&opened{row: row}, 0)
 			first, second := w.writing(row.Key), w.writing(row.Key)
-			second(&row, time.Time{}, nil) // whichever came later
-			first(&next, time.Time{}, nil)
+			second(&row, nil) // whichever came later
+			first(&next, nil)
 		},
 		"a conflict": func(w *warm) {
-			w.keep(&opened{row: row}, 0, time.Time{})
-			w.writing(row.Key)(&next, time.Time{}, ErrConflict)
+			w.keep(&opened{row: row}, 0)
+			w.writing(row.Key)(&next, ErrConflict)
+		},
+		"a failure": func(w *warm) {
+			w.keep(&opened{row: row}, 0)
+			during := w.writing(row.Key)
+			w.writing(row.Key)(&next, errTest)
+			during(&next, nil) // says nothing of what came after it
+			_, writes := w.get(row.Key)
+			w.keep(&opened{row: row}, writes)
 		},
 		"a new pair": func(w *warm) {
-			w.keep(&opened{row: row}, 0, time.Time{})
+			w.keep(&opened{row: row}, 0)
 			renewed := next
 			renewed.Generation, renewed.Sealed = 2, []byte("b")
-			w.writing(row.Key)(&renewed, time.Time{}, nil)
+			w.writing(row.Key)(&renewed, nil)
 		},
 	} {
 		w := &warm{alone: true}
@@ -73,9 +81,16 @@ func TestWhatWasReadBesideAWriteIsNotKept(t *testing.T) {
 	}
 	w := &warm{alone: true}
 	defer w.close()
-	w.keep(&opened{row: row}, 0, time.Time{})
-	w.writing(row.Key)(&next, time.Time{}, nil)
+	w.keep(&opened{row: row}, 0)
+	w.writing(row.Key)(&next, nil)
 	if kept, _ := w.get(row.Key); kept == nil || !kept.row.LastUsed.Equal(next.LastUsed) {
 		t.Error("a write alone is not kept")
+	}
+	w.writing(row.Key)(&next, errTest)
+	w.writing(row.Key)(&next, nil)
+	_, writes := w.get(row.Key)
+	w.keep(&opened{row: row}, writes)
+	if kept, _ := w.get(row.Key); kept == nil {
+		t.Error("one failure is remembered for ever")
 	}
 }
