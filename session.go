@@ -62,7 +62,11 @@ type Session struct {
 	store   Store
 }
 
-const minKeyLength = 32
+const (
+	minKeyLength = 32
+	tokenTimeout = 8 * time.Second
+	mostTimeout  = time.Minute
+)
 
 // The values of on_uncertain.
 var onUncertain = map[string]session.OnUncertain{"": session.Retry, "retry": session.Retry, "reauth": session.Reauth}
@@ -88,6 +92,9 @@ func (s *Session) check() error {
 		if *d.at < 0 {
 			return fmt.Errorf("session: %s is %s; it takes a duration above zero", d.word, time.Duration(*d.at))
 		}
+	}
+	if time.Duration(s.TokenTimeout) > mostTimeout {
+		return fmt.Errorf("session: token_timeout is %s; it takes %s at most", time.Duration(s.TokenTimeout), mostTimeout)
 	}
 	if _, known := onUncertain[s.OnUncertain]; !known {
 		return fmt.Errorf("session: on_uncertain is %q; it takes retry or reauth", s.OnUncertain)

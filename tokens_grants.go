@@ -11,8 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -107,7 +105,7 @@ func (g *Gateway) grantClient(c *tokenCall) error {
 		return err
 	}
 	began := time.Now()
-	tokens, err := t.server.Token(c.r.Context(), own.client(), own.form())
+	tokens, err := c.ask(own.client(), own.form())
 	if err != nil {
 		return err
 	}
@@ -139,7 +137,7 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 		}
 	}
 	t, began := c.trust(), time.Now()
-	tokens, err := t.server.Token(c.r.Context(), *t.client, form)
+	tokens, err := c.ask(*t.client, form)
 	if err != nil {
 		return ours(err)
 	}
@@ -147,6 +145,17 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID,
 		App: session.NewSecret(subjectOf(tokens.IDToken)),
 	})
+}
+
+// ask is the one call to the issuer's token endpoint, within token_timeout.
+func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
+	within := tokenTimeout
+	if s := c.gateway.Session; s != nil && s.TokenTimeout > 0 {
+		within = time.Duration(s.TokenTimeout)
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), within)
+	defer cancel()
+	return c.trust().server.Token(ctx, client, form)
 }
 
 // public tells whether the caller is one of the clients without a secret.
@@ -235,53 +244,4 @@ func (c *tokenCall) holds(grant *session.Grant) error {
 		return tokenrequest.RefuseClient("the credentials are not those of the client that the token was given to")
 	}
 	return nil
-}
-
-// tokenAnswer is an answer of RFC 6749 §5.1.
-type tokenAnswer struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope,omitempty"`
-	IDToken      string `json:"id_token,omitempty"`
-}
-
-// handOut keeps what the issuer granted, and answers references to it.
-func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
-	// What was granted is kept, or given back, also when the client hangs up.
-	ctx := context.WithoutCancel(c.r.Context())
-	s, err := g.grants(ctx)
-	if err != nil {
-		return err
-	}
-	handle, access, err := s.Create(ctx, grant, granting(tokens, ""), asked)
-	if err != nil {
-		return err
-	}
-	var refresh session.Secret
-	if renewable := grant.Kind == session.ByRunningAgain || !tokens.RefreshToken.Empty(); !renewable {
-		access.End = access.Expiry // nothing comes after it
-		g.log.Info("the issuer gave no refresh token: the grant ends with its access token",
-			zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
-	} else if g.TokenEndpoint.takes(grantRefreshToken) {
-		if refresh, err = s.StartFamily(ctx, handle); err != nil {
-			return err
-		}
-	}
-	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
-		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
-	c.answer(handle, access, refresh, tokens.IDToken)
-	return nil
-}
-
-func (c *tokenCall) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
-	answer := tokenAnswer{
-		AccessToken: handle.Reveal(accessPrefix), TokenType: "Bearer", Scope: access.Scope,
-		ExpiresIn: max(0, int64(time.Until(access.End)/time.Second)), IDToken: idToken.Reveal(),
-	}
-	if !refresh.Empty() {
-		answer.RefreshToken = refresh.Reveal()
-	}
-	tokenrequest.WriteJSON(c.w, http.StatusOK, answer)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
-// callTime bounds one call, from looking for the endpoint to the answer's last
-// byte.
+// callTime bounds one call whose context has no deadline of its own, from
+// looking for the endpoint to the answer's last byte.
 const callTime = 8 * time.Second
 
 // Fate is what became of the grant that a call presented. When in doubt it is
@@ -107,8 +107,11 @@ type response struct {
 
 // post asks an endpoint once: no retry, no redirect.
 func (s *Server) post(ctx context.Context, client Client, endpoint string, address func(Endpoints) string, form url.Values) (*response, *CallError) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callTime)
+		defer cancel()
+	}
 	ends, err := s.Endpoints(ctx)
 	if err != nil {
 		return nil, &CallError{Fate: NotSent, Err: err}

@@ -1,0 +1,62 @@
+package caddyoauth
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// tokenAnswer is an answer of RFC 6749 §5.1.
+type tokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+}
+
+// handOut keeps what the issuer granted, and answers references to it.
+func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
+	// What was granted is kept, or given back, also when the client hangs up.
+	ctx := context.WithoutCancel(c.r.Context())
+	s, err := g.grants(ctx)
+	if err != nil {
+		return err
+	}
+	handle, access, err := s.Create(ctx, grant, granting(tokens, ""), asked)
+	if err != nil {
+		return err
+	}
+	var refresh session.Secret
+	if renewable := grant.Kind == session.ByRunningAgain || !tokens.RefreshToken.Empty(); !renewable {
+		access.End = access.Expiry // nothing comes after it
+		g.log.Info("the issuer gave no refresh token: the grant ends with its access token",
+			zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
+	} else if g.TokenEndpoint.takes(grantRefreshToken) {
+		if refresh, err = s.StartFamily(ctx, handle); err != nil {
+			return err
+		}
+	}
+	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
+		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
+	c.answer(handle, access, refresh, tokens.IDToken)
+	return nil
+}
+
+func (c *tokenCall) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
+	answer := tokenAnswer{
+		AccessToken: handle.Reveal(accessPrefix), TokenType: "Bearer", Scope: access.Scope,
+		ExpiresIn: max(0, int64(time.Until(access.End)/time.Second)), IDToken: idToken.Reveal(),
+	}
+	if !refresh.Empty() {
+		answer.RefreshToken = refresh.Reveal()
+	}
+	tokenrequest.WriteJSON(c.w, http.StatusOK, answer)
+}
