@@ -11,7 +11,7 @@ func TestARowComesBackWhole(t *testing.T) {
 	at := time.Unix(1e9, 7).UTC()
 	want := Row{
 		Key: Key{1}, Generation: 1 << 40,
-		Intent: Intent{ID: ID{2}, Owner: ID{3}, Open: true, Since: at.Add(1), Lease: at.Add(2), RTDigest: ID{4}},
+		Intent:  Intent{ID: ID{2}, Owner: ID{3}, Open: true, Since: at.Add(1), Lease: at.Add(2), RTDigest: ID{4}},
 		Settled: ID{5}, Doubts: 1, DoubtSince: at.Add(3), Fails: 255, NotBefore: at.Add(4), Dead: true, Reason: EndedReuse,
 		Created: at.Add(5), LastUsed: at.Add(6), Until: at.Add(7), Subject: ID{6}, Purpose: ForFamily, Sealed: []byte{0, 7},
 	}

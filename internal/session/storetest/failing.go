@@ -28,6 +28,13 @@ type Failing struct {
 // Calls counts those so far.
 func (f *Failing) Calls() int { f.mu.Lock(); defer f.mu.Unlock(); return f.calls }
 
+// Exclusive is what the store inside says, so that a vault which believes its
+// own writes is tried too.
+func (f *Failing) Exclusive() bool {
+	x, ok := f.Store.(session.Exclusive)
+	return ok && x.Exclusive()
+}
+
 func (f *Failing) step(call func() error) error {
 	f.mu.Lock()
 	f.calls++
