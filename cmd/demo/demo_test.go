@@ -26,7 +26,7 @@ func startDemo(t *testing.T) (adjust *strings.Replacer) {
 	}
 	here := listener.Addr().String()
 	listener.Close()
-	adjust = strings.NewReplacer(address, here, "lifetime 15s", "lifetime 6s", "sleep 16", "sleep 7")
+	adjust = strings.NewReplacer(address, here, "lifetime 15s", "lifetime 6s", "sleep 16", "sleep 7", "LIFETIME = 15", "LIFETIME = 6")
 
 	config, err := os.ReadFile("../../" + file)
 	if err != nil {
@@ -98,8 +98,10 @@ func checkGuide(t *testing.T, guide string) {
 		t.Fatalf("%d steps and %d answers", len(steps), len(answers))
 	}
 	besides := map[int]string{
-		1: "Bearer", 2: `"refresh_token":"`, 3: `"user":"demo"`, 4: "invalid_token", 5: "invalid_token",
-		7: `scope="api:read"`, 8: "insufficient_scope", 9: `"user":"admin"`, 10: `"user":"demo"`, 11: "/other",
+		1: "Bearer", 2: `"refresh_token":"ogr_`, 3: `"user":"demo"`, 4: `"user":"demo"`, 5: "invalid_token",
+		6: "has expired", 7: `"user":"demo"`, 8: `"user":"demo"`, 9: "not an access token", 10: `"user":"demo"`,
+		11: "insufficient_scope", 12: `"user":"admin"`, 13: `scope="api:read"`, 14: "invalid_client",
+		15: "its grant has ended", 16: "/other",
 	}
 	for i, step := range steps {
 		prose, _, _ := strings.Cut(step, "\n")
