@@ -176,6 +176,14 @@ func TestASuccessorIsFoundThoughTheSwapFailed(t *testing.T) {
 		})
 	}
 	b := newFamily(t)
+	b.vault.store = &amid{Memory: b.store, first: func() error {
+		b.rotate("r1", "r2")
+		b.rotate("r2", "r3")
+		return nil
+	}}
+	b.rotate("r1", "no grant") // presented when it was good: no reuse
+	b.rotate("r3", "r4")
+	b = newFamily(t)
 	b.vault.store = &amid{Memory: b.store, first: func() error { return errTest }}
 	b.rotate("r1", "unavailable")
 	b.rotate("r1", "r2")

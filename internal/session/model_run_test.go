@@ -60,6 +60,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.client.begin(w)
 	return w
 }
 
@@ -68,6 +69,7 @@ func (w *world) boot() *modelNode {
 	n := &modelNode{w: w, number: len(w.nodes)}
 	o := w.o
 	o.Now, o.Renew, o.Node = time.Now, n.renew, ID{byte(n.number*60 + 1)}
+	o.Observe = w.client.observe
 	o.jitter = func(d time.Duration) time.Duration { return d * time.Duration(w.seed%7) / 7 }
 	var err error
 	if n.vault, err = New(n, w.ring, o); err != nil {
@@ -95,6 +97,8 @@ func (w *world) act() {
 		w.end(w.someNode(), roll == 0)
 	case roll < 8 && len(w.nodes) < 8 && !w.alone:
 		w.boot()
+	case roll < 20:
+		w.client.present(w, w.someNode())
 	default:
 		for range 1 + w.rnd.IntN(4) {
 			w.request(w.someNode(), w.rnd.IntN(10) == 0)

@@ -78,18 +78,19 @@ func (s *seen) String() string    { s.mu.Lock(); defer s.mu.Unlock(); return fmt
 
 // world is one run.
 type world struct {
-	t     *testing.T
-	seed  uint64
-	rnd   *rand.Rand // of the driver alone
-	start time.Time
-	o     Options
-	ring  *Keyring
-	inner *Memory
-	as    *modelAS
-	nodes []*modelNode
-	h     Handle
-	alone bool // one node at a time, which believes what it wrote itself
-	kind  Kind
+	t      *testing.T
+	seed   uint64
+	rnd    *rand.Rand // of the driver alone
+	start  time.Time
+	o      Options
+	ring   *Keyring
+	inner  *Memory
+	as     *modelAS
+	nodes  []*modelNode
+	h      Handle
+	alone  bool // one node at a time, which believes what it wrote itself
+	kind   Kind
+	client modelClient
 
 	mu       sync.Mutex
 	story    []string
@@ -254,6 +255,8 @@ func (n *modelNode) Create(ctx context.Context, row Row) error { return n.w.inne
 func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) error {
 	name := "save"
 	switch {
+	case next.Purpose == ForFamily:
+		name = "rotation"
 	case next.Dead:
 		name = "end"
 	case next.Intent.Open:
@@ -264,7 +267,7 @@ func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) e
 	return n.step(ctx, name, func() error {
 		err := n.w.inner.CompareAndSwap(ctx, old, next)
 		n.w.tell("node %d: %s of generation %d: %v %s", n.number, name, old.Generation, err, next.Reason)
-		if err == nil && !next.Dead {
+		if err == nil && !next.Dead && next.Purpose == ForGrant {
 			g, err := n.w.ring.open(n.w.h, next.Generation, next.Sealed)
 			if err != nil {
 				n.w.fail("what was saved does not open: %v", err)

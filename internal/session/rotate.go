@@ -24,7 +24,7 @@ func (v *Vault) Grant(ctx context.Context, h Handle) (Grant, error) {
 func (v *Vault) Rotate(ctx context.Context, text string) (Handle, Access, Secret, error) {
 	c := v.cfg.Load()
 	const rounds = 16 // a row moves when one token is presented twice at once, not all the time
-	for range rounds {
+	for round := range rounds {
 		f, err := v.family(ctx, c, text)
 		if err != nil {
 			return Handle{}, Access{}, Secret{}, err
@@ -32,6 +32,10 @@ func (v *Vault) Rotate(ctx context.Context, text string) (Handle, Access, Secret
 		switch last := f.row.Generation; {
 		case f.number > last:
 			return Handle{}, Access{}, Secret{}, ErrNoGrant // the store was set back
+		case f.number+1 < last && round > 0:
+			// When it was presented it was the last one: a request that its
+			// client gave up, and then went on without.
+			return Handle{}, Access{}, Secret{}, ErrNoGrant
 		case f.number+1 < last:
 			return Handle{}, Access{}, Secret{}, v.reused(ctx, c, &f)
 		}
