@@ -104,10 +104,7 @@ func (g *Gateway) strays(r *http.Request) bool {
 			continue
 		}
 		for _, value := range values {
-			if holdsOurs(value) && !g.isPlace(place{header: name}) && name != "Cookie" {
-				return true
-			}
-			if name == "Cookie" && holdsOurs(value) && g.strayCookie(r) {
+			if holdsOurs(value) && !g.isPlace(place{header: name}) && (name != "Cookie" || g.strayCookie(value)) {
 				return true
 			}
 		}
@@ -115,9 +112,12 @@ func (g *Gateway) strays(r *http.Request) bool {
 	return false
 }
 
-func (g *Gateway) strayCookie(r *http.Request) bool {
-	for _, cookie := range r.Cookies() {
-		if holdsOurs(cookie.Value) && !g.isPlace(place{cookie: cookie.Name}) {
+// strayCookie looks at the field as it came: upstreams may find cookies where
+// strict parsers find none.
+func (g *Gateway) strayCookie(field string) bool {
+	for pair := range strings.SplitSeq(field, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if holdsOurs(name) || holdsOurs(value) && !g.isPlace(place{cookie: strings.TrimSpace(name)}) {
 			return true
 		}
 	}

@@ -117,8 +117,14 @@ func (*MemoryStore) Shared() bool { return false }
 
 // Open makes an empty store.
 func (*MemoryStore) Open(context.Context) (session.Store, func() error, error) {
-	return session.NewMemory(time.Now), func() error { return nil }, nil
+	return onlyOurs{session.NewMemory(time.Now)}, func() error { return nil }, nil
 }
+
+// onlyOurs says that nobody else writes, so that rows may be remembered.
+type onlyOurs struct{ *session.Memory }
+
+// Exclusive is true: another process has another memory.
+func (onlyOurs) Exclusive() bool { return true }
 
 func noBlock(d *caddyfile.Dispenser, word string) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -41,7 +42,7 @@ func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, gran
 			zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
 	} else if g.TokenEndpoint.takes(grantRefreshToken) {
 		if refresh, err = s.StartFamily(ctx, handle); err != nil {
-			return err
+			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
 		}
 	}
 	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),

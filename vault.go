@@ -187,13 +187,16 @@ func (v *vault) settle(ctx context.Context, host *tenant) error {
 
 // sweep removes what has run out, and counts what is left.
 func (v *vault) sweep(s *session.Vault) {
-	for pause := sweepFirst; ; pause = sweepEach {
+	for pause := sweepFirst; ; {
 		select {
 		case <-v.ctx.Done():
 			return
 		case <-time.After(pause):
 		}
 		counts, err := s.Sweep(v.ctx)
+		if pause = sweepEach; counts.More {
+			pause = sweepFirst
+		}
 		if err == nil {
 			v.counts.Store(&counts)
 		} else if host := v.host(); host != nil && v.ctx.Err() == nil {
