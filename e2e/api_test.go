@@ -46,13 +46,17 @@ func signingKey(t *testing.T, issuer string) *ecdsa.PublicKey {
 	if err := json.Unmarshal([]byte(get(t, issuer+"/jwks", "").body), &set); err != nil || len(set.Keys) != 1 {
 		t.Fatalf("the key set of %s: %v, %d keys", issuer, err, len(set.Keys))
 	}
-	key := &ecdsa.PublicKey{Curve: elliptic.P256()}
-	for text, into := range map[string]**big.Int{set.Keys[0].X: &key.X, set.Keys[0].Y: &key.Y} {
+	point := []byte{4} // not compressed
+	for _, text := range []string{set.Keys[0].X, set.Keys[0].Y} {
 		raw, err := b64.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		*into = new(big.Int).SetBytes(raw)
+		point = append(point, raw...)
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return key
 }

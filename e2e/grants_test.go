@@ -4,9 +4,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,9 @@ var (
 	withRT = kind{"with a refresh token", (*rig).login, "refresh_token"}
 	rerun  = kind{"run again", (*rig).runCredentials, "client_credentials"}
 )
+
+// presents tells whether a renewal presents a refresh token.
+func (k kind) presents() bool { return k.renewal == "refresh_token" }
 
 // forBothKinds runs a case for either kind, each with a deployment of its own.
 func forBothKinds(t *testing.T, set settings, test func(r *rig, k kind)) {
@@ -136,9 +141,7 @@ func (r *rig) post(path string, as session, form url.Values) answer {
 
 func (r *rig) tryPost(path string, as session, form url.Values) (answer, error) {
 	body := url.Values{}
-	for name, values := range form {
-		body[name] = values
-	}
+	maps.Copy(body, form)
 	if as.public != "" {
 		body.Set("client_id", as.public)
 	}
@@ -203,7 +206,7 @@ func (r *rig) revoke(s session, token string) answer {
 func (a answer) wantTokenError(t *testing.T, status int, codes ...string) {
 	t.Helper()
 	said := a.reply(t)
-	if a.status != status || !contains(codes, said.Error) {
+	if a.status != status || !slices.Contains(codes, said.Error) {
 		t.Errorf("the token endpoint answers %d %q, want %d with one of %q", a.status, said.Error, status, codes)
 	}
 	if store := a.header.Get("Cache-Control"); store != "no-store" {

@@ -66,9 +66,21 @@ func startProcess(t *testing.T, home string, env []string, name string, args ...
 		p.signal(syscall.SIGTERM)
 		if t.Failed() {
 			t.Logf("end of the output of %s:\n%s", filepath.Base(name), tail(p.out.String(), 30))
+			keepOutput(t, p)
 		}
 	})
 	return p
+}
+
+// keepOutput writes all that a process wrote into the directory E2E_OUTPUT, if
+// that is set: the end is not always enough.
+func keepOutput(t *testing.T, p *process) {
+	if dir := os.Getenv("E2E_OUTPUT"); dir != "" {
+		name := fmt.Sprintf("%s-%d.txt", strings.ReplaceAll(t.Name(), "/", "-"), p.cmd.Process.Pid)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(p.out.String()), 0o600); err != nil {
+			t.Log(err)
+		}
+	}
 }
 
 // signal ends the process and waits for its end.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +58,7 @@ func (s *secrets) find(text string, but ...string) []string {
 	needles := map[string][]needle{}
 	s.mu.Lock()
 	for value, kind := range s.kind {
-		if !contains(but, kind) {
+		if !slices.Contains(but, kind) {
 			for _, part := range parts(value) {
 				needles[part[:shortest]] = append(needles[part[:shortest]], needle{part, kind})
 			}
@@ -122,15 +123,6 @@ func bytesOf(token string) []string {
 // secret hidden: the output of a test is a log too.
 func around(text string, at int) string {
 	return strings.ReplaceAll(text[max(0, at-60):at], "\n", " ") + "[HERE]"
-}
-
-func contains(list []string, one string) bool {
-	for _, each := range list {
-		if each == one {
-			return true
-		}
-	}
-	return false
 }
 
 // digest names a token where the token itself is not kept.

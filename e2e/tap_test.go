@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -241,6 +242,12 @@ func (all calls) ended() calls { return all.keep(func(c call) bool { return !c.E
 
 func (c call) String() string {
 	return fmt.Sprintf("{%s %s of %q rt=%.6s %s %d %s}", c.Path, c.Grant, c.Client, c.RT, c.Fate, c.Status, c.Error)
+}
+
+func (tp *tap) allIssued() []issued {
+	tp.mu.Lock()
+	defer tp.mu.Unlock()
+	return slices.Clone(tp.issued)
 }
 
 // lastIssued is the newest access token.

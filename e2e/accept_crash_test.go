@@ -1,0 +1,206 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// quick makes others give up early on whoever crashed.
+const quick = "token_timeout 1s\n\t\t\tlease 2s"
+
+// crash kills the gateway between the server's answer to a renewal and the
+// gateway's getting it, while the old token lives, and starts it again. It
+// answers what was presented.
+func (r *rig) crash(k kind) (s session, first issued, presented call) {
+	r.t.Helper()
+	r.stayQuiet()
+	s, first = r.beginAligned(k)
+	before := r.renewals(k)
+	r.awaitDue(first)
+	r.tap.once(treatment{hold: make(chan struct{})})
+	if token := r.get(s).tokenSeen(r.t); token != first.token {
+		r.t.Error("the old token did not serve during the renewal")
+	}
+	r.awaitAnswered(k, before+1)
+	r.g.kill()
+	r.awaitEnded(k, before+1)
+	r.start()
+	return s, first, r.tap.all().of(k.renewal)[before]
+}
+
+// presentations counts how often a refresh token was presented.
+func (r *rig) presentations(rt string) int {
+	return len(r.tap.all().of("refresh_token").keep(func(c call) bool { return c.RT == rt }))
+}
+
+// wantOldToken asks until the old token has run out. It has to serve until
+// then, and nothing may be presented meanwhile. The gateway may take the last
+// second for over: the server cuts off what is less than one.
+func (r *rig) wantOldToken(s session, first issued, rt string) {
+	r.t.Helper()
+	for time.Now().Before(first.expiry.Add(-1500 * time.Millisecond)) {
+		if token := r.get(s).tokenSeen(r.t); token != first.token {
+			r.t.Fatal("another token than the old one serves after the crash")
+		}
+		if n := r.presentations(rt); n != 1 {
+			r.t.Fatalf("the refresh token was presented %d times while the old access token lives", n)
+		}
+	}
+	r.awaitDeath(first)
+}
+
+// wantOver checks that a session is over, and that asking on costs nothing.
+func (r *rig) wantOver(s session) {
+	r.t.Helper()
+	r.get(s).wantChallenge(r.t, http.StatusUnauthorized, "invalid_token")
+	calls := len(r.tap.all())
+	wantAll(r.t, r.many(100, s), http.StatusUnauthorized)
+	if more := len(r.tap.all()) - calls; more != 0 {
+		r.t.Errorf("100 requests of a dead session made %d calls", more)
+	}
+}
+
+func TestAccept15_AfterACrashTheOldTokenServesAndAtItsEndOneRetryDecides(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{life: 30, session: quick})
+	s, first, presented := r.crash(withRT)
+	r.wantOldToken(s, first, presented.RT)
+	r.wantOver(s)
+	if n := r.presentations(presented.RT); n != 2 {
+		t.Errorf("the refresh token was presented %d times, want exactly one retry", n)
+	}
+}
+
+func TestAccept15_WithReauthNothingIsPresentedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{life: 30, session: quick + "\n\t\t\ton_uncertain reauth"})
+	s, first, presented := r.crash(withRT)
+	r.wantOldToken(s, first, presented.RT)
+	r.wantOver(s)
+	if n := r.presentations(presented.RT); n != 1 {
+		t.Errorf("the refresh token was presented %d times, want once", n)
+	}
+}
+
+func TestAccept15_WithAReuseGraceTheSessionSurvivesTheCrash(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{life: 30, session: quick + "\n\t\t\treuse_grace 50s", env: "REUSE_GRACE=60"})
+	s, first, presented := r.crash(withRT)
+	r.awaitDeath(first)
+	if token := r.get(s).tokenSeen(t); token == first.token {
+		t.Error("the upstream did not see a new token")
+	}
+	if n := r.presentations(presented.RT); n != 2 {
+		t.Errorf("the refresh token was presented %d times, want 2", n)
+	}
+}
+
+func TestAccept15_AGrantThatIsRunAgainSurvivesTheCrash(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{life: 30, session: quick})
+	s, first, _ := r.crash(rerun)
+	before := r.renewals(rerun)
+	r.awaitDeath(first)
+	if token := r.get(s).tokenSeen(t); token == first.token {
+		t.Error("the upstream did not see a new token")
+	}
+	r.wantRenewals(rerun, before, 1)
+}
+
+func TestAccept16_BeforeItEndsTheGatewayStoresWhatItAskedFor(t *testing.T) {
+	forBothKinds(t, settings{}, func(r *rig, k kind) {
+		s, _, before := r.beginExpired(k)
+		release := make(chan struct{})
+		r.tap.once(treatment{hold: release})
+		waiting := r.begin(r.t.Context(), 5, s)
+		r.awaitAnswered(k, before+1)
+		r.awaitInFlight(5)
+		if err := r.g.proc.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			r.t.Fatal(err)
+		}
+		await(r.t, 10*time.Second, "the gateway to begin its end", func() bool {
+			return strings.Contains(r.g.proc.out.String(), "shutting down")
+		})
+		close(release)
+		wantAll(r.t, waiting.wait(), http.StatusOK)
+		select {
+		case <-r.g.proc.done:
+		case <-time.After(20 * time.Second):
+			r.t.Fatal("the gateway does not end")
+		}
+		r.start()
+		if token := r.get(s).tokenSeen(r.t); token != r.tap.lastIssued(r.t).token {
+			r.t.Error("after the restart the upstream saw another token than the stored one")
+		}
+		r.wantRenewals(k, before, 1)
+	})
+}
+
+func TestAccept17_WhenAnAnswerIsLostWhileTheTokenLivesItServesAndOneRetryFollows(t *testing.T) {
+	forBothKinds(t, settings{life: 30}, func(r *rig, k kind) {
+		r.stayQuiet()
+		s, first := r.beginAligned(k)
+		before := r.renewals(k)
+		r.awaitDue(first)
+		r.tap.once(treatment{drop: true})
+		for _, one := range r.many(20, s) {
+			if one.err != nil || one.tokenSeen(r.t) != first.token {
+				r.t.Fatalf("a request did not pass with the live token: %v", one.err)
+			}
+		}
+		r.awaitEnded(k, before+1)
+		if rt := r.tap.all().of(k.renewal)[before].RT; rt != "" {
+			r.wantOldToken(s, first, rt)
+			r.wantOver(s) // this server forgives nothing
+			r.wantRenewals(k, before, 2)
+			return
+		}
+		r.awaitDeath(first)
+		r.get(s).seen(r.t)
+		r.wantRenewals(k, before, 2)
+	})
+}
+
+func TestAccept17_WhenAnAnswerIsLostAfterTheTokensEndAtMostOneRetryFollows(t *testing.T) {
+	forBothKinds(t, settings{}, func(r *rig, k kind) {
+		s, _, before := r.beginExpired(k)
+		r.tap.once(treatment{drop: true})
+		all := r.many(50, s)
+		presented := r.tap.all().of(k.renewal)[before:]
+		for _, one := range all {
+			switch {
+			case one.err != nil:
+				r.t.Error(one.err)
+			case one.status == http.StatusServiceUnavailable:
+				one.wantUnavailable(r.t)
+			case one.status == http.StatusUnauthorized && k.presents() && len(presented) == 2 && one.end.After(presented[1].End):
+				one.wantChallenge(r.t, http.StatusUnauthorized, "invalid_token") // the server has refused the retry
+			case one.status != http.StatusOK:
+				r.t.Errorf("%d %s", one.status, one.body)
+			}
+		}
+		// Now everything is decided: the strict server has ended the one kind, the other works.
+		await(r.t, 10*time.Second, "the retry", func() bool { return r.get(s).status != http.StatusServiceUnavailable })
+		if k.presents() {
+			r.wantOver(s)
+		} else {
+			r.get(s).seen(r.t)
+		}
+		r.wantRenewals(k, before, 2)
+	})
+}
+
+func TestAccept17_OfATruncatedAnswerTheRefreshTokenIsSalvaged(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{})
+	s, _, before := r.beginExpired(withRT)
+	r.tap.once(treatment{cutAt: `"scope"`}) // it stands behind the refresh token
+	await(t, 10*time.Second, "a new token", func() bool { return r.get(s).status == http.StatusOK })
+	r.wantRenewals(withRT, before, 2)
+	if all := r.tap.all().of("refresh_token"); all[1].RT != all[0].NewRT {
+		t.Error("the second call did not present what the first answer had")
+	}
+}
