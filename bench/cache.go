@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -29,18 +30,26 @@ func (c *candidate) lookups(ctx context.Context) (lookups, error) {
 	if !c.gateway {
 		return lookups{}, nil
 	}
+	text, err := c.metrics(ctx)
+	if err != nil {
+		return lookups{}, err
+	}
+	return parseLookups(bytes.NewReader(text))
+}
+
+func (c *candidate) metrics(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/metrics", nil)
 	if err != nil {
-		return lookups{}, err
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return lookups{}, fmt.Errorf("reading the metrics of Caddy: %w", err)
+		return nil, fmt.Errorf("reading the metrics of Caddy: %w", err)
 	}
 	defer resp.Body.Close()
-	return parseLookups(resp.Body)
+	return io.ReadAll(resp.Body)
 }
 
 func parseLookups(r io.Reader) (lookups, error) {

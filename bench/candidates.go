@@ -25,6 +25,7 @@ type kind struct {
 	fresh   bool     // starts anew, with a lap over all tokens, before a run with many of them
 	judges  bool     // refuses bad tokens
 	gateway bool     // has our module inside, and its metrics
+	swaps   bool     // is sent reference tokens, which it swaps for those of an issuer
 }
 
 var (
@@ -36,6 +37,7 @@ var (
 		{name: "control", title: "Caddy, bare, a second one", config: "bare.Caddyfile", algs: allAlgs, fresh: true},
 		{name: "oauth", title: "Caddy with `oauth`", config: "oauth.Caddyfile", algs: allAlgs, fresh: true, judges: true, gateway: true},
 		{name: "uncached", title: "Caddy with `oauth`, `cache 0`", config: "uncached.Caddyfile", algs: allAlgs, judges: true, gateway: true},
+		{name: "reference", title: "Caddy with `oauth`, reference tokens", config: "reference.Caddyfile", algs: allAlgs, fresh: true, judges: true, gateway: true, swaps: true},
 		// Neither Debian's HAProxy 2.6 nor cjose, which mod_oauth2 uses, knows EdDSA.
 		{name: "haproxy", title: "HAProxy `jwt_verify`", config: "haproxy.cfg", algs: allAlgs[:2], judges: true},
 		{name: "apache", title: "Apache `mod_oauth2`", config: "apache.conf", algs: allAlgs[:2], judges: true},
@@ -58,7 +60,7 @@ func (k kind) missing(ctx context.Context, caddy string) string {
 		if _, err := os.Stat(apacheModules + "/mod_oauth2.so"); err != nil {
 			return "mod_oauth2 is not installed: apt-get install libapache2-mod-oauth2"
 		}
-	case "bare", "control", "oauth", "uncached":
+	case "bare", "control", "oauth", "uncached", "reference":
 		out, err := exec.CommandContext(ctx, caddy, "list-modules").Output()
 		if err != nil {
 			return fmt.Sprintf("%s list-modules: %v", caddy, err)
@@ -84,6 +86,7 @@ func lookTool(name string) string {
 type setting struct {
 	Name, Dir, Listen, Admin, Upstream string
 	Issuer, Audience, Alg              string
+	LocalIssuer                        string // has a token endpoint
 	JWKS, PEM                          string // paths
 	JWK                                string // JSON
 	Modules                            string
@@ -95,6 +98,7 @@ type candidate struct {
 	kind
 	*proc
 	addr, admin string
+	own         []string // tokens to send it in place of everybody's, if any
 
 	restart func(context.Context) error // stop, and start anew at another port
 }
@@ -131,6 +135,19 @@ func keyFiles(dir string, s *signer) (setting, error) {
 
 // run starts a candidate and waits until it listens.
 func (k kind) run(ctx context.Context, caddy string, st setting) (*candidate, error) {
+	c, err := k.launch(caddy, st)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ready(ctx, c.addr); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// launch starts a candidate.
+func (k kind) launch(caddy string, st setting) (*candidate, error) {
 	var err error
 	if st.Listen, err = freeAddr(); err != nil {
 		return nil, err
@@ -158,10 +175,6 @@ func (k kind) run(ctx context.Context, caddy string, st setting) (*candidate, er
 		return nil, err
 	}
 	c := &candidate{kind: k, proc: p, addr: st.Listen, admin: st.Admin}
-	if err := p.ready(ctx, c.addr); err != nil {
-		p.stop()
-		return nil, err
-	}
 	c.restart = func(ctx context.Context) error {
 		c.stop()
 		fresh, err := k.run(ctx, caddy, st)

@@ -26,6 +26,7 @@ var wrkScript []byte
 type options struct {
 	rounds, seconds, connections int
 	tokens, procs                int
+	references, idle             int
 	caddy                        string
 	only, algs, parts            []string
 	steps                        []int
@@ -57,9 +58,11 @@ func parseFlags() (o options, upstream string, err error) {
 	flag.IntVar(&o.seconds, "seconds", 5, "seconds of each run of wrk")
 	flag.IntVar(&o.connections, "connections", 16, "connections that wrk keeps open")
 	flag.IntVar(&o.tokens, "tokens", 50000, "distinct tokens in the workload with many")
+	flag.IntVar(&o.references, "references", 5000, "distinct reference tokens in the workload with many; each costs the gateway a durable write")
+	flag.IntVar(&o.idle, "idle", 100000, "idle grants in the gateway's file, of which memory and start are read")
 	flag.IntVar(&o.procs, "procs", runtime.NumCPU(), "GOMAXPROCS of Caddy, threads of HAProxy")
 	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the built Caddy")
-	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,haproxy,apache; bare is always there")
+	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,reference,haproxy,apache; bare is always there")
 	flag.StringVar(&algs, "algs", strings.Join(allAlgs, ","), "algorithms")
 	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure")
 	flag.StringVar(&steps, "steps", "10000,50000,100000,200000,300000", "distinct tokens after which memory is read")
@@ -84,8 +87,8 @@ func (o *options) validate() error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
-	if min(o.rounds, o.seconds, o.connections, o.tokens, o.procs) < 1 {
-		return errors.New("-rounds, -seconds, -connections, -tokens and -procs are at least 1")
+	if min(o.rounds, o.seconds, o.connections, o.tokens, o.references, o.idle, o.procs) < 1 {
+		return errors.New("-rounds, -seconds, -connections, -tokens, -references, -idle and -procs are at least 1")
 	}
 	names := []string{}
 	for _, k := range kinds {
@@ -158,7 +161,10 @@ func (o *options) bench(ctx context.Context) error {
 		}
 	}
 	if slices.Contains(o.parts, "memory") {
-		return b.memory(ctx)
+		if err := b.memory(ctx); err != nil {
+			return err
+		}
+		return b.idleGrants(ctx)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func fill(ctx context.Context, c *candidate, s *signer, steps []int) ([]memory, 
 		if err != nil {
 			return nil, err
 		}
-		rss, err := c.rss()
+		rss, _, err := c.rss()
 		if err != nil {
 			return nil, err
 		}

@@ -16,10 +16,11 @@ import (
 
 // proc is a process that the benchmark started, and therefore stops.
 type proc struct {
-	name string
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{} // closed when the process has ended
+	name  string
+	cmd   *exec.Cmd
+	log   string
+	began time.Time
+	done  chan struct{} // closed when the process has ended
 }
 
 // start runs a program with its output in a file under dir. The program dies
@@ -39,10 +40,11 @@ func start(dir, name string, env []string, argv ...string) (*proc, error) {
 	// Its own group, so that Ctrl-C reaches the benchmark alone, which then
 	// stops the others in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	p := &proc{name: name, cmd: cmd, log: log, done: make(chan struct{})}
+	p := &proc{name: name, cmd: cmd, log: log, began: began, done: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait() // the log says more than the exit status
 		close(p.done)
@@ -158,18 +160,26 @@ func (p *proc) cpu() (time.Duration, error) {
 	return sum, nil
 }
 
-// rss is the resident memory of the process in bytes.
-func (p *proc) rss() (int64, error) {
+// rss is the resident memory of the process in bytes, and the part of it that
+// is pages of files, which the kernel takes back when it needs them.
+func (p *proc) rss() (all, ofFiles int64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.pid()))
+	if err == nil {
+		all, ofFiles, err = parseStatm(b)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("reading the memory of %s: %w", p.name, err)
+		return 0, 0, fmt.Errorf("reading the memory of %s: %w", p.name, err)
 	}
-	f := bytes.Fields(b)
-	if len(f) < 2 {
-		return 0, fmt.Errorf("reading the memory of %s: unexpected form", p.name)
+	return all, ofFiles, nil
+}
+
+func parseStatm(line []byte) (all, ofFiles int64, err error) {
+	var size int64
+	if _, err := fmt.Sscan(string(line), &size, &all, &ofFiles); err != nil {
+		return 0, 0, fmt.Errorf("unexpected form of /proc/PID/statm: %w", err)
 	}
-	pages, err := strconv.ParseInt(string(f[1]), 10, 64)
-	return pages * int64(os.Getpagesize()), err
+	page := int64(os.Getpagesize())
+	return all * page, ofFiles * page, nil
 }
 
 // freeAddr is a loopback address nobody listens on.

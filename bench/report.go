@@ -42,7 +42,7 @@ func median(v []float64) float64 {
 }
 
 // column takes one figure out of every sample.
-func column(samples []sample, figure func(sample) float64) []float64 {
+func column[T any](samples []T, figure func(T) float64) []float64 {
 	out := make([]float64, len(samples))
 	for i, s := range samples {
 		out[i] = figure(s)

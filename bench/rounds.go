@@ -55,7 +55,11 @@ func (b *bench) speed(ctx context.Context, alg string) error {
 
 // startAll starts what can verify the algorithm and proves that it does.
 func (b *bench) startAll(ctx context.Context, s *signer, good string) (running []*candidate, stop func(), err error) {
+	var local *tokenIssuer
 	stop = func() {
+		if local != nil {
+			local.stop()
+		}
 		for _, c := range running {
 			if c != b.upstream {
 				c.stop()
@@ -71,6 +75,12 @@ func (b *bench) startAll(ctx context.Context, s *signer, good string) (running [
 	if err != nil {
 		return nil, stop, err
 	}
+	if slices.ContainsFunc(b.kinds, func(k kind) bool { return k.swaps }) {
+		if local, err = startIssuer(s); err != nil {
+			return nil, stop, err
+		}
+		st.LocalIssuer = local.url
+	}
 	for _, k := range b.kinds {
 		if k.name == "direct" {
 			running = append(running, b.upstream)
@@ -80,12 +90,7 @@ func (b *bench) startAll(ctx context.Context, s *signer, good string) (running [
 			leftOut(k, "does not know "+s.alg)
 			continue
 		}
-		c, err := k.run(ctx, b.caddy, st)
-		if err == nil {
-			if err = check(ctx, c, good, bad); err != nil {
-				c.stop()
-			}
-		}
+		c, err := b.startOne(ctx, k, st, good, bad)
 		if err != nil && k.name == "bare" {
 			stop()
 			return nil, func() {}, fmt.Errorf("bare Caddy: %w", err)
@@ -99,17 +104,67 @@ func (b *bench) startAll(ctx context.Context, s *signer, good string) (running [
 	return running, stop, ctx.Err()
 }
 
+// startOne starts a candidate, gets it tokens of its own if it needs them, and
+// proves that it tells good tokens from bad ones.
+func (b *bench) startOne(ctx context.Context, k kind, st setting, good string, bad map[string]string) (*candidate, error) {
+	c, err := k.run(ctx, b.caddy, st)
+	if err != nil {
+		return nil, err
+	}
+	if k.swaps {
+		b.progress("asking for %d reference tokens", b.references)
+		var given reference
+		if given, err = c.ask(ctx, b.references); err == nil {
+			good, bad = given.Access, badReferences(given)
+		}
+	}
+	if err == nil {
+		err = check(ctx, c, good, bad)
+	}
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// sent is what wrk presents to one candidate.
+type sent struct {
+	path   string
+	tokens []string
+}
+
+// lines writes what wrk presents to each candidate, all of it or the first one.
+func (b *bench) lines(load workload, running []*candidate, tokens []string) (map[string]sent, error) {
+	out := map[string]sent{}
+	for _, c := range running {
+		s := sent{path: filepath.Join(b.dir, "tokens.txt"), tokens: tokens}
+		if c.own != nil {
+			s = sent{path: filepath.Join(b.dir, "tokens-"+c.kind.name+".txt"), tokens: c.own[:min(load.tokens, len(c.own))]}
+		}
+		if err := writeLines(s.path, s.tokens); err != nil {
+			return nil, err
+		}
+		out[c.kind.name] = s
+	}
+	return out, nil
+}
+
 // interleave runs one workload. Each round begins with another candidate, so that
 // none always follows the same neighbour.
 func (b *bench) interleave(ctx context.Context, load workload, running []*candidate, tokens []string) (*table, error) {
-	path := filepath.Join(b.dir, "tokens.txt")
-	if err := writeLines(path, tokens); err != nil {
+	lines, err := b.lines(load, running, tokens)
+	if err != nil {
 		return nil, err
 	}
 	t := &table{workload: load, rows: map[string][]sample{}}
 	for _, c := range running {
-		t.kinds = append(t.kinds, c.kind)
-		r := run{script: b.script, tokens: path, connections: b.connections, seconds: 1}
+		row := c.kind
+		if n := len(lines[row.name].tokens); n != load.tokens {
+			row.title += fmt.Sprintf(", %d of them", n)
+		}
+		t.kinds = append(t.kinds, row)
+		r := run{script: b.script, tokens: lines[row.name].path, connections: b.connections, seconds: 1}
 		if _, err := wrk(ctx, c.addr, r); err != nil {
 			return nil, fmt.Errorf("warming up %s: %w", c.title, err)
 		}
@@ -117,13 +172,13 @@ func (b *bench) interleave(ctx context.Context, load workload, running []*candid
 	for round := range b.rounds {
 		for i := range running {
 			c := running[(i+round)%len(running)]
-			s, err := b.one(ctx, c, path, tokens)
+			s, err := b.one(ctx, c, lines[c.kind.name])
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", load.title(), c.title, err)
 			}
 			t.rows[c.kind.name] = append(t.rows[c.kind.name], s)
-			b.progress("%-8s %-6d round %d  %-8s  cpu %6.1f µs  upstream %5.1f µs  p50 %6.2f ms  p99 %6.2f ms  %7.0f/s  hits %s",
-				load.alg, load.tokens, round+1, c.kind.name, cpuOf(s), micros(s.upstreamCPU), p50Of(s), p99Of(s), s.perSecond, percent(s.hits))
+			b.progress("%-8s %-6d round %d  %-9s  cpu %6.1f µs  upstream %5.1f µs  p50 %6.2f ms  p99 %6.2f ms  %7.0f/s  hits %s",
+				load.alg, len(lines[c.kind.name].tokens), round+1, c.kind.name, cpuOf(s), micros(s.upstreamCPU), p50Of(s), p99Of(s), s.perSecond, percent(s.hits))
 		}
 	}
 	return t, nil
@@ -133,26 +188,26 @@ func (b *bench) interleave(ctx context.Context, load workload, running []*candid
 // and gets a lap over all tokens first, not measured: a run of seconds would
 // else be mostly about first sights, and entries of an earlier round, which the
 // lap would find and not renew, would run out in the middle.
-func (b *bench) one(ctx context.Context, c *candidate, path string, tokens []string) (sample, error) {
-	if c.fresh && len(tokens) > 1 {
+func (b *bench) one(ctx context.Context, c *candidate, s sent) (sample, error) {
+	if c.fresh && len(s.tokens) > 1 {
 		if err := c.restart(ctx); err != nil {
 			return sample{}, err
 		}
-		at := func(i int) (string, error) { return tokens[i], nil }
-		if err := lap(ctx, c.addr, 0, len(tokens), at); err != nil {
+		at := func(i int) (string, error) { return s.tokens[i], nil }
+		if err := lap(ctx, c.addr, 0, len(s.tokens), at); err != nil {
 			return sample{}, fmt.Errorf("lap before the run: %w", err)
 		}
 	}
 	return measure(ctx, c, b.upstream, run{
-		script: b.script, tokens: path, connections: b.connections, seconds: b.seconds,
-		offset: rand.IntN(len(tokens)),
+		script: b.script, tokens: s.path, connections: b.connections, seconds: b.seconds,
+		offset: rand.IntN(len(s.tokens)),
 	})
 }
 
 // memory fills the cache of the gateway, and shows bare Caddy the same tokens.
 func (b *bench) memory(ctx context.Context) error {
 	if !slices.ContainsFunc(b.kinds, func(k kind) bool { return k.name == "oauth" }) {
-		fmt.Println("\nleft out: memory: there is no Caddy with `oauth` to measure")
+		fmt.Println("\nleft out: memory of the cache: there is no Caddy with `oauth` to measure")
 		return nil
 	}
 	const alg = "EdDSA" // cheap to sign; the cache does not see the algorithm

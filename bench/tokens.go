@@ -207,9 +207,10 @@ func (s *signer) badTokens(good string) (map[string]string, error) {
 
 // changeSignature swaps a letter well inside the signature, where each letter
 // carries six bits of it.
-func changeSignature(token string) string {
+func changeSignature(token string) string { return changeLetter(token, len(token)-20) }
+
+func changeLetter(token string, i int) string {
 	b := []byte(token)
-	i := len(b) - 20
 	if b[i] == 'A' {
 		b[i] = 'B'
 	} else {
