@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -81,22 +80,6 @@ func TestAFileThatIsNoStoreStaysAsItIs(t *testing.T) {
 			}
 			open1(t, path, time.Now)
 		})
-	}
-}
-
-func TestWhatIsNoFileIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	pipe := filepath.Join(dir, "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip(err)
-	}
-	for _, path := range []string{dir, pipe} {
-		_, err := Open(path, time.Now)
-		wantError(t, err, ErrDamaged)
-	}
-	plain := written(t, []byte("x"))
-	if _, err := Open(filepath.Join(plain, "grants.db"), time.Now); !errors.Is(err, syscall.ENOTDIR) {
-		t.Errorf("below a file: %v", err)
 	}
 }
 
@@ -233,16 +216,22 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 2, 3})
 	s := open1(f, filepath.Join(f.TempDir(), "grants.db"), time.Now)
-	s.db.NoSync = true // the file ends with the test
+	undo := errors.New("keep it off the disk")
 	f.Fuzz(func(t *testing.T, value []byte) {
-		put(t, s, row.Key[:], value)
-		got, err := s.Load(t.Context(), row.Key)
-		if err == nil && got.Key != row.Key {
-			t.Errorf("%x", got.Key)
-		}
-		each := s.Each(t.Context(), func(got session.Row) bool { return got.Key == row.Key })
-		if errors.Is(err, ErrDamaged) != errors.Is(each, ErrDamaged) {
-			t.Errorf("%v, but walking: %v", err, each)
-		}
+		wantError(t, s.db.Update(func(tx *bbolt.Tx) error {
+			rows := tx.Bucket(bucket)
+			wantError(t, rows.Put(row.Key[:], value), nil)
+			var got session.Row
+			err := s.live(rows, row.Key, &got)
+			if err == nil && got.Key != row.Key {
+				t.Errorf("%x", got.Key)
+			}
+			var p page
+			s.turn(rows, &p)
+			if len(p.rows)+len(p.over)+p.unreadable != 1 || errors.Is(err, ErrDamaged) != (p.unreadable == 1) {
+				t.Errorf("%v, but walking: %+v", err, p)
+			}
+			return undo
+		}), undo)
 	})
 }

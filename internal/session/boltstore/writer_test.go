@@ -92,6 +92,34 @@ func TestAWriteThatWaitsForTheLockEndsWithItsContext(t *testing.T) {
 	wantError(t, err, session.ErrNotFound)
 }
 
+func TestCloseLetsWaitingWritesTakePlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "grants.db")
+	s := open1(t, path, time.Now)
+	lock := locked(t, s)
+	first, second := newRow(time.Now().Add(time.Hour)), newRow(time.Now().Add(time.Hour))
+	answers, ended := make(chan error, 2), make(chan error, 1)
+	go func() { answers <- s.Create(t.Context(), first) }()
+	awaitQueue(t, s, true, 0)
+	go func() { answers <- s.Create(t.Context(), second) }()
+	awaitQueue(t, s, true, 1)
+	go func() { ended <- s.Close() }()
+	for refused := false; !refused; {
+		s.writer.mu.Lock()
+		refused = s.writer.closed
+		s.writer.mu.Unlock()
+	}
+	wantError(t, s.Create(t.Context(), newRow(first.Until)), ErrClosed)
+	wantError(t, lock.Rollback(), nil)
+	for _, answer := range []<-chan error{answers, answers, ended} {
+		wantError(t, <-answer, nil)
+	}
+	s = open1(t, path, time.Now)
+	for _, row := range []session.Row{first, second} {
+		_, err := s.Load(t.Context(), row.Key)
+		wantError(t, err, nil)
+	}
+}
+
 // locked holds the write lock, as a slow disk would. Nobody writes yet.
 func locked(t *testing.T, s *Store) *bbolt.Tx {
 	t.Helper()
