@@ -61,7 +61,7 @@ func (g *Gateway) grants(ctx context.Context) (*session.Vault, error) {
 // foreign refuses a grant of an issuer that is not configured here. One that is
 // configured nowhere any more ends.
 func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.Handle, access session.Access) error {
-	if g.vault.issuer(access.Issuer) == nil {
+	if g.vault.issuer(access.Issuer, "") == nil {
 		err := s.End(ctx, handle, session.EndedIssuer)
 		g.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", access.Issuer), zap.Error(err))

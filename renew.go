@@ -20,7 +20,8 @@ import (
 // renew asks a grant's issuer for new tokens, once. This is the one way to the
 // token endpoint for a grant that exists.
 func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
-	t := v.issuer(g.Issuer)
+	from := originOf(&g)
+	t := v.issuer(g.Issuer, from.Client)
 	if t == nil {
 		return session.Refused{Err: errors.New("its issuer is not configured any more")}
 	}
@@ -30,7 +31,7 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	}
 	tokens, err := t.server.Token(ctx, client, form)
 	if err == nil {
-		return granting(tokens, g.App.Reveal())
+		return granting(tokens, from.IDSubject)
 	}
 	failed, ok := errors.AsType[*as.CallError](err)
 	if !ok {
@@ -68,15 +69,36 @@ func (t *trust) renewal(g *session.Grant) (as.Client, url.Values, error) {
 // revoke gives tokens back that nobody will use (RFC 7009). With an access
 // token alone, as client_credentials gives, there is little to win.
 func (v *vault) revoke(ctx context.Context, g session.Grant) {
-	t := v.issuer(g.Issuer)
+	t := v.issuer(g.Issuer, originOf(&g).Client)
 	if t == nil || g.Kind != session.ByRefreshToken || g.Refresh.Empty() || t.client == nil {
 		return
 	}
-	if err := t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token"); err != nil {
-		if host := v.host(); host != nil {
-			host.log.Warn("an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
-		}
+	err := t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
+	host := v.host()
+	if err == nil || host == nil {
+		return
 	}
+	level := zapcore.WarnLevel
+	if errors.Is(err, as.ErrNoEndpoint) {
+		level = zapcore.DebugLevel // it never takes any back
+	}
+	host.log.Log(level, "an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
+}
+
+// origin is what a grant by refresh token remembers of its beginning.
+type origin struct {
+	Client    string `json:"client"`               // who the gateway was at the issuer: nobody else may refresh it
+	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
+}
+
+func (o origin) seal() secret.Text {
+	text, _ := json.Marshal(o) // two strings always encode
+	return secret.New(string(text))
+}
+
+func originOf(g *session.Grant) (o origin) {
+	_ = json.Unmarshal([]byte(g.App.Reveal()), &o) // a grant by running again has none
+	return o
 }
 
 // observe counts and logs what the vault does.

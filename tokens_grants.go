@@ -143,7 +143,7 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 	}
 	return g.handOut(c, tokens, began, session.Grant{
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID,
-		App: session.NewSecret(subjectOf(tokens.IDToken)),
+		App: origin{t.client.ID, subjectOf(tokens.IDToken)}.seal(),
 	})
 }
 

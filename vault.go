@@ -108,16 +108,22 @@ func (t *tenant) enter(ctx context.Context, v *vault) (*session.Vault, error) {
 	return v.open(ctx)
 }
 
-// issuer finds how to speak to an issuer: the newest configuration that has it.
-func (v *vault) issuer(url string) *trust {
+// issuer finds how to speak to an issuer: as the client named, if any
+// configuration still is that client there, else as the newest one that has
+// the issuer. "" is no client.
+func (v *vault) issuer(url, client string) (found *trust) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, t := range slices.Backward(v.tenants) {
-		if found := t.issuer(url); found != nil {
-			return found
+		one := t.issuer(url)
+		if one != nil && one.client != nil && one.client.ID == client {
+			return one
+		}
+		if found == nil || found.client == nil && one != nil {
+			found = one
 		}
 	}
-	return nil
+	return found
 }
 
 // open answers the vault, open and with the settings that count now.
