@@ -83,6 +83,20 @@ func TestStatIsReadWhateverTheProgramIsCalled(t *testing.T) {
 	}
 }
 
+func TestNoAddressIsHandedOutTwice(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		addr, err := freeAddr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[addr] {
+			t.Fatalf("%s again", addr)
+		}
+		seen[addr] = true
+	}
+}
+
 func TestRatiosPairTheRounds(t *testing.T) {
 	got := ratios([]float64{2, 30, 9}, []float64{1, 10, 0})
 	if !slices.Equal(got, []float64{2, 3}) {

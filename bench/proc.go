@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -182,11 +183,27 @@ func parseStatm(line []byte) (all, ofFiles int64, err error) {
 	return all * page, ofFiles * page, nil
 }
 
-// freeAddr is a loopback address nobody listens on.
+// The ports that freeAddr tries lie below those that Linux gives out by itself.
+const (
+	firstPort = 20_000
+	ports     = 10_000
+)
+
+var nextPort = rand.IntN(ports)
+
+// freeAddr is a loopback address nobody listens on, and another one each time.
+// Two Caddies on one port would both start, since both set SO_REUSEPORT, and
+// the requests would go to either: so a port that the system might give to
+// somebody else meanwhile will not do, nor one that was handed out just now.
 func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var failed error
+	for range ports {
+		nextPort = (nextPort + 1) % ports
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+nextPort)))
+		if err == nil {
+			return ln.Addr().String(), ln.Close()
+		}
+		failed = err
 	}
-	return ln.Addr().String(), ln.Close()
+	return "", fmt.Errorf("no port is free: %w", failed)
 }
