@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type gate struct {
 	logs    *logtest.ObservedLogs
 	clock   *clock
 	address string // of the client
+	mu      sync.Mutex
 	saw     []*http.Request
 }
 
@@ -101,6 +103,8 @@ func (g *gate) serve(raw *http.Request) *httptest.ResponseRecorder {
 	res := httptest.NewRecorder()
 	r := caddyhttp.PrepareRequest(raw, caddy.NewReplacer(), res, g.server)
 	upstream := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		g.saw = append(g.saw, r.Clone(r.Context()))
 		w.WriteHeader(http.StatusOK)
 		return nil

@@ -1,0 +1,168 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// house is a Caddy in this process with a gateway, a store and a log file in a
+// directory of its own.
+type house struct {
+	*testing.T
+	issuer *grantor
+	dir    string
+	port   int
+	client string // its id: failures are counted by client and address
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{T: t, issuer: newGrantor(t, nil), dir: storageDir(t), port: freePort(t), client: nextAddress()}
+	t.Cleanup(func() { _ = caddy.Stop() })
+	return h
+}
+
+func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
+
+// config is a Caddyfile with the given words in its session block.
+func (h *house) config(words string) string {
+	return fmt.Sprintf(`{
+	admin off
+	persist_config off
+	auto_https off
+	grace_period 1s
+	storage file_system %s
+	log {
+		output file %s {
+			roll_disabled
+		}
+		format json
+		level DEBUG
+	}
+}
+http://127.0.0.1:%d {
+	log
+	handle /metrics {
+		metrics
+	}
+	handle {
+		oauth {
+			issuer %s {
+				audience api
+				client gateway the-gateways-own-secret
+			}
+			session {
+				store bolt %s
+				%s
+			}
+			token_endpoint /auth /refresh {
+				revocation_endpoint /revoke
+			}
+		}
+		respond "hello {http.auth.user.id} {http.auth.user.jti}"
+	}
+}
+`, h.path("storage"), h.path("log"), h.port, h.issuer.URL, h.path("grants.db"), words)
+}
+
+// start loads a configuration with the given words in its session block.
+func (h *house) start(words string) {
+	h.Helper()
+	load(h.T, h.config(words))
+}
+
+func (h *house) stop() {
+	h.Helper()
+	if err := caddy.Stop(); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) url() string { return fmt.Sprintf("http://127.0.0.1:%d", h.port) }
+
+// ask sends one request on a connection of its own.
+func (h *house) ask(method, path, form string, headers ...string) (*http.Response, string) {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), method, h.url()+path, strings.NewReader(form))
+	if err != nil {
+		h.Fatal(err)
+	}
+	r.Close = true
+	if form != "" {
+		r.Header.Set("Content-Type", formType)
+	}
+	for n := 0; n < len(headers); n += 2 {
+		r.Header.Add(headers[n], headers[n+1])
+	}
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return res, string(text)
+}
+
+// token gets a token through the gateway.
+func (h *house) token() tokenAnswer {
+	h.Helper()
+	res, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", basic(h.client, "s")...)
+	var tok tokenAnswer
+	if err := json.Unmarshal([]byte(body), &tok); err != nil || res.StatusCode != 200 {
+		h.Fatalf("no token: %d %s\n%s", res.StatusCode, body, h.log())
+	}
+	return tok
+}
+
+// status is what a token gets.
+func (h *house) status(tok tokenAnswer) int {
+	h.Helper()
+	res, _ := h.ask(http.MethodGet, "/orders", "", "Authorization", "Bearer "+tok.AccessToken)
+	return res.StatusCode
+}
+
+// want fails unless a token gets a status.
+func (h *house) want(what string, tok tokenAnswer, status int) {
+	h.Helper()
+	if got := h.status(tok); got != status {
+		h.Errorf("%s: %d, want %d", what, got, status)
+	}
+}
+
+func (h *house) log() string {
+	text, _ := os.ReadFile(h.path("log"))
+	return string(text)
+}
+
+// skip lets time go on for the grants that are open in this process, until the
+// next reload.
+func (h *house) skip(d time.Duration) {
+	h.Helper()
+	h.issuer.clock.ahead.Add(int64(d))
+	vaults.Range(func(_, value any) bool {
+		v := value.(*vault)
+		host := v.host()
+		ring, err := v.keyring(h.Context(), host)
+		if err != nil {
+			h.Fatal(err)
+		}
+		options := host.options
+		options.Now, options.Renew, options.Revoke, options.Observe = h.issuer.clock.now, v.renew, v.revoke, v.observe
+		if err := v.current.Load().Apply(ring, options); err != nil {
+			h.Fatal(err)
+		}
+		return true
+	})
+}

@@ -1,0 +1,183 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// measured reads all metrics as a configuration's registry has them, by name
+// and the values of the labels.
+func measured(t *testing.T) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if err := measure.register(registry); err != nil {
+		t.Fatal(err)
+	}
+	res := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(res, httptest.NewRequest(http.MethodGet, "/", nil))
+	values := map[string]float64{}
+	for _, line := range metricLine.FindAllStringSubmatch(res.Body.String(), -1) {
+		name := line[1]
+		for _, label := range labelValue.FindAllStringSubmatch(line[2], -1) {
+			name += " " + label[1]
+		}
+		values[name], _ = strconv.ParseFloat(line[3], 64)
+	}
+	if len(values) == 0 {
+		t.Fatal("no metrics: ", res.Body)
+	}
+	return values
+}
+
+var (
+	metricLine = regexp.MustCompile(`(?m)^(caddy_oauth_\w+)(\{.*\})? (\S+)$`)
+	labelValue = regexp.MustCompile(`="([^"]*)"`)
+)
+
+func TestTheMetricsTellTheStory(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, publicEndpoint)
+	before := measured(t)
+	was := func(want map[string]float64) {
+		t.Helper()
+		now := measured(t)
+		for name, n := range want {
+			if got := now[name] - before[name]; got != n {
+				t.Errorf("%s: %v, want %v", name, got, n)
+			}
+		}
+		before = now
+	}
+	at := func(name, rest string) string { return "caddy_oauth_" + name + " " + rest }
+	of := func(labels string) string { return fmt.Sprintf(labels, issuer.URL) }
+
+	orders, app := g.token("orders"), g.answer(g.post("/auth", codeForm))
+	tv := g.answer(g.post("/auth", deviceForm))
+	g.post("/auth", "grant_type=password")
+	g.post("/auth", "grant_type=client_credentials")
+	g.answer(g.post("/auth", "grant_type=refresh_token&client_id=app&refresh_token="+app.RefreshToken))
+	g.post("/device", "client_id=tv")
+	g.post("/revoke", "client_id=tv&token="+tv.RefreshToken)
+	was(map[string]float64{
+		at("token_requests_total", of("client_credentials %s granted")):        1,
+		at("token_requests_total", of("authorization_code %s granted")):        1,
+		at("token_requests_total", of("device_code %s granted")):               1,
+		at("token_requests_total", of("refresh_token %s granted")):             1,
+		at("token_requests_total", of("device_authorization %s granted")):      1,
+		at("token_requests_total", of("revocation %s granted")):                1,
+		at("token_requests_total", of(" %s unsupported_grant_type")):           1,
+		at("token_requests_total", of("client_credentials %s invalid_client")): 1,
+		at("grants_ended_total", "logout"):                                     1,
+		at("renewals_total", of("%s granted")):                                 0,
+	})
+
+	g.skip(accessLife)
+	g.wants(map[string]int{orders.AccessToken: 200, app.AccessToken: 200})
+	was(map[string]float64{
+		at("renewals_total", of("%s granted")):                 2,
+		at("presentations_total", issuer.URL):                  1, // running client_credentials again presents nothing
+		at("renewal_duration_seconds_count", issuer.URL):       2,
+		at("renewal_wait_seconds_count", of("%s served")):      2,
+		at("renewal_wait_seconds_count", of("%s unavailable")): 0,
+		at("grants_ended_total", "refused"):                    0,
+		at("verdicts_total", of("%s accepted")):                2,
+		at("store_errors_total", "compare_and_swap"):           0,
+	})
+
+	issuer.says(http.StatusBadRequest, `{"error":"invalid_grant"}`)
+	g.skip(accessLife)
+	g.wants(map[string]int{app.AccessToken: 401})
+	was(map[string]float64{
+		at("renewals_total", of("%s refused")):              1,
+		at("presentations_total", issuer.URL):               1,
+		at("renewal_wait_seconds_count", of("%s no_grant")): 1,
+		at("grants_ended_total", "refused"):                 1,
+	})
+	counts, err := g.vault.current.Load().Sweep(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.vault.counts.Store(&counts)
+	now := measured(t)
+	for state, want := range map[string]float64{"live": 1, "ended": 2, "renewing": 0, "uncertain": 0} {
+		if got, there := now[at("grants", state)]; got != want || !there {
+			t.Errorf("%v grants are %s, want %v", got, state, want)
+		}
+	}
+}
+
+func TestTheBreakerIsToldWhileItIsOpen(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, "token_endpoint /auth")
+	var tokens []tokenAnswer
+	for n := range 5 {
+		tokens = append(tokens, g.token(fmt.Sprint("client-", n)))
+	}
+	name := "caddy_oauth_breaker_open_seconds " + issuer.URL
+	if _, open := measured(t)[name]; open {
+		t.Error("it is open before anything failed")
+	}
+	issuer.says(http.StatusInternalServerError, "")
+	g.skip(accessLife)
+	done := make(chan int, len(tokens))
+	for _, tok := range tokens { // at once: each waits for its own back-off as well
+		go func() { done <- g.send(http.MethodGet, "/", "", "Authorization", "Bearer "+tok.AccessToken).Code }()
+	}
+	await(t, "the breaker to open", func() bool { return measured(t)[name] > 0 })
+	issuer.reply(nil)
+	if n := issuer.count(); n > 10 {
+		t.Errorf("the issuer was asked %d times", n)
+	}
+	for range tokens {
+		if status := <-done; status != 503 {
+			t.Errorf("%d while the issuer is down", status)
+		}
+	}
+}
+
+// failing is a store that answers each call with an error.
+type failing struct{ session.Store }
+
+var errBroken = errors.New("broken")
+
+func (failing) Load(context.Context, session.Key) (session.Row, error) {
+	return session.Row{}, errBroken
+}
+func (failing) Create(context.Context, session.Row) error { return errBroken }
+func (failing) Delete(context.Context, session.Key) error { return errBroken }
+func (failing) CompareAndSwap(context.Context, session.Version, session.Row) error {
+	return errBroken
+}
+func (failing) Each(context.Context, func(session.Row) bool) error { return errBroken }
+
+func TestStoreErrorsAreCountedAndVerdictsOfTheStoreAreNot(t *testing.T) {
+	before := measured(t)
+	bad, good := counted{failing{}}, counted{session.NewMemory(new(clock).now)}
+	for _, s := range []counted{bad, good} {
+		_, _ = s.Load(t.Context(), session.Key{1})
+		_ = s.Create(t.Context(), session.Row{Key: session.Key{2}, Until: new(clock).now().Add(accessLife)})
+		_ = s.Create(t.Context(), session.Row{Key: session.Key{2}, Until: new(clock).now().Add(accessLife)})
+		_ = s.CompareAndSwap(t.Context(), session.Version{Generation: 7}, session.Row{Key: session.Key{2}})
+		_ = s.CompareAndSwap(t.Context(), session.Version{Generation: 7}, session.Row{Key: session.Key{3}})
+		_ = s.Delete(t.Context(), session.Key{1})
+		_ = s.Each(t.Context(), func(session.Row) bool { return true })
+	}
+	now := measured(t)
+	for operation, want := range map[string]float64{"load": 1, "create": 2, "compare_and_swap": 2, "delete": 1, "each": 1} {
+		name := "caddy_oauth_store_errors_total " + operation
+		if got := now[name] - before[name]; got != want {
+			t.Errorf("%s: %v, want %v", operation, got, want)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package caddyoauth
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/session/boltstore"
+)
+
+// tally is a bolt file that counts what is written.
+type tally struct {
+	path   string
+	writes atomic.Int64
+}
+
+func (s *tally) Identity() string { return "tally " + s.path }
+func (*tally) Shared() bool       { return false }
+
+func (s *tally) Open(context.Context) (session.Store, func() error, error) {
+	db, err := boltstore.Open(s.path, time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &tallied{db, s}, db.Close, nil
+}
+
+type tallied struct {
+	*boltstore.Store
+	to *tally
+}
+
+func (s *tallied) Create(ctx context.Context, row session.Row) error {
+	s.to.writes.Add(1)
+	return s.Store.Create(ctx, row)
+}
+
+func (s *tallied) CompareAndSwap(ctx context.Context, old session.Version, next session.Row) error {
+	s.to.writes.Add(1)
+	return s.Store.CompareAndSwap(ctx, old, next)
+}
+
+func (s *tallied) Delete(ctx context.Context, key session.Key) error {
+	s.to.writes.Add(1)
+	return s.Store.Delete(ctx, key)
+}
+
+// counting gives the gate a store that counts, before it is opened.
+func (g *gate) counting(dir string) *tally {
+	g.Helper()
+	store := &tally{path: filepath.Join(dir, "grants.db")}
+	g.tenant.store = store
+	return store
+}
+
+// The intent is written before the issuer is asked and the pair before anything
+// uses it: two writes and one call, for any number of requests.
+func TestARenewalIsOneCallAndTwoDurableWrites(t *testing.T) {
+	for name, ask := range map[string]func(g *gate) tokenAnswer{
+		"refresh_token":      func(g *gate) tokenAnswer { return g.answer(g.post("/auth", codeForm)) },
+		"client_credentials": func(g *gate) tokenAnswer { return g.token("orders") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := newGrantor(t, nil)
+			g := newGate(t, issuer, publicEndpoint)
+			store := g.counting(t.TempDir())
+			tok := ask(g)
+			counts := func(what string, calls int, writes int64) {
+				t.Helper()
+				if c, w := len(issuer.take()), store.writes.Swap(0); c != calls || w != writes {
+					t.Errorf("%s: %d calls and %d writes, want %d and %d", what, c, w, calls, writes)
+				}
+			}
+			counts("getting a token", 1, 2) // the grant, and its refresh tokens
+			g.get(tok.AccessToken)
+			counts("a request with a live token", 0, 0)
+			g.skip(accessLife)
+			g.together(issuer, tok, 50)
+			counts("50 requests with a token that ran out", 1, 2)
+			g.get(tok.AccessToken)
+			counts("one more afterwards", 0, 0)
+		})
+	}
+}
+
+// together sends requests at once; the issuer keeps them waiting until all have
+// set out.
+func (g *gate) together(issuer *grantor, tok tokenAnswer, requests int) {
+	g.Helper()
+	goOn := make(chan struct{})
+	issuer.reply(func(w http.ResponseWriter, q *asked) {
+		<-goOn
+		issuer.grant(w, q)
+	})
+	defer issuer.reply(nil)
+	codes := make(chan int, requests)
+	var begun sync.WaitGroup
+	begun.Add(requests)
+	for range requests {
+		go func() {
+			begun.Done()
+			codes <- g.send(http.MethodGet, "/orders", "", "Authorization", "Bearer "+tok.AccessToken).Code
+		}()
+	}
+	begun.Wait()
+	close(goOn)
+	for range requests {
+		if status := <-codes; status != http.StatusOK {
+			g.Errorf("%d while it is renewed", status)
+		}
+	}
+}
