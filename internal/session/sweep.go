@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -18,15 +19,16 @@ type Counts struct {
 }
 
 const (
-	sweepMost  = 16_384      // keys held in memory: half a megabyte
-	sweepGrace = time.Minute // beyond Idle, for clocks that differ
+	sweepMost   = 16_384      // keys held in memory: half a megabyte
+	sweepGrace  = time.Minute // beyond Idle, for clocks that differ
+	sweepAtOnce = 32
 )
 
 // Sweep walks the store once, counts its grants, and then deletes what is past
 // its absolute end, and grants that lay idle for too long, which nobody would
-// be served from any more. It calls Delete for one row after the other, so
-// that a store never has to hold much at once. On an error the counts are what
-// there was so far.
+// be served from any more. It calls Delete for each row by itself, so that a
+// store never has to hold much at once. On an error the counts are what there
+// was so far.
 func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	c := v.cfg.Load()
 	var n Counts
@@ -46,29 +48,73 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	}); err != nil {
 		return n, unavailable(0, "walking the store: %w", err)
 	}
-	for _, key := range over {
-		row, err := v.load(ctx, c, key)
-		gone := errors.Is(err, ErrNotFound) // or hidden, since it is past its end
-		if err != nil && !gone {
-			return n, unavailable(0, "reading a record: %w", err)
+	return v.sweepAway(ctx, c, n, over, now, storeNow)
+}
+
+// sweepAway looks at each row again and deletes it. Some go side by side, since
+// a store may write down many at once as quickly as one.
+func (v *Vault) sweepAway(ctx context.Context, c *config, n Counts, over []Key, now, storeNow time.Time) (Counts, error) {
+	var (
+		mu     sync.Mutex
+		failed error
+		work   sync.WaitGroup
+		next   int
+	)
+	take := func() (key Key, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed != nil || next == len(over) {
+			return key, false
 		}
-		if !gone && !c.o.over(&row, now, storeNow) {
-			n.count(&row, storeNow) // it was used since
-			continue
-		}
-		if err := v.forget(ctx, c, key); err != nil {
-			return n, unavailable(0, "deleting a record: %w", err)
-		}
-		n.Deleted++
-		if !gone && !row.Dead && row.Purpose == ForGrant {
-			row.Reason = EndedIdle
-			if storeNow.After(row.Until) {
-				row.Reason = EndedMax
+		next++
+		return over[next-1], true
+	}
+	for range min(sweepAtOnce, len(over)) {
+		work.Go(func() {
+			for key, ok := take(); ok; key, ok = take() {
+				one, err := v.sweepOne(ctx, c, key, now, storeNow)
+				mu.Lock()
+				n.add(one)
+				failed = errors.Join(failed, err)
+				mu.Unlock()
 			}
-			c.ended(&row)
+		})
+	}
+	work.Wait()
+	return n, failed
+}
+
+// sweepOne deletes a row, unless it was used since it was found.
+func (v *Vault) sweepOne(ctx context.Context, c *config, key Key, now, storeNow time.Time) (n Counts, err error) {
+	row, err := v.load(ctx, c, key)
+	gone := errors.Is(err, ErrNotFound) // or hidden, since it is past its end
+	switch {
+	case err != nil && !gone:
+		return n, unavailable(0, "reading a record: %w", err)
+	case !gone && !c.o.over(&row, now, storeNow):
+		n.count(&row, storeNow)
+		return n, nil
+	}
+	if err := v.forget(ctx, c, key); err != nil {
+		return n, unavailable(0, "deleting a record: %w", err)
+	}
+	n.Deleted++
+	if !gone && !row.Dead && row.Purpose == ForGrant {
+		row.Reason = EndedIdle
+		if storeNow.After(row.Until) {
+			row.Reason = EndedMax
 		}
+		c.ended(&row)
 	}
 	return n, nil
+}
+
+func (n *Counts) add(other Counts) {
+	n.Live += other.Live
+	n.Renewing += other.Renewing
+	n.Uncertain += other.Uncertain
+	n.Dead += other.Dead
+	n.Deleted += other.Deleted
 }
 
 // over tells whether nobody needs a row any more. One with an open intent may
