@@ -19,7 +19,7 @@ func TestAccept28_TenTimesTheTokenRunsOutUnderLoadAndTenTimesTheGrantIsRunAgain(
 		r.tap.await(t, 20*time.Second, "the next token", func(calls) bool { return len(r.tap.allIssued()) > i })
 		return r.tap.allIssued()[i]
 	}
-	l := bearerLoad(r.client, 20, 20*time.Millisecond, r.g.url("/orders"), s.access)
+	l := bearerLoad(r.client, 20, 50*time.Millisecond, r.g.url("/orders"), s.access)
 	for n := range 10 {
 		r.awaitDeath(current)
 		current = following(n + 1)

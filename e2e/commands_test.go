@@ -50,7 +50,7 @@ func TestAMistakeInTheConfigNamesFileLineAndWord(t *testing.T) {
 		"no audience":                {"oauth https://login.example.com", "audience"},
 		"skew beyond a minute":       {"oauth {\n\t\tissuer https://login.example.com {\n\t\t\taudience x\n\t\t\tskew 2m\n\t\t}\n\t}", "skew"},
 		"no issuer":                  {"oauth", "issuer"},
-		"a word that does not exist": {"oauth https://login.example.com api://orders {\n\t\tsession\n\t}", "session"},
+		"a word that does not exist": {"oauth https://login.example.com api://orders {\n\t\tremember\n\t}", "remember"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "Caddyfile")

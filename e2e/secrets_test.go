@@ -56,17 +56,22 @@ func (s *secrets) add(kind string, values ...string) {
 // find answers the kinds of all secrets that occur in text, whole or in part.
 func (s *secrets) find(text string, but ...string) []string {
 	needles := map[string][]needle{}
+	var begins [1 << 16]bool // the first two letters of each: logs are long
 	s.mu.Lock()
 	for value, kind := range s.kind {
 		if !slices.Contains(but, kind) {
 			for _, part := range parts(value) {
 				needles[part[:shortest]] = append(needles[part[:shortest]], needle{part, kind})
+				begins[int(part[0])<<8|int(part[1])] = true
 			}
 		}
 	}
 	s.mu.Unlock()
 	var found []string
 	for at := 0; at+shortest <= len(text); at++ {
+		if !begins[int(text[at])<<8|int(text[at+1])] {
+			continue
+		}
 		for _, n := range needles[text[at:at+shortest]] {
 			if strings.HasPrefix(text[at:], n.text) {
 				found = append(found, n.kind+" in …"+around(text, at)+"…")

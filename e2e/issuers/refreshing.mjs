@@ -8,7 +8,7 @@
 // ROBOT_SECRET. Of the environment: TOKEN_SECONDS, the life of an access token;
 // ROTATE=0, to keep refresh tokens; REUSE_GRACE, the seconds for which a rotated
 // refresh token is answered again; GATEWAY_JWKS, public keys that "gateway"
-// authenticates with instead of its secret.
+// authenticates with instead of its secret; GATEWAY_AUTH, another way to authenticate.
 //
 // POST /_test/ttl?seconds=60             new access tokens live that long
 // POST /_test/scope?scope=orders:read    new access tokens can do no more
@@ -37,6 +37,7 @@ const clients = {
     redirect_uris: ['http://127.0.0.1:9/callback'],
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
+    ...(process.env.GATEWAY_AUTH && { token_endpoint_auth_method: process.env.GATEWAY_AUTH }),
     ...(process.env.GATEWAY_JWKS && {
       client_secret: undefined,
       token_endpoint_auth_method: 'private_key_jwt',
