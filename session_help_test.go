@@ -90,7 +90,7 @@ func (h *house) stop() {
 func (h *house) url() string { return fmt.Sprintf("http://127.0.0.1:%d", h.port) }
 
 // ask sends one request on a connection of its own.
-func (h *house) ask(method, path, form string, headers ...string) (*http.Response, string) {
+func (h *house) ask(method, path, form string, headers ...string) (status int, header http.Header, body string) {
 	h.Helper()
 	r, err := http.NewRequestWithContext(h.Context(), method, h.url()+path, strings.NewReader(form))
 	if err != nil {
@@ -112,16 +112,16 @@ func (h *house) ask(method, path, form string, headers ...string) (*http.Respons
 	if err != nil {
 		h.Fatal(err)
 	}
-	return res, string(text)
+	return res.StatusCode, res.Header, string(text)
 }
 
 // token gets a token through the gateway.
 func (h *house) token() tokenAnswer {
 	h.Helper()
-	res, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", basic(h.client, "s")...)
+	status, _, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", basic(h.client, "s")...)
 	var tok tokenAnswer
-	if err := json.Unmarshal([]byte(body), &tok); err != nil || res.StatusCode != 200 {
-		h.Fatalf("no token: %d %s\n%s", res.StatusCode, body, h.log())
+	if err := json.Unmarshal([]byte(body), &tok); err != nil || status != http.StatusOK {
+		h.Fatalf("no token: %d %s\n%s", status, body, h.log())
 	}
 	return tok
 }
@@ -129,8 +129,8 @@ func (h *house) token() tokenAnswer {
 // status is what a token gets.
 func (h *house) status(tok tokenAnswer) int {
 	h.Helper()
-	res, _ := h.ask(http.MethodGet, "/orders", "", "Authorization", "Bearer "+tok.AccessToken)
-	return res.StatusCode
+	status, _, _ := h.ask(http.MethodGet, "/orders", "", "Authorization", "Bearer "+tok.AccessToken)
+	return status
 }
 
 // want fails unless a token gets a status.

@@ -16,7 +16,7 @@ func TestNothingSecretIsInLogsAnswersOrMetrics(t *testing.T) {
 	secrets := map[string]string{"the key": firstKey, "the gateway's secret": "the-gateways-own-secret", "the issuer's refresh tokens": "refresh-token-of-the-issuer"}
 	post := func(path, form string, headers ...string) string {
 		t.Helper()
-		_, body := h.ask(http.MethodPost, path, form, headers...)
+		_, _, body := h.ask(http.MethodPost, path, form, headers...)
 		return body
 	}
 	field := func(body, name string) string {
@@ -37,7 +37,7 @@ func TestNothingSecretIsInLogsAnswersOrMetrics(t *testing.T) {
 	var answers string
 	get := func(path string, headers ...string) {
 		t.Helper()
-		_, body := h.ask(http.MethodGet, path, "", headers...)
+		_, _, body := h.ask(http.MethodGet, path, "", headers...)
 		answers += body
 	}
 	get("/ok", "Authorization", "Bearer "+access)

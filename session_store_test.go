@@ -60,14 +60,14 @@ func TestValidatingOpensNothingAlsoBesideARunningServer(t *testing.T) {
 func (h *house) unusable(tok tokenAnswer, inTheLog string) {
 	h.Helper()
 	for range 3 {
-		res, body := h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+tok.AccessToken)
-		if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || res.Header.Get("WWW-Authenticate") != "" {
-			h.Errorf("a request: %d %v %s", res.StatusCode, res.Header, body)
+		status, header, body := h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+tok.AccessToken)
+		if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || header.Get("WWW-Authenticate") != "" {
+			h.Errorf("a request: %d %v %s", status, header, body)
 		}
 	}
-	res, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", basic(h.client, "s")...)
-	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(body, `"temporarily_unavailable"`) {
-		h.Errorf("the token endpoint: %d %v %s", res.StatusCode, res.Header, body)
+	status, header, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", basic(h.client, "s")...)
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, `"temporarily_unavailable"`) {
+		h.Errorf("the token endpoint: %d %v %s", status, header, body)
 	}
 	if n := h.issuer.count(); n != 0 {
 		h.Errorf("the issuer was asked %d times for what cannot be kept", n)
@@ -183,9 +183,9 @@ func TestStoppingWaitsForARefreshUnderWayAndItsPairIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, body := h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+tok.AccessToken)
-	if want := "hello " + h.client + " " + claims.String("jti"); res.StatusCode != 200 || body != want {
-		t.Errorf("%d %s, want %s", res.StatusCode, body, want)
+	status, _, body := h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+tok.AccessToken)
+	if want := "hello " + h.client + " " + claims.String("jti"); status != http.StatusOK || body != want {
+		t.Errorf("%d %s, want %s", status, body, want)
 	}
 	if n := len(h.issuer.take()); n != 0 {
 		t.Errorf("it was refreshed again: the pair was lost")
