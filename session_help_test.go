@@ -92,21 +92,24 @@ func (h *house) url() string { return fmt.Sprintf("http://127.0.0.1:%d", h.port)
 // ask sends one request on a connection of its own.
 func (h *house) ask(method, path, form string, headers ...string) (status int, header http.Header, body string) {
 	h.Helper()
-	r, err := http.NewRequestWithContext(h.Context(), method, h.url()+path, strings.NewReader(form))
-	if err != nil {
-		h.Fatal(err)
-	}
-	r.Close = true
-	if form != "" {
-		r.Header.Set("Content-Type", formType)
-	}
-	for n := 0; n < len(headers); n += 2 {
-		r.Header.Add(headers[n], headers[n+1])
-	}
-	res, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		h.Fatal(err)
-	}
+	var res *http.Response
+	await(h.T, "an answer to "+path, func() bool {
+		r, err := http.NewRequestWithContext(h.Context(), method, h.url()+path, strings.NewReader(form))
+		if err != nil {
+			h.Fatal(err)
+		}
+		r.Close = true
+		if form != "" {
+			r.Header.Set("Content-Type", formType)
+		}
+		for n := 0; n < len(headers); n += 2 {
+			r.Header.Add(headers[n], headers[n+1])
+		}
+		// A reload drops connections that wait for the old listener; such a
+		// request was never seen.
+		res, err = http.DefaultTransport.RoundTrip(r) //nolint:bodyclose // closed below
+		return err == nil
+	})
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -138,6 +138,7 @@ func FuzzReferenceToken(f *testing.F) {
 		{"Bearer {a}=", "/", "", ""}, {"Basic {a}", "/", "", ""}, {"{a}", "/", "", ""}, {"Bearer {a}, Bearer {a}", "/", "", ""},
 		{"", "/?x={a}", "", ""}, {"", "/{r}", "", ""}, {"Bearer {a}", "/%6Fga_{rest}", "", ""}, {"Bearer {a}", "/?x=%6fga_{rest}&y", "", ""},
 		{"", "/", "a={a}", ""}, {"Bearer {a}", "/", `a="{r}"; b`, ""}, {"", "/", "", "{a}"}, {"", "/", "", "https://x/?{r}&y"},
+		{"", "/", "{a}", ""}, {"", "/", "a b={a}; c", ""}, {"", "/", `b=a,b\{r}`, ""}, {"", "/", "{a}=1", ""},
 		{"Bearer a.b.c", "/?eyoga_{rest}", "a=xoga_{rest}", "-oga_{rest}"}, {"Bearer oga_", "/?oga_", "ogr_=oga_", "oga_ogr_"},
 	} {
 		f.Add(s.authorization, s.target, s.cookie, s.other)
