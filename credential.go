@@ -69,7 +69,8 @@ func (at place) rank() int {
 type presented struct {
 	token   string
 	at      place
-	swapped bool // the request brought a reference token in its place
+	swapped bool   // the request brought a reference token in its place
+	lost    string // scope that its grant once had and has no more
 }
 
 // find looks for exactly one credential (RFC 6750 §2). None at all is an empty

@@ -42,6 +42,7 @@ func (g *Gateway) admit(r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	principal.lose(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
 		return err

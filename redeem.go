@@ -49,7 +49,7 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	if g.validator.byIssuer[access.Issuer] == nil {
 		return found, g.foreign(ctx, s, handle, access)
 	}
-	found.token, found.swapped = access.Token.Reveal(), true
+	found.token, found.swapped, found.lost = access.Token.Reveal(), true, access.Lost
 	return found, nil
 }
 

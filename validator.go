@@ -3,6 +3,8 @@ package caddyoauth
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -139,6 +141,18 @@ func (p *Principal) Claim(path string) (any, bool) {
 
 // HasScope reports whether the token was granted one scope word.
 func (p *Principal) HasScope(word string) bool { return token.HasScope(p.Scope, word) }
+
+// lose takes scope away that the issuer took back while its token still names
+// it. Issuers such as Entra grant api://orders/read and write read.
+func (p *Principal) lose(words string) {
+	if words == "" {
+		return
+	}
+	gone := strings.Fields(words)
+	p.Scope = strings.Join(slices.DeleteFunc(strings.Fields(p.Scope), func(word string) bool {
+		return slices.ContainsFunc(gone, func(lost string) bool { return lost == word || strings.HasSuffix(lost, "/"+word) })
+	}), " ")
+}
 
 // String keeps the token out of whatever prints a principal.
 func (p *Principal) String() string { return p.Subject }

@@ -25,6 +25,7 @@ func (v *Vault) create(ctx context.Context, h Handle, g Grant, answer Granted, a
 	now := c.o.Now()
 	g.Created, g.End = now, now.Add(c.o.Max)
 	g = c.o.renewed(g, answer, asked)
+	g.Lost = "" // asked for and not granted is not lost
 	if g.Subject == "" {
 		g.Subject = answer.Subject
 	}

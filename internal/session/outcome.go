@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Outcome is what became of one call to the AS: one of Granted, NotSent,
 // Unconsumed, BadClient, Refused and Unknown. When in doubt it is Unknown: a
@@ -87,6 +91,17 @@ func expiry(asked time.Time, lifetime time.Duration) time.Time {
 	return asked.Add(lifetime)
 }
 
+// takenBack are the words of before that now lacks.
+func takenBack(before, now string) string {
+	have, missing := strings.Fields(now), []string{}
+	for _, word := range strings.Fields(before) {
+		if !slices.Contains(have, word) && !slices.Contains(missing, word) {
+			missing = append(missing, word)
+		}
+	}
+	return strings.Join(missing, " ")
+}
+
 // renewed is the grant after an answer.
 func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 	g.AccessToken = answer.AccessToken
@@ -96,6 +111,7 @@ func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 		g.Refresh = answer.Refresh
 	}
 	if answer.Scope != nil {
+		g.Lost = takenBack(g.Lost+" "+g.Scope, *answer.Scope)
 		g.Scope = *answer.Scope
 	}
 	return g

@@ -99,6 +99,7 @@ type Grant struct {
 	Refresh     Secret        // the RT; empty for ByRunningAgain
 	Credentials Secret        // for ByRunningAgain, as the renewing function reads them
 	Scope       string
+	Lost        string // scope words that were granted once and are no more
 	Subject     string
 	Issuer      string
 	Client      string
@@ -194,6 +195,7 @@ func (g *Grant) encode() []byte {
 	e.secret(g.Refresh)
 	e.secret(g.Credentials)
 	e.text(g.Scope)
+	e.text(g.Lost)
 	e.text(g.Subject)
 	e.text(g.Issuer)
 	e.text(g.Client)
@@ -215,6 +217,7 @@ func decodeGrant(from []byte) (g Grant, err error) {
 	g.Refresh = d.secret()
 	g.Credentials = d.secret()
 	g.Scope = d.text()
+	g.Lost = d.text()
 	g.Subject = d.text()
 	g.Issuer = d.text()
 	g.Client = d.text()

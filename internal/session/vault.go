@@ -28,6 +28,7 @@ type Access struct {
 	Expiry  time.Time // of the token
 	End     time.Time // of the grant
 	Scope   string
+	Lost    string // scope words that were granted once and are no more
 	Subject string
 	Issuer  string
 	Client  string
@@ -133,15 +134,28 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 	}
 	patience := c.o.RefreshWait
 	if left := w.grant.Expiry.Sub(c.o.Now()); left > 0 {
-		patience = min(patience, left/2) // it still lives: no reason to wait until it does not
+		// It still lives: no reason to wait until it does not.
+		short := min(patience, left/2)
+		access, err := v.wait(ctx, c, h, w.grant.Issuer, short)
+		if _, failed := errors.AsType[*Unavailable](err); !failed {
+			return c.inTime(access, err)
+		}
+		if old, err := c.inTime(w.access(), nil); err == nil {
+			return old, nil // too short for comfort, but alive
+		}
+		patience -= short // it ran out meanwhile
 	}
-	access, err := v.wait(ctx, c, h, w.grant.Issuer, patience)
-	if err == nil && !access.Expiry.After(c.o.Now()) {
-		return Access{}, unavailable(0, "the access token ran out on its way") // the process slept, or the answer was slow
-	}
-	_, failed := errors.AsType[*Unavailable](err)
-	if failed && w.grant.Expiry.After(c.o.Now()) {
-		return w.access(), nil // too short for comfort, but alive
+	return c.inTime(v.wait(ctx, c, h, w.grant.Issuer, patience))
+}
+
+// onItsWay is how long a request may take from here to the upstream.
+const onItsWay = 100 * time.Millisecond
+
+// inTime refuses an AT that would be dead on arrival: the process slept, or
+// nothing better was to be had.
+func (c *config) inTime(access Access, err error) (Access, error) {
+	if err == nil && !access.Expiry.After(c.o.Now().Add(onItsWay)) {
+		return Access{}, unavailable(0, "the access token ran out on its way")
 	}
 	return access, err
 }
