@@ -186,11 +186,26 @@ func queryValues(rawQuery, name string) (values []string) {
 	return values
 }
 
+// unescape takes broken escapes as they stand, as many upstreams do.
 func unescape(s string) string {
 	if out, err := url.QueryUnescape(s); err == nil {
 		return out
 	}
-	return s
+	var out strings.Builder
+	for len(s) > 0 {
+		// One escape or letter at a time: only what is broken stays.
+		n := 1
+		if s[0] == '%' && len(s) > 2 {
+			n = 3
+		}
+		one, err := url.QueryUnescape(s[:n])
+		if err != nil {
+			n, one = 1, s[:1]
+		}
+		out.WriteString(one)
+		s = s[n:]
+	}
+	return out.String()
 }
 
 // settle leaves the request as the upstream may see it: with the token that was
