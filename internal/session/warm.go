@@ -11,7 +11,7 @@ import (
 
 const (
 	warmShards = 16
-	warmMost   = 4096 // grants, of all shards
+	warmMost   = 16_384 // grants, of all shards
 	warmTick   = 2 * time.Minute
 )
 
