@@ -126,7 +126,7 @@ func (v *vault) observe(e session.Event) {
 	case session.EventReuse:
 		level, text = zapcore.WarnLevel, "a reference refresh token was used twice: somebody has a copy; its grant is ended"
 	case session.EventSaveError:
-		level, text = zapcore.ErrorLevel, "a refreshed grant could not be stored; it serves from memory, and storing goes on"
+		level, text = zapcore.ErrorLevel, "the store did not take what a refresh has to write; what was refreshed serves from memory, and storing goes on"
 	case session.EventDiscard:
 		level, text = zapcore.WarnLevel, "a refresh came too late and was discarded"
 	default:
