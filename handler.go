@@ -9,10 +9,11 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if serve := g.ownPath(r); serve != nil {
+	stray := g.strays(r)
+	if serve := g.ownPath(r); serve != nil && !stray {
 		return serve(w, r)
 	}
-	if stray := g.strays(r); stray || g.exposes(r) {
+	if stray || g.exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
 	if err := g.admit(r); err != nil {

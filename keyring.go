@@ -30,12 +30,12 @@ type keyringContent struct {
 // with some, that one still opens what it sealed before. The keys of other
 // sites, and of the configuration before this one, open what they sealed.
 func (v *vault) keyring(ctx context.Context, host *tenant) (*session.Keyring, error) {
-	if v.stored == nil { // also when there was none and none was needed
+	if !v.looked || len(v.stored) == 0 && len(host.keys) == 0 {
 		stored, err := loadKeyring(ctx, host.storage, len(host.keys) == 0)
 		if err != nil {
 			return nil, fmt.Errorf("the keyring in Caddy's storage: %w", err)
 		}
-		v.stored = stored
+		v.stored, v.looked = stored, true
 	}
 	keys := slices.Concat(host.keys, v.stored)
 	v.mu.Lock()

@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,7 +54,16 @@ func (c *sessionCollectors) all() []prometheus.Collector {
 	return []prometheus.Collector{c.tokenRequests, c.renewals, c.presentations, c.renewing, c.waiting, c.ended, c.storeErrors, grantGauges{}}
 }
 
+var tokenResults = []string{
+	granted, clientGone, "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+	"unsupported_grant_type", "invalid_scope", "invalid_target", "authorization_pending", "slow_down",
+	"access_denied", "expired_token", "server_error", "temporarily_unavailable",
+}
+
 func (c *sessionCollectors) tokenRequest(issuer, grant, result string) {
+	if !slices.Contains(tokenResults, result) {
+		result = "other" // an issuer may say what it likes
+	}
 	c.tokenRequests.WithLabelValues(issuer, grant, result).Inc()
 }
 

@@ -40,6 +40,12 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 		return found, err
 	}
 	access, err := s.Token(ctx, handle)
+	if _, failed := errors.AsType[*session.Unavailable](err); failed {
+		// Perhaps nobody can refresh it any more.
+		if grant, lookErr := s.Grant(ctx, handle); lookErr == nil && g.vault.issuer(grant.Issuer) == nil {
+			return found, g.foreign(ctx, s, handle, grant.Issuer)
+		}
+	}
 	if errors.Is(err, session.ErrNoGrant) {
 		return found, rejectReference(noGrant, "")
 	}
@@ -47,7 +53,7 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 		return found, err
 	}
 	if g.validator.byIssuer[access.Issuer] == nil {
-		return found, g.foreign(ctx, s, handle, access)
+		return found, g.foreign(ctx, s, handle, access.Issuer)
 	}
 	found.token, found.swapped, found.lost = access.Token.Reveal(), true, access.Lost
 	return found, nil
@@ -60,13 +66,13 @@ func (g *Gateway) grants(ctx context.Context) (*session.Vault, error) {
 
 // foreign refuses a grant of an issuer that is not configured here. One that is
 // configured nowhere any more ends.
-func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.Handle, access session.Access) error {
-	if g.vault.issuer(access.Issuer, "") == nil {
+func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.Handle, issuer string) error {
+	if g.vault.issuer(issuer) == nil {
 		err := s.End(ctx, handle, session.EndedIssuer)
 		g.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
-			zap.String("issuer", access.Issuer), zap.Error(err))
+			zap.String("issuer", issuer), zap.Error(err))
 	}
-	return rejectIssuer(access.Issuer, g.validator.trusts)
+	return rejectIssuer(issuer, g.validator.trusts)
 }
 
 func rejectReference(reason, detail string) *Rejection {
@@ -88,7 +94,7 @@ func (g *Gateway) strays(r *http.Request) bool {
 	if g.vault == nil {
 		return false
 	}
-	if holdsOurs(r.URL.Path) {
+	if holdsOurs(r.URL.Path) || r.URL.User != nil && holdsOurs(r.URL.User.String()) {
 		return true
 	}
 	if r.URL.RawQuery != "" {
@@ -130,9 +136,13 @@ func (g *Gateway) isPlace(where place) bool {
 	})
 }
 
-// holdsOurs finds a whole token of ours in a text. Shorter ones, and the same
-// letters inside another token, are none.
+// holdsOurs finds a whole token of ours in a text, also in one that is escaped
+// for a URL. Shorter ones, and the same letters inside another token, are none.
 func holdsOurs(text string) bool {
+	return holdsPlain(text) || strings.IndexByte(text, '%') >= 0 && holdsPlain(unescape(text))
+}
+
+func holdsPlain(text string) bool {
 	for at := 0; ; {
 		next := strings.Index(text[at:], "og")
 		if next < 0 {
@@ -140,16 +150,32 @@ func holdsOurs(text string) bool {
 		}
 		begin := at + next
 		at = begin + 2
-		if rest := text[begin:]; strings.HasPrefix(rest, accessPrefix) || strings.HasPrefix(rest, refreshPrefix) {
-			end := len(accessPrefix)
-			for end < len(rest) && isBase64URL(rest[end]) {
-				end++
-			}
-			if (begin == 0 || !isBase64URL(text[begin-1])) && end >= len(accessPrefix)+session.HandleLength {
-				return true
-			}
+		if !beginsWord(text, begin) {
+			continue
+		}
+		rest := text[begin:]
+		if !strings.HasPrefix(rest, accessPrefix) && !strings.HasPrefix(rest, refreshPrefix) {
+			continue
+		}
+		end, whole := len(accessPrefix), len(accessPrefix)+session.HandleLength
+		for end < min(len(rest), whole) && isBase64URL(rest[end]) {
+			end++
+		}
+		if end == whole {
+			return true
 		}
 	}
+}
+
+// beginsWord tells whether a token may begin here: not behind another letter of
+// one, unless that is the end of an escape such as %22.
+func beginsWord(text string, at int) bool {
+	return at == 0 || !isBase64URL(text[at-1]) ||
+		at >= 3 && text[at-3] == '%' && isHex(text[at-2]) && isHex(text[at-1])
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
 func isBase64URL(c byte) bool {

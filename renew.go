@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -21,9 +22,13 @@ import (
 // token endpoint for a grant that exists.
 func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	from := originOf(&g)
-	t := v.issuer(g.Issuer, from.Client)
+	t := v.issuer(g.Issuer)
+	if g.Kind == session.ByRefreshToken {
+		t = v.issuerAs(g.Issuer, from.Client)
+	}
 	if t == nil {
-		return session.Refused{Err: errors.New("its issuer is not configured any more")}
+		// No verdict: perhaps the configuration is on its way out or in.
+		return session.NotSent{Err: errors.New("no configuration has its issuer, with the client that it began with")}
 	}
 	client, form, err := t.renewal(&g)
 	if err != nil {
@@ -41,7 +46,11 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	case as.NotSent:
 		return session.NotSent{Err: err}
 	case as.Unconsumed:
-		return session.Unconsumed{Err: err, RetryAfter: failed.RetryAfter}
+		// A refusal of this one grant says that the server works. So does 429
+		// to a caller that asks with credentials of its own.
+		works := failed.Status < http.StatusInternalServerError &&
+			(failed.Status != http.StatusTooManyRequests || g.Kind == session.ByRunningAgain)
+		return session.Unconsumed{Err: err, RetryAfter: failed.RetryAfter, Works: works}
 	case as.BadClient:
 		return session.BadClient{Err: err}
 	case as.Refused:
@@ -60,17 +69,14 @@ func (t *trust) renewal(g *session.Grant) (as.Client, url.Values, error) {
 		}
 		return own.client(), own.form(), nil
 	}
-	if t.client == nil {
-		return as.Client{}, nil, errors.New("no client is configured for its issuer any more")
-	}
 	return *t.client, url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
 }
 
 // revoke gives tokens back that nobody will use (RFC 7009). With an access
 // token alone, as client_credentials gives, there is little to win.
 func (v *vault) revoke(ctx context.Context, g session.Grant) {
-	t := v.issuer(g.Issuer, originOf(&g).Client)
-	if t == nil || g.Kind != session.ByRefreshToken || g.Refresh.Empty() || t.client == nil {
+	t := v.issuerAs(g.Issuer, originOf(&g).Client)
+	if t == nil || g.Kind != session.ByRefreshToken || g.Refresh.Empty() {
 		return
 	}
 	err := t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
@@ -120,7 +126,7 @@ func (v *vault) observe(e session.Event) {
 	case session.EventReuse:
 		level, text = zapcore.WarnLevel, "a reference refresh token was used twice: somebody has a copy; its grant is ended"
 	case session.EventSaveError:
-		level, text = zapcore.ErrorLevel, "a refreshed grant could not be stored; it serves from memory, and storing goes on"
+		level, text = zapcore.ErrorLevel, "the store did not take what a refresh has to write; what was refreshed serves from memory, and storing goes on"
 	case session.EventDiscard:
 		level, text = zapcore.WarnLevel, "a refresh came too late and was discarded"
 	default:

@@ -139,13 +139,14 @@ func (g *Gateway) ownPath(r *http.Request) func(http.ResponseWriter, *http.Reque
 	if e == nil {
 		return nil
 	}
-	path := r.URL.Path
+	// Case does not count, as it does not for Caddy's own path matcher.
+	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
 	switch {
-	case slices.Contains(e.Path, path):
+	case slices.ContainsFunc(e.Path, is):
 		return g.own(g.serveToken)
-	case path == e.RevocationEndpoint && path != "":
+	case is(e.RevocationEndpoint):
 		return g.own(g.serveRevocation)
-	case path == e.DeviceAuthorizationEndpoint && path != "":
+	case is(e.DeviceAuthorizationEndpoint):
 		return g.own(g.serveDeviceAuthorization)
 	}
 	return nil
@@ -168,13 +169,15 @@ func (g *Gateway) own(serve func(*tokenCall) error) func(http.ResponseWriter, *h
 			return nil
 		}
 		call := &tokenCall{gateway: g, Request: q, w: w, r: r}
-		release, err := tokenLimits().begin(q.ClientID, clientAddress(r))
+		done, err := tokenLimits().attempt(q.ClientID, clientAddress(r))
 		if err == nil {
-			func() {
-				err = errors.New("the request could not be served") // if serve panics
-				defer func() { release(err) }()
-				err = serve(call)
+			defer func() {
+				if call.leave != nil {
+					call.leave()
+				}
 			}()
+			err = serve(call)
+			done(err)
 		}
 		if err != nil {
 			g.refuseToken(w, r, call, err)

@@ -35,6 +35,10 @@ func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, gran
 	if err != nil {
 		return err
 	}
+	if err := c.r.Context().Err(); err != nil {
+		// The client hung up: nobody will ever hold the handle.
+		return errors.Join(err, s.End(ctx, handle, session.EndedLogout))
+	}
 	var refresh session.Secret
 	if renewable := grant.Kind == session.ByRunningAgain || !tokens.RefreshToken.Empty(); !renewable {
 		access.End = access.Expiry // nothing comes after it

@@ -23,6 +23,7 @@ type tokenCall struct {
 	grant   string // its grant type, as we name it
 	w       http.ResponseWriter
 	r       *http.Request
+	leave   func() // gives back the place among the calls to issuers, if there is one
 }
 
 // trust is the issuer that new grants are asked of.
@@ -147,15 +148,29 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 	})
 }
 
-// ask is the one call to the issuer's token endpoint, within token_timeout.
+// ask is the one call to the issuer's token endpoint, within token_timeout. It
+// goes on when the caller hangs up: a code would be used up for nothing.
 func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
 	within := tokenTimeout
 	if s := c.gateway.Session; s != nil && s.TokenTimeout > 0 {
 		within = time.Duration(s.TokenTimeout)
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), within)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), within)
 	defer cancel()
 	return c.trust().server.Token(ctx, client, form)
+}
+
+// enter waits for a place among the calls to issuers, which is held until a
+// failure is counted: of many guesses at one time only so many are made.
+func (c *tokenCall) enter() (err error) {
+	address := clientAddress(c.r)
+	if c.leave, err = tokenLimits().place(c.r.Context(), address); err == nil {
+		_, err = tokenLimits().attempt(c.ClientID, address)
+	}
+	return err
 }
 
 // public tells whether the caller is one of the clients without a secret.

@@ -34,7 +34,7 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 	if limited, ok := errors.AsType[*tooMany](err); ok {
 		return &tokenrequest.Error{
 			Status: http.StatusTooManyRequests, Code: tokenrequest.Unavailable,
-			Description: "too many failed attempts of this client from this address",
+			Description: limited.description(),
 		}, limited.wait, zapcore.WarnLevel
 	}
 	unavailable := &tokenrequest.Error{

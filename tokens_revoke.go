@@ -52,6 +52,9 @@ func (g *Gateway) serveDeviceAuthorization(c *tokenCall) error {
 		}
 	}
 	t := c.trust()
+	if err := c.enter(); err != nil {
+		return err
+	}
 	body, err := t.server.DeviceAuthorization(c.r.Context(), *t.client, form)
 	if err != nil {
 		return ours(err)

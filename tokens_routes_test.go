@@ -95,7 +95,7 @@ func TestTheTokenEndpointAnswersWhateverTheMatcherAndIsNeverForwarded(t *testing
 					t.Errorf("%s: %d %s", row.unprotected, res.Code, res.Body)
 				}
 			}
-			for _, path := range []string{"/auth/", "/auth/x", "/AUTH", "//auth", "/%61uth%2f"} {
+			for _, path := range []string{"/auth/", "/auth/x", "//auth", "/%61uth%2f"} {
 				res := send("POST", path, "grant_type=client_credentials", basic("orders", "s")...)
 				if strings.Contains(res.Body.String(), accessPrefix) {
 					t.Errorf("%s is a token endpoint too", path)

@@ -21,11 +21,12 @@ import (
 var vaults = caddy.NewUsagePool()
 
 const (
-	openAgain  = time.Second      // after a store could not be opened
-	openWithin = 10 * time.Second // for the keyring and the store
-	closeAfter = 15 * time.Second // for refreshes under way: token_timeout, and time to write
-	sweepFirst = time.Second
-	sweepEach  = time.Minute
+	openAgain   = time.Second      // after a store could not be opened
+	openWithin  = 10 * time.Second // for the keyring and the store
+	closeAfter  = 7 * time.Second  // for writing what refreshes under way have brought
+	queueAtMost = 2 * time.Second  // for somebody else to open it
+	sweepFirst  = time.Second
+	sweepEach   = time.Minute
 )
 
 // vault is a store of grants with the refreshes under way. It opens with the
@@ -42,6 +43,7 @@ type vault struct {
 
 	// Held with opening.
 	stored     [][]byte // the keyring in Caddy's storage
+	looked     bool     // it was looked for
 	closeStore func() error
 	failed     error
 	failedAt   time.Time
@@ -79,11 +81,13 @@ func join(t *tenant) (v *vault, release func()) {
 	v.tenants = append(v.tenants, t)
 	v.mu.Unlock()
 	return v, func() {
+		// In this order: refreshes under way need the tenant until they have
+		// landed, which Destruct waits for.
+		_, _ = vaults.Delete(identity)
 		v.mu.Lock()
 		v.tenants = slices.DeleteFunc(v.tenants, func(other *tenant) bool { return other == t })
 		v.mu.Unlock()
 		v.stale.Store(true)
-		_, _ = vaults.Delete(identity)
 	}
 }
 
@@ -108,22 +112,26 @@ func (t *tenant) enter(ctx context.Context, v *vault) (*session.Vault, error) {
 	return v.open(ctx)
 }
 
-// issuer finds how to speak to an issuer: as the client named, if any
-// configuration still is that client there, else as the newest one that has
-// the issuer. "" is no client.
-func (v *vault) issuer(url, client string) (found *trust) {
+// issuer finds how to speak to an issuer: the newest configuration that has it.
+func (v *vault) issuer(url string) *trust {
+	return v.find(url, func(*trust) bool { return true })
+}
+
+// issuerAs finds how to speak to an issuer as one client there. To another one
+// the issuer would refuse what it granted, and may take it for stolen.
+func (v *vault) issuerAs(url, client string) *trust {
+	return v.find(url, func(t *trust) bool { return t.client != nil && t.client.ID == client })
+}
+
+func (v *vault) find(url string, fits func(*trust) bool) *trust {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, t := range slices.Backward(v.tenants) {
-		one := t.issuer(url)
-		if one != nil && one.client != nil && one.client.ID == client {
-			return one
-		}
-		if found == nil || found.client == nil && one != nil {
-			found = one
+		if found := t.issuer(url); found != nil && fits(found) {
+			return found
 		}
 	}
-	return found
+	return nil
 }
 
 // open answers the vault, open and with the settings that count now.
@@ -131,14 +139,18 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	if s := v.current.Load(); s != nil && !v.stale.Load() {
 		return s, nil
 	}
+	queue := time.NewTimer(queueAtMost)
+	defer queue.Stop()
 	select {
 	case v.opening <- struct{}{}:
 		defer func() { <-v.opening }()
+	case <-queue.C:
+		return nil, &session.Unavailable{RetryAfter: openAgain, Err: errors.New("the store is being opened")}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	now, s := time.Now(), v.current.Load()
-	if now.Sub(v.failedAt) < openAgain {
+	s := v.current.Load()
+	if time.Since(v.failedAt) < openAgain {
 		if s != nil {
 			return s, nil // with the settings it had
 		}
@@ -154,7 +166,7 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	v.stale.Store(false) // before the settings are read: a change meanwhile is seen next time
 	if err := v.settle(context.WithoutCancel(ctx), host); err != nil {
 		host.log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
-		v.failed, v.failedAt = err, now
+		v.failed, v.failedAt = err, time.Now()
 		v.stale.Store(true)
 		if s == nil {
 			return nil, &session.Unavailable{RetryAfter: openAgain, Err: err}
@@ -220,7 +232,18 @@ func (v *vault) Destruct() error {
 	if s == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeAfter)
+	ctx, cancel := context.WithTimeout(context.Background(), v.longestCall()+closeAfter)
 	defer cancel()
 	return errors.Join(s.Close(ctx), v.closeStore())
+}
+
+// longestCall is how long a refresh under way may take.
+func (v *vault) longestCall() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	longest := tokenTimeout
+	for _, t := range v.tenants {
+		longest = max(longest, t.options.TokenTimeout)
+	}
+	return longest
 }

@@ -40,7 +40,7 @@ func (b *breakers) wait(issuer string, o *Options, now time.Time) time.Duration 
 func (b *breakers) report(issuer string, o *Options, now time.Time, failed bool, retryAfter time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !failed {
+	if !failed { // whatever it asked of one grant
 		delete(b.all, issuer)
 		return
 	}

@@ -25,7 +25,7 @@ const (
 	EventWait      = "wait"       // a request has waited for a renewal: Detail is one of the Wait constants
 	EventEnd       = "end"        // a grant ended: Detail is the reason
 	EventReuse     = "reuse"      // somebody holds a copy of a reference refresh token: its grant is ended
-	EventSaveError = "save_error" // an outcome could not be written; the write goes on
+	EventSaveError = "save_error" // an intent or an outcome could not be written; of an outcome, the write goes on
 	EventDiscard   = "discard"    // a pair came too late and another outcome stands
 )
 

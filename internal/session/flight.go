@@ -201,6 +201,7 @@ func (f *flight) present(ctx context.Context, w *view, asked, storeNow time.Time
 	default:
 		// Written or not? Without certainty nothing is presented. If it was
 		// written after all, it must not look like a crash for ever.
+		f.c.observe(Event{Name: EventSaveError, Sref: f.c.ring.Sref(row.Key), Issuer: w.grant.Issuer, Err: err})
 		s := f.outcome(row, w.grant, NotSent{err}, asked)
 		f.v.keepSaving(ctx, f.c, s)
 		a, err := f.makeDo(w, unavailable(0, "writing an intent: %w", err))

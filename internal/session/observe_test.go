@@ -33,7 +33,7 @@ func TestWaitingIsTold(t *testing.T) {
 	}{
 		"for a token":   {next(1), time.Hour, "[served 2s iss]"},
 		"for a refusal": {Refused{errTest}, time.Hour, "[no_grant 2s iss]"},
-		"for nothing":   {Unconsumed{errTest, time.Minute}, time.Hour, "[unavailable 2s iss]"},
+		"for nothing":   {Unconsumed{Err: errTest, RetryAfter: time.Minute}, time.Hour, "[unavailable 2s iss]"},
 		"not long":      {next(1), time.Second, "[left 1s iss]"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,9 @@ type Unconsumed struct {
 	Err error
 	// RetryAfter as the AS asked for it, or zero.
 	RetryAfter time.Duration
+	// Works: the AS refused this one grant for now, and serves others. It is
+	// no reason to leave the AS alone.
+	Works bool
 }
 
 // BadClient is invalid_client or unauthorized_client. It ends a grant that is

@@ -34,7 +34,7 @@ func TestOutcomes(t *testing.T) {
 		"refused":           {answers: []Outcome{Refused{errTest}}, first: "no grant", then: "no grant", calls: 1},
 		"not sent, then":    {answers: []Outcome{NotSent{errTest}, next(2)}, first: "at3", then: "at3", calls: 2},
 		"503, then":         {answers: []Outcome{Unconsumed{Err: errTest}, next(2)}, first: "at3", then: "at3", calls: 2},
-		"429 and 30 s":      {answers: []Outcome{Unconsumed{errTest, 30 * time.Second}, next(2)}, first: "unavailable", then: "at3", calls: 2},
+		"429 and 30 s":      {answers: []Outcome{Unconsumed{Err: errTest, RetryAfter: 30 * time.Second}, next(2)}, first: "unavailable", then: "at3", calls: 2},
 		"bad client, fixed": {answers: []Outcome{BadClient{errTest}, next(2)}, first: "at3", then: "at3", calls: 2},
 		"bad client of the grant's own": {kind: ByRunningAgain,
 			answers: []Outcome{BadClient{errTest}}, first: "no grant", then: "no grant", calls: 1},

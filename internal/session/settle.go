@@ -16,9 +16,11 @@ type saving struct {
 }
 
 func failed(out Outcome, kind Kind) bool {
-	switch out.(type) {
+	switch out := out.(type) {
 	case Granted, Refused:
 		return false
+	case Unconsumed:
+		return !out.Works
 	case BadClient:
 		return kind != ByRunningAgain // else it is that client's failure alone
 	}
