@@ -251,5 +251,5 @@ func (e *explaining) fail(step *explainedStep, err error) {
 	}
 	e.Verdict, e.Status, e.Reason, e.Error = verdict, status, reason, code
 	e.Check, e.Clause, e.Change = step.Check, step.Clause, step.Change
-	e.Detail = fmt.Sprintf("found %s; expected %s", step.Found, step.Expected)
+	e.Detail = fmt.Sprintf("%s: %s; expected: %s", step.Check, step.Found, step.Expected)
 }
