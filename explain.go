@@ -222,9 +222,9 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) explaine
 		step.Result = stepNotReached
 		switch missing := e.rec.Missing(rule.Check); {
 		case missing != "":
-			step.Found = "needs: " + string(missing)
+			step.Found = "not reached: " + string(missing) + " is not there or not right"
 		case e.trust == nil:
-			step.Found = "nobody knows whose settings to judge by"
+			step.Found = "not reached: nobody knows by whose settings"
 		}
 		return step
 	}

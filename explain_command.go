@@ -78,8 +78,8 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 	flags.BoolVar(&f.asJSON, "json", false, "as JSON")
 	exit := func(cmd *cobra.Command, run func() (int, error)) error {
 		status, err := run()
+		cmd.SilenceErrors = err == nil // it has been told at length
 		if status == exitRefused {
-			cmd.SilenceErrors = true // it has been told at length
 			return errExplainRefused
 		}
 		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, err })(cmd, nil)

@@ -22,7 +22,7 @@ func (e *explaining) readPolicy(facts *token.Facts) {
 		return
 	}
 	step := explainedStep{
-		Check: "copy_claims", Result: stepNotReached, Clause: "RFC 9110 §5.5",
+		Check: "copy_claims", Result: stepNotReached, Clause: "RFC 9110 §5.5", Found: "not reached: the claims could not be read",
 		Expected: "claims that can stand in a header: no CR, LF or NUL",
 	}
 	if readable {
@@ -56,7 +56,7 @@ func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool
 	}
 	switch {
 	case !readable:
-		step.Result, step.Found = stepNotReached, "the claims could not be read"
+		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
 	case holds:
 	case len(q.matchers) > 0:
 		step.Result, step.Reason, step.Change = stepDepends, reason, "Where the matcher fits, the answer is 403. "+e.advice(reason)

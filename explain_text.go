@@ -42,12 +42,13 @@ func (e *explanation) write(w io.Writer, colours bool) {
 	out("\n")
 	marks := map[string]string{stepPassed: paint(green, "ok  "), stepFailed: paint(red, "FAIL"), stepNotReached: paint(faint, "-   "), stepDepends: paint(yellow, "if  ")}
 	for _, step := range e.Checks {
-		out("%s %-16s %s  %s\n", marks[step.Result], printable(step.Check), printable(step.Found), paint(faint, "["+step.Clause+"]"))
-		if step.Result == stepFailed || step.Result == stepDepends {
-			out("       expected  %s\n", printable(step.Expected))
-			if step.Change != e.Change {
-				out("       change    %s\n", printable(step.Change))
-			}
+		expected := ""
+		if step.Expected != "" {
+			expected = paint(faint, "expected: ") + printable(step.Expected) + " "
+		}
+		out("%s %-16s %s; %s%s\n", marks[step.Result], printable(step.Check), printable(step.Found), expected, paint(faint, "["+step.Clause+"]"))
+		if step.Change != "" && step.Change != e.Change {
+			out("     %-16s %s\n", "", printable(step.Change))
 		}
 	}
 }
