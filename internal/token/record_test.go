@@ -79,3 +79,35 @@ func TestEachCheckHasWordsForWhatItFoundAndExpected(t *testing.T) {
 		}
 	}
 }
+
+// FuzzExplain: whatever is explained, the verdict is that of Parse and Verify,
+// and there are words for every check.
+func FuzzExplain(f *testing.F) {
+	forged := signer("k1", "ES256", "other P-256")
+	for _, raw := range []string{
+		mint(f, k1(), nil), mint(f, forged, map[string]any{"exp": 1, "aud": []string{}}), "", "..", "a.b.c", "e30.e30.AA", "e30.W10.AA",
+		mintRaw(f, k1(), `{"alg":1,"kid":"","typ":[],"crit":0}`, `{"iss":1,"exp":"x","aud":{},"scp":[1]}`),
+		mintRaw(f, k1(), `{"alg":"ES256"}`, `{"exp":1e300,"nbf":-1e300,"typ":"ID","events":null}`),
+		mintRaw(f, k1(), `{"alg":"none","kid":"\u001b[2J"}`, `{"iss":"\u001b[2J"}`),
+	} {
+		f.Add(raw, false)
+		f.Add(raw, true)
+	}
+	p := profile(f)
+	f.Fuzz(func(t *testing.T, raw string, strict bool) {
+		own := *p
+		own.Strict = strict
+		_, err := prove(&own, raw)
+		u, rec := explained(&own, raw, noon)
+		if got, want := ReasonOf(rec.Err()), ReasonOf(err); got != want || (rec.Err() == nil) != (err == nil) {
+			t.Fatalf("explained as %v, Verify says %v", rec.Err(), err)
+		}
+		for _, rule := range Rules {
+			found, expected := rec.Describe(rule.Check, raw, u, &own, noon)
+			made := rec.Passed(rule.Check) || len(rec.Errors(rule.Check)) > 0
+			if made && (found == "" || expected == "") || !made && err == nil {
+				t.Fatalf("%s: found %q, expected %q", rule.Check, found, expected)
+			}
+		}
+	})
+}
