@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"encoding/base64"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -69,22 +70,62 @@ func FuzzExplain(f *testing.F) {
 		if len(text) > 8<<10 {
 			return
 		}
-		raw := strings.TrimSpace(string(text))
-		for _, g := range gateways {
-			e := g.explain(t.Context(), string(text), explainer{at: verdictClock, grants: grants, held: true})
-			checkExplained(t, e, raw)
-			if e.Verdict == verdictAccepted {
-				bare := raw
-				if field, value, is := strings.Cut(raw, ":"); is && strings.EqualFold(field, "Authorization") {
-					bare = strings.TrimSpace(strings.TrimSpace(value)[7:])
-				}
-				g.validator.now = func() time.Time { return verdictClock }
-				if _, err := g.validator.Validate(t.Context(), bare); err != nil {
-					t.Fatalf("accepted, and yet: %v", err)
-				}
+		explainAnything(t, gateways, string(text), grants)
+	})
+}
+
+// explainAnything holds for whatever is given.
+func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool) {
+	t.Helper()
+	raw := strings.TrimSpace(text)
+	for _, g := range gateways {
+		e := g.explain(t.Context(), text, explainer{at: verdictClock, grants: grants, held: true})
+		checkExplained(t, e, raw)
+		if e.Verdict != verdictAccepted {
+			continue
+		}
+		bare := raw
+		if field, value, is := strings.Cut(raw, ":"); is && strings.EqualFold(field, "Authorization") {
+			bare = strings.TrimSpace(strings.TrimSpace(value)[7:])
+		}
+		g.validator.now = func() time.Time { return verdictClock }
+		if _, err := g.validator.Validate(t.Context(), bare); err != nil {
+			t.Fatalf("accepted, and yet: %v", err)
+		}
+	}
+}
+
+// The same for many tokens that are broken by chance: of a package with Caddy
+// in it, fuzzing looks at few.
+func TestTokensBrokenByChanceShowNothingOfTheirSignature(t *testing.T) {
+	gateways := fuzzGateways(t)
+	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	b64 := base64.RawURLEncoding.EncodeToString
+	good := sign(t, "es256")
+	signature := good[strings.LastIndexByte(good, '.')+1:]
+	for n := range 300 {
+		text := good
+		if n%2 == 0 { // the signature, or much of it, wherever a claim can be shown
+			piece := signature[chance.IntN(20) : 60+chance.IntN(len(signature)-60)]
+			claim := []string{"iss", "aud", "scope", "groups", "sub", "typ", "email", "nonce", "exp"}[chance.IntN(9)]
+			text = b64([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"`+[]string{"es256", "x" + piece}[chance.IntN(2)]+`"}`)) + "." +
+				b64([]byte(`{"iss":"https://issuer.example","aud":"api","exp":1800000300,"x":1,"`+claim+`":"a `+piece+`"}`)) + "." + signature
+		}
+		for range chance.IntN(4) {
+			at := chance.IntN(len(text))
+			switch chance.IntN(4) {
+			case 0:
+				text = text[:at] + string(rune(chance.IntN(256))) + text[at:]
+			case 1:
+				text = text[:at] + text[min(len(text), at+chance.IntN(5)):]
+			case 2:
+				text = text[at:] + text[:at]
+			case 3:
+				text = []string{"Bearer ", `"`, "Authorization: Bearer ", "oga_", "ogr_"}[chance.IntN(5)] + text
 			}
 		}
-	})
+		explainAnything(t, gateways, text, n%3 == 0)
+	}
 }
 
 // What every explanation is made of is there in the JSON under stable names.
