@@ -68,6 +68,8 @@ type Issuer struct {
 	// Take ID tokens as access tokens: whoever a user logs in to can act as
 	// the user here. Dex needs it.
 	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
+
+	aside bool // only looked at: its keys are not stored
 }
 
 const (
@@ -214,6 +216,9 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 	key, storeAs := mark, "oauth/keys/"+mark+".json"
 	if set.opaque {
 		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.trust)), "" // nobody could tell later what was trusted
+	}
+	if i.aside {
+		storeAs = ""
 	}
 	return acquire(key, capacity, set.fixed, as.Config{
 		Issuer:    url,

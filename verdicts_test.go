@@ -61,6 +61,8 @@ type fact struct {
 	repl   *caddy.Replacer
 	res    *httptest.ResponseRecorder
 	reason string
+
+	after func(request string) // looks at each answer
 }
 
 const (
@@ -165,6 +167,9 @@ func (f *fact) serve(request string) {
 	}
 	f.reason, _ = f.repl.GetString("http.auth.oauth.reason")
 	f.checkAlways()
+	if f.after != nil {
+		f.after(request)
+	}
 }
 
 // renderError does what Caddy's server does with an error of a handler.

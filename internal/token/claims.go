@@ -12,34 +12,40 @@ import (
 // and RFC 9068 §2.2 give them; parseClaims saw to it.
 type Claims map[string]any
 
-func parseClaims(doc string) (Claims, error) {
+func parseClaims(doc string, rec *Record) (Claims, error) {
 	members, err := ParseObject(doc)
-	if err != nil {
-		return nil, refuse(Malformed, "payload: "+err.Error())
+	if err := rec.note(CheckPayloadJSON, malformed("payload: ", err)); err != nil {
+		return nil, err
 	}
 	c := Claims(members)
 	for _, name := range []string{"iss", "sub", "jti", "client_id", "scope"} {
 		if v, has := c[name]; has {
 			if _, ok := v.(string); !ok {
-				return nil, refuse(ClaimType, name+" is not a string")
+				if err := rec.wrong(CheckClaimTypes, name, refuse(ClaimType, name+" is not a string")); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		if v, has := c[name]; has {
 			if _, ok := seconds(v); !ok {
-				return nil, refuse(ClaimType, name+" is not a finite number")
+				if err := rec.wrong(CheckClaimTypes, name, refuse(ClaimType, name+" is not a finite number")); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	for _, name := range []string{"aud", "scp"} {
 		if v, has := c[name]; has {
 			if _, ok := words(v); !ok {
-				return nil, refuse(ClaimType, name+" is neither a string nor a list of strings")
+				if err := rec.wrong(CheckClaimTypes, name, refuse(ClaimType, name+" is neither a string nor a list of strings")); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
-	return c, nil
+	return c, rec.note(CheckClaimTypes, nil)
 }
 
 // String is the claim's text, or "" when it is absent or of another type.

@@ -26,38 +26,59 @@ var strict = base64.RawURLEncoding.Strict()
 // Parse is the front door (RFC 7515 §3.1, 7519 §7.2): a size cap, exactly
 // three non-empty parts, strict base64url, one strict JSON object each in
 // header and payload. Errors are refusals.
-func Parse(raw string) (*Unverified, error) {
-	if len(raw) > MaxSize {
-		return nil, refuse(TooLarge, "")
+func Parse(raw string) (*Unverified, error) { return parse(raw, nil) }
+
+func parse(raw string, rec *Record) (*Unverified, error) {
+	if err := rec.note(CheckSize, checkSize(raw)); err != nil {
+		return nil, err
 	}
 	header, rest, _ := strings.Cut(raw, ".")
 	payload, signature, two := strings.Cut(rest, ".")
+	var err error
 	if !two || header == "" || payload == "" || signature == "" || strings.IndexByte(signature, '.') >= 0 {
-		return nil, refuse(NotJWT, shapeOf(raw))
+		err = refuse(NotJWT, shapeOf(raw))
+	}
+	if err := rec.note(CheckForm, err); err != nil {
+		return nil, err
 	}
 	u := &Unverified{signed: raw[:len(header)+1+len(payload)]}
 	h, err := decode(header)
-	if err != nil {
-		return nil, refuse(Malformed, "header: "+err.Error())
-	}
-	p, err := decode(payload)
-	if err != nil {
-		return nil, refuse(Malformed, "payload: "+err.Error())
-	}
-	if u.signature, err = decode(signature); err != nil {
-		return nil, refuse(Malformed, "signature: "+err.Error())
-	}
-	members, err := ParseObject(text(h))
-	if err != nil {
-		return nil, refuse(Malformed, "header: "+err.Error())
-	}
-	if err := u.readHeader(members); err != nil {
+	if err := rec.note(CheckHeaderText, malformed("header: ", err)); err != nil {
 		return nil, err
 	}
-	if u.Claims, err = parseClaims(text(p)); err != nil {
+	p, err := decode(payload)
+	if err := rec.note(CheckPayloadText, malformed("payload: ", err)); err != nil {
+		return nil, err
+	}
+	u.signature, err = decode(signature)
+	if err := rec.note(CheckSignText, malformed("signature: ", err)); err != nil {
+		return nil, err
+	}
+	members, err := ParseObject(text(h))
+	if err := rec.note(CheckHeaderJSON, malformed("header: ", err)); err != nil {
+		return nil, err
+	}
+	if err := u.readHeader(members, rec); err != nil {
+		return nil, err
+	}
+	if u.Claims, err = parseClaims(text(p), rec); err != nil {
 		return nil, err
 	}
 	return u, nil
+}
+
+func checkSize(raw string) error {
+	if len(raw) > MaxSize {
+		return refuse(TooLarge, "")
+	}
+	return nil
+}
+
+func malformed(part string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return refuse(Malformed, part+err.Error())
 }
 
 // PayloadClaims decodes the claims of a token that was verified before: the
@@ -69,7 +90,7 @@ func PayloadClaims(raw string) (Claims, error) {
 	if err != nil {
 		return nil, refuse(Malformed, "payload: "+err.Error())
 	}
-	return parseClaims(text(p))
+	return parseClaims(text(p), nil)
 }
 
 // shapeOf helps an operator to see what arrived instead of a JWT.
@@ -105,25 +126,33 @@ func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // readHeader takes what verifying needs from the JOSE header. jwk, jku, x5u,
 // x5c and x5t are not read at all: they never choose a key and are never
 // fetched (RFC 8725 §3.10).
-func (u *Unverified) readHeader(members map[string]any) error {
+func (u *Unverified) readHeader(members map[string]any, rec *Record) error {
 	for _, name := range []string{"crit", "b64", "cty"} {
 		if _, has := members[name]; has {
-			return refuse(HeaderRefused, name+" is not supported")
+			if err := rec.wrong(CheckHeaderTypes, name, refuse(HeaderRefused, name+" is not supported")); err != nil {
+				return err
+			}
 		}
 	}
 	var ok bool
 	if u.alg, ok = members["alg"].(string); !ok {
-		return refuse(HeaderRefused, "alg is not a string")
+		if err := rec.wrong(CheckHeaderTypes, "alg", refuse(HeaderRefused, "alg is not a string")); err != nil {
+			return err
+		}
 	}
 	if kid, has := members["kid"]; has {
 		if u.kid, ok = kid.(string); !ok || u.kid == "" {
-			return refuse(HeaderRefused, "kid is not a string")
+			if err := rec.wrong(CheckHeaderTypes, "kid", refuse(HeaderRefused, "kid is not a string")); err != nil {
+				return err
+			}
 		}
 	}
 	if typ, has := members["typ"]; has {
 		if u.typ, u.typed = typ.(string); !u.typed {
-			return refuse(HeaderRefused, "typ is not a string")
+			if err := rec.wrong(CheckHeaderTypes, "typ", refuse(HeaderRefused, "typ is not a string")); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return rec.note(CheckHeaderTypes, nil)
 }

@@ -37,18 +37,32 @@ type Facts struct {
 // keys and signature, so that no token causes a fetch or costs a verification
 // that could not pass anyway. An error is a [*Refusal], or a failure to judge.
 func (p *Profile) Verify(ctx context.Context, u *Unverified, now time.Time) (*Facts, error) {
-	if iss := u.Claims.String("iss"); iss != p.Issuer {
-		return nil, refuse(IssuerUnknown, "iss is "+clip(iss))
+	return p.verify(ctx, u, now, nil)
+}
+
+// Explain is [Profile.Verify] for a token from [Inspect]: it notes every check
+// and answers what can be known of the token, whether it passes or not.
+func (p *Profile) Explain(ctx context.Context, u *Unverified, now time.Time, rec *Record) *Facts {
+	facts, err := p.verify(ctx, u, now, rec)
+	if err != nil { // a record ends nothing behind the front door
+		return &Facts{}
 	}
-	if !p.Algorithms.has(u.alg) {
-		return nil, refuse(AlgRefused, "alg is "+clip(u.alg))
+	return facts
+}
+
+func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec *Record) (*Facts, error) {
+	if err := rec.note(CheckIssuer, p.checkIssuer(u)); err != nil {
+		return nil, err
 	}
-	if err := p.checkType(u); err != nil {
+	if err := rec.note(CheckAlgorithm, p.checkAlgorithm(u)); err != nil {
+		return nil, err
+	}
+	if err := p.checkType(u, rec); err != nil {
 		return nil, err
 	}
 	exp, has := seconds(u.Claims["exp"])
-	if !has {
-		return nil, refuse(ClaimMissing, "exp")
+	if err := rec.note(CheckExpiry, present("exp", has)); err != nil {
+		return nil, err
 	}
 	nbf, _ := seconds(u.Claims["nbf"])
 	facts := &Facts{
@@ -58,15 +72,39 @@ func (p *Profile) Verify(ctx context.Context, u *Unverified, now time.Time) (*Fa
 		Expiry:    int64(math.Floor(exp)),
 		NotBefore: int64(math.Ceil(nbf)),
 	}
-	if err := p.judge(facts, now); err != nil {
+	if err := p.judge(facts, now, rec); err != nil {
 		return nil, err
 	}
 	for i, aud := range facts.Audience {
 		facts.Audience[i] = strings.Clone(aud) // facts must not hold on to the whole payload
 	}
+	if rec.blocked(CheckKeys) {
+		return facts, nil // no key could be looked for
+	}
 	var err error
-	facts.Key, err = p.prove(ctx, u)
-	return facts, err
+	facts.Key, err = p.prove(ctx, u, rec)
+	return facts, rec.proof(err)
+}
+
+func (p *Profile) checkIssuer(u *Unverified) error {
+	if iss := u.Claims.String("iss"); iss != p.Issuer {
+		return refuse(IssuerUnknown, "iss is "+clip(iss))
+	}
+	return nil
+}
+
+func (p *Profile) checkAlgorithm(u *Unverified) error {
+	if !p.Algorithms.has(u.alg) {
+		return refuse(AlgRefused, "alg is "+clip(u.alg))
+	}
+	return nil
+}
+
+func present(claim string, has bool) error {
+	if !has {
+		return refuse(ClaimMissing, claim)
+	}
+	return nil
 }
 
 // Judge looks at what may have changed since facts were found: the hour, the
@@ -76,17 +114,36 @@ func (p *Profile) Judge(facts *Facts, now time.Time) (ok bool, err error) {
 	if facts.Key.Retired() {
 		return false, nil
 	}
-	return true, p.judge(facts, now)
+	return true, p.judge(facts, now, nil)
 }
 
-func (p *Profile) judge(facts *Facts, now time.Time) error {
-	// Times are compared, not subtracted: durations end after 292 years.
+func (p *Profile) judge(facts *Facts, now time.Time, rec *Record) error {
+	if err := rec.note(CheckExpired, p.checkExpired(facts, now)); err != nil {
+		return err
+	}
+	if err := rec.note(CheckNotBefore, p.checkNotBefore(facts, now)); err != nil {
+		return err
+	}
+	return rec.note(CheckAudience, p.checkAudience(facts))
+}
+
+// Times are compared, not subtracted: durations end after 292 years.
+
+func (p *Profile) checkExpired(facts *Facts, now time.Time) error {
 	if expiry := time.Unix(facts.Expiry, 0); !now.Add(-p.Skew).Before(expiry) {
 		return refuse(Expired, fmt.Sprintf("%s ago, with a skew of %s", now.Sub(expiry).Round(time.Second), p.Skew))
 	}
+	return nil
+}
+
+func (p *Profile) checkNotBefore(facts *Facts, now time.Time) error {
 	if start := time.Unix(facts.NotBefore, 0); now.Add(p.Skew).Before(start) {
 		return refuse(NotYetValid, fmt.Sprintf("%s early, with a skew of %s", start.Sub(now).Round(time.Second), p.Skew))
 	}
+	return nil
+}
+
+func (p *Profile) checkAudience(facts *Facts) error {
 	if len(p.Audience) == 0 {
 		return nil
 	}
@@ -99,35 +156,54 @@ func (p *Profile) judge(facts *Facts, now time.Time) error {
 }
 
 // checkType keeps every other kind of JWT out (RFC 8725 §3.11, RFC 9068 §4).
-func (p *Profile) checkType(u *Unverified) error {
-	at := isType(u.typ, "at+jwt")
-	if u.typed && !at && (p.Strict || !isType(u.typ, "jwt")) {
+func (p *Profile) checkType(u *Unverified, rec *Record) error {
+	if err := rec.note(CheckType, p.checkTyp(u)); err != nil {
+		return err
+	}
+	if p.Strict {
+		for _, name := range required {
+			_, has := u.Claims[name]
+			if err := rec.note(CheckRequired, present(name, has)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rec.note(CheckRequired, nil); err != nil {
+		return err
+	}
+	marks, types := p.kinds()
+	for _, mark := range marks {
+		if _, has := u.Claims[mark]; has {
+			if err := rec.note(CheckKind, refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")); err != nil {
+				return err
+			}
+		}
+	}
+	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
+		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+typ))
+	}
+	return rec.note(CheckKind, nil)
+}
+
+func (p *Profile) checkTyp(u *Unverified) error {
+	if u.typed && !isType(u.typ, "at+jwt") && (p.Strict || !isType(u.typ, "jwt")) {
 		return refuse(TypeRefused, "typ is "+clip(u.typ))
 	}
 	if p.Strict && !u.typed {
 		return refuse(TypeRefused, "no typ, expected at+jwt")
 	}
-	if p.Strict {
-		for _, name := range []string{"aud", "sub", "client_id", "iat", "jti"} {
-			if _, has := u.Claims[name]; !has {
-				return refuse(ClaimMissing, name)
-			}
-		}
-	}
-	marks, types := marksAll, typesAll
-	if p.IDTokens {
-		marks, types = marksNever, typesNever
-	}
-	for _, mark := range marks {
-		if _, has := u.Claims[mark]; has {
-			return refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")
-		}
-	}
-	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
-		return refuse(IDToken, "the claim typ is "+typ)
-	}
 	return nil
 }
+
+func (p *Profile) kinds() (marks, types []string) {
+	if p.IDTokens {
+		return marksNever, typesNever
+	}
+	return marksAll, typesAll
+}
+
+// required is what RFC 9068 §2.2 asks for beside iss and exp.
+var required = []string{"aud", "sub", "client_id", "iat", "jti"}
 
 // Marks of tokens that are no access tokens: ID tokens (OpenID Connect Core
 // §2), and those that nobody wants to take for one, by the events claim
@@ -149,11 +225,12 @@ func isType(typ, want string) bool {
 // prove finds the key that signed the token. A kid that the set does not have,
 // and a token without a kid that no key verifies, ask for a newer set once. A
 // bad signature by a known key asks for nothing.
-func (p *Profile) prove(ctx context.Context, u *Unverified) (*Key, error) {
+func (p *Profile) prove(ctx context.Context, u *Unverified, rec *Record) (*Key, error) {
 	set, err := p.Keys.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}
+	rec.saw(set)
 	key, err := u.provenBy(set)
 	if ReasonOf(err) != KeyUnknown {
 		return key, err
@@ -165,6 +242,7 @@ func (p *Profile) prove(ctx context.Context, u *Unverified) (*Key, error) {
 	if newer == set {
 		return nil, err
 	}
+	rec.saw(newer)
 	return u.provenBy(newer)
 }
 

@@ -136,7 +136,7 @@ func verifyVector(set, raw string) error {
 		return err
 	}
 	u := &Unverified{signed: parts[0] + "." + parts[1], signature: signature}
-	if err := u.readHeader(members); err != nil {
+	if err := u.readHeader(members, nil); err != nil {
 		return err
 	}
 	all, err := ParseAlgorithms(nil)

@@ -1,0 +1,99 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+)
+
+func newES256(t *testing.T) *jwssign.Key {
+	t.Helper()
+	key, err := jwssign.Generate("k1", "ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
+	issuer := newTestIssuer(t, newES256(t))
+	ask := func(method, target, body string) (int, string) {
+		t.Helper()
+		res := httptest.NewRecorder()
+		err := serveExplain(res, httptest.NewRequest(method, target, strings.NewReader(body)))
+		if err != nil {
+			failed, ok := errors.AsType[caddy.APIError](err)
+			if !ok {
+				t.Fatal("an error without a status: ", err)
+			}
+			return failed.HTTPStatus, failed.Err.Error()
+		}
+		return res.Code, res.Body.String()
+	}
+	port := freePort(t)
+	site := func(host, more string) string {
+		return fmt.Sprintf("http://%s:%d {\nbind 127.0.0.1\noauth {\nissuer %s {\naudience api\n}\n%s\n}\nrespond ok\n}\n", host, port, issuer.URL, more)
+	}
+	load(t, fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nstorage file_system %s\nlog {\noutput discard\n}\n}\n", t.TempDir())+site("a.example", "")+site("b.example", "require scope admin\ntoken_endpoint /oauth/token {\nrevocation_endpoint /oauth/revoke\n}\nsession {\nstore memory\n}"))
+	token := issuer.token(t)
+	running, err := runningGateways()
+	if err != nil || len(running) < 2 {
+		t.Fatal(len(running), err)
+	}
+	if _, err := running[0].gateway.validator.trusts[0].keys.Keys(t.Context()); err != nil { // waits for the first fetch
+		t.Fatal(err)
+	}
+	fetched := issuer.fetches.Load()
+	explain := func(target, body string) map[string]*explanation {
+		t.Helper()
+		status, text := ask(http.MethodPost, target, body)
+		var answer struct{ Gateways []*explanation }
+		if err := json.Unmarshal([]byte(text), &answer); err != nil || status != 200 {
+			t.Fatal(status, text, err)
+		}
+		found := map[string]*explanation{}
+		for _, e := range answer.Gateways {
+			if found[e.Gateway] != nil {
+				t.Errorf("%s twice", e.Gateway)
+			}
+			found[e.Gateway] = e
+			checkExplained(t, e, body)
+		}
+		return found
+	}
+	for _, body := range []string{token, token + "\n", `{"token":"` + token + `"}`} {
+		found := explain("/oauth/explain", body)
+		if a, b := found["a.example"], found["b.example"]; len(found) != 2 || a == nil || a.Verdict != "accepted" || b == nil || b.Reason != "missing_scope" || b.Status != 403 {
+			t.Errorf("%+v", found)
+		}
+	}
+	if found := explain("/oauth/explain?host=b.example", "oga_"+strings.Repeat("a", 64)); len(found) != 1 || found["b.example"].Verdict != "unknown" {
+		t.Errorf("%+v", found)
+	}
+	unknown, err := newES256(t).Token("at+jwt", map[string]any{"iss": issuer.URL, "aud": "api", "exp": 9e9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := explain("/oauth/explain?host=a.example", unknown)["a.example"]; e.Verdict != "refused" || e.Reason == "" {
+		t.Errorf("%+v", e)
+	}
+	if n := issuer.fetches.Load(); n != fetched {
+		t.Errorf("explaining fetched keys: %d", n-fetched)
+	}
+	for body, want := range map[string]int{"": 400, " ": 400, strings.Repeat("a", mostExplained+1): 413} {
+		if status, text := ask(http.MethodPost, "/oauth/explain", body); status != want || strings.Contains(text, "aaaa") {
+			t.Error(status, text)
+		}
+	}
+	if status, _ := ask(http.MethodGet, "/oauth/explain", ""); status != 405 {
+		t.Error(status)
+	}
+}

@@ -1,0 +1,255 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// explanation is the answer to "why 401?": what one gateway would say of a
+// token, and every check that leads there. It holds no part of the token as it
+// was sent.
+type explanation struct {
+	Gateway string          `json:"gateway,omitempty"` // where it stands in the config
+	Verdict string          `json:"verdict"`           // accepted, refused or unknown
+	Status  int             `json:"status,omitempty"`  // what the gateway answers; 0: the upstream does
+	Error   string          `json:"error,omitempty"`   // of RFC 6750 §3.1
+	Reason  string          `json:"reason,omitempty"`  // see docs/reasons.md
+	Check   string          `json:"check,omitempty"`   // the one that decided
+	Clause  string          `json:"clause,omitempty"`  // what it rests on
+	Detail  string          `json:"detail,omitempty"`
+	Change  string          `json:"change,omitempty"` // at the issuer, at the client or in the Caddyfile
+	Issuer  string          `json:"issuer,omitempty"` // whose settings judged
+	At      time.Time       `json:"at"`
+	Notes   []string        `json:"notes,omitempty"`
+	Checks  []explainedStep `json:"checks"`
+}
+
+type explainedStep struct {
+	Check    string `json:"check"`
+	Result   string `json:"result"` // passed, failed, not_reached or depends
+	Found    string `json:"found,omitempty"`
+	Expected string `json:"expected,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Clause   string `json:"clause"`
+	Change   string `json:"change,omitempty"`
+}
+
+// The verdicts, and the results of a check.
+const (
+	verdictAccepted = "accepted"
+	verdictRefused  = "refused"
+	verdictUnknown  = "unknown" // could not judge: nothing is known of the token
+	stepPassed      = "passed"
+	stepFailed      = "failed"
+	stepNotReached  = "not_reached"
+	stepDepends     = "depends" // on the request, by way of a matcher
+)
+
+// explainer is how to look.
+type explainer struct {
+	at     time.Time
+	grants bool // reference tokens are taken here
+	held   bool // the keys in memory alone: nothing is fetched
+}
+
+// explaining is one explanation on its way.
+type explaining struct {
+	explanation
+	gateway *Gateway
+	how     explainer
+	bare    string // the token without what was pasted around it
+	rec     *token.Record
+	u       *token.Unverified
+	trust   *trust // nil: nobody knows whose token it is
+}
+
+// explain takes what somebody would send behind "Bearer" through the checks of
+// the gateway: those that Parse, Verify and the requirements make themselves.
+func (g *Gateway) explain(ctx context.Context, text string, how explainer) *explanation {
+	e := &explaining{gateway: g, how: how}
+	e.At, e.Verdict, e.Checks = how.at.UTC(), verdictAccepted, []explainedStep{}
+	e.readCredential(text)
+	if e.readReference() {
+		e.readToken(ctx)
+	}
+	hide(&e.explanation, text)
+	return &e.explanation
+}
+
+// readCredential looks at the text as find does, and takes away what people
+// copy along with a token.
+func (e *explaining) readCredential(text string) {
+	text = strings.TrimSpace(text)
+	if name, value, is := strings.Cut(text, ":"); is && strings.EqualFold(name, "Authorization") {
+		e.Notes = append(e.Notes, "A whole Authorization field was given; what stands behind Bearer is looked at.")
+		text = strings.TrimSpace(value)
+		if len(text) > 7 && strings.EqualFold(text[:7], "Bearer ") {
+			text = strings.TrimSpace(text[7:])
+		}
+	}
+	step := explainedStep{
+		Check: "credential", Result: stepPassed, Found: "one token", Clause: "RFC 6750 §2.1",
+		Expected: "letters, digits and -._~+/ alone, with = only at the end",
+	}
+	e.bare = text
+	if !isToken68(text) {
+		step.Found, step.Change = e.wrapping(text)
+		e.fail(&step, malformedCredential(badCredential, step.Found))
+	}
+	e.Checks = append(e.Checks, step)
+}
+
+// wrapping says what stands around a token, and takes it off.
+func (e *explaining) wrapping(text string) (found, change string) {
+	if len(text) > 7 && strings.EqualFold(text[:7], "Bearer ") {
+		e.bare = strings.Trim(strings.TrimSpace(text[7:]), "\"'`")
+		return "the word Bearer in front of the token", `Give the token alone. If a client stores it together with "Bearer ", it sends the word twice: take it away there.`
+	}
+	if bare := strings.Trim(text, "\"'`, "); bare != text && isToken68(bare) {
+		e.bare = bare
+		return "quotes or a comma around the token", "Take them away in the client: they are no part of the token. They come along when a token is copied out of JSON or of a shell variable."
+	}
+	if bare := strings.Join(strings.Fields(text), ""); bare != text && isToken68(bare) {
+		e.bare = bare
+		return "white space inside the token", "Send the token in one line. Line breaks come along when a token is copied out of a terminal or a mail."
+	}
+	return "characters that no token has", "Look at what the client sends: an empty variable, two tokens, JSON instead of its access_token."
+}
+
+const referenceStep = "reference token"
+
+// readReference knows the gateway's own tokens. ok tells to go on.
+func (e *explaining) readReference() (ok bool) {
+	refresh, access := strings.HasPrefix(e.bare, refreshPrefix), strings.HasPrefix(e.bare, accessPrefix)
+	if !refresh && !access {
+		return true
+	}
+	if !e.how.grants {
+		e.Notes = append(e.Notes, "It looks like a reference token of this gateway (oga_ or ogr_), but no grants are kept here: there is neither token_endpoint nor session.")
+		return true
+	}
+	step := explainedStep{Check: referenceStep, Clause: "RFC 6749 §1.5", Expected: "an access token"}
+	_, spelled := session.ParseHandle(accessPrefix, e.bare)
+	switch {
+	case refresh:
+		step.Found = "a reference refresh token of this gateway (ogr_)"
+		e.fail(&step, rejectReference(refreshPresented, step.Found))
+	case !spelled:
+		step.Found, step.Expected = "oga_, but not spelled as a reference token is", "oga_ and 64 letters, all of it"
+		e.fail(&step, rejectReference(noGrant, step.Found))
+	default:
+		step.Result, step.Found = stepNotReached, "a reference access token of this gateway (oga_)"
+		step.Expected = "the issuer's token behind it"
+		step.Change = "It says nothing by itself: only the running gateway knows its grant. Ask with GET /oauth/grants on the admin endpoint, and look for the lines \"a grant has ended\" and \"refused\" in the log."
+		if e.Verdict == verdictAccepted {
+			e.Verdict, e.Check, e.Clause, e.Detail, e.Change = verdictUnknown, step.Check, step.Clause, step.Found, step.Change
+		}
+	}
+	e.Checks = append(e.Checks, step)
+	return false
+}
+
+// readToken makes the checks of package token, then those of this gateway.
+func (e *explaining) readToken(ctx context.Context) {
+	e.u, e.rec = token.Inspect(e.bare)
+	e.chooseTrust()
+	facts := &token.Facts{}
+	var profile *token.Profile
+	if e.trust != nil {
+		own := e.trust.profile
+		profile = &own
+		if e.how.held && e.trust.server != nil {
+			profile.Keys = e.trust.server.Held()
+		}
+		e.Issuer = profile.Issuer
+		facts = profile.Explain(ctx, e.u, e.how.at, e.rec)
+	}
+	for _, rule := range token.Rules {
+		e.Checks = append(e.Checks, e.tokenStep(rule, profile))
+	}
+	e.readPolicy(facts)
+}
+
+// chooseTrust finds whose settings judge. The verdict comes from the exact
+// issuer alone; that of a near one only tells what else is wrong.
+func (e *explaining) chooseTrust() {
+	v := e.gateway.validator
+	iss := e.u.Claims.String("iss")
+	if e.trust = v.byIssuer[iss]; e.trust != nil {
+		return
+	}
+	refusal, _ := errors.AsType[*Rejection](rejectIssuer(iss, v.trusts))
+	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
+	for _, t := range v.trusts {
+		if len(v.trusts) == 1 || iss != "" && near(iss, t.profile.Issuer) {
+			e.trust = t
+		}
+	}
+	if e.trust != nil && e.u.Claims != nil {
+		e.Notes = append(e.Notes, "The token is of no configured issuer. The other checks are those of "+e.trust.profile.Issuer+".")
+	}
+}
+
+// near tells issuers that differ as people mistype them.
+func near(a, b string) bool {
+	plain := func(s string) string {
+		s = strings.ToLower(strings.TrimRight(s, "/"))
+		return strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+	}
+	return plain(a) == plain(b)
+}
+
+// tokenStep tells how one check of package token went.
+func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) explainedStep {
+	step := explainedStep{Check: string(rule.Check), Clause: rule.Clause, Result: stepPassed}
+	if errs := e.rec.Errors(rule.Check); len(errs) > 0 {
+		step.Found, step.Expected = e.rec.Describe(rule.Check, e.bare, e.u, profile, e.how.at)
+		if step.Found == "" {
+			step.Found, step.Expected = errs[0].(*token.Refusal).Detail, "a configured issuer" //nolint:errorlint // Refuse got it as it is
+		}
+		e.fail(&step, rejectToken(errs[0], e.Issuer))
+		return step
+	}
+	if !e.rec.Passed(rule.Check) {
+		step.Result = stepNotReached
+		switch missing := e.rec.Missing(rule.Check); {
+		case missing != "":
+			step.Found = "not reached: " + string(missing) + " is not there or not right"
+		case e.trust == nil:
+			step.Found = "not reached: nobody knows by whose settings"
+		}
+		return step
+	}
+	step.Found, step.Expected = e.rec.Describe(rule.Check, e.bare, e.u, profile, e.how.at)
+	return step
+}
+
+// fail marks a step, and makes it the verdict when it is the first. A failure
+// to judge is no refusal.
+func (e *explaining) fail(step *explainedStep, err error) {
+	step.Result = stepFailed
+	verdict, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, internalFailure, ""
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		verdict, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
+	} else if _, down := errors.AsType[*as.Unavailable](err); down {
+		reason = unavailable
+	}
+	step.Reason = reason
+	if step.Change == "" {
+		step.Change = e.advice(reason)
+	}
+	if e.Verdict != verdictAccepted {
+		return
+	}
+	e.Verdict, e.Status, e.Reason, e.Error = verdict, status, reason, code
+	e.Check, e.Clause, e.Change = step.Check, step.Clause, step.Change
+	e.Detail = fmt.Sprintf("%s: %s; expected: %s", step.Check, step.Found, step.Expected)
+}

@@ -1,0 +1,78 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// advices say what to change for a reason: at the issuer, at the client or in
+// the Caddyfile. docs/reasons.md says more.
+var advices = map[string]string{
+	string(token.TooLarge):        "Issuer: put fewer claims (groups, most often) into access tokens.",
+	string(token.Malformed):       "Client: look at what was cut, padded or pasted. If the issuer made it so, it is broken.",
+	string(token.HeaderRefused):   "Issuer: access tokens have no crit, b64 or cty, and alg, kid and typ are strings.",
+	string(token.AlgRefused):      "Issuer: sign with one of the algorithms listed. Caddyfile: if this one is right, add it to algorithms in the issuer block; HMAC and none are never taken.",
+	string(token.TypeRefused):     "Client: send the access token. Caddyfile: leave token_type out if the issuer does not write at+jwt.",
+	string(token.IDToken):         "Client: send the access_token and not the id_token: an ID token tells the client who logged in, and opens no API. Caddyfile: insecure_id_tokens, for issuers that know no other (Dex).",
+	string(token.ClaimType):       "Issuer: correct the claim's type; most often a claim mapper is wrong.",
+	string(token.ClaimMissing):    "Issuer: put the claim in. Caddyfile: leave token_type out if only exp is there.",
+	string(token.Expired):         "Client: get a new token, or refresh. If it just did, compare the clocks of issuer and gateway.",
+	string(token.NotYetValid):     "Compare the clocks of issuer and gateway. Caddyfile: skew takes up to 60s.",
+	string(token.KeyUnknown):      "The issuer does not publish the key: a token of another environment, of a key that was withdrawn, or forged. Issuer: publish the key at jwks_uri. Caddyfile: check jwks, if it is set.",
+	string(token.KeyMismatch):     "Issuer: the key's alg, kty or crv does not fit the token's alg. Otherwise it is forged.",
+	string(token.SignatureFailed): "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
+	missingScope:                  "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
+	missingClaim:                  "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",
+	unsafeClaim:                   "Issuer: look at who could write a line break into that claim.",
+	refreshPresented:              "Client: send the access token (oga_…). The refresh token goes to the token endpoint alone.",
+	noGrant:                       "Client: send the reference token whole, or get a new one at the token endpoint.",
+	unavailable:                   "Nothing can be judged without the issuer's keys. Look at its address, TLS and DNS from here.",
+	internalFailure:               "Please report it.",
+}
+
+// advice is what to change, in words for this token where they are known.
+func (e *explaining) advice(reason string) string {
+	switch reason {
+	case string(token.NotJWT):
+		return notJWTAdvice(e.bare)
+	case string(token.IssuerUnknown):
+		iss := fmt.Sprintf("%.120q", e.u.Claims.String("iss"))
+		if e.trust != nil && near(e.u.Claims.String("iss"), e.trust.profile.Issuer) {
+			return "Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: " + iss + "."
+		}
+		return "Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth " + iss + " <audience>."
+	case string(token.WrongAudience):
+		if e.u.Claims["aud"] == nil {
+			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there."
+		}
+		return "Client: ask for a token for this API (audience, resource or scope, as the issuer wants it). Caddyfile: if the token is meant for this API, add its aud to audience."
+	case string(token.AlgRefused):
+		if alg, _, _ := e.algorithm(); strings.HasPrefix(alg, `"HS`) {
+			return "Issuer: sign with an asymmetric algorithm (RS256, ES256, …). HMAC is never taken: whoever could check it could also forge it."
+		}
+	}
+	return advices[reason]
+}
+
+func (e *explaining) algorithm() (found, expected string, ok bool) {
+	if e.trust == nil {
+		return "", "", false
+	}
+	found, expected = e.rec.Describe(token.CheckAlgorithm, e.bare, e.u, &e.trust.profile, e.how.at)
+	return found, expected, true
+}
+
+// notJWTAdvice knows what people send instead of a JWT.
+func notJWTAdvice(text string) string {
+	switch dots := strings.Count(text, "."); {
+	case dots == 4:
+		return "It is encrypted (a JWE), for its audience alone. Issuer: give signed tokens (JWS) for this API; Auth0 encrypts when no audience is asked for."
+	case strings.HasPrefix(text, accessPrefix) || strings.HasPrefix(text, refreshPrefix):
+		return "It is a reference token of a gateway: send it to the site with the token_endpoint that gave it out. Caddyfile: this oauth has neither token_endpoint nor session."
+	case dots == 0:
+		return "It is opaque: only its issuer can read it. Issuer: give JWTs for this API. Auth0 does when the client asks for an audience; Google never does, and GitHub neither."
+	}
+	return "It is cut or not a JWT. Client: send the whole access token, with both dots and the part behind the second."
+}

@@ -1,0 +1,123 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// readPolicy judges what the gateway asks for beyond a valid token. What
+// depends on the request is told, and does not decide.
+func (e *explaining) readPolicy(facts *token.Facts) {
+	readable := e.rec.Passed(token.CheckPayloadJSON) && e.trust != nil
+	p := &Principal{Subject: facts.Subject, Scope: facts.Scope, Issuer: e.Issuer, trust: e.trust, claims: e.u.Claims}
+	for _, q := range e.gateway.Require {
+		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
+	}
+	if len(e.gateway.CopyClaims) == 0 {
+		return
+	}
+	step := explainedStep{
+		Check: "copy_claims", Result: stepNotReached, Clause: "RFC 9110 §5.5", Found: "not reached: the claims could not be read",
+		Expected: "claims that can stand in a header: no CR, LF or NUL",
+	}
+	if readable {
+		step.Result, step.Found = stepPassed, "nothing that could not"
+		if rejection, bad := errors.AsType[*Rejection](e.gateway.identity.headers(http.Header{}, p)); bad {
+			step.Found = rejection.Detail
+			e.fail(&step, rejection)
+		}
+	}
+	e.Checks = append(e.Checks, step)
+}
+
+func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool) explainedStep {
+	step := explainedStep{
+		Check: "require scope", Result: stepPassed, Clause: "RFC 6750 §3.1",
+		Found: fmt.Sprintf("scope %.200q", p.Scope), Expected: "all of " + strings.Join(q.Scope, " "),
+	}
+	reason := missingScope
+	if q.Claim != "" {
+		value, _ := p.Claim(q.Claim)
+		reason = missingClaim
+		step.Check, step.Expected = "require claim "+q.Claim, "one of "+strings.Join(q.Value, " ")
+		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))
+		if value == nil {
+			step.Found = "no claim " + q.Claim
+		}
+	}
+	holds := readable && q.holds(p)
+	if len(q.matchers) > 0 {
+		step.Expected += ", where " + matcherNames(q) + " fits the request"
+	}
+	switch {
+	case !readable:
+		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
+	case holds:
+	case len(q.matchers) > 0:
+		step.Result, step.Reason, step.Change = stepDepends, reason, "Where the matcher fits, the answer is 403. "+e.advice(reason)
+	default:
+		e.fail(&step, &Rejection{Status: http.StatusForbidden, Reason: reason, Code: insufficientScope})
+	}
+	return step
+}
+
+// matcherNames tells a requirement's matchers apart, as far as that can be
+// said in a line.
+func matcherNames(q *Requirement) string {
+	var sets []string
+	for _, set := range q.matchers {
+		var names []string
+		for _, m := range set {
+			name := strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", m), "*"))
+			if _, short, ok := strings.Cut(name, ".match"); ok {
+				name = short
+			}
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		sets = append(sets, strings.Join(names, " and "))
+	}
+	return "its matcher (" + strings.Join(sets, ", or ") + ")"
+}
+
+// mostShown is how many characters in a row of a token may be seen.
+const mostShown = 19
+
+// hide takes out whatever stands in the token too, however it came there: a
+// claim may repeat the signature.
+func hide(e *explanation, secret string) {
+	for _, text := range []*string{&e.Gateway, &e.Detail, &e.Change, &e.Issuer, &e.Check} {
+		*text = hidden(*text, secret)
+	}
+	for i := range e.Notes {
+		e.Notes[i] = hidden(e.Notes[i], secret)
+	}
+	for i := range e.Checks {
+		for _, text := range []*string{&e.Checks[i].Check, &e.Checks[i].Found, &e.Checks[i].Expected, &e.Checks[i].Change} {
+			*text = hidden(*text, secret)
+		}
+	}
+}
+
+func hidden(text, secret string) string {
+	const window = mostShown + 1
+	var out strings.Builder
+	kept := 0 // what is before it is written or hidden
+	for i := 0; i+window <= len(text); i++ {
+		if !strings.Contains(secret, text[i:i+window]) {
+			continue
+		}
+		end := i + window
+		for end < len(text) && strings.Contains(secret, text[end-mostShown:end+1]) {
+			end++
+		}
+		out.WriteString(text[kept:i] + "…")
+		kept, i = end, end-1
+	}
+	return out.String() + text[kept:]
+}

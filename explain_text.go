@@ -1,0 +1,72 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The colours of a terminal.
+const (
+	red, green, yellow, faint, bold, plainText = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+)
+
+// write tells it to people: the verdict first, then what to change, then every
+// check.
+func (e *explanation) write(w io.Writer, colours bool) {
+	paint := func(colour, text string) string {
+		if !colours {
+			return text
+		}
+		return colour + text + plainText
+	}
+	out := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	switch e.Verdict {
+	case verdictAccepted:
+		out("%s\n", paint(bold+green, "ACCEPTED"))
+	case verdictRefused:
+		out("%s %s: %s (%s)\n", paint(bold+red, "REFUSED"), e.Reason, printable(e.Check), e.Clause)
+	default:
+		out("%s %s: %s\n", paint(bold+yellow, "NOT JUDGED"), e.Reason, printable(e.Check))
+	}
+	for _, line := range [][2]string{{"gateway", e.Gateway}, {"issuer", e.Issuer}, {"time", e.At.Format(time.RFC3339)}, {"answer", e.answer()}, {"because", e.Detail}, {"change", e.Change}} {
+		if line[1] != "" {
+			out("  %-8s %s\n", line[0], printable(line[1]))
+		}
+	}
+	for _, note := range e.Notes {
+		out("  %-8s %s\n", "note", printable(note))
+	}
+	out("\n")
+	marks := map[string]string{stepPassed: paint(green, "ok  "), stepFailed: paint(red, "FAIL"), stepNotReached: paint(faint, "-   "), stepDepends: paint(yellow, "if  ")}
+	for _, step := range e.Checks {
+		expected := ""
+		if step.Expected != "" {
+			expected = paint(faint, "expected: ") + printable(step.Expected) + " "
+		}
+		out("%s %-16s %s; %s%s\n", marks[step.Result], printable(step.Check), printable(step.Found), expected, paint(faint, "["+step.Clause+"]"))
+		if step.Change != "" && step.Change != e.Change {
+			out("     %-16s %s\n", "", printable(step.Change))
+		}
+	}
+}
+
+// answer is what the client gets.
+func (e *explanation) answer() string {
+	if e.Status == 0 {
+		return ""
+	}
+	return strings.TrimSpace(strconv.Itoa(e.Status) + " " + e.Error)
+}
+
+// printable keeps what strangers wrote from telling the terminal what to do.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}

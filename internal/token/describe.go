@@ -1,0 +1,193 @@
+package token
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Describe tells people what a check found and what it expected. The token's
+// own words are quoted and bounded; no part of the token as it was sent is in
+// it. p may be nil: then nothing is known of the issuer's settings.
+func (r *Record) Describe(check Check, raw string, u *Unverified, p *Profile, now time.Time) (found, expected string) {
+	switch check {
+	case CheckSize:
+		return fmt.Sprintf("%d bytes", len(raw)), fmt.Sprintf("%d bytes at most", MaxSize)
+	case CheckForm:
+		found = "three parts"
+		if !r.Passed(check) {
+			found = shapeOf(raw)
+		}
+		return found, "three non-empty parts with dots between: a signed JWT"
+	case CheckHeaderText, CheckPayloadText, CheckSignText:
+		return r.told(check, "base64url"), "strict base64url, without padding or white space"
+	case CheckHeaderJSON, CheckPayloadJSON:
+		return r.told(check, "one JSON object"), "one strict JSON object: each name once, valid UTF-8"
+	case CheckHeaderTypes:
+		return r.told(check, "nothing out of place"), "alg, kid and typ are strings; no crit, b64 or cty"
+	case CheckClaimTypes:
+		return r.told(check, "nothing out of place"), "registered claims of the types that the RFC gives them"
+	}
+	if p == nil {
+		return "", ""
+	}
+	return r.describeProfile(check, u, p, now)
+}
+
+func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now time.Time) (found, expected string) {
+	switch check {
+	case CheckIssuer:
+		return u.quoted("iss"), quote(p.Issuer)
+	case CheckAlgorithm:
+		return quote(u.alg), "one of " + p.Algorithms.String()
+	case CheckType:
+		expected = "at+jwt, JWT or none"
+		if p.Strict {
+			expected = "at+jwt (token_type at+jwt)"
+		}
+		if !u.typed {
+			return "no typ in the header", expected
+		}
+		return quote(u.typ), expected
+	case CheckRequired:
+		if !p.Strict {
+			return "not asked for", "nothing, without token_type at+jwt"
+		}
+		return r.told(check, "all there"), strings.Join(required, ", ")
+	case CheckKind:
+		marks, types := p.kinds()
+		return r.told(check, "no mark of another kind"),
+			"none of the claims " + strings.Join(marks, ", ") + "; the claim typ none of " + strings.Join(types, ", ")
+	case CheckExpiry:
+		return r.told(check, "exp"), "exp"
+	case CheckExpired:
+		return u.moment("exp", now), "after " + stamp(now.Add(-p.Skew)) + " (now, with a skew of " + p.Skew.String() + ")"
+	case CheckNotBefore:
+		return u.moment("nbf", now), "none, or not after " + stamp(now.Add(p.Skew)) + " (now, with a skew of " + p.Skew.String() + ")"
+	case CheckAudience:
+		if len(p.Audience) == 0 {
+			return u.quoted("aud"), "any (insecure_any_audience)"
+		}
+		return u.quoted("aud"), "one of " + quoteAll(p.Audience)
+	}
+	return r.describeKey(check, u)
+}
+
+func (r *Record) describeKey(check Check, u *Unverified) (found, expected string) {
+	kid := quote(u.kid)
+	if u.kid == "" {
+		kid = "no kid"
+	}
+	switch check {
+	case CheckKeys:
+		if errs := r.Errors(check); len(errs) > 0 {
+			return "none: " + errs[0].Error(), "the issuer's keys"
+		}
+		return strconv.Itoa(r.set.Len()) + " usable keys", "the issuer's keys"
+	case CheckKey:
+		if u.kid == "" && !r.Passed(check) {
+			return "no kid, and no key for " + quote(u.alg) + " verifies the signature", "a key of the issuer that does"
+		}
+		return kid, "a key of the issuer: " + r.set.ids()
+	case CheckKeyAlgorithm:
+		if !r.Passed(check) {
+			return "the key " + kid + " is not for " + quote(u.alg), "a key for " + quote(u.alg)
+		}
+		return quote(u.alg), "an algorithm that the key is for"
+	case CheckSignature:
+		if !r.Passed(check) {
+			return "it does not verify with the key " + kid, "made with that key over these bytes"
+		}
+		return "it verifies", "made with that key over these bytes"
+	}
+	return "", ""
+}
+
+// told is what the check's refusals say, or ok where there are none.
+func (r *Record) told(check Check, ok string) string {
+	var all []string
+	for _, err := range r.Errors(check) {
+		text := err.Error()
+		if refusal, is := err.(*Refusal); is { //nolint:errorlint // note got it as it is
+			text = refusal.Detail
+			if refusal.Reason == ClaimMissing {
+				text = "no " + text
+			}
+		}
+		all = append(all, clip(text))
+	}
+	if len(all) == 0 {
+		return ok
+	}
+	return strings.Join(all, "; ")
+}
+
+// quoted is a claim as text that no terminal obeys.
+func (u *Unverified) quoted(name string) string {
+	v, has := u.Claims[name]
+	if !has {
+		return "no " + name
+	}
+	if list, ok := v.([]any); ok {
+		all, _ := words(list)
+		return quoteAll(all)
+	}
+	return quote(u.Claims.String(name))
+}
+
+func (u *Unverified) moment(name string, now time.Time) string {
+	n, has := seconds(u.Claims[name])
+	if !has {
+		return "no " + name
+	}
+	at := time.Unix(int64(n), 0)
+	away := at.Sub(now).Round(time.Second)
+	if away < 0 {
+		return stamp(at) + " (" + (-away).String() + " ago)"
+	}
+	return stamp(at) + " (in " + away.String() + ")"
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+func quote(s string) string { return strconv.QuoteToASCII(clip(s)) }
+
+func quoteAll(list []string) string {
+	const most = 20
+	all := make([]string, 0, most)
+	for i, s := range list {
+		if i == most {
+			all = append(all, fmt.Sprintf("and %d more", len(list)-most))
+			break
+		}
+		all = append(all, quote(s))
+	}
+	if len(all) == 0 {
+		return "an empty list"
+	}
+	return strings.Join(all, " ")
+}
+
+// String lists the names.
+func (a Algorithms) String() string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(AlgorithmNames), func(name string) bool { return !a.has(name) }), " ")
+}
+
+// ids are the kids of a set, for people.
+func (s *KeySet) ids() string {
+	if s == nil {
+		return ""
+	}
+	var all []string
+	for _, key := range s.keys {
+		if key.ID != "" {
+			all = append(all, key.ID)
+		}
+	}
+	if len(all) == 0 {
+		return "none of them has a kid"
+	}
+	return quoteAll(all)
+}
