@@ -34,6 +34,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, err
 	}
+	if matcher != nil && g.ForwardAuth != nil {
+		return nil, h.Err("forward_auth takes no matcher: to questions that it skips Caddy would answer 200, and the proxy would let them pass")
+	}
 	routes := h.NewRoute(matcher, g)
 	if matcher == nil || g.TokenEndpoint == nil {
 		return routes, nil

@@ -8,9 +8,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
@@ -44,6 +44,7 @@ type ForwardAuth struct {
 	peers       []netip.Prefix
 	unix        bool
 	method, uri string
+	skipped     atomic.Bool // a matcher keeps questions from us
 }
 
 // The reasons of forward_auth.
@@ -51,113 +52,6 @@ const (
 	forwardPeer    = "forward_peer"
 	forwardHeaders = "forward_headers"
 )
-
-const unixPeer = "unix"
-
-func (f *ForwardAuth) headers() (method, uri string) {
-	method, uri = "X-Forwarded-Method", "X-Forwarded-Uri"
-	if f.Method != "" {
-		method = http.CanonicalHeaderKey(f.Method)
-	}
-	if f.URI != "" {
-		uri = http.CanonicalHeaderKey(f.URI)
-	}
-	return method, uri
-}
-
-// checkForwardAuth finds what is wrong without looking outside.
-func (g *Gateway) checkForwardAuth() error {
-	f := g.ForwardAuth
-	if f == nil {
-		return nil
-	}
-	if len(f.From) == 0 {
-		return errors.New("forward_auth: no from: list the addresses of the proxies that ask")
-	}
-	for _, from := range f.From {
-		if strings.Contains(from, "{") || from == unixPeer {
-			continue // placeholders are looked at when they are replaced
-		}
-		if _, err := parsePeer(from); err != nil {
-			return err
-		}
-	}
-	for _, status := range f.Statuses {
-		if status != http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusForbidden {
-			return fmt.Errorf("forward_auth: statuses: a refusal is never %d; it takes 400, 401 and 403", status)
-		}
-	}
-	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, http.StatusUnauthorized) {
-		return errors.New("forward_auth: statuses without 401, which stands for those that are left out")
-	}
-	for _, c := range g.Credentials {
-		if (g.Session != nil || g.TokenEndpoint != nil) && !strings.EqualFold(c.Header, "Authorization") {
-			return fmt.Errorf("forward_auth: credentials %s: the proxy would leave a reference token there for the upstream; with session or token_endpoint only the Authorization header can be used", c.Header+c.Cookie+c.Query)
-		}
-	}
-	return g.checkForwardHeaders(f.headers())
-}
-
-func (g *Gateway) checkForwardHeaders(method, uri string) error {
-	id, err := newIdentity(g.CopyClaims, g.ListClaims)
-	if err != nil {
-		return err
-	}
-	for _, name := range []string{method, uri} {
-		folded := fold(name)
-		switch {
-		case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "_."):
-			return fmt.Errorf("forward_auth: %q is not a header's name of letters, digits and -", name)
-		case slices.Contains(reserved, folded) || slices.Contains(id.names, folded) ||
-			slices.ContainsFunc(g.Credentials, func(c Credential) bool { return fold(c.Header) == folded }):
-			return fmt.Errorf("forward_auth: the header %s has a use of its own", name)
-		}
-	}
-	if fold(method) == fold(uri) {
-		return fmt.Errorf("forward_auth: method and uri are both %s", method)
-	}
-	return nil
-}
-
-// parsePeer reads an address or a network. One that holds everybody is an
-// error: anybody could have anything judged.
-func parsePeer(text string) (netip.Prefix, error) {
-	prefix, err := netip.ParsePrefix(text)
-	if address, addressErr := netip.ParseAddr(text); err != nil && addressErr == nil {
-		address = address.Unmap()
-		prefix, err = address.Prefix(address.BitLen())
-	}
-	switch {
-	case err != nil || prefix.Addr().Is4In6() || prefix.Addr().Zone() != "":
-		return prefix, fmt.Errorf("forward_auth: from %s: not an address, a network such as 10.0.0.0/8, or unix", text)
-	case prefix.Bits() == 0:
-		return prefix, fmt.Errorf("forward_auth: from %s: that is everybody; list the proxies", text)
-	}
-	return prefix.Masked(), nil
-}
-
-func (f *ForwardAuth) provision(repl *caddy.Replacer) error {
-	if f == nil {
-		return nil
-	}
-	from, err := resolveAll(repl, "forward_auth: from", f.From)
-	if err != nil {
-		return err
-	}
-	for _, text := range from {
-		if text == unixPeer {
-			f.unix = true
-			continue
-		}
-		peer, err := parsePeer(text)
-		if err != nil {
-			return err
-		}
-		f.peers = append(f.peers, peer)
-	}
-	f.method, f.uri = f.headers()
-	return nil
-}
 
 // judge answers a question. Nothing is forwarded, and nothing is logged as it
 // came: the target in a header may hold a token, which Caddy's access log and
@@ -171,6 +65,9 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 		err, r.URL = rejectStray(), &url.URL{Path: "/" + secret.Hidden}
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
+	if err == nil && g.ForwardAuth.skipped.Load() {
+		err = errSkipped
+	}
 	if err == nil {
 		err = g.admit(r)
 	}

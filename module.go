@@ -151,7 +151,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	if err := g.ForwardAuth.provision(repl); err != nil {
+	if err := g.provisionForwardAuth(ctx, repl); err != nil {
 		return err
 	}
 	if err := g.provisionIssuers(ctx, repl); err != nil {

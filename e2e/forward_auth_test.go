@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -103,6 +105,11 @@ func TestBehindAProxyThatAsksTheUpstreamSeesWhoCallsAndNothingThatTheClientSaid(
 				a.Errorf("the upstream saw %s %q", name, values)
 			}
 		}
+		// A large token, which travels in the answer as well.
+		large := a.issuer.token(map[string]any{"pad": strings.Repeat("a", 4500)})
+		if got := a.do(http.MethodGet, "/", large).seen(a.T).Header.Get("Authorization"); got != "Bearer "+large {
+			a.Errorf("the upstream saw an Authorization of %d bytes, want %d", len(got), 7+len(large))
+		}
 		// With a body, which nobody but the upstream reads.
 		if saw := a.do(http.MethodPost, "/orders", a.writing).seen(a.T); saw.Method != http.MethodPost || saw.Header.Get("X-User-Id") != "alice" {
 			a.Errorf("the upstream saw %+v", saw)
@@ -148,9 +155,60 @@ func TestBehindAProxyThatAsksAClientCannotChooseWhatIsJudged(t *testing.T) {
 			}
 		}
 		// Naming our headers in Connection takes no identity away.
-		got := a.do(http.MethodGet, "/", a.standing, "Connection", "X-User-Id, Authorization")
-		if got.status == http.StatusOK && got.seen(a.T).Header.Get("X-User-Id") != "alice" || got.status != http.StatusOK && got.status != http.StatusBadRequest {
-			a.Errorf("with Connection: %d %s", got.status, got.body)
+		for _, names := range []string{"X-User-Id", "x-user-id, close", "X-User-Id, Authorization", "X-Forwarded-Uri, X-Forwarded-Method"} {
+			got := a.do(http.MethodGet, "/", a.standing, "Connection", names)
+			if got.status == http.StatusOK && got.seen(a.T).Header.Get("X-User-Id") != "alice" || got.status >= http.StatusInternalServerError {
+				a.Errorf("with Connection %s: %d %s", names, got.status, got.body)
+			}
+		}
+	})
+}
+
+// raw sends a request line and a Host as they are, with a token, and answers
+// the status.
+func (a *asker) raw(line, host string) int {
+	a.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://"))
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer closeAll(conn)
+	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", line, host, a.standing)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		a.Fatal(err)
+	}
+	closeAll(resp.Body)
+	return resp.StatusCode
+}
+
+// nginx hands a fragment on, which some upstreams drop.
+func TestBehindAProxyThatAsksNoOddRequestLineHidesAPath(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		own := strings.TrimPrefix(a.url, "http://")
+		for _, target := range []string{"/admin/x", "/admin/x?y", "/%61dmin/x", "/public/../admin/x", "http://" + own + "/admin/x", "/public/./../admin/x", "*"} {
+			if got := a.raw("GET "+target, own); got < 400 || got >= 500 {
+				a.Errorf("%s: %d", target, got)
+			}
+		}
+		if n := a.up.requests.Load(); n != 0 {
+			a.Errorf("%d requests reached the upstream", n)
+		}
+		// Caddy escapes the #, so that it is no fragment any more.
+		if got := a.raw("GET /admin/x#y", own); a.up.requests.Load() != 0 || got < 400 {
+			a.Errorf("with a fragment: %d", got)
+		}
+	})
+}
+
+// The gateway must answer for every Host: Caddy says 200 to those that no site
+// has, and a proxy hands the client's on.
+func TestBehindAProxyThatAsksAnotherHostOpensNothing(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		for _, host := range []string{"evil.example", "127.0.0.1", "localhost:1", "[::1]"} {
+			if got := a.raw("DELETE /orders/1", host); a.up.requests.Load() != 0 || got != http.StatusForbidden && a.name != "caddy" {
+				a.Fatalf("Host %s: %d, and %d requests reached the upstream", host, got, a.up.requests.Load())
+			}
 		}
 	})
 }

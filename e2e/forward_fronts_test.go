@@ -130,7 +130,7 @@ func startJudge(t *testing.T, statuses bool, f, down *fakeIssuer) *gateway {
 		t.Fatal(err)
 	}
 	g := newGateway(t)
-	text := change(t, string(example), "http://127.0.0.1:9091 {", fmt.Sprintf("http://127.0.0.1:%d {\n\tlog", g.port),
+	text := change(t, string(example), ":9091 {", fmt.Sprintf(":%d {\n\tlog", g.port),
 		"https://login.example.com api://orders {", fmt.Sprintf("%s %s {\n\t\tissuer %s {\n\t\t\taudience %[2]s\n\t\t}", f.url, audience, down.url))
 	if !statuses {
 		text = change(t, text, "statuses 401 403", "")
