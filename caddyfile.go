@@ -34,6 +34,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, err
 	}
+	if matcher != nil && g.ForwardAuth != nil {
+		return nil, h.Err("forward_auth takes no matcher: to questions that it skips Caddy would answer 200, and the proxy would let them pass")
+	}
 	routes := h.NewRoute(matcher, g)
 	if matcher == nil || g.TokenEndpoint == nil {
 		return routes, nil
@@ -62,6 +65,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		require [<matcher>] claim <name> <value...>
 //		session { ... }                      (parseSession)
 //		token_endpoint <path...> { ... }     (parseTokenEndpoint)
+//		forward_auth { ... }                 (parseForwardAuth)
 //		credentials header [<name>] | cookie <name> | query <name>
 //		copy_claims <claim>[><Header>] ...
 //		list_claims <name...>
@@ -97,7 +101,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 	return g, nil
 }
 
-const gatewayWords = "issuer, session, token_endpoint, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, cache"
+const gatewayWords = "issuer, session, token_endpoint, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, cache"
 
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
@@ -107,6 +111,8 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 		err = g.parseSession(h.Dispenser, seen)
 	case "token_endpoint":
 		err = g.parseTokenEndpoint(h.Dispenser, seen)
+	case "forward_auth":
+		err = g.parseForwardAuth(h.Dispenser, seen)
 	case "require":
 		err = g.parseRequire(h)
 	case "credentials":

@@ -152,7 +152,7 @@ func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen once) error {
 // blockOf tells in which block a word belongs that stands elsewhere.
 func blockOf(word string) string {
 	for block, words := range map[string]string{
-		"issuer <url>": issuerWords, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords,
+		"issuer <url>": issuerWords, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
 	} {
 		for known := range strings.SplitSeq(words, ", ") {
 			if known == word {

@@ -71,6 +71,7 @@ var words = []string{
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
+	"forward_auth", "from", "method", "uri", "statuses",
 }
 
 func TestEachWordHasAGoldenOfEachKind(t *testing.T) {
@@ -180,6 +181,10 @@ func TestAWrongJSONConfigGetsTheSameClearErrors(t *testing.T) {
 		{`{` + issuer + `,"require":[{"scope":["a"],"claim":"b","value":["c"]}]}`, `write two`},
 		{`{` + issuer + `,"copy_claims":["sub>Host"]}`, `the header Host has a use of its own`},
 		{`{` + issuer + `,"credentials":[{"header":"A","query":"b"}]}`, `name one header, cookie or query parameter`},
+		{`{` + issuer + `,"forward_auth":{}}`, `no from`},
+		{`{` + issuer + `,"forward_auth":{"from":["{env.NOT_SET_ANYWHERE}"]}}`, `{env.NOT_SET_ANYWHERE}`},
+		{`{` + issuer + `,"forward_auth":{"from":["::/0"]}}`, `that is everybody`},
+		{`{` + issuer + `,"forward_auth":{"from":["::1"],"statuses":[404]}}`, `never 404`},
 		{`{` + issuer + `,"unknown":1}`, `unknown field "unknown"`},
 	} {
 		config := `{"admin":{"disabled":true},"apps":{"http":{"servers":{"s":{"listen":["127.0.0.1:0"],"routes":[{"handle":[` +

@@ -13,6 +13,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if serve := g.ownPath(r); serve != nil && !stray {
 		return serve(w, r)
 	}
+	if g.ForwardAuth != nil {
+		return g.judge(w, r)
+	}
 	if stray || g.exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}

@@ -53,6 +53,10 @@ type Gateway struct {
 	// Where API clients get their tokens through the gateway. Default: nowhere.
 	TokenEndpoint *TokenEndpoint `json:"token_endpoint,omitempty"`
 
+	// Answer another proxy's questions about its requests, and forward
+	// nothing. Default: off.
+	ForwardAuth *ForwardAuth `json:"forward_auth,omitempty"`
+
 	// What a request needs beyond a valid token. Every requirement whose
 	// matcher fits must hold; one without a matcher holds for every request
 	// with a token.
@@ -147,6 +151,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if err := g.provisionForwardAuth(ctx, repl); err != nil {
+		return err
+	}
 	if err := g.provisionIssuers(ctx, repl); err != nil {
 		return err
 	}
@@ -226,6 +233,9 @@ func (g *Gateway) check() error {
 		if err := g.TokenEndpoint.check(g.Issuer[0]); err != nil {
 			return err
 		}
+	}
+	if err := g.checkForwardAuth(); err != nil {
+		return err
 	}
 	return checkRealm(g.Realm)
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Gets what the tests need besides Go: a C compiler for the race detector, Node
-# for the real authorization servers, curl and Python's requests as clients.
+# for the real authorization servers, curl and Python's requests as clients, nginx
+# and HAProxy as proxies in front.
 # As root on Debian it installs what is missing; elsewhere it says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -18,6 +19,8 @@ need curl command -v curl
 need python3-requests /usr/bin/python3 -c 'import requests'
 need nodejs command -v node
 need npm command -v npm
+need nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx' # proxies that ask the gateway
+need haproxy sh -c 'command -v haproxy || test -x /usr/sbin/haproxy'
 
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -1,0 +1,60 @@
+package caddyoauth
+
+import (
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+const forwardAuthWords = "from, method, uri, statuses"
+
+// parseForwardAuth reads forward_auth. Syntax:
+//
+//	forward_auth {
+//		from     <address|network|unix...>
+//		method   <header>
+//		uri      <header>
+//		statuses <status...>
+//	}
+func (g *Gateway) parseForwardAuth(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	if len(d.RemainingArgs()) > 0 {
+		return d.Errf("forward_auth takes no argument; write a block with from")
+	}
+	f, line, inner := &ForwardAuth{}, d.Token(), make(once)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := f.parseWord(d, inner); err != nil {
+			return err
+		}
+	}
+	g.ForwardAuth = f
+	return at(line, g.checkForwardAuth())
+}
+
+func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen once) error {
+	switch word := d.Val(); word {
+	case "from":
+		return list(d, &f.From)
+	case "method":
+		return seen.text(d, &f.Method)
+	case "uri":
+		return seen.text(d, &f.URI)
+	case "statuses":
+		var texts []string
+		if err := list(d, &texts); err != nil {
+			return err
+		}
+		for _, text := range texts {
+			status, err := strconv.Atoi(text)
+			if err != nil {
+				return d.Errf("statuses takes 400, 401 and 403; not %q", text)
+			}
+			f.Statuses = append(f.Statuses, status)
+		}
+	default:
+		return d.Errf("unknown word %q in forward_auth; it takes %s", word, forwardAuthWords)
+	}
+	return nil
+}

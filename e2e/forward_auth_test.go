@@ -1,0 +1,259 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// asker is one proxy in front with everything behind it.
+type asker struct {
+	*testing.T
+	front
+	url      string
+	issuer   *fakeIssuer
+	down     *fakeIssuer
+	up       *upstream
+	judge    *gateway
+	writing  string // a token that may write
+	standing string // one that may read
+}
+
+// behindEachProxy runs a test with each of the proxies that can be installed.
+func behindEachProxy(t *testing.T, test func(a *asker)) {
+	t.Helper()
+	t.Parallel()
+	for _, f := range fronts {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			a := &asker{T: t, front: f, issuer: startFakeIssuer(t), down: newFakeIssuer(t), up: startUpstream(t)}
+			a.judge = startJudge(t, f.statuses, a.issuer, a.down)
+			a.url = f.start(t, strings.TrimPrefix(a.judge.url(""), "http://"), a.up.address())
+			a.standing = a.issuer.token(map[string]any{"email": nil})
+			a.writing = a.issuer.token(map[string]any{"scope": "orders:read orders:write"})
+			test(a)
+		})
+	}
+}
+
+// malformed is the status of a malformed request: 400 where the proxy can.
+func (a *asker) malformed() int {
+	if a.statuses {
+		return http.StatusUnauthorized
+	}
+	return http.StatusBadRequest
+}
+
+// do sends a request with a token and more headers, names and values.
+func (a *asker) do(method, path, token string, headers ...string) answer {
+	a.Helper()
+	req, err := http.NewRequest(method, a.url+path, bytes.NewReader(nil))
+	if method != http.MethodGet && method != http.MethodHead {
+		req, err = http.NewRequest(method, a.url+path, strings.NewReader("a body"))
+	}
+	if err != nil {
+		a.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header[headers[i]] = append(req.Header[headers[i]], headers[i+1])
+	}
+	got, err := send(plainClient, req)
+	if err != nil {
+		a.Fatalf("%s %s: %v", method, path, err)
+	}
+	return got
+}
+
+// refused checks the status, and that there is this one challenge.
+func (a *asker) refused(what string, got answer, status int, challenge string) {
+	a.Helper()
+	all := got.header.Values("Www-Authenticate")
+	if got.status != status || len(all) != 1 || all[0] != challenge {
+		a.Errorf("%s: %d %q, want %d %q; body %q", what, got.status, all, status, challenge, got.body)
+	}
+}
+
+const (
+	badToken   = `Bearer error="invalid_token", error_description="the access token is not valid"`
+	noScope    = `Bearer error="insufficient_scope", error_description="the access token lacks scope", scope="%s"`
+	malformed  = `Bearer error="invalid_request", error_description="exactly one access token is expected"`
+	oddPath    = `Bearer error="invalid_request", error_description="the path can be read in more than one way"`
+	noQuestion = `Bearer error="invalid_request", error_description="the proxy in front does not say which request this is about"`
+)
+
+func TestBehindAProxyThatAsksTheUpstreamSeesWhoCallsAndNothingThatTheClientSaid(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		saw := a.do(http.MethodGet, "/orders/1?a=b", a.standing,
+			"X-User-Id", "mallory", "x-user-id", "mallory", "X_User_Id", "mallory", "X-User-Email", "mallory@example.com",
+			"X_User-Email", "mallory@example.com", "X-Other", "kept").seen(a.T)
+		if saw.Method != http.MethodGet || saw.Path != "/orders/1" || saw.Header.Get("X-Other") != "kept" {
+			a.Errorf("the upstream saw %+v", saw)
+		}
+		if got := saw.Header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+a.standing {
+			a.Errorf("the upstream saw Authorization %q", got)
+		}
+		for name, values := range saw.Header {
+			folded := strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+			if folded == "x-user-email" || folded == "x-user-id" && (name != "X-User-Id" || len(values) != 1 || values[0] != "alice") {
+				a.Errorf("the upstream saw %s %q", name, values)
+			}
+		}
+		// A large token, which travels in the answer as well.
+		large := a.issuer.token(map[string]any{"pad": strings.Repeat("a", 4500)})
+		if got := a.do(http.MethodGet, "/", large).seen(a.T).Header.Get("Authorization"); got != "Bearer "+large {
+			a.Errorf("the upstream saw an Authorization of %d bytes, want %d", len(got), 7+len(large))
+		}
+		// With a body, which nobody but the upstream reads.
+		if saw := a.do(http.MethodPost, "/orders", a.writing).seen(a.T); saw.Method != http.MethodPost || saw.Header.Get("X-User-Id") != "alice" {
+			a.Errorf("the upstream saw %+v", saw)
+		}
+	})
+}
+
+func TestBehindAProxyThatAsksARefusalHasItsExactChallenge(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		a.refused("no token", a.do(http.MethodGet, "/", ""), http.StatusUnauthorized, "Bearer")
+		a.refused("a forged token", a.do(http.MethodGet, "/", a.issuer.badSignature(newSignKey(a.T))), http.StatusUnauthorized, badToken)
+		a.refused("no scope", a.do(http.MethodGet, "/", a.issuer.token(map[string]any{"scope": "x"})), http.StatusForbidden, fmt.Sprintf(noScope, "orders:read"))
+		a.refused("half a credential", a.do(http.MethodGet, "/", a.standing+" other"), a.malformed(), malformed)
+		a.refused("no token in a HEAD", a.do(http.MethodHead, "/", ""), http.StatusUnauthorized, "Bearer")
+
+		// These depend on the method and the path of the client's own request.
+		want := fmt.Sprintf(noScope, "orders:read orders:write")
+		a.refused("writing", a.do(http.MethodPost, "/orders", a.standing), http.StatusForbidden, want)
+		a.refused("deleting", a.do(http.MethodDelete, "/orders/1", a.standing), http.StatusForbidden, want)
+		a.refused("an admin's page", a.do(http.MethodGet, "/admin/x?y", a.standing), http.StatusForbidden, fmt.Sprintf(noScope, "orders:admin orders:read"))
+		for _, path := range []string{"/public/../admin/x", "/public/%2e%2e/admin/x", "/public/..%2fadmin/x", "//admin/x", "/public/..;/admin/x"} {
+			a.refused(path, a.do(http.MethodGet, path, a.standing), a.malformed(), oddPath)
+		}
+		if n := a.up.requests.Load(); n != 0 {
+			a.Errorf("%d refused requests reached the upstream", n)
+		}
+	})
+}
+
+func TestBehindAProxyThatAsksAClientCannotChooseWhatIsJudged(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		for _, headers := range [][]string{
+			{"X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/"},
+			{"x-forwarded-method", "GET", "x-forwarded-uri", "/"},
+			{"X_Forwarded_Method", "GET", "X_Forwarded_Uri", "/"},
+			{"X-Forwarded-Method", "GET", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/", "X-Forwarded-Uri", "/"},
+		} {
+			a.refused(fmt.Sprint(headers), a.do(http.MethodPost, "/orders", a.standing, headers...),
+				http.StatusForbidden, fmt.Sprintf(noScope, "orders:read orders:write"))
+			// And the other way: they harm nobody.
+			if got := a.do(http.MethodPost, "/orders", a.writing, headers...); got.status != http.StatusOK {
+				a.Errorf("%v: %d %s", headers, got.status, got.body)
+			}
+		}
+		// Naming our headers in Connection takes no identity away.
+		for _, names := range []string{"X-User-Id", "x-user-id, close", "X-User-Id, Authorization", "X-Forwarded-Uri, X-Forwarded-Method"} {
+			got := a.do(http.MethodGet, "/", a.standing, "Connection", names)
+			if got.status == http.StatusOK && got.seen(a.T).Header.Get("X-User-Id") != "alice" || got.status >= http.StatusInternalServerError {
+				a.Errorf("with Connection %s: %d %s", names, got.status, got.body)
+			}
+		}
+	})
+}
+
+// raw sends a request line and a Host as they are, with a token, and answers
+// the status.
+func (a *asker) raw(line, host string) int {
+	a.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://"))
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer closeAll(conn)
+	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", line, host, a.standing)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		a.Fatal(err)
+	}
+	closeAll(resp.Body)
+	return resp.StatusCode
+}
+
+// nginx hands a fragment on, which some upstreams drop.
+func TestBehindAProxyThatAsksNoOddRequestLineHidesAPath(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		own := strings.TrimPrefix(a.url, "http://")
+		for _, target := range []string{"/admin/x", "/admin/x?y", "/%61dmin/x", "/public/../admin/x", "http://" + own + "/admin/x", "/public/./../admin/x", "*"} {
+			if got := a.raw("GET "+target, own); got < 400 || got >= 500 {
+				a.Errorf("%s: %d", target, got)
+			}
+		}
+		if n := a.up.requests.Load(); n != 0 {
+			a.Errorf("%d requests reached the upstream", n)
+		}
+		// Caddy escapes the #, so that it is no fragment any more.
+		if got := a.raw("GET /admin/x#y", own); a.up.requests.Load() != 0 || got < 400 {
+			a.Errorf("with a fragment: %d", got)
+		}
+	})
+}
+
+// The gateway must answer for every Host: Caddy says 200 to those that no site
+// has, and a proxy hands the client's on.
+func TestBehindAProxyThatAsksAnotherHostOpensNothing(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		for _, host := range []string{"evil.example", "127.0.0.1", "localhost:1", "[::1]"} {
+			if got := a.raw("DELETE /orders/1", host); a.up.requests.Load() != 0 || got != http.StatusForbidden && a.name != "caddy" {
+				a.Fatalf("Host %s: %d, and %d requests reached the upstream", host, got, a.up.requests.Load())
+			}
+		}
+	})
+}
+
+func TestBehindAProxyThatAsksAnOutageIsNoRefusal(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		got := a.do(http.MethodGet, "/", a.down.token(nil))
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || len(got.header.Values("Www-Authenticate")) > 0 {
+			a.Errorf("with the issuer down: %d %v", got.status, got.header)
+		}
+		a.judge.stop()
+		got = a.do(http.MethodGet, "/", a.standing)
+		if got.status != a.gone || len(got.header.Values("Www-Authenticate")) > 0 {
+			a.Errorf("without a judge: %d %v, want %d", got.status, got.header, a.gone)
+		}
+		if n := a.up.requests.Load(); n != 0 {
+			a.Errorf("%d requests reached the upstream", n)
+		}
+	})
+}
+
+func TestAQuestionWithoutItsHeadersIsRefusedAndNoneIsLogged(t *testing.T) {
+	t.Parallel()
+	f, down := startFakeIssuer(t), newFakeIssuer(t)
+	g := startJudge(t, false, f, down)
+	a := &asker{T: t, url: g.url("")}
+	token := f.token(nil)
+	const m, u, secret = "X-Forwarded-Method", "X-Forwarded-Uri", "/orders?access_token=a-secret-in-the-query"
+	for _, headers := range [][]string{
+		{}, {m, "GET"}, {u, secret}, {m, "GET", u, secret, u, secret}, {m, "GET", m, "GET", u, secret}, {m, "GET", u, "orders" + secret}, {m, "GET", u, secret + "#x"},
+	} {
+		a.refused(fmt.Sprint(headers), a.do(http.MethodGet, "/", token, headers...), http.StatusBadRequest, noQuestion)
+	}
+	good := a.do(http.MethodGet, "/", token, m, "GET", u, secret)
+	if good.status != http.StatusOK || good.body != "" || good.header.Get("X-User-Id") != "alice" || good.header.Get("Authorization") != "Bearer "+token {
+		t.Errorf("a good question: %d %v", good.status, good.header)
+	}
+	// HEAD is asked about with GET, and the refusal has its body.
+	a.do(http.MethodGet, "/", "", m, "HEAD", u, "/").wantChallenge(t, http.StatusUnauthorized, "")
+	g.stop()
+	if strings.Contains(g.proc.out.String(), "a-secret-in-the-query") {
+		t.Error("a secret of a question's target is in the log")
+	}
+	lines := g.logLines(func(entry map[string]any) bool { return entry["msg"] == "handled request" })
+	if len(lines) != 9 || lines[7]["path"] != "/orders" || lines[7]["user_id"] != "alice" {
+		t.Errorf("%d lines for 9 questions: %v", len(lines), lines)
+	}
+}

@@ -1,0 +1,171 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+)
+
+// ForwardAuth makes the gateway the judge for another proxy: each request is a
+// question about the one that the proxy holds. It is answered and never
+// forwarded: 200 with the identity in headers, or the refusal.
+//
+// The method and the target that are judged come from two headers, which the
+// proxy must set on every question. What is not in them (host, addresses, TLS)
+// is that of the question.
+type ForwardAuth struct {
+	// The proxies that may ask: addresses, networks, or unix for a socket. It
+	// is the connection's own address that counts, never X-Forwarded-For.
+	// Questions of others are refused. Whoever is listed can have any method
+	// and target judged: list the proxies and nothing else.
+	From []string `json:"from,omitempty"`
+
+	// The header with the method. Default: X-Forwarded-Method.
+	Method string `json:"method,omitempty"`
+
+	// The header with the path and the query. Default: X-Forwarded-Uri.
+	URI string `json:"uri,omitempty"`
+
+	// The statuses of refusals that the proxy can pass on, 401 among them; any
+	// other refusal becomes 401. Failures stay 503. Default: 400, 401 and 403.
+	Statuses []int `json:"statuses,omitempty"`
+
+	peers       []netip.Prefix
+	unix        bool
+	method, uri string
+	skipped     atomic.Bool // a matcher keeps questions from us
+}
+
+// The reasons of forward_auth.
+const (
+	forwardPeer    = "forward_peer"
+	forwardHeaders = "forward_headers"
+)
+
+// judge answers a question. Nothing is forwarded, and nothing is logged as it
+// came: the target in a header may hold a token, which Caddy's access log and
+// its error log would show.
+func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
+	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
+	question := r.WithContext(r.Context()) // its method tells whether the answer has a body
+	err := g.ForwardAuth.restore(r)
+	if g.strays(r) {
+		err, r.URL = rejectStray(), &url.URL{Path: "/" + secret.Hidden}
+	}
+	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
+	if err == nil && g.ForwardAuth.skipped.Load() {
+		err = errSkipped
+	}
+	if err == nil {
+		err = g.admit(r)
+	}
+	if err != nil {
+		err = g.ForwardAuth.passable(err)
+		writeRefusal(rec, question, g.account(rec, r, err), err)
+		return nil
+	}
+	g.identity.answer(rec.Header(), r.Header)
+	rec.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// restore makes r the request that is asked about. It changes r itself and not
+// a copy: placeholders, which matchers may use, look at this one.
+func (f *ForwardAuth) restore(r *http.Request) error {
+	methods, uris := r.Header[f.method], r.Header[f.uri]
+	// Whatever they say: no matcher behind this may take their word.
+	stripFrom(r.Header, []string{fold(f.method), fold(f.uri)})
+	switch {
+	case !f.lists(r.RemoteAddr):
+		return rejectQuestion(forwardPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
+	case len(methods) != 1 || len(uris) != 1:
+		return rejectQuestion(forwardHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
+	case !isMethod(methods[0]):
+		return rejectQuestion(forwardHeaders, f.method+" is not one method")
+	}
+	target, err := parseTarget(uris[0])
+	if err != nil {
+		return rejectQuestion(forwardHeaders, f.uri+": "+err.Error())
+	}
+	r.Method, r.URL, r.RequestURI = methods[0], target, uris[0]
+	return nil
+}
+
+func (f *ForwardAuth) lists(remote string) bool {
+	if remote == "@" || remote == "" {
+		return f.unix // the other end of a socket has no address
+	}
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	address := peer.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(f.peers, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// isMethod is the grammar of RFC 9110 §9.1. Two that a proxy joined with a
+// comma are none.
+func isMethod(s string) bool { return httpguts.ValidHeaderFieldName(s) }
+
+// parseTarget reads a path and a query as the server would from a request
+// line (RFC 9112 §3.2.1). The errors never hold what it says.
+func parseTarget(text string) (*url.URL, error) {
+	if !strings.HasPrefix(text, "/") {
+		return nil, errors.New("not a path")
+	}
+	// The server stops at a space, and the upstream gets what the client sent:
+	// some read "/admin#x" as /admin.
+	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }) {
+		return nil, errors.New("a space, a control character or #")
+	}
+	target, err := url.ParseRequestURI(text)
+	if err != nil {
+		return nil, errors.New("not a path with a query")
+	}
+	return target, nil
+}
+
+// passable gives a refusal a status that the proxy can pass on.
+func (f *ForwardAuth) passable(err error) error {
+	rejection, ok := errors.AsType[*Rejection](err)
+	if !ok || len(f.Statuses) == 0 || slices.Contains(f.Statuses, rejection.Status) {
+		return err
+	}
+	passed := *rejection
+	passed.Status = http.StatusUnauthorized
+	return &passed
+}
+
+// answer tells the proxy what its upstream may see: who calls, and the token,
+// with an access token in place of a reference token. What is not in it the
+// proxy must remove.
+func (id *identity) answer(to, from http.Header) {
+	to.Set("Cache-Control", "no-store")
+	for _, c := range id.copies {
+		if value := from[c.header]; len(value) > 0 {
+			to[c.header] = value
+		}
+	}
+	if value := from["Authorization"]; len(value) > 0 {
+		to["Authorization"] = value
+	}
+}
+
+func rejectQuestion(reason, detail string) *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest, Reason: reason, Code: invalidRequest,
+		Description: "the proxy in front does not say which request this is about", Detail: detail,
+	}
+}
