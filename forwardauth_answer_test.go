@@ -150,3 +150,16 @@ func TestAJudgeThatDoesNotGetEveryQuestionAnswersNone(t *testing.T) {
 		}
 	}
 }
+
+// In JSON the matcher may stand beside the handler.
+func TestAMatcherOfTheJudgesOwnRouteSkipsQuestions(t *testing.T) {
+	g := new(Gateway)
+	route := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{new(Gateway), g}}
+	if g.isSkipped(caddyhttp.RouteList{{}, route}, false) {
+		t.Error("skipped, without a matcher")
+	}
+	route.MatcherSets = caddyhttp.MatcherSets{{caddyhttp.MatchHost{"a.example"}}}
+	if !g.isSkipped(caddyhttp.RouteList{{}, route}, false) {
+		t.Error("not skipped, with a matcher")
+	}
+}

@@ -207,17 +207,17 @@ func TestARefusalHasAStatusThatTheProxyCanPassOn(t *testing.T) {
 	issuer := httptest.NewServer(http.NotFoundHandler())
 	defer issuer.Close()
 	down := "issuer " + issuer.URL + " {\naudience api\n}"
-	lost := strings.Replace(goodToken(t, ""), "", "", 1)
+	scopeless := goodToken(t, "")
 	for _, row := range []struct{ statuses, issuer, method, target, auth, want, code string }{
 		{"", "", "GET", "/", "Bearer a, b", "400 credential_malformed", "invalid_request"},
 		{"statuses 401 403", "", "GET", "/", "Bearer a, b", "401 credential_malformed", "invalid_request"},
 		{"statuses 400 401 403", "", "GET", "/", "Bearer a, b", "400 credential_malformed", "invalid_request"},
-		{"statuses 401 403", "", "GET", "/..", "Bearer " + lost, "401 ambiguous_path", "invalid_request"},
-		{"statuses 401 403", "", "GET", "nowhere", "Bearer " + lost, "401 forward_headers", "invalid_request"},
+		{"statuses 401 403", "", "GET", "/..", "Bearer " + scopeless, "401 ambiguous_path", "invalid_request"},
+		{"statuses 401 403", "", "GET", "nowhere", "Bearer " + scopeless, "401 forward_headers", "invalid_request"},
 		{"statuses 401 403", "", "GET", "/", "", "401 no_credential", ""},
 		{"statuses 401 403", "", "GET", "/", "Bearer a.b.c", "401 token_malformed", "invalid_token"},
-		{"statuses 401 403", "", "POST", "/orders/1", "Bearer " + lost, "403 missing_scope", "insufficient_scope"},
-		{"statuses 401", "", "POST", "/orders/1", "Bearer " + lost, "401 missing_scope", "insufficient_scope"},
+		{"statuses 401 403", "", "POST", "/orders/1", "Bearer " + scopeless, "403 missing_scope", "insufficient_scope"},
+		{"statuses 401", "", "POST", "/orders/1", "Bearer " + scopeless, "401 missing_scope", "insufficient_scope"},
 		{"statuses 401", "", "HEAD", "/", "", "401 no_credential", ""}, // and its body, see verdict
 		{"statuses 401 403", down, "GET", "/", "Bearer {down}", "503 issuer_unavailable", ""},
 	} {

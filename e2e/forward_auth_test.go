@@ -14,13 +14,13 @@ import (
 type asker struct {
 	*testing.T
 	front
-	url      string
-	issuer   *fakeIssuer
-	down     *fakeIssuer
-	up       *upstream
-	judge    *gateway
-	writing  string // a token that may write
-	standing string // one that may read
+	url     string
+	issuer  *fakeIssuer
+	down    *fakeIssuer
+	up      *upstream
+	judge   *gateway
+	writing string // a token that may write
+	reading string // one that may read
 }
 
 // behindEachProxy runs a test with each of the proxies that can be installed.
@@ -33,7 +33,7 @@ func behindEachProxy(t *testing.T, test func(a *asker)) {
 			a := &asker{T: t, front: f, issuer: startFakeIssuer(t), down: newFakeIssuer(t), up: startUpstream(t)}
 			a.judge = startJudge(t, f.statuses, a.issuer, a.down)
 			a.url = f.start(t, strings.TrimPrefix(a.judge.url(""), "http://"), a.up.address())
-			a.standing = a.issuer.token(map[string]any{"email": nil})
+			a.reading = a.issuer.token(map[string]any{"email": nil})
 			a.writing = a.issuer.token(map[string]any{"scope": "orders:read orders:write"})
 			test(a)
 		})
@@ -90,13 +90,13 @@ const (
 
 func TestBehindAProxyThatAsksTheUpstreamSeesWhoCallsAndNothingThatTheClientSaid(t *testing.T) {
 	behindEachProxy(t, func(a *asker) {
-		saw := a.do(http.MethodGet, "/orders/1?a=b", a.standing,
+		saw := a.do(http.MethodGet, "/orders/1?a=b", a.reading,
 			"X-User-Id", "mallory", "x-user-id", "mallory", "X_User_Id", "mallory", "X-User-Email", "mallory@example.com",
 			"X_User-Email", "mallory@example.com", "X-Other", "kept").seen(a.T)
 		if saw.Method != http.MethodGet || saw.Path != "/orders/1" || saw.Header.Get("X-Other") != "kept" {
 			a.Errorf("the upstream saw %+v", saw)
 		}
-		if got := saw.Header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+a.standing {
+		if got := saw.Header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+a.reading {
 			a.Errorf("the upstream saw Authorization %q", got)
 		}
 		for name, values := range saw.Header {
@@ -122,16 +122,16 @@ func TestBehindAProxyThatAsksARefusalHasItsExactChallenge(t *testing.T) {
 		a.refused("no token", a.do(http.MethodGet, "/", ""), http.StatusUnauthorized, "Bearer")
 		a.refused("a forged token", a.do(http.MethodGet, "/", a.issuer.badSignature(newSignKey(a.T))), http.StatusUnauthorized, badToken)
 		a.refused("no scope", a.do(http.MethodGet, "/", a.issuer.token(map[string]any{"scope": "x"})), http.StatusForbidden, fmt.Sprintf(noScope, "orders:read"))
-		a.refused("half a credential", a.do(http.MethodGet, "/", a.standing+" other"), a.malformed(), malformed)
+		a.refused("half a credential", a.do(http.MethodGet, "/", a.reading+" other"), a.malformed(), malformed)
 		a.refused("no token in a HEAD", a.do(http.MethodHead, "/", ""), http.StatusUnauthorized, "Bearer")
 
 		// These depend on the method and the path of the client's own request.
 		want := fmt.Sprintf(noScope, "orders:read orders:write")
-		a.refused("writing", a.do(http.MethodPost, "/orders", a.standing), http.StatusForbidden, want)
-		a.refused("deleting", a.do(http.MethodDelete, "/orders/1", a.standing), http.StatusForbidden, want)
-		a.refused("an admin's page", a.do(http.MethodGet, "/admin/x?y", a.standing), http.StatusForbidden, fmt.Sprintf(noScope, "orders:admin orders:read"))
+		a.refused("writing", a.do(http.MethodPost, "/orders", a.reading), http.StatusForbidden, want)
+		a.refused("deleting", a.do(http.MethodDelete, "/orders/1", a.reading), http.StatusForbidden, want)
+		a.refused("an admin's page", a.do(http.MethodGet, "/admin/x?y", a.reading), http.StatusForbidden, fmt.Sprintf(noScope, "orders:admin orders:read"))
 		for _, path := range []string{"/public/../admin/x", "/public/%2e%2e/admin/x", "/public/..%2fadmin/x", "//admin/x", "/public/..;/admin/x"} {
-			a.refused(path, a.do(http.MethodGet, path, a.standing), a.malformed(), oddPath)
+			a.refused(path, a.do(http.MethodGet, path, a.reading), a.malformed(), oddPath)
 		}
 		if n := a.up.requests.Load(); n != 0 {
 			a.Errorf("%d refused requests reached the upstream", n)
@@ -147,7 +147,7 @@ func TestBehindAProxyThatAsksAClientCannotChooseWhatIsJudged(t *testing.T) {
 			{"X_Forwarded_Method", "GET", "X_Forwarded_Uri", "/"},
 			{"X-Forwarded-Method", "GET", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/", "X-Forwarded-Uri", "/"},
 		} {
-			a.refused(fmt.Sprint(headers), a.do(http.MethodPost, "/orders", a.standing, headers...),
+			a.refused(fmt.Sprint(headers), a.do(http.MethodPost, "/orders", a.reading, headers...),
 				http.StatusForbidden, fmt.Sprintf(noScope, "orders:read orders:write"))
 			// And the other way: they harm nobody.
 			if got := a.do(http.MethodPost, "/orders", a.writing, headers...); got.status != http.StatusOK {
@@ -156,7 +156,7 @@ func TestBehindAProxyThatAsksAClientCannotChooseWhatIsJudged(t *testing.T) {
 		}
 		// Naming our headers in Connection takes no identity away.
 		for _, names := range []string{"X-User-Id", "x-user-id, close", "X-User-Id, Authorization", "X-Forwarded-Uri, X-Forwarded-Method"} {
-			got := a.do(http.MethodGet, "/", a.standing, "Connection", names)
+			got := a.do(http.MethodGet, "/", a.reading, "Connection", names)
 			if got.status == http.StatusOK && got.seen(a.T).Header.Get("X-User-Id") != "alice" || got.status >= http.StatusInternalServerError {
 				a.Errorf("with Connection %s: %d %s", names, got.status, got.body)
 			}
@@ -173,7 +173,7 @@ func (a *asker) raw(line, host string) int {
 		a.Fatal(err)
 	}
 	defer closeAll(conn)
-	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", line, host, a.standing)
+	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", line, host, a.reading)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		a.Fatal(err)
@@ -220,7 +220,7 @@ func TestBehindAProxyThatAsksAnOutageIsNoRefusal(t *testing.T) {
 			a.Errorf("with the issuer down: %d %v", got.status, got.header)
 		}
 		a.judge.stop()
-		got = a.do(http.MethodGet, "/", a.standing)
+		got = a.do(http.MethodGet, "/", a.reading)
 		if got.status != a.gone || len(got.header.Values("Www-Authenticate")) > 0 {
 			a.Errorf("without a judge: %d %v, want %d", got.status, got.header, a.gone)
 		}
