@@ -104,6 +104,7 @@ func originOf(g *session.Grant) (o origin) {
 // observe counts and logs what the vault does.
 func (v *vault) observe(e session.Event) {
 	measure.session(&e)
+	v.announce(&e)
 	host := v.host()
 	if host == nil {
 		return

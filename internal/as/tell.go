@@ -107,3 +107,7 @@ func (s *Server) askedFlight() (<-chan struct{}, error) {
 	}
 	return s.flight, nil
 }
+
+// WouldUse is the method the client authenticates with at a server whose
+// metadata list these (none: they say nothing).
+func (c Client) WouldUse(offered []string) (string, error) { return c.method(offered) }
