@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -46,9 +47,7 @@ func TestTheAuditStreamTellsWhoDidWhatAndWhatBecameOfIt(t *testing.T) {
 	g := newAuditGate(t, issuer, "require scope orders:read\nallow_anonymous")
 	token := func(claims map[string]any) string {
 		all := map[string]any{"iss": issuer.URL, "aud": "api", "sub": "alice", "scope": "orders:read", "exp": time.Now().Add(time.Hour).Unix()}
-		for name, value := range claims {
-			all[name] = value
-		}
+		maps.Copy(all, claims)
 		text, err := issuer.key.Token("at+jwt", all)
 		if err != nil {
 			t.Fatal(err)

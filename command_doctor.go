@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -121,19 +122,20 @@ func (d *doctor) print(w io.Writer, asJSON bool) error {
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(map[string]any{"result": d.worst(), "findings": d.findings})
 	}
+	var text strings.Builder
 	issuer := ""
 	for n, one := range d.findings {
 		if one.Issuer != issuer || n == 0 {
 			issuer = one.Issuer
 			if issuer != "" {
-				fmt.Fprintf(w, "%s\n", printable(issuer))
+				fmt.Fprintln(&text, printable(issuer))
 			}
 		}
-		fmt.Fprintf(w, "  %-4s  %-12s  %s\n", one.Result, one.Check, printable(one.Text))
+		fmt.Fprintf(&text, "  %-4s  %-12s  %s\n", one.Result, one.Check, printable(one.Text))
 		if one.Do != "" {
-			fmt.Fprintf(w, "  %-4s  %-12s  -> %s\n", "", "", printable(one.Do))
+			fmt.Fprintf(&text, "  %-4s  %-12s  -> %s\n", "", "", printable(one.Do))
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s\n", d.worst())
+	_, err := fmt.Fprintf(w, "%s%s\n", &text, d.worst())
 	return err
 }

@@ -70,7 +70,7 @@ func exitWith(cmd *cobra.Command, status int, err error) error {
 		return nil
 	}
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	fmt.Fprintln(cmd.ErrOrStderr(), "caddy oauth "+cmd.Name()+": "+err.Error())
+	cmd.PrintErrln("caddy oauth " + cmd.Name() + ": " + err.Error())
 	if status < exitUsage {
 		return err // Caddy exits with 1
 	}
@@ -124,7 +124,7 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
+	row := func(cells ...string) { _, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) } // Flush tells of errors
 	row("ISSUER", "STATE", "KEYS", "FETCHED", "NEXT FETCH", "CACHE", "BREAKER")
 	for i := range s.Issuers {
 		one := &s.Issuers[i]

@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -189,4 +190,28 @@ func TestTheDoctorsCommandTellsByItsExitStatus(t *testing.T) {
 			t.Errorf("doctor %s: %v\n%s", row.args, err, &out)
 		}
 	}
+}
+
+func TestTheDoctorUsesTheTrustPoolOfTheConfiguration(t *testing.T) {
+	key := benchKey(t, "EdDSA")
+	var server *httptest.Server
+	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/jwks" {
+			_, _ = w.Write(jwssign.Set(key))
+			return
+		}
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, server.URL+"/jwks")
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\ntrust_pool file %s\n}\n}", server.URL, file)).
+		wants(t, "ok keys: 1 usable", "ok certificates: that of "+strings.TrimPrefix(server.URL, "https://"))
+	examined(t, "oauth "+server.URL+" api").wants(t, "fail metadata: name the certificate authority with trust_pool")
+	// This kind asks another app of a running Caddy.
+	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\ntrust_pool pki_root local\n}\n}", server.URL))
+	d.wants(t, "fail config: trust_pool")
 }

@@ -151,16 +151,16 @@ func (w *watcher) note(asked *url.URL, res *http.Response) {
 	if slices.ContainsFunc(w.certificates, func(c Certificate) bool { return c.Host == asked.Host }) {
 		return
 	}
-	for _, chain := range res.TLS.VerifiedChains {
-		found := Certificate{Host: asked.Host}
-		for _, one := range chain {
-			if found.NotAfter.IsZero() || one.NotAfter.Before(found.NotAfter) {
-				found.Subject, found.NotAfter = one.Subject.String(), one.NotAfter
-			}
-		}
-		w.certificates = append(w.certificates, found)
+	if len(res.TLS.VerifiedChains) == 0 {
 		return
 	}
+	found := Certificate{Host: asked.Host}
+	for _, one := range res.TLS.VerifiedChains[0] {
+		if found.NotAfter.IsZero() || one.NotAfter.Before(found.NotAfter) {
+			found.Subject, found.NotAfter = one.Subject.String(), one.NotAfter
+		}
+	}
+	w.certificates = append(w.certificates, found)
 }
 
 func (w *watcher) close() {
