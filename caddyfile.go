@@ -72,6 +72,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		strip_token
 //		allow_anonymous
 //		realm <text>
+//		audit
 //		cache <entries>
 //	}
 //
@@ -101,7 +102,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 	return g, nil
 }
 
-const gatewayWords = "issuer, session, token_endpoint, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, cache"
+const gatewayWords = "issuer, session, token_endpoint, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, audit, cache"
 
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
@@ -128,6 +129,8 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 		err = seen.flag(h.Dispenser, &g.StripToken)
 	case "allow_anonymous":
 		err = seen.flag(h.Dispenser, &g.AllowAnonymous)
+	case "audit":
+		err = seen.flag(h.Dispenser, &g.Audit)
 	case "realm":
 		if err = seen.text(h.Dispenser, &g.Realm); err == nil {
 			err = wrap(h.Dispenser, checkRealm(g.Realm))

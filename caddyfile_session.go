@@ -103,6 +103,7 @@ func (seen once) duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
 	return nil
 }
 
+//nolint:gosec // words of the grammar
 const tokenEndpointWords = "grant_types, public_clients, default_grant, revocation_endpoint, device_authorization_endpoint"
 
 // parseTokenEndpoint reads:

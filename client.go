@@ -81,7 +81,7 @@ func (c *Client) provision(repl *caddy.Replacer) (*as.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := os.ReadFile(name)
+	doc, err := os.ReadFile(name) //nolint:gosec // the operator's own configuration names it
 	if err != nil {
 		return nil, fmt.Errorf("client %s: key: %w", id, err)
 	}

@@ -202,7 +202,7 @@ func (f *explainFlags) readToken() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("reading the token: %w", err)
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		in = file
 	case f.typed:
 		_, _ = fmt.Fprintln(f.stderr, "Paste the token, then Enter and Ctrl-D.")

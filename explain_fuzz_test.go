@@ -99,7 +99,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 // in it, fuzzing looks at few.
 func TestTokensBrokenByChanceShowNothingOfTheirSignature(t *testing.T) {
 	gateways := fuzzGateways(t)
-	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	chance := rand.New(rand.NewPCG(1, 2)) // the same each time
 	b64 := base64.RawURLEncoding.EncodeToString
 	good := sign(t, "es256")
 	signature := good[strings.LastIndexByte(good, '.')+1:]

@@ -39,7 +39,9 @@ func (g *Gateway) admit(r *http.Request) error {
 	if found.token == "" {
 		return g.admitAnonymous(r, found)
 	}
-	if found, err = g.redeem(r.Context(), found); err != nil {
+	waited := traceWait(r.Context(), spanGrant)
+	found, err = g.redeem(r.Context(), found)
+	if waited(err); err != nil {
 		return err
 	}
 	principal, err := g.validator.Validate(r.Context(), found.token)
@@ -56,6 +58,7 @@ func (g *Gateway) admit(r *http.Request) error {
 	}
 	found.settle(r, g.places, g.StripToken)
 	principal.trust.metrics.accepted.Inc()
+	g.admitted(r, principal)
 	return nil
 }
 
@@ -70,5 +73,6 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	}
 	none.settle(r, g.places, g.StripToken)
 	measure.anonymous.Inc()
+	g.admitted(r, nil)
 	return nil
 }

@@ -115,7 +115,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 			authority: auth,
 			remember:  capacity > 0,
 			profile: token.Profile{
-				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: auth.keys,
+				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{auth.keys},
 				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
 			},
 			client:  client,
@@ -229,7 +229,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 		StoreAs:   storeAs,
 		Now:       time.Now,
 		Jitter:    rand.Float64,
-	}, as.Env{Storage: ctx.Storage(), Observe: observer(log, url)})
+	}, as.Env{Storage: ctx.Storage(), Observe: newHerald(ctx, log).watching(url, observer(log, url))})
 }
 
 // fingerprint tells whether an issuer means the same in two configurations.

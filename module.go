@@ -86,6 +86,10 @@ type Gateway struct {
 	// The realm of challenges (RFC 9110 §11.5). Default: none.
 	Realm string `json:"realm,omitempty"`
 
+	// Write who did what and what became of it, a line for each request, as the
+	// logger http.handlers.oauth.audit. Default: off.
+	Audit bool `json:"audit,omitempty"`
+
 	// How many verified tokens are remembered for each issuer, for at most a
 	// minute each, at about half a kilobyte. 0 turns remembering off.
 	// Default: 100000.
@@ -99,7 +103,8 @@ type Gateway struct {
 	realm     string
 	pathRules bool // a requirement looks at the path
 	log       *zap.Logger
-	acquired  []func() // what Cleanup releases
+	audit     *auditLog // nil: off
+	acquired  []func()  // what Cleanup releases
 }
 
 // CaddyModule names the module.
@@ -157,7 +162,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.provisionIssuers(ctx, repl); err != nil {
 		return err
 	}
-	return g.provisionSession(ctx, repl)
+	return g.provisionTellers(ctx, g.provisionSession(ctx, repl))
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {

@@ -67,6 +67,7 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	measure.verdict(issuer, reason).Inc()
+	g.refused(r, err, status, reason, issuer)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.auth.oauth.reason", reason)
 	}

@@ -110,11 +110,13 @@ func originOf(g *session.Grant) (o origin) {
 // observe counts and logs what the vault does.
 func (v *vault) observe(e session.Event) {
 	measure.session(&e)
+	v.announce(&e)
 	host := v.host()
 	if host == nil {
 		return
 	}
-	level, text := zapcore.DebugLevel, ""
+	var text string
+	level := zapcore.DebugLevel
 	switch e.Name {
 	case session.EventRenewal:
 		text = "refreshed a grant"

@@ -56,8 +56,8 @@ func (s *BoltStore) Provision(caddy.Context) error {
 	if s.path, err = filepath.Abs(path); err != nil {
 		return fmt.Errorf("store bolt %s: %w", path, err)
 	}
-	if real, err := filepath.EvalSymlinks(s.path); err == nil {
-		s.path = real
+	if file, err := filepath.EvalSymlinks(s.path); err == nil {
+		s.path = file
 	} else if dir, err := filepath.EvalSymlinks(filepath.Dir(s.path)); err == nil {
 		s.path = filepath.Join(dir, filepath.Base(s.path)) // the file comes later
 	}

@@ -49,6 +49,7 @@ func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, gran
 			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
 		}
 	}
+	g.audit.grantBegun(c, &grant, subjectOf(tokens.AccessToken), s.Sref(handle.Key()))
 	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
 		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
 	c.answer(handle, access, refresh, tokens.IDToken)

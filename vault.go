@@ -62,6 +62,8 @@ type tenant struct {
 	storage certmagic.Storage
 	issuer  func(url string) *trust
 	log     *zap.Logger
+	herald  *herald
+	audit   *auditLog
 	live    atomic.Bool // its configuration is in force, as far as is known
 }
 

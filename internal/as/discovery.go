@@ -55,6 +55,13 @@ func (s *Server) discover(ctx context.Context) error {
 	return fmt.Errorf("reading the metadata: %w", errors.Join(failures...))
 }
 
+// otherIssuerError is what metadata are that somebody else speaks in.
+type otherIssuerError struct{ found, configured string }
+
+func (e *otherIssuerError) Error() string {
+	return fmt.Sprintf("its issuer is %.200q, configured is %q", e.found, e.configured)
+}
+
 func (s *Server) readMetadata(ctx context.Context, address string) error {
 	doc, fresh, err := s.get(ctx, address)
 	if err != nil {
@@ -66,7 +73,7 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 	}
 	// Exact text, or one issuer could speak for another (RFC 8414 §3.3).
 	if issuer, _ := members["issuer"].(string); issuer != s.cfg.Issuer {
-		return &answerError{address, fmt.Errorf("its issuer is %.200q, configured is %q", issuer, s.cfg.Issuer)}
+		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer}}
 	}
 	keys, _ := members["jwks_uri"].(string)
 	if err := CheckURL(keys, s.cfg.AllowHTTP); err != nil {

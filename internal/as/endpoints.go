@@ -22,6 +22,8 @@ type Endpoints struct {
 	Revocation          string
 	DeviceAuthorization string
 	AuthMethods         []string // token_endpoint_auth_methods_supported
+	GrantTypes          []string // grant_types_supported
+	ChallengeMethods    []string // code_challenge_methods_supported
 }
 
 // readEndpoints drops an address that may not be asked, and not the metadata
@@ -39,13 +41,21 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 		Revocation:          usable("revocation_endpoint"),
 		DeviceAuthorization: usable("device_authorization_endpoint"),
 	}
-	methods, _ := members["token_endpoint_auth_methods_supported"].([]any)
-	for _, method := range methods {
-		if name, ok := method.(string); ok {
-			ends.AuthMethods = append(ends.AuthMethods, name)
+	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
+	ends.GrantTypes = names(members["grant_types_supported"])
+	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
+	return ends
+}
+
+// names are the strings of a list.
+func names(value any) (all []string) {
+	list, _ := value.([]any)
+	for _, one := range list {
+		if name, ok := one.(string); ok {
+			all = append(all, name)
 		}
 	}
-	return ends
+	return all
 }
 
 // Endpoints are those of the metadata that were read last. Before there are

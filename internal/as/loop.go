@@ -55,12 +55,15 @@ func (s *Server) fetch() time.Duration {
 	s.mu.Unlock()
 
 	began := s.cfg.Now()
+	if s.anew.Swap(false) {
+		s.keysURL = ""
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.within(attempt))
 	doc, fresh, err := s.fetchKeys(ctx)
 	cancel()
 	event := Event{Op: OpFetch, Err: err}
 	if err == nil {
-		event.Keys, event.Skipped, event.Changed, err = s.accept(doc, began)
+		err = s.accept(&event, doc, began)
 		event.Err = err
 	}
 	next := s.schedule(fresh, err)
@@ -72,7 +75,8 @@ func (s *Server) fetch() time.Duration {
 	default:
 	}
 	s.mu.Lock()
-	s.status.Err = err
+	event.Turned = (err == nil) != (s.status.Err == nil)
+	s.status.Err, s.status.Tried, s.status.Next = err, began, s.cfg.Now().Add(next)
 	s.mu.Unlock()
 	s.land()
 	if s.ctx.Err() == nil {
@@ -85,21 +89,26 @@ func (s *Server) fetch() time.Duration {
 }
 
 // accept puts a good document in force, whole: keys that are not in it die.
-func (s *Server) accept(doc []byte, fetched time.Time) (keys int, skipped []token.Skipped, changed bool, err error) {
+func (s *Server) accept(event *Event, doc []byte, fetched time.Time) error {
 	set, skipped, err := token.ParseKeySet(doc)
+	event.Skipped = skipped
 	if err != nil {
-		return 0, skipped, false, err
+		return err
 	}
-	changed = !bytes.Equal(doc, s.doc)
+	event.Keys, event.Changed = set.Len(), !bytes.Equal(doc, s.doc)
+	if old := s.current.Load(); old != nil && event.Changed {
+		event.Added, event.Removed = without(set, old), without(old, set)
+	}
 	s.doc, s.failures, s.restored = doc, 0, false
 	s.put(token.Replace(s.current.Load(), set), fetched)
-	return set.Len(), skipped, changed, nil
+	return nil
 }
 
 func (s *Server) put(set *token.KeySet, fetched time.Time) {
 	s.current.Store(set)
 	s.mu.Lock()
-	s.status.Fetched, s.status.Keys = fetched, set.Len()
+	s.status.Fetched, s.status.Keys, s.status.Restored = fetched, set.Len(), s.restored
+	s.noteAges(set, fetched)
 	s.mu.Unlock()
 }
 
@@ -114,8 +123,8 @@ func (s *Server) schedule(fresh time.Duration, err error) time.Duration {
 	s.keysURL = "" // perhaps they have moved: ask the metadata again
 	s.failures++
 	if s.restored && s.within(keepStored) <= 0 {
-		s.put(token.Replace(s.current.Load(), nil), time.Time{})
 		s.restored = false
+		s.put(token.Replace(s.current.Load(), nil), time.Time{})
 		s.observe(Event{Op: OpRestore, Err: errTooOld})
 	}
 	if s.current.Load() == nil {

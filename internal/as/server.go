@@ -77,6 +77,7 @@ type Server struct {
 	current   atomic.Pointer[token.KeySet]
 	endpoints atomic.Pointer[Endpoints] // of the metadata read last
 	storing   atomic.Bool               // the storage is being asked
+	anew      atomic.Bool               // the next fetch asks the metadata too
 
 	mu       sync.Mutex
 	envs     []*Env        // who watches and stores; the last one counts
@@ -84,15 +85,19 @@ type Server struct {
 	waiters  int
 	kidFetch time.Time // when a request last caused a fetch
 	status   Status
+	seen     map[string]time.Time // when each key in force was first fetched
 
 	fetcher // touched by the loop alone
 }
 
 // Status tells an operator how it stands with an issuer's keys.
 type Status struct {
-	Keys    int
-	Fetched time.Time // when the keys in force were fetched; zero: there are none
-	Err     error     // why the last fetch failed; nil: it did not
+	Keys     int
+	Fetched  time.Time // when the keys in force were fetched; zero: there are none
+	Err      error     // why the last fetch failed; nil: it did not
+	Tried    time.Time // when the last fetch began; zero: none has ended
+	Next     time.Time // when the next one begins, if nobody asks earlier
+	Restored bool      // the keys in force come from the storage
 }
 
 // New describes an authorization server. Nothing is dialled yet.

@@ -36,6 +36,9 @@ type Event struct {
 	Keys    int             // usable ones
 	Skipped []token.Skipped // those that are not
 	Changed bool            // the key document differs from the last one
+	Added   []token.KeyInfo // keys that were not in force before, unless there were none
+	Removed []token.KeyInfo // keys that are in force no more
+	Turned  bool            // of a fetch: the first failure, or the first success after failures
 	Took    time.Duration
 }
 

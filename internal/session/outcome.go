@@ -97,7 +97,7 @@ func expiry(asked time.Time, lifetime time.Duration) time.Time {
 // takenBack are the words of before that now lacks.
 func takenBack(before, now string) string {
 	have, missing := strings.Fields(now), []string{}
-	for _, word := range strings.Fields(before) {
+	for word := range strings.FieldsSeq(before) {
 		if !slices.Contains(have, word) && !slices.Contains(missing, word) {
 			missing = append(missing, word)
 		}

@@ -1,0 +1,141 @@
+package caddyoauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// adminIssuers serves one request as Caddy's admin endpoint would.
+func adminIssuers(t *testing.T, method, target string) (status int, body string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	for _, route := range (issuersAPI{}).Routes() {
+		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			err := route.Handler.ServeHTTP(w, r)
+			if failed, ok := errors.AsType[caddy.APIError](err); ok {
+				w.WriteHeader(failed.HTTPStatus)
+				_, _ = w.Write([]byte(failed.Err.Error()))
+			} else if err != nil {
+				t.Errorf("%s %s: an error without a status: %v", method, target, err)
+			}
+		})
+	}
+	res := httptest.NewRecorder()
+	mux.ServeHTTP(res, httptest.NewRequest(method, target, nil))
+	return res.Code, res.Body.String()
+}
+
+// stateOfIssuer is how it stands with one issuer.
+func stateOfIssuer(t *testing.T, issuer string) issuerState {
+	t.Helper()
+	status, body := adminIssuers(t, http.MethodGet, "/oauth/issuers")
+	var all []issuerState
+	if err := json.Unmarshal([]byte(body), &all); err != nil || status != 200 {
+		t.Fatal(status, body, err)
+	}
+	for _, one := range all {
+		if one.Issuer == issuer {
+			return one
+		}
+	}
+	t.Fatalf("no %s in %s", issuer, body)
+	return issuerState{}
+}
+
+func TestAnOperatorSeesTheKeysOfEachIssuerAndFetchesThem(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, endpoint)
+	tok := g.token("orders")
+	g.wants(map[string]int{tok.AccessToken: 200})
+	one := stateOfIssuer(t, issuer.URL)
+	if len(one.Keys) != 1 || one.Keys[0].Type != "OKP" || one.Keys[0].Curve != "Ed25519" || strings.Join(one.Keys[0].Algorithms, " ") != "EdDSA" ||
+		one.Keys[0].Since.IsZero() || one.Source != "issuer" || one.Restored || one.LastError != "" || !one.NextFetch.After(time.Now()) {
+		t.Errorf("%+v", one)
+	}
+	if !one.Endpoints.Known || one.Endpoints.Token != issuer.URL+"/token" || one.Cache.Entries != 1 || one.Cache.Most != defaultCache || one.Breaker.Open {
+		t.Errorf("%+v", one)
+	}
+	status, body := adminIssuers(t, http.MethodPost, "/oauth/issuers/fetch?issuer="+issuer.URL)
+	if status != 200 || !strings.Contains(body, issuer.URL) {
+		t.Errorf("fetching: %d %s", status, body)
+	}
+	if again := stateOfIssuer(t, issuer.URL); !again.Fetched.After(one.Fetched) || !again.Keys[0].Since.Equal(one.Keys[0].Since) {
+		t.Errorf("after a fetch: %+v", again)
+	}
+	if status, body = adminIssuers(t, http.MethodPost, "/oauth/issuers/fetch?issuer="+issuer.URL); status != 429 || !strings.Contains(body, "just now") {
+		t.Errorf("fetching again at once: %d %s", status, body)
+	}
+	_, all := adminIssuers(t, http.MethodGet, "/oauth/status")
+	g.hides([]string{tok.AccessToken[4:24], "refresh-token-of-the-issuer", "the-gateways-own-secret"}, all)
+}
+
+func TestAWrongRequestAboutIssuersSaysWhatIsWrong(t *testing.T) {
+	for _, row := range []struct {
+		method, target string
+		status         int
+		words          string
+	}{
+		{"POST", "/oauth/issuers", 405, "GET"},
+		{"DELETE", "/oauth/status", 405, "GET"},
+		{"GET", "/oauth/issuers/fetch?issuer=x", 405, "POST"},
+		{"POST", "/oauth/issuers/fetch", 400, "name the issuer"},
+		{"POST", "/oauth/issuers/fetch?issuer=https://nobody.example", 404, "to the letter"},
+	} {
+		if status, body := adminIssuers(t, row.method, row.target); status != row.status || !strings.Contains(body, row.words) {
+			t.Errorf("%s %s: %d %s", row.method, row.target, status, body)
+		}
+	}
+}
+
+func TestAFetchThatFailsIsToldWithItsReason(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, endpoint)
+	g.wants(map[string]int{g.token("orders").AccessToken: 200})
+	issuer.Close()
+	status, body := adminIssuers(t, http.MethodPost, "/oauth/issuers/fetch?issuer="+issuer.URL)
+	if status != 502 || !strings.Contains(body, issuer.URL) || !strings.Contains(body, "refused") {
+		t.Errorf("%d %s", status, body)
+	}
+	if one := stateOfIssuer(t, issuer.URL); one.LastError == "" || len(one.Keys) != 1 || one.health() != "NOT ANSWERING" {
+		t.Errorf("%+v", one)
+	}
+}
+
+func TestTheStatusIsPrintedForPeople(t *testing.T) {
+	now := time.Now()
+	state := gatewayState{
+		Issuers: []issuerState{{
+			Issuer: "https://login.example.com", Source: "issuer", Fetched: now.Add(-time.Minute), NextFetch: now.Add(3 * time.Minute),
+			Keys:  []keyState{{KeyID: "a\x1b[2J", Type: "RSA", Bits: 2048, Algorithms: []string{"PS256", "RS256"}, Since: now.Add(-time.Hour)}},
+			Cache: cacheState{Entries: 7, Most: 100},
+		}, {Issuer: "https://down.example.com", Source: "issuer", LastError: "connection refused", Breaker: breakerState{true, 12}}},
+		Stores: []storeState{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
+	}
+	var out bytes.Buffer
+	if err := state.print(&out, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{
+		"https://login.example.com  ok ", "1m0s ago", "in 3m0s", "7 of 100", "a\ufffd[2J", "RSA 2048", "PS256 RS256", "1h0m0s",
+		"https://down.example.com   NO KEYS", "never", "open for 12s", "The last fetch failed: connection refused", "bolt /grants.db",
+	} {
+		if !strings.Contains(out.String(), words) {
+			t.Errorf("no %q in\n%s", words, &out)
+		}
+	}
+	if state.well() {
+		t.Error("it is not well")
+	}
+	out.Reset()
+	if err := new(gatewayState).print(&out, now); err != nil || !strings.Contains(out.String(), "No issuer") {
+		t.Error(out.String(), err)
+	}
+}

@@ -1,0 +1,177 @@
+package caddyoauth
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// auditLog writes who did what, and what became of it: one line for each
+// request, token request, and beginning and end of a grant, by Caddy's logger
+// http.handlers.oauth.audit. A nil one writes nothing.
+//
+// Nothing that could be used stands in it: of a token there is a digest of its
+// jti, of a grant its name in the logs.
+type auditLog struct{ log *zap.Logger }
+
+// What the lines are about.
+const (
+	auditRequest      = "request"
+	auditTokenRequest = "token request"
+	auditGrantBegun   = "grant begun"
+	auditGrantEnded   = "grant ended"
+)
+
+// What became of it.
+const (
+	auditAccepted = "accepted"
+	auditRefused  = "refused" // the sender's affair
+	auditFailed   = "failed"  // ours, or the issuer's: no verdict
+)
+
+// provisionTellers prepares who tells what happens, unless err has happened.
+func (g *Gateway) provisionTellers(ctx caddy.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	if g.Audit {
+		g.audit = &auditLog{g.log.Named("audit")}
+	}
+	if g.tenant != nil { // which is not in force yet: nobody reads it
+		g.tenant.herald, g.tenant.audit = newHerald(ctx, g.log), g.audit
+	}
+	return nil
+}
+
+// refused notes a request that does not pass.
+func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {
+	traceVerdict(r.Context(), reason, issuer)
+	if g.audit == nil {
+		return
+	}
+	// One of another gateway around this one is not who is refused here.
+	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*Principal)
+	if p != nil && !slices.Contains(g.validator.trusts, p.trust) {
+		p = nil
+	}
+	g.audit.refused(r, p, err, status, reason, issuer)
+}
+
+// admitted notes a request that passes, wherever somebody wants to know.
+func (g *Gateway) admitted(r *http.Request, p *Principal) {
+	reason, issuer := anonymous, ""
+	if p != nil {
+		reason, issuer = accepted, p.Issuer
+	}
+	traceVerdict(r.Context(), reason, issuer)
+	g.audit.admitted(r, p)
+}
+
+// admitted tells of a request that passes; anonymous ones have no principal.
+func (a *auditLog) admitted(r *http.Request, p *Principal) {
+	if a == nil {
+		return
+	}
+	reason := accepted
+	if p == nil {
+		reason = anonymous
+	}
+	a.log.Info(auditRequest, append(request(r), append(whoIs(p), zap.String("verdict", auditAccepted), zap.String("reason", reason))...)...)
+}
+
+// refused tells of a request that does not. Who is asking is told only if the
+// token was proven, and lacks something.
+func (a *auditLog) refused(r *http.Request, p *Principal, err error, status int, reason, issuer string) {
+	verdict := auditFailed
+	if _, rejected := errors.AsType[*Rejection](err); rejected {
+		verdict = auditRefused
+	}
+	who := whoIs(p)
+	if p == nil {
+		who = []zap.Field{known("issuer", issuer)}
+	}
+	a.log.Info(auditRequest, append(request(r), append(who,
+		zap.String("verdict", verdict), zap.String("reason", reason), zap.Int("status", status))...)...)
+}
+
+func request(r *http.Request) []zap.Field {
+	return []zap.Field{
+		zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path),
+		zap.String("client_ip", clientAddress(r)),
+	}
+}
+
+// clientClaims is where issuers tell which client a token was given to: RFC
+// 9068 §2.2, OpenID Connect, Okta and Microsoft Entra.
+var clientClaims = []string{"client_id", "azp", "cid", "appid"}
+
+func whoIs(p *Principal) []zap.Field {
+	if p == nil {
+		return nil
+	}
+	fields := []zap.Field{zap.String("issuer", p.Issuer), known("subject", p.Subject)}
+	for _, name := range clientClaims {
+		claim, _ := p.Claim(name)
+		if client, ok := claim.(string); ok && client != "" {
+			fields = append(fields, zap.String("client_id", client))
+			break
+		}
+	}
+	if claim, _ := p.Claim("jti"); claim != nil {
+		if jti, ok := claim.(string); ok && jti != "" {
+			fields = append(fields, zap.String("jti_digest", jtiDigest(jti)))
+		}
+	}
+	return fields
+}
+
+// jtiDigest lets an issuer's log and ours be compared: the first half of the
+// SHA-256 of jti, in hex.
+func jtiDigest(jti string) string {
+	sum := sha256.Sum256([]byte(jti))
+	return hex.EncodeToString(sum[:16])
+}
+
+// tokenRequest tells of a request to an endpoint of our own. call is nil if it
+// could not be read.
+func (a *auditLog) tokenRequest(r *http.Request, call *tokenCall, issuer, result string, status int) {
+	if a == nil {
+		return
+	}
+	client, grant, verdict := "", "", auditAccepted
+	if call != nil {
+		client, grant = call.ClientID, call.grant
+	}
+	switch {
+	case status >= http.StatusInternalServerError || status == statusClientGone:
+		verdict = auditFailed
+	case status != http.StatusOK:
+		verdict = auditRefused
+	}
+	a.log.Info(auditTokenRequest, append(request(r), zap.String("issuer", issuer), known("client_id", bounded(client)),
+		known("grant_type", grant), zap.String("verdict", verdict), zap.String("reason", result), zap.Int("status", status))...)
+}
+
+// grantBegun tells whose grant has the name sref from now on.
+func (a *auditLog) grantBegun(c *tokenCall, g *session.Grant, subject, sref string) {
+	if a == nil {
+		return
+	}
+	a.log.Info(auditGrantBegun, append(request(c.r), zap.String("issuer", g.Issuer), known("client_id", bounded(c.ClientID)),
+		known("subject", subject), zap.String("grant_type", c.grant), zap.String("sref", sref))...)
+}
+
+func (a *auditLog) grantEnded(e *session.Event) {
+	if a == nil {
+		return
+	}
+	a.log.Info(auditGrantEnded, zap.String("sref", e.Sref), zap.String("reason", e.Detail))
+}

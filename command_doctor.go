@@ -1,0 +1,141 @@
+package caddyoauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	subcommands = append(subcommands, newDoctorCommand)
+}
+
+func newDoctorCommand() *cobra.Command {
+	var config, adapter, issuer string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor {--config <file> [--adapter <name>] | --issuer <url>} [--json]",
+		Short: "Reaches the issuers of a configuration and says what is amiss",
+		Long: `Reaches each issuer of a configuration as the gateway would, and reports on
+its metadata, keys, algorithms, clock, certificates and endpoints, and on what
+is missing for the features that are configured. Nothing is changed, no grant
+is asked for, and no secret is sent or printed.
+
+The exit status is 0 if nothing fails, 1 if something does, and 2 after a
+mistake in the call or a configuration that cannot be read.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return exitWith(cmd, exitUsage, fmt.Errorf("unknown argument %q", args[0]))
+			}
+			return nil
+		},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			gateways, err := doctorsGateways(config, adapter, issuer)
+			if err != nil {
+				return exitWith(cmd, exitUsage, err)
+			}
+			d, err := runDoctor(cmd.Context(), gateways)
+			if err != nil {
+				return exitWith(cmd, exitUsage, err)
+			}
+			if err := d.print(cmd.OutOrStdout(), asJSON); err != nil {
+				return exitWith(cmd, 1, err)
+			}
+			if d.worst() == resultFail {
+				return exitWith(cmd, 1, errors.New("something fails; the lines above say what to do"))
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&config, "config", "c", "", "The configuration")
+	flags.StringVarP(&adapter, "adapter", "a", "", "Its adapter; a Caddyfile needs none")
+	flags.StringVar(&issuer, "issuer", "", "One issuer, instead of a configuration")
+	flags.BoolVar(&asJSON, "json", false, "Print JSON")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitWith(cmd, exitUsage, err) })
+	return cmd
+}
+
+// doctorsGateways are those of a configuration, or a bare one for one issuer.
+func doctorsGateways(config, adapter, issuer string) ([]*Gateway, error) {
+	switch {
+	case (config == "") == (issuer == ""):
+		return nil, errors.New("name a configuration with --config, or one issuer with --issuer")
+	case issuer != "":
+		// The audience is not looked at here.
+		g := &Gateway{Issuer: []*Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
+		return []*Gateway{g}, g.check()
+	}
+	doc, _, _, err := caddycmd.LoadConfig(config, adapter)
+	if err != nil {
+		return nil, err
+	}
+	gateways, err := gatewaysIn(doc)
+	if err == nil && len(gateways) == 0 {
+		err = errors.New("there is no oauth in this configuration")
+	}
+	return gateways, err
+}
+
+func runDoctor(ctx context.Context, gateways []*Gateway) (*doctor, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	inner, cancel := caddy.NewContext(caddy.Context{Context: ctx})
+	defer cancel()
+	d := &doctor{ctx: ctx, caddy: inner, now: time.Now}
+	for _, g := range gateways {
+		d.examine(g)
+	}
+	d.findings = withoutRepeats(d.findings)
+	return d, nil
+}
+
+// withoutRepeats leaves out what is said again, of an issuer that stands in several
+// sites.
+func withoutRepeats(all []finding) (different []finding) {
+	seen := map[finding]bool{}
+	for _, one := range all {
+		if !seen[one] {
+			seen[one] = true
+			different = append(different, one)
+		}
+	}
+	return different
+}
+
+// print writes for people, or for programs.
+func (d *doctor) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "\t")
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(map[string]any{"result": d.worst(), "findings": d.findings})
+	}
+	var text strings.Builder
+	issuer := ""
+	for n, one := range d.findings {
+		if one.Issuer != issuer || n == 0 {
+			issuer = one.Issuer
+			if issuer != "" {
+				fmt.Fprintln(&text, printable(issuer))
+			}
+		}
+		fmt.Fprintf(&text, "  %-4s  %-12s  %s\n", one.Result, one.Check, printable(one.Text))
+		if one.Do != "" {
+			fmt.Fprintf(&text, "  %-4s  %-12s  -> %s\n", "", "", printable(one.Do))
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s%s\n", &text, d.worst())
+	return err
+}

@@ -1,0 +1,218 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	subcommands = append(subcommands, newStatusCommand)
+}
+
+// exitUsage is the exit status of a command that was called wrongly.
+const exitUsage = 2
+
+func newStatusCommand() *cobra.Command {
+	var address, config, adapter string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [--address <host:port>] [--json]",
+		Short: "Prints issuers, keys, caches, breakers and grants of a running gateway",
+		Long: `Asks the admin endpoint of a running Caddy how it stands with its issuers.
+
+The exit status is 0 if every issuer has keys and the last fetch went well, 1
+if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			admin, err := caddycmd.DetermineAdminAPIAddress(address, nil, config, adapter)
+			if err != nil {
+				return exitWith(cmd, exitUsage, err)
+			}
+			state, raw, err := askStatus(admin)
+			if err != nil {
+				return exitWith(cmd, 1, err)
+			}
+			if asJSON {
+				_, err = cmd.OutOrStdout().Write(raw)
+			} else {
+				err = state.print(cmd.OutOrStdout(), time.Now())
+			}
+			if err == nil && !state.well() {
+				err = errors.New("not every issuer is well")
+			}
+			return exitWith(cmd, 1, err)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&address, "address", "", "The admin endpoint. Default: that of --config, else localhost:2019")
+	flags.StringVarP(&config, "config", "c", "", "A configuration that names the admin endpoint")
+	flags.StringVarP(&adapter, "adapter", "a", "", "The adapter of that configuration")
+	flags.BoolVar(&asJSON, "json", false, "Print JSON")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitWith(cmd, exitUsage, err) })
+	return cmd
+}
+
+// exitWith tells an error on stderr and ends a command with this status. No
+// error ends it well.
+func exitWith(cmd *cobra.Command, status int, err error) error {
+	if err == nil {
+		return nil
+	}
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.PrintErrln("caddy oauth " + cmd.Name() + ": " + err.Error())
+	if status < exitUsage {
+		return err // Caddy exits with 1
+	}
+	// Only Caddy can make the error that its main function reads a status from.
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
+}
+
+func askStatus(admin string) (state gatewayState, raw []byte, err error) {
+	res, err := caddycmd.AdminAPIRequest(admin, http.MethodGet, statusPath, nil, nil)
+	if err != nil {
+		return state, nil, fmt.Errorf("asking the admin endpoint: %w", err)
+	}
+	defer res.Body.Close()
+	if raw, err = io.ReadAll(io.LimitReader(res.Body, 64<<20)); err != nil {
+		return state, nil, fmt.Errorf("reading the answer of %s: %w", admin, err)
+	}
+	if err = json.Unmarshal(raw, &state); err != nil {
+		return state, nil, fmt.Errorf("reading the answer of %s: %w", admin, err)
+	}
+	return state, raw, nil
+}
+
+// well tells whether there are keys of every issuer, as fresh as they can be.
+func (s *gatewayState) well() bool {
+	for i := range s.Issuers {
+		if s.Issuers[i].health() != "ok" {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *issuerState) health() string {
+	switch {
+	case len(s.Keys) == 0:
+		return "NO KEYS"
+	case s.LastError != "" && s.Restored:
+		return "STORED KEYS"
+	case s.LastError != "":
+		return "NOT ANSWERING"
+	case s.Breaker.Open:
+		return "BREAKER OPEN"
+	}
+	return "ok"
+}
+
+// print writes tables for people.
+func (s *gatewayState) print(w io.Writer, now time.Time) error {
+	if len(s.Issuers) == 0 {
+		_, err := fmt.Fprintln(w, "No issuer: the running configuration has no oauth.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) { _, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) } // Flush tells of errors
+	row("ISSUER", "STATE", "KEYS", "FETCHED", "NEXT FETCH", "CACHE", "BREAKER")
+	for i := range s.Issuers {
+		one := &s.Issuers[i]
+		row(one.Issuer, one.health(), fmt.Sprint(len(one.Keys)), one.fetched(now), until(one.NextFetch, now),
+			fmt.Sprintf("%d of %d", one.Cache.Entries, one.Cache.Most), one.Breaker.text())
+	}
+	for i := range s.Issuers {
+		one := &s.Issuers[i]
+		row("")
+		row("KEYS OF " + one.Issuer)
+		row("KID", "TYPE", "ALGORITHMS", "SEEN FOR")
+		for _, key := range one.Keys {
+			row(orDash(printable(key.KeyID)), key.kind(), strings.Join(key.Algorithms, " "), since(key.Since, now))
+		}
+		if one.LastError != "" {
+			row("The last fetch failed: " + printable(one.LastError))
+		}
+	}
+	if len(s.Stores) > 0 {
+		row("")
+		row("STORE", "OPEN", "LIVE", "RENEWING", "UNCERTAIN", "ENDED")
+	}
+	for _, one := range s.Stores {
+		counts := []string{"-", "-", "-", "-"}
+		if one.Counted {
+			counts = []string{fmt.Sprint(one.Live), fmt.Sprint(one.Renewing), fmt.Sprint(one.Uncertain), fmt.Sprint(one.Ended)}
+		}
+		row(append([]string{one.Store, yes(one.Open)}, counts...)...)
+	}
+	return t.Flush()
+}
+
+func (s *issuerState) fetched(now time.Time) string {
+	switch {
+	case s.Source == "file":
+		return "from a file"
+	case s.Restored:
+		return since(s.Fetched, now) + " ago, stored"
+	case s.Fetched.IsZero():
+		return "never"
+	}
+	return since(s.Fetched, now) + " ago"
+}
+
+func (b breakerState) text() string {
+	if b.Open {
+		return fmt.Sprintf("open for %.0fs", b.Seconds)
+	}
+	return "closed"
+}
+
+func (k *keyState) kind() string {
+	switch {
+	case k.Bits > 0:
+		return fmt.Sprintf("%s %d", k.Type, k.Bits)
+	case k.Curve != "":
+		return k.Type + " " + k.Curve
+	}
+	return k.Type
+}
+
+func since(at, now time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return now.Sub(at).Round(time.Second).String()
+}
+
+func until(at, now time.Time) string {
+	switch {
+	case at.IsZero():
+		return "-"
+	case at.Before(now):
+		return "now"
+	}
+	return "in " + at.Sub(now).Round(time.Second).String()
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,228 @@
+package caddyoauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+)
+
+// finding is one line of what a doctor says.
+type finding struct {
+	Issuer string `json:"issuer,omitempty"`
+	Check  string `json:"check"`
+	Result string `json:"result"` // ok, warn or fail
+	Text   string `json:"text"`
+	Do     string `json:"do,omitempty"` // what to change, where it is not ok
+}
+
+// The results of a check.
+const (
+	resultOK   = "ok"
+	resultWarn = "warn"
+	resultFail = "fail"
+)
+
+// What is checked, in this order.
+const (
+	checkConfig       = "config"
+	checkSettings     = "settings"
+	checkMetadata     = "metadata"
+	checkKeys         = "keys"
+	checkAlgorithms   = "algorithms"
+	checkClock        = "clock"
+	checkCertificates = "certificates"
+	checkEndpoints    = "endpoints"
+	checkClient       = "client"
+	checkGrantTypes   = "grant types"
+)
+
+// doctor looks at issuers as the gateway would, and says what is amiss.
+type doctor struct {
+	findings []finding
+	ctx      context.Context
+	caddy    caddy.Context // for modules such as trust pools
+	now      func() time.Time
+}
+
+func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
+	d.findings = append(d.findings, finding{
+		Issuer: issuer, Check: check, Result: result, Do: do, Text: fmt.Sprintf(text, args...),
+	})
+}
+
+// gatewaysIn finds the gateways in a configuration, wherever they stand.
+func gatewaysIn(config []byte) (found []*Gateway, err error) {
+	var doc any
+	if err := json.Unmarshal(config, &doc); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	var walk func(value any) error
+	walk = func(value any) error {
+		switch v := value.(type) {
+		case []any:
+			for _, one := range v {
+				if err := walk(one); err != nil {
+					return err
+				}
+			}
+		case map[string]any:
+			if v["handler"] == "oauth" {
+				delete(v, "handler") // which is Caddy's
+				text, _ := json.Marshal(v)
+				g := new(Gateway)
+				if err := caddy.StrictUnmarshalJSON(text, g); err != nil {
+					return fmt.Errorf("reading a handler oauth: %w", err)
+				}
+				found = append(found, g)
+				return nil
+			}
+			for _, name := range slices.Sorted(maps.Keys(v)) {
+				if err := walk(v[name]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	err = walk(doc)
+	return found, err
+}
+
+// examine looks at every issuer of a gateway.
+func (d *doctor) examine(g *Gateway) {
+	if err := g.check(); err != nil {
+		d.say("", checkConfig, resultFail, "correct the configuration; \"caddy validate\" names the line", "%v", err)
+		return
+	}
+	repl := caddy.NewReplacer()
+	if s := g.Session; s != nil {
+		for _, key := range s.Keys {
+			if _, err := resolve(repl, "session: keys", key); err != nil {
+				d.say("", checkConfig, resultFail, doPlaceholder, "%v", err)
+			}
+		}
+	}
+	for n, issuer := range g.Issuer {
+		features := d.features(g, issuer, n == 0)
+		for _, p := range d.patients(issuer, repl, features) {
+			d.visit(p)
+		}
+	}
+}
+
+const doPlaceholder = "set the variable or write the file that the placeholder names, for the user that runs this"
+
+// features are what a gateway asks of an issuer beside keys.
+type features struct {
+	tokens     *TokenEndpoint // new grants are asked there
+	grants     bool           // grants of it are kept: they are refreshed and given back
+	grantTypes []string
+}
+
+func (d *doctor) features(g *Gateway, issuer *Issuer, first bool) (f features) {
+	f.grants = (g.Session != nil || g.TokenEndpoint != nil) && issuer.JWKS == ""
+	if first && g.TokenEndpoint != nil {
+		f.tokens = g.TokenEndpoint
+		for _, grant := range grantTypes {
+			if f.tokens.takes(grant) {
+				f.grantTypes = append(f.grantTypes, grant)
+			}
+		}
+	}
+	return f
+}
+
+// patient is one issuer, ready to be asked.
+type patient struct {
+	features
+	url    string
+	issuer *Issuer
+	set    settings
+	client *as.Client
+	config as.Config
+}
+
+// patients resolves an issuer's words as Provision does.
+func (d *doctor) patients(issuer *Issuer, repl *caddy.Replacer, f features) (found []patient) {
+	name := strings.Join(issuer.URL, " ")
+	urls, err := resolveAll(repl, "issuer", issuer.URL)
+	if err != nil {
+		d.say(name, checkConfig, resultFail, doPlaceholder, "%v", err)
+		return nil
+	}
+	set, err := d.settings(issuer, repl)
+	if err != nil {
+		d.say(strings.Join(urls, " "), checkConfig, resultFail, "correct the value, or the file or variable that it comes from", "%v", err)
+		return nil
+	}
+	var client *as.Client
+	if issuer.Client != nil {
+		if client, err = issuer.Client.provision(repl); err != nil {
+			d.say(strings.Join(urls, " "), checkClient, resultFail, "correct the client's secret or key, or the file or variable that it comes from", "%v", err)
+		}
+	}
+	for _, url := range urls {
+		if err := issuer.checkIssuerURL(url); err != nil {
+			d.say(url, checkConfig, resultFail, "correct the issuer's URL", "%v", err)
+			continue
+		}
+		found = append(found, patient{features: f, url: url, issuer: issuer, set: set, client: client, config: as.Config{
+			Issuer: url, Metadata: set.metadata, JWKS: set.jwks, AllowHTTP: issuer.InsecureHTTP, Trust: set.trust, Now: d.now,
+		}})
+	}
+	return found
+}
+
+// settings reads what stands behind an issuer's words. A trust pool that needs
+// more of Caddy than there is here must not end the visit with a panic.
+func (d *doctor) settings(issuer *Issuer, repl *caddy.Replacer) (set settings, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("trust_pool: this kind can be used by a running Caddy alone: %v", p)
+		}
+	}()
+	return issuer.settings(d.caddy, repl)
+}
+
+// visitWithin bounds the look at one issuer.
+const visitWithin = 20 * time.Second
+
+func (d *doctor) visit(p patient) {
+	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
+	defer cancel()
+	d.checkSettings(p)
+	if p.set.fixed != nil {
+		infos := p.set.fixed.Infos()
+		d.say(p.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), p.set.jwks, keyNames(infos))
+		d.checkAlgorithms(p, infos)
+		return
+	}
+	report := as.Probe(ctx, p.config)
+	d.checkMetadata(p, report)
+	d.checkKeys(p, report)
+	d.checkClock(p, report)
+	d.checkEndpoints(ctx, p, report)
+	d.checkCertificates(p, report.Certificates)
+}
+
+// worst is the result that counts.
+func (d *doctor) worst() string {
+	result := resultOK
+	for _, one := range d.findings {
+		switch one.Result {
+		case resultFail:
+			return resultFail
+		case resultWarn:
+			result = resultWarn
+		}
+	}
+	return result
+}

@@ -1,0 +1,217 @@
+package caddyoauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+)
+
+// examined is what the doctor says of a Caddyfile's body.
+func examined(t *testing.T, body string) *doctor {
+	t.Helper()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("http://api.example {\n"+body+"\n}\n"), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateways, err := gatewaysIn(config)
+	if err != nil || len(gateways) == 0 {
+		t.Fatal("gateways: ", len(gateways), err)
+	}
+	d, err := runDoctor(t.Context(), gateways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// wants looks for one finding: "<result> <check>: <words of its text or advice>".
+func (d *doctor) wants(t *testing.T, all ...string) {
+	t.Helper()
+	var text strings.Builder
+	for _, one := range d.findings {
+		fmt.Fprintf(&text, "%s %s: %s -> %s\n", one.Result, one.Check, one.Text, one.Do)
+	}
+	for _, want := range all {
+		head, words, _ := strings.Cut(want, ": ")
+		found := false
+		for line := range strings.Lines(text.String()) {
+			found = found || strings.HasPrefix(line, head+": ") && strings.Contains(line, words)
+		}
+		if !found {
+			t.Errorf("no %q in\n%s", want, &text)
+		}
+	}
+}
+
+func TestTheDoctorFindsAHealthyIssuerHealthy(t *testing.T) {
+	issuer := newGrantor(t, func(m map[string]any) {
+		m["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+		m["grant_types_supported"] = []string{"client_credentials", "refresh_token", "authorization_code", deviceCodeURN}
+	})
+	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\nclient gateway the-gateways-own-secret\n}\n%s\n}", issuer.URL, publicEndpoint))
+	d.wants(t,
+		"ok metadata: "+issuer.URL+"/.well-known/oauth-authorization-server answers",
+		"ok keys: 1 usable keys at "+issuer.URL+"/jwks", "ok algorithms: every key", "ok clock: agree",
+		"ok endpoints: token_endpoint "+issuer.URL+"/token answers", "ok endpoints: revocation_endpoint", "ok endpoints: device_authorization_endpoint",
+		"ok client: gateway uses client_secret_basic", "ok grant types: device_code")
+	if d.worst() != resultOK {
+		t.Errorf("the worst is %s", d.worst())
+	}
+	var text, doc bytes.Buffer
+	if err := d.print(&text, false); err != nil || !strings.Contains(text.String(), issuer.URL+"\n  ok") {
+		t.Errorf("%s %v", &text, err)
+	}
+	if err := d.print(&doc, true); err != nil || !json.Valid(doc.Bytes()) {
+		t.Errorf("%s %v", &doc, err)
+	}
+	if strings.Contains(text.String()+doc.String(), "the-gateways-own-secret") {
+		t.Error("a secret is printed")
+	}
+}
+
+func TestTheDoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
+	issuer := newGrantor(t, func(m map[string]any) {
+		m["token_endpoint_auth_methods_supported"] = []string{"private_key_jwt"}
+		m["grant_types_supported"] = []string{"authorization_code"}
+		m["code_challenge_methods_supported"] = []string{"plain"}
+		delete(m, "revocation_endpoint")
+		delete(m, "device_authorization_endpoint")
+	})
+	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\nalgorithms ES256\nclient gateway the-gateways-own-secret\n}\n%s\n}", issuer.URL, publicEndpoint))
+	d.wants(t,
+		"fail algorithms: no key is for ES256", "warn endpoints: cannot be given back",
+		"fail endpoints: device_authorization_endpoint", "fail client: client gateway would use client_secret_post; the issuer takes private_key_jwt",
+		"fail client: client_credentials: clients send a secret", "fail grant types: does not list client_credentials", "warn grant types: PKCE")
+	if d.worst() != resultFail {
+		t.Error("nothing fails")
+	}
+
+	slash := newGrantor(t, func(m map[string]any) { m["issuer"] = m["issuer"].(string) + "/" })
+	d = examined(t, "oauth "+slash.URL+" api")
+	d.wants(t, "fail metadata: write the issuer exactly so: "+slash.URL+"/", "fail keys: first get the metadata right")
+
+	other := newGrantor(t, func(m map[string]any) { m["issuer"] = "https://other.example" })
+	examined(t, "oauth "+other.URL+" api").wants(t, "fail metadata: the metadata of another issuer, https://other.example")
+
+	down := newGrantor(t, nil)
+	down.Close()
+	examined(t, "oauth "+down.URL+" api").wants(t, "fail metadata: see that the issuer runs")
+}
+
+func TestTheDoctorTellsOfKeysThatAreLeftOutAndOfClocks(t *testing.T) {
+	key, late := benchKey(t, "EdDSA"), time.Duration(0)
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(late).UTC().Format(http.TimeFormat))
+		if r.URL.Path == "/jwks" {
+			fmt.Fprintf(w, `{"keys":[{"kty":"oct","kid":"shared","k":"AAAA"},%s`, strings.TrimPrefix(string(jwssign.Set(key)), `{"keys":[`))
+			return
+		}
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, server.URL+"/jwks")
+	}))
+	defer server.Close()
+	examined(t, "oauth "+server.URL+" api").wants(t, `warn keys: key 1 of `+server.URL+`/jwks, kid "shared", is left out`, "ok keys: 1 usable")
+	late = 20 * time.Second
+	examined(t, "oauth "+server.URL+" api").wants(t, "warn clock: its clock is 20s ahead of ours; skew allows 30s")
+	late = -2 * time.Minute
+	examined(t, "oauth "+server.URL+" api").wants(t, "fail clock: its clock is 2m0s behind ours")
+}
+
+func TestTheDoctorResolvesPlaceholdersAndPrintsNoSecret(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	t.Setenv("DOCTOR_ISSUER", issuer.URL)
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("very-own-secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	body := "oauth {\nissuer {env.DOCTOR_ISSUER} {\naudience api\nclient gateway {file." + file + "}\n}\ntoken_endpoint /token\n}"
+	d := examined(t, body)
+	d.wants(t, "ok keys: "+issuer.URL, "ok client: gateway uses client_secret_basic")
+	if strings.Contains(fmt.Sprint(d.findings), "very-own-secret") {
+		t.Error("a secret is printed")
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	examined(t, body).wants(t, "fail client: {file."+file+"}")
+	t.Setenv("DOCTOR_ISSUER", "")
+	examined(t, body).wants(t, "fail config: {env.DOCTOR_ISSUER}")
+}
+
+func TestTheDoctorLooksIntoEverySiteAndSaysNothingTwice(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	d := examined(t, fmt.Sprintf("handle /a {\noauth %[1]s a\n}\nhandle /b {\nroute {\noauth %[1]s b\n}\n}\nhandle /c {\noauth {\nissuer %[1]s {\naudience c\njwks testdata/keys/none.json\n}\n}\n}", issuer.URL))
+	keys := 0
+	for _, one := range d.findings {
+		if one.Check == checkKeys {
+			keys++
+		}
+	}
+	if keys != 1 {
+		t.Errorf("%d findings about keys: %v", keys, d.findings)
+	}
+	d.wants(t, "fail config: no such file")
+}
+
+func TestTheDoctorsCommandTellsByItsExitStatus(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	for _, row := range []struct {
+		args  string
+		fails bool
+		words string
+	}{
+		{"--issuer " + issuer.URL, false, "usable keys"},
+		{"--issuer " + issuer.URL + " --json", false, `"result": "ok"`},
+		{"--issuer " + issuer.URL + "/other", true, "something fails"},
+		{"", true, "name a configuration"},
+		{"--issuer http://far.example", true, "plain http"},
+		{"--config /no/such/file", true, "no such file"},
+		{"--unknown", true, "unknown flag"},
+		{"argument", true, "unknown argument"},
+	} {
+		var out bytes.Buffer
+		cmd := newDoctorCommand()
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SetArgs(strings.Fields(row.args))
+		if err := cmd.Execute(); (err != nil) != row.fails || !strings.Contains(out.String(), row.words) {
+			t.Errorf("doctor %s: %v\n%s", row.args, err, &out)
+		}
+	}
+}
+
+func TestTheDoctorUsesTheTrustPoolOfTheConfiguration(t *testing.T) {
+	key := benchKey(t, "EdDSA")
+	var server *httptest.Server
+	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/jwks" {
+			_, _ = w.Write(jwssign.Set(key))
+			return
+		}
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, server.URL+"/jwks")
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\ntrust_pool file %s\n}\n}", server.URL, file)).
+		wants(t, "ok keys: 1 usable", "ok certificates: that of "+strings.TrimPrefix(server.URL, "https://"))
+	examined(t, "oauth "+server.URL+" api").wants(t, "fail metadata: name the certificate authority with trust_pool")
+	// This kind asks another app of a running Caddy.
+	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\ntrust_pool pki_root local\n}\n}", server.URL))
+	d.wants(t, "fail config: trust_pool")
+}
