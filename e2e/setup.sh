@@ -1,6 +1,7 @@
 #!/bin/sh
 # Gets what the tests need besides Go: a C compiler for the race detector, Node
-# for the real authorization servers, curl and Python's requests as clients.
+# for the real authorization servers, curl and Python's requests as clients,
+# buildah for the container image.
 # As root on Debian it installs what is missing; elsewhere it says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -28,6 +29,15 @@ if [ -n "$missing" ]; then
 	else
 		echo "The tests need these packages (Debian's names); install them and try again:$missing" >&2
 		exit 1
+	fi
+fi
+
+# One test builds the container image and runs it; it is left out without these.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	if ! command -v buildah >/dev/null 2>&1 || ! command -v ip >/dev/null 2>&1; then
+		echo "Installing for the test of the container image: buildah iproute2"
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah iproute2 >/dev/null ||
+			echo "They cannot be installed here, so that test is left out." >&2
 	fi
 fi
 
