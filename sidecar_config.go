@@ -114,7 +114,7 @@ func (s *sidecar) server() object {
 		"automatic_https": object{"disable": true},
 		"protocols":       []string{"h1", "h2c"},
 		"routes": []object{{"handle": []any{
-			json.RawMessage(caddyconfig.JSONModuleObject(&s.gateway, "handler", "oauth", nil)),
+			caddyconfig.JSONModuleObject(&s.gateway, "handler", "oauth", nil),
 			s.proxy(),
 		}}},
 	}

@@ -115,7 +115,7 @@ func (env *environment) take(v variable, s *sidecar) {
 		}
 	}
 	if strings.HasSuffix(v.name, "_FILE") && strings.TrimSpace(value) != "" {
-		for _, name := range strings.Fields(value) {
+		for name := range strings.FieldsSeq(value) {
 			env.look(v.name, name)
 		}
 	}

@@ -36,7 +36,7 @@ fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	if ! command -v buildah >/dev/null 2>&1 || ! command -v ip >/dev/null 2>&1; then
 		echo "Installing for the test of the container image: buildah iproute2"
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah iproute2 >/dev/null ||
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah iproute2 >/dev/null; } ||
 			echo "They cannot be installed here, so that test is left out." >&2
 	fi
 fi

@@ -114,6 +114,8 @@ func theSidecar(t *testing.T, start sidecars) {
 	t.Run("has an admin socket for its user alone", func(t *testing.T) { sidecarAdmin(t, start, given) })
 	t.Run("ends what it began", func(t *testing.T) { sidecarDrains(t, start, token, app.url, given) })
 	t.Run("goes without a failed request", func(t *testing.T) { sidecarRolls(t, start, token, given) })
+	t.Run("reads its files again", func(t *testing.T) { sidecarRereads(t, start, issuer, given) })
+	token = issuer.token(t, "ES256", "orders:read") // the key has changed
 	t.Run("is ready again while the issuer is down", func(t *testing.T) { sidecarRestarts(t, start, issuer, token, given) })
 }
 
@@ -151,7 +153,7 @@ func sidecarGuards(t *testing.T, start sidecars, token string, given []string) {
 
 func sidecarAdmin(t *testing.T, start sidecars, given []string) {
 	s := newSidecar(t, start, given...)
-	s.env = append(s.env, "ADMIN=unix/"+adminPath(s))
+	s.env = append(s.env, "ADMIN=unix/"+s.inside("admin.sock"))
 	s.run(t, http.StatusOK)
 	socket := filepath.Join(s.data, "admin.sock")
 	info, err := os.Stat(socket)
@@ -166,12 +168,41 @@ func sidecarAdmin(t *testing.T, start sidecars, given []string) {
 	}
 }
 
-// adminPath is where the sidecar makes its socket, as it sees it.
-func adminPath(s *sidecar) string {
+// inside is the path of a file in its data, as it sees it.
+func (s *sidecar) inside(name string) string {
 	if os.Getenv(inPod) != "" {
-		return "/data/admin.sock"
+		return "/data/" + name
 	}
-	return filepath.Join(s.data, "admin.sock")
+	return filepath.Join(s.data, name)
+}
+
+// Files that variables name are read again at a signal: here the keys.
+func sidecarRereads(t *testing.T, start sidecars, issuer *realIssuer, given []string) {
+	s := newSidecar(t, start, given...)
+	s.env = append(s.env, "OAUTH_JWKS="+s.inside("keys.json"))
+	keep := func() {
+		if err := os.WriteFile(filepath.Join(s.data, "keys.json"), []byte(get(t, issuer.url+"/jwks", "").body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep()
+	s.run(t, http.StatusOK)
+	old := issuer.token(t, "ES256", "orders:read")
+	get(t, s.url+"/orders", old).wantPass(t, "service-ES256")
+	issuer.rotate(t, "ES256", true)
+	token := issuer.token(t, "ES256", "orders:read")
+	if a := get(t, s.url+"/orders", token); a.status != http.StatusUnauthorized {
+		t.Fatalf("a key that is not in the file: %d", a.status)
+	}
+	keep()
+	if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, 10*time.Second, "the new key", func() bool { return get(t, s.url+"/orders", token).status == http.StatusOK })
+	if a := get(t, s.url+"/orders", old); a.status != http.StatusUnauthorized {
+		t.Errorf("the old key: %d", a.status)
+	}
+	s.stop(t)
 }
 
 // Requests that run when it is told to end are answered.
