@@ -44,8 +44,8 @@ func newSidecarCommand() *cobra.Command {
 		switch {
 		case err != nil:
 			cmd.SilenceErrors = true
-			fmt.Fprintln(cmd.ErrOrStderr(), "caddy oauth sidecar: the environment is wrong:")
-			fmt.Fprintln(cmd.ErrOrStderr(), "  "+strings.ReplaceAll(err.Error(), "\n", "\n  "))
+			cmd.PrintErrln("caddy oauth sidecar: the environment is wrong:")
+			cmd.PrintErrln("  "+strings.ReplaceAll(err.Error(), "\n", "\n  "))
 			return err
 		case show:
 			return printConfig(cmd.OutOrStdout(), config)
