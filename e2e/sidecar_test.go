@@ -99,6 +99,29 @@ func TestAWrongEnvironmentStartsNothingAndSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// The block of docs/sidecar.md, in a Caddyfile as an image gets it mounted.
+func TestACaddyfileHasHealthToo(t *testing.T) {
+	t.Parallel()
+	issuer, up, g := startFakeIssuer(t), startUpstream(t), newGateway(t)
+	page, err := os.ReadFile("../docs/sidecar.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(page), "```caddyfile\n:8081 {")
+	block, _, found := strings.Cut(block, "```")
+	if !found {
+		t.Fatal("no such block in docs/sidecar.md")
+	}
+	g.write(g.site(g.port, "oauth "+issuer.url+" "+audience, up) + fmt.Sprintf("http://127.0.0.1:%d {", g.open) + block)
+	g.start()
+	await(t, 10*time.Second, "it to be ready", func() bool { return get(t, g.openURL()+"ready", "").status == http.StatusOK })
+	for path, status := range map[string]int{"live": http.StatusOK, "metrics": http.StatusOK, "other": http.StatusNotFound} {
+		if a := get(t, g.openURL()+path, ""); a.status != status {
+			t.Errorf("/%s: %d, want %d", path, a.status, status)
+		}
+	}
+}
+
 func TestTheSidecar(t *testing.T) {
 	t.Parallel()
 	theSidecar(t, theBinary)
