@@ -45,7 +45,7 @@ func newSidecarCommand() *cobra.Command {
 		case err != nil:
 			cmd.SilenceErrors = true
 			cmd.PrintErrln("caddy oauth sidecar: the environment is wrong:")
-			cmd.PrintErrln("  "+strings.ReplaceAll(err.Error(), "\n", "\n  "))
+			cmd.PrintErrln("  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
 			return err
 		case show:
 			return printConfig(cmd.OutOrStdout(), config)

@@ -58,12 +58,22 @@ func (env *environment) exclude(a, b, why string, when ...bool) {
 	}
 }
 
-// isOwn tells whether an upstream is the sidecar's own listener.
+// isOwn tells whether an upstream is the sidecar's own listener. On an address
+// of its own, beside loopback, that may be the application's port too.
 func (s *sidecar) isOwn(dial string) bool {
 	host, port, err := net.SplitHostPort(dial)
-	_, own, ownErr := net.SplitHostPort(s.listen)
+	own, ownPort, ownErr := net.SplitHostPort(s.listen)
+	if err != nil || ownErr != nil || port != ownPort {
+		return false
+	}
+	ip := net.ParseIP(own)
+	everywhere := own == "" || ip != nil && ip.IsUnspecified()
+	return host == own || isLocal(host) && (everywhere || isLocal(own))
+}
+
+func isLocal(host string) bool {
 	ip := net.ParseIP(host)
-	return err == nil && ownErr == nil && port == own && (host == "" || host == "localhost" || ip != nil && ip.IsLoopback())
+	return host == "" || host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
 func (s *sidecar) assemble() {

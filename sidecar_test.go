@@ -111,6 +111,23 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 	}
 }
 
+func TestAnUpstreamMayHaveTheSidecarsPortOnAnotherAddress(t *testing.T) {
+	for _, env := range [][]string{
+		{"LISTEN=10.0.0.1:8080", "UPSTREAM=127.0.0.1:8080"}, {"UPSTREAM=app:8080"}, {"LISTEN=127.0.0.1:8080", "UPSTREAM=10.0.0.2:8080"},
+	} {
+		if _, err := sidecarConfig(environ(env...), fakeFiles); err != nil {
+			t.Errorf("%q: %v", env, err)
+		}
+	}
+	for _, env := range [][]string{
+		{"LISTEN=0.0.0.0:8080", "UPSTREAM=127.0.0.1:8080"}, {"LISTEN=[::]:8080", "UPSTREAM=[::1]:8080"}, {"LISTEN=10.0.0.1:8080", "UPSTREAM=10.0.0.1:8080"},
+	} {
+		if _, err := sidecarConfig(environ(env...), fakeFiles); err == nil {
+			t.Errorf("%q goes round in a circle", env)
+		}
+	}
+}
+
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 	_, err := sidecarConfig(environ("OAUTH_ISSUER=-", "OAUTH_SKEW=1d", "LISTEN=x", "OAUTH_ADUIENCE=y"), fakeFiles)
 	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 4 {
