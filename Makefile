@@ -8,12 +8,16 @@ GO ?= go
 # One set of flags for every build, since Go's cache is kept for each set.
 TAGS := nobadger,nomysql,nopgx
 
-.PHONY: build demo test lint fuzz bench go-is-here
+.PHONY: build image demo test lint fuzz bench go-is-here
 
 # Caddy with the gateway inside, as bin/caddy.
 build: go-is-here
 	@test -x bin/caddy || echo "Building bin/caddy. The first build of Caddy takes some minutes; the next ones seconds."
 	@$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
+
+# The container image caddy-oauth (IMAGE names it), with buildah, podman or docker.
+image: go-is-here
+	@GO="$(GO)" TAGS="$(TAGS)" ./deploy/image.sh
 
 # Builds the demo and runs it until Ctrl-C.
 demo: go-is-here

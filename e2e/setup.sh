@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gets what the tests need besides Go: a C compiler for the race detector, Node
 # for the real authorization servers, curl and Python's requests as clients, nginx
-# and HAProxy as proxies in front.
+# and HAProxy as proxies in front, buildah for the container image.
 # As root on Debian it installs what is missing; elsewhere it says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -25,12 +25,29 @@ need haproxy sh -c 'command -v haproxy || test -x /usr/sbin/haproxy'
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		echo "Installing for the tests:$missing"
+		# Debian starts a service with its package, unless this file forbids it.
+		policy=/usr/sbin/policy-rc.d
+		if [ ! -e "$policy" ]; then
+			trap 'rm -f "$policy"' EXIT
+			trap 'exit 1' INT TERM
+			printf '#!/bin/sh\nexit 101\n' >"$policy"
+			chmod +x "$policy"
+		fi
 		apt-get update -qq
 		# shellcheck disable=SC2086 # a list of packages, one word each
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 	else
 		echo "The tests need these packages (Debian's names); install them and try again:$missing" >&2
 		exit 1
+	fi
+fi
+
+# One test builds the container image and runs it; it is left out without these.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	if ! command -v buildah >/dev/null 2>&1 || ! command -v ip >/dev/null 2>&1; then
+		echo "Installing for the test of the container image: buildah iproute2"
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah iproute2 >/dev/null; } ||
+			echo "They cannot be installed here, so that test is left out." >&2
 	fi
 fi
 

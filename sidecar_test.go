@@ -1,0 +1,235 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// theLeast is an environment that says only what must be said.
+var theLeast = map[string]string{
+	"OAUTH_ISSUER": "https://login.example.com", "OAUTH_AUDIENCE": "api://orders", "UPSTREAM": "127.0.0.1:9000",
+}
+
+// environ is theLeast with changes; "-" takes a variable away.
+func environ(changes ...string) []string {
+	all := maps.Clone(theLeast)
+	for _, change := range changes {
+		name, value, _ := strings.Cut(change, "=")
+		all[name] = value
+		if value == "-" {
+			delete(all, name)
+		}
+	}
+	var entries []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		entries = append(entries, name+"="+all[name])
+	}
+	return entries
+}
+
+const goodKey = "0123456789abcdef0123456789abcdef"
+
+// fakeFiles stands for the files that variables name.
+func fakeFiles(name string) ([]byte, error) {
+	content, ok := map[string]string{
+		"/run/secret": "hunter2\n", "/run/empty": "\n", "/run/key": goodKey + "\n", "/run/ca.pem": "PEM", "/run/client.pem": "PEM",
+	}[name]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return []byte(content), nil
+}
+
+func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
+	for _, row := range []struct {
+		env  []string
+		want string // whole
+	}{
+		{[]string{"OAUTH_ISSUER=-"}, `OAUTH_ISSUER is missing; it takes one or more issuer URLs`},
+		{[]string{"OAUTH_AUDIENCE=-"}, `OAUTH_AUDIENCE is missing; it takes one or more audiences`},
+		{[]string{"UPSTREAM=-"}, `UPSTREAM is missing; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front`},
+		{[]string{"OAUTH_AUDIENCE="}, `OAUTH_AUDIENCE is empty; it takes one or more audiences`},
+		{[]string{"OAUTH_SCOPE= "}, `OAUTH_SCOPE is empty; it takes scope words, or leave it out`},
+		{[]string{"OAUTH_ISUER=x"}, `OAUTH_ISUER is not known; is it OAUTH_ISSUER?`},
+		{[]string{"OAUTH_SCOPES=a"}, `OAUTH_SCOPES is not known; is it OAUTH_SCOPE?`},
+		{[]string{"OAUTH_SESSION_KEYS_FILE=/run/key"}, `OAUTH_SESSION_KEYS_FILE is not known; is it OAUTH_SESSION_KEY_FILE?`},
+		{[]string{"OAUTH_SCOPE_FILE=/run/key"}, `OAUTH_SCOPE_FILE is not known; is it OAUTH_SCOPE?`},
+		{[]string{"OAUTH_SKEW=5m"}, `OAUTH_SKEW is "5m"; it takes a duration from 0s to 60s`},
+		{[]string{"OAUTH_SKEW=30"}, `OAUTH_SKEW is "30"; it takes a duration from 0s to 60s`},
+		{[]string{"OAUTH_TOKEN_TYPE=JWT"}, `OAUTH_TOKEN_TYPE is "JWT"; it takes at+jwt`},
+		{[]string{"OAUTH_STRIP_TOKEN=yes"}, `OAUTH_STRIP_TOKEN is "yes"; it takes true or false`},
+		{[]string{"OAUTH_ALLOW_ANONYMOUS=True"}, `OAUTH_ALLOW_ANONYMOUS is "True"; it takes true or false`},
+		{[]string{"OAUTH_CACHE=-1"}, `OAUTH_CACHE is "-1"; it takes a number of tokens, 0 for none`},
+		{[]string{"OAUTH_ISSUER=http://login.example.com"}, `OAUTH_ISSUER: "http://login.example.com" is plain http; use https, or OAUTH_INSECURE_HTTP=true to take the risk`},
+		{[]string{"OAUTH_ISSUER=https://me:hunter2@login.example.com"}, `OAUTH_ISSUER has a user in a URL; it takes one or more issuer URLs`},
+		{[]string{"OAUTH_AUDIENCE={env.SECRET}"}, `OAUTH_AUDIENCE is "{env.SECRET}": braces mean something in Caddy's configuration; it takes one or more audiences`},
+		{[]string{"OAUTH_SCOPE=a\nb"}, `OAUTH_SCOPE is "a\nb": there is a control character in it, perhaps a line break; it takes scope words`},
+		{[]string{"OAUTH_JWKS=keys.json"}, `OAUTH_JWKS is "keys.json": it is neither; it takes a URL, or the absolute path of a file`},
+		{[]string{"OAUTH_COPY_CLAIMS=sub>Host"}, `OAUTH_COPY_CLAIMS is "sub>Host": copy_claims sub>Host: the header Host has a use of its own; it takes claims, each as claim>Header or claim`},
+		{[]string{"OAUTH_METADATA=https://a.example/m", "OAUTH_JWKS=https://a.example/k"}, `OAUTH_METADATA and OAUTH_JWKS exclude each other: there is no discovery with keys of its own`},
+		{[]string{"OAUTH_INSECURE_ANY_AUDIENCE=true"}, `OAUTH_AUDIENCE and OAUTH_INSECURE_ANY_AUDIENCE exclude each other: any audience is every audience`},
+		{[]string{"OAUTH_CLIENT_ID=gw"}, `OAUTH_CLIENT_ID needs OAUTH_CLIENT_SECRET (or OAUTH_CLIENT_SECRET_FILE) or OAUTH_CLIENT_KEY_FILE`},
+		{[]string{"OAUTH_CLIENT_SECRET=hunter2"}, `OAUTH_CLIENT_SECRET (or OAUTH_CLIENT_SECRET_FILE) has no use without OAUTH_CLIENT_ID`},
+		{[]string{"OAUTH_CLIENT_ID=gw", "OAUTH_CLIENT_SECRET="}, `OAUTH_CLIENT_SECRET is empty; it takes the client's secret, or leave it out`},
+		{[]string{"OAUTH_CLIENT_ID=gw", "OAUTH_CLIENT_SECRET=hunter2", "OAUTH_CLIENT_SECRET_FILE=/run/secret"}, `OAUTH_CLIENT_SECRET and OAUTH_CLIENT_SECRET_FILE are both set; take one away`},
+		{[]string{"OAUTH_CLIENT_ID=gw", "OAUTH_CLIENT_SECRET_FILE=/run/nothing"}, `OAUTH_CLIENT_SECRET_FILE: the file /run/nothing cannot be read: file does not exist`},
+		{[]string{"OAUTH_CLIENT_ID=gw", "OAUTH_CLIENT_SECRET_FILE=/run/empty"}, `OAUTH_CLIENT_SECRET_FILE: the file /run/empty is empty; it takes the client's secret`},
+		{[]string{"OAUTH_TRUST_POOL_FILE=/run/nothing"}, `OAUTH_TRUST_POOL_FILE: the file /run/nothing cannot be read: file does not exist`},
+		{[]string{"OAUTH_SESSION_MAX=8h"}, `OAUTH_SESSION_MAX has no use without OAUTH_TOKEN_ENDPOINT`},
+		{[]string{"OAUTH_TOKEN_ENDPOINT=token"}, `OAUTH_TOKEN_ENDPOINT is "token": token_endpoint: "token" is not a plain path such as /token; it takes one or more paths`},
+		{[]string{"OAUTH_TOKEN_ENDPOINT=/token", "OAUTH_SESSION_KEY=hunter2"}, `OAUTH_SESSION_KEY has 7 characters; it takes at least 32 characters: the output of "openssl rand -base64 32"`},
+		{[]string{"UPSTREAM=app"}, `UPSTREAM is "app": app has no port; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front`},
+		{[]string{"UPSTREAM=http://app:1/v1"}, `UPSTREAM is "http://app:1/v1": http://app:1/v1 has more than a host and a port; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front`},
+		{[]string{"UPSTREAM=localhost:8080"}, `UPSTREAM is localhost:8080, where the sidecar itself listens; change LISTEN or the application's port`},
+		{[]string{"LISTEN=8080"}, `LISTEN is "8080"; it takes an address such as :8080 or 10.0.0.1:8080, or unix//path`},
+		{[]string{"LISTEN=:8081"}, `LISTEN and HEALTH_LISTEN are both :8081; health needs a listener of its own`},
+		{[]string{"ADMIN=localhost:2019"}, `ADMIN is "localhost:2019"; it takes off, or unix//path of a socket`},
+		{[]string{"ADMIN=unix/@abstract"}, `ADMIN is "unix/@abstract"; it takes off, or unix//path of a socket`},
+		{[]string{"ADMIN=unix//a|0666"}, `ADMIN is "unix//a|0666"; it takes off, or unix//path of a socket`},
+		{[]string{"TRUSTED_PROXIES=10.0.0.0/8 lb"}, `TRUSTED_PROXIES is "10.0.0.0/8 lb": "lb" is neither; it takes IP addresses and ranges`},
+		{[]string{"LOG_LEVEL=trace"}, `LOG_LEVEL is "trace"; it takes debug, info, warn or error`},
+		{[]string{"GRACE_PERIOD=0s"}, `GRACE_PERIOD is "0s"; it takes a duration above zero, such as 30s or 12h`},
+		{[]string{"HEALTH_LISTEN=off", "READY_GRACE=5s"}, `READY_GRACE and HEALTH_LISTEN exclude each other: nobody can ask`},
+		{[]string{"OAUTH_ISSUER=https://a.example https://a.example"}, `the variables do not fit together: the issuer https://a.example is there twice: put its settings into one issuer block`},
+	} {
+		config, err := sidecarConfig(environ(row.env...), fakeFiles)
+		if err == nil || err.Error() != row.want {
+			t.Errorf("%q:\ngot  %v\nwant %s\n%s", row.env, err, row.want, config)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: the error shows a secret: %v", row.env, err)
+		}
+	}
+}
+
+func TestAnUpstreamMayHaveTheSidecarsPortOnAnotherAddress(t *testing.T) {
+	for _, env := range [][]string{
+		{"LISTEN=10.0.0.1:8080", "UPSTREAM=127.0.0.1:8080"}, {"UPSTREAM=app:8080"}, {"LISTEN=127.0.0.1:8080", "UPSTREAM=10.0.0.2:8080"},
+	} {
+		if _, err := sidecarConfig(environ(env...), fakeFiles); err != nil {
+			t.Errorf("%q: %v", env, err)
+		}
+	}
+	for _, env := range [][]string{
+		{"LISTEN=0.0.0.0:8080", "UPSTREAM=127.0.0.1:8080"}, {"LISTEN=[::]:8080", "UPSTREAM=[::1]:8080"}, {"LISTEN=10.0.0.1:8080", "UPSTREAM=10.0.0.1:8080"},
+	} {
+		if _, err := sidecarConfig(environ(env...), fakeFiles); err == nil {
+			t.Errorf("%q goes round in a circle", env)
+		}
+	}
+}
+
+func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
+	_, err := sidecarConfig(environ("OAUTH_ISSUER=-", "OAUTH_SKEW=1d", "LISTEN=x", "OAUTH_ADUIENCE=y"), fakeFiles)
+	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 4 {
+		t.Errorf("%d lines: %v", len(lines), err)
+	}
+}
+
+func TestWhatKubernetesAddsForAServiceIsNoMistake(t *testing.T) {
+	var links []string
+	for _, service := range []string{"OAUTH", "OAUTH_GATEWAY"} {
+		for _, end := range []string{"SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_PROTO", "PORT_80_TCP_PORT", "PORT_80_TCP_ADDR"} {
+			links = append(links, service+"_"+end+"=10.0.0.1")
+		}
+	}
+	if _, err := sidecarConfig(environ(links...), fakeFiles); err != nil {
+		t.Error(err)
+	}
+}
+
+// Each file holds an environment and the configuration it makes, which must
+// also provision.
+func TestEachEnvironmentMakesItsConfiguration(t *testing.T) {
+	files, err := filepath.Glob("testdata/goldens/sidecar/*.txt")
+	if err != nil || len(files) < 3 {
+		t.Fatal("no goldens", err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env, want, _ := strings.Cut(string(text), "\n----------\n")
+		entries := strings.Split(strings.TrimSpace(env), "\n")
+		for _, entry := range entries {
+			name, value, _ := strings.Cut(entry, "=")
+			seen[name] = true
+			if strings.Contains(want, value) && (strings.HasSuffix(name, "_SECRET") || strings.HasSuffix(name, "_KEY")) {
+				t.Errorf("%s shows %s", file, name)
+			}
+			t.Setenv(name, value)
+		}
+		config, err := sidecarConfig(entries, os.ReadFile)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		var shown strings.Builder
+		if err := printConfig(&shown, config); err != nil {
+			t.Fatal(err)
+		}
+		if os.Getenv("UPDATE_SIDECAR") != "" {
+			if err := os.WriteFile(file, []byte(strings.TrimSpace(env)+"\n----------\n"+shown.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		} else if shown.String() != want {
+			t.Errorf("%s: got\n%swant\n%s", file, shown.String(), want)
+		}
+		provisions(t, file, config)
+	}
+	for _, v := range variables {
+		if !seen[v.name] && !seen[v.name+"_FILE"] {
+			t.Errorf("no golden has %s", v.name)
+		}
+	}
+}
+
+func provisions(t *testing.T, file string, config json.RawMessage) {
+	t.Helper()
+	var cfg caddy.Config
+	if err := caddy.StrictUnmarshalJSON(config, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Admin = &caddy.AdminConfig{Disabled: true}
+	cfg.StorageRaw = json.RawMessage(fmt.Sprintf(`{"module":"file_system","root":%q}`, t.TempDir()))
+	cfg.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+		"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}},
+	}}
+	if err := caddy.Validate(&cfg); err != nil {
+		t.Errorf("%s does not provision: %v", file, err)
+	}
+}
+
+var variableRow = regexp.MustCompile("(?m)^\\| `([A-Z_]+)`(?:, `([A-Z_]+)`)? \\| ([^|]+) \\| ([^|]+) \\| [^|]+ \\|$")
+
+func TestThePageListsTheVariablesThatThereAre(t *testing.T) {
+	page, err := os.ReadFile("docs/sidecar.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := variableRow.FindAllStringSubmatch(string(page), -1)
+	for i, v := range variables {
+		file := ""
+		if v.secret {
+			file = v.name + "_FILE"
+		}
+		want := []string{v.name, file, v.takes, v.standard}
+		if i >= len(rows) || !slices.Equal(rows[i][1:], want) {
+			t.Fatalf("row %d of docs/sidecar.md must begin | `%s` | %s | %s |, rows: %q", i+1, v.name, v.takes, v.standard, rows[min(i, len(rows)-1)])
+		}
+	}
+	if len(rows) != len(variables) {
+		t.Errorf("%d rows for %d variables", len(rows), len(variables))
+	}
+}
