@@ -147,23 +147,21 @@ func (adminAPI) serveGrant(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// eachVault visits what is open or can be opened now.
+// eachVault visits what is open or can be opened now. One that fails does not
+// keep the others from being visited.
 func eachVault(ctx context.Context, visit func(store string, s *session.Vault) error) error {
-	var all []*vault
-	vaults.Range(func(_, value any) bool {
-		if v, ok := value.(*vault); ok {
-			all = append(all, v)
-		}
-		return true
-	})
-	for _, v := range all {
+	var failed []error
+	for _, v := range allVaults() {
 		s, err := v.open(ctx)
 		if err == nil {
 			err = visit(v.identity, s)
 		}
 		if err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("%s: %w", v.identity, err)}
+			failed = append(failed, fmt.Errorf("%s: %w", v.identity, err))
 		}
+	}
+	if len(failed) > 0 {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.Join(failed...)}
 	}
 	return nil
 }

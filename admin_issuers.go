@@ -230,6 +230,7 @@ func (issuersAPI) serveFetch(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), fetchWithin)
 	defer cancel()
+	var failed error
 	asked, known := 0, false
 	for _, auth := range allAuthorities() {
 		if auth.issuer != issuer {
@@ -240,9 +241,10 @@ func (issuersAPI) serveFetch(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		asked++
-		if err := auth.server.Fetch(ctx); err != nil {
-			return fetchFailed(w, issuer, err)
-		}
+		failed = errors.Join(failed, auth.server.Fetch(ctx)) // the others are fetched all the same
+	}
+	if failed != nil {
+		return fetchFailed(w, issuer, failed)
 	}
 	switch {
 	case !known:

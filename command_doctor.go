@@ -31,12 +31,7 @@ is asked for, and no secret is sent or printed.
 
 The exit status is 0 if nothing fails, 1 if something does, and 2 after a
 mistake in the call or a configuration that cannot be read.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return exitWith(cmd, exitUsage, fmt.Errorf("unknown argument %q", args[0]))
-			}
-			return nil
-		},
+		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -31,7 +31,7 @@ func newStatusCommand() *cobra.Command {
 
 The exit status is 0 if every issuer has keys and the last fetch went well, 1
 if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,6 +61,14 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 	flags.BoolVar(&asJSON, "json", false, "Print JSON")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitWith(cmd, exitUsage, err) })
 	return cmd
+}
+
+// noArguments refuses arguments as a mistake in the call.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return exitWith(cmd, exitUsage, fmt.Errorf("unknown argument %q", args[0]))
+	}
+	return nil
 }
 
 // exitWith tells an error on stderr and ends a command with this status. No

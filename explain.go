@@ -81,6 +81,7 @@ func (g *Gateway) explain(ctx context.Context, text string, how explainer) *expl
 		e.readToken(ctx)
 	}
 	hide(&e.explanation, text)
+	hide(&e.explanation, e.bare)
 	return &e.explanation
 }
 

@@ -128,6 +128,9 @@ func TestAJudgeThatDoesNotGetEveryQuestionAnswersNone(t *testing.T) {
 		{fmt.Sprintf("http://127.0.0.1:%d {\n%s\n}", port, judge), 503},
 		{fmt.Sprintf(":%d {\nhandle /a* {\n%s\n}\n}", port, judge), 503},
 		{fmt.Sprintf(":%d {\nhandle_path /b/* {\nrespond 204\n}\nhandle {\n%s\n}\n}", port, judge), 200},
+		{fmt.Sprintf(":%d {\n%s\n}\nhttp://status.example:%d {\nrespond ok\n}", port, judge, port), 503},
+		{fmt.Sprintf(":%d {\n@host host a.example\nhandle @host {\nrespond ok\n}\nhandle {\n%s\n}\n}", port, judge), 503},
+		{fmt.Sprintf("&(judge) {\n%s\n}\nhttp://127.0.0.1:%d {\ninvoke judge\n}", judge, port), 503},
 		{fmt.Sprintf(":%d {\n@get method GET\nroute @get {\nroute {\n%s\n}\n}\n}", port, judge), 503},
 	} {
 		load(t, fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nstorage file_system %s\nlog {\noutput discard\n}\n}\n%s", storageDir(t), row.site))

@@ -146,7 +146,11 @@ func (g *Gateway) lookAround(ctx caddy.Context) {
 		return
 	}
 	for _, server := range app.(*caddyhttp.App).Servers {
-		if g.isSkipped(server.Routes, false) {
+		skipped := g.isSkipped(server.Routes, false)
+		for _, named := range server.NamedRoutes { // who invokes it, and where, is not followed
+			skipped = skipped || g.isSkipped(caddyhttp.RouteList{*named}, true)
+		}
+		if skipped {
 			g.ForwardAuth.skipped.Store(true)
 			g.log.Error("no question is answered", zap.Error(errSkipped))
 		}
@@ -154,19 +158,42 @@ func (g *Gateway) lookAround(ctx caddy.Context) {
 }
 
 func (g *Gateway) isSkipped(routes caddyhttp.RouteList, matched bool) bool {
-	for _, route := range routes {
+	for n, route := range routes {
+		some := matched || len(route.MatcherSets) > 0 ||
+			slices.ContainsFunc(routes[:n], func(before caddyhttp.Route) bool { return takesFrom(before, route) })
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *Gateway:
 				if h == g {
-					return matched || len(route.MatcherSets) > 0
+					return some
 				}
 			case *caddyhttp.Subroute:
-				if g.isSkipped(h.Routes, matched || len(route.MatcherSets) > 0) {
+				if g.isSkipped(h.Routes, some) {
 					return true
 				}
 			}
 		}
 	}
 	return false
+}
+
+// takesFrom tells whether a route keeps requests from a later one: another site
+// on the same listener, or another block of one group. A path is no matter,
+// since the proxy chooses that of its question.
+func takesFrom(before, route caddyhttp.Route) bool {
+	if len(before.MatcherSets) == 0 {
+		return false
+	}
+	if !before.Terminal && (before.Group == "" || before.Group != route.Group) {
+		return false
+	}
+	return slices.ContainsFunc(before.MatcherSets, func(set caddyhttp.MatcherSet) bool {
+		return slices.ContainsFunc(set, func(matcher any) bool {
+			switch matcher.(type) {
+			case caddyhttp.MatchPath, *caddyhttp.MatchPath:
+				return false
+			}
+			return true
+		})
+	})
 }

@@ -77,9 +77,8 @@ func (g *Gateway) logQuietly(rec caddyhttp.ResponseRecorder, r *http.Request, be
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	user, _ := repl.GetString("http.auth.user.id")
-	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	g.log.Named("access").Info("handled request",
-		zap.String("client_ip", address), zap.String("proto", r.Proto), zap.String("method", r.Method),
+		zap.String("client_ip", clientAddress(r)), zap.String("proto", r.Proto), zap.String("method", r.Method),
 		zap.String("host", r.Host), zap.String("path", path), zap.String("user_id", user),
 		zap.Duration("duration", time.Since(began)), zap.Int("size", rec.Size()), zap.Int("status", rec.Status()))
 }

@@ -72,9 +72,8 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		repl.Set("http.auth.oauth.reason", reason)
 	}
 	if entry := g.log.Check(level, "refused"); entry != nil {
-		address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 		entry.Write(zap.String("reason", reason), zap.Int("status", status),
-			known("issuer", issuer), known("detail", detailOf(err)), zap.String("client_ip", address),
+			known("issuer", issuer), known("detail", detailOf(err)), zap.String("client_ip", clientAddress(r)),
 			zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
 	return status

@@ -37,6 +37,9 @@ func (env *environment) together(s *sidecar) {
 	if s.listen == s.health {
 		env.fault("LISTEN and HEALTH_LISTEN are both %s; health needs a listener of its own", s.listen)
 	}
+	if s.admin != off && (s.admin == s.listen || s.admin == s.health || slices.Contains(s.upstreams, s.admin)) {
+		env.fault("ADMIN is %s, which is LISTEN, HEALTH_LISTEN or UPSTREAM too; it needs a socket of its own", s.admin)
+	}
 	for _, dial := range s.upstreams {
 		if s.isOwn(dial) {
 			env.fault("UPSTREAM is %s, where the sidecar itself listens; change LISTEN or the application's port", dial)

@@ -93,6 +93,7 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{[]string{"UPSTREAM=localhost:8080"}, `UPSTREAM is localhost:8080, where the sidecar itself listens; change LISTEN or the application's port`},
 		{[]string{"LISTEN=8080"}, `LISTEN is "8080"; it takes an address such as :8080 or 10.0.0.1:8080, or unix//path`},
 		{[]string{"LISTEN=:8081"}, `LISTEN and HEALTH_LISTEN are both :8081; health needs a listener of its own`},
+		{[]string{"LISTEN=unix//run/s.sock", "ADMIN=unix//run/s.sock"}, `ADMIN is unix//run/s.sock, which is LISTEN, HEALTH_LISTEN or UPSTREAM too; it needs a socket of its own`},
 		{[]string{"ADMIN=localhost:2019"}, `ADMIN is "localhost:2019"; it takes off, or unix//path of a socket`},
 		{[]string{"ADMIN=unix/@abstract"}, `ADMIN is "unix/@abstract"; it takes off, or unix//path of a socket`},
 		{[]string{"ADMIN=unix//a|0666"}, `ADMIN is "unix//a|0666"; it takes off, or unix//path of a socket`},

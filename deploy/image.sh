@@ -52,7 +52,7 @@ find "$context" -exec touch -h -d @0 {} +
 
 case $ENGINE in
 buildah) # STORAGE_DRIVER and BUILDAH_ISOLATION are its own variables
-	buildah bud --arch "$GOARCH" --timestamp 0 --format oci --no-cache -q -t "$IMAGE" -f deploy/Dockerfile "$context" >/dev/null
+	buildah bud --identity-label=false --arch "$GOARCH" --timestamp 0 --format oci --no-cache -q -t "$IMAGE" -f deploy/Dockerfile "$context" >/dev/null
 	id=$(buildah inspect --type image --format '{{.FromImageDigest}}' "$IMAGE")
 	;;
 podman)

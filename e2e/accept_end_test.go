@@ -156,7 +156,7 @@ func TestAccept25_ADumpOfTheStoreHasNoTokenAndNoUsableHandle(t *testing.T) {
 			r.t.Fatal("the store has no file")
 		}
 		wanted := append(bytesOf(s.access), bytesOf(s.refresh)...)
-		if len(wanted) != 6 {
+		if len(wanted) < 6 { // more, where the letters are those of plain base64 too
 			r.t.Errorf("the reference tokens have %d binary forms: nothing is looked for", len(wanted))
 		}
 		r.wantClean("the store", dump)
