@@ -3,34 +3,16 @@ package caddyoauth
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // adminIssuers serves one request as Caddy's admin endpoint would.
 func adminIssuers(t *testing.T, method, target string) (status int, body string) {
 	t.Helper()
-	mux := http.NewServeMux()
-	for _, route := range (issuersAPI{}).Routes() {
-		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
-			err := route.Handler.ServeHTTP(w, r)
-			if failed, ok := errors.AsType[caddy.APIError](err); ok {
-				w.WriteHeader(failed.HTTPStatus)
-				_, _ = w.Write([]byte(failed.Err.Error()))
-			} else if err != nil {
-				t.Errorf("%s %s: an error without a status: %v", method, target, err)
-			}
-		})
-	}
-	res := httptest.NewRecorder()
-	mux.ServeHTTP(res, httptest.NewRequest(method, target, nil))
-	return res.Code, res.Body.String()
+	return adminOf(t, issuersAPI{}, method, target)
 }
 
 // stateOfIssuer is how it stands with one issuer.

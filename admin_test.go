@@ -16,8 +16,13 @@ import (
 // admin serves one request as Caddy's admin endpoint would.
 func admin(t *testing.T, method, target string) (status int, body string) {
 	t.Helper()
+	return adminOf(t, adminAPI{}, method, target)
+}
+
+func adminOf(t *testing.T, api caddy.AdminRouter, method, target string) (status int, body string) {
+	t.Helper()
 	mux := http.NewServeMux()
-	for _, route := range (adminAPI{}).Routes() {
+	for _, route := range api.Routes() {
 		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
 			err := route.Handler.ServeHTTP(w, r)
 			if failed, ok := errors.AsType[caddy.APIError](err); ok {

@@ -131,11 +131,7 @@ func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration)
 // settings of one issuer are two lines.
 func issuersHealth() []issuerHealth {
 	found := []issuerHealth{}
-	authorities.Range(func(_, value any) bool {
-		auth, ok := value.(*authority)
-		if !ok {
-			return true
-		}
+	for _, auth := range allAuthorities() {
 		state := issuerHealth{Issuer: auth.issuer, Keys: true}
 		if auth.server != nil {
 			status := auth.server.Status()
@@ -145,8 +141,7 @@ func issuersHealth() []issuerHealth {
 			}
 		}
 		found = append(found, state)
-		return true
-	})
+	}
 	slices.SortStableFunc(found, func(a, b issuerHealth) int { return strings.Compare(a.Issuer, b.Issuer) })
 	return found
 }
