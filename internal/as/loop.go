@@ -21,6 +21,7 @@ type fetcher struct {
 
 // run is the one goroutine that fetches: one fetch at a time by construction.
 func (s *Server) run() {
+	defer close(s.ended)
 	if s.restore() {
 		s.land() // there is something to judge by: nobody need wait for the first fetch
 	}
@@ -74,6 +75,7 @@ func (s *Server) fetch() time.Duration {
 	case <-s.wake:
 	default:
 	}
+	storage := s.env().Storage // as lent to this fetch: once it has landed, Close may come
 	s.mu.Lock()
 	event.Turned = (err == nil) != (s.status.Err == nil)
 	s.status.Err, s.status.Tried, s.status.Next = err, began, s.cfg.Now().Add(next)
@@ -83,7 +85,7 @@ func (s *Server) fetch() time.Duration {
 		s.observe(event)
 	}
 	if err == nil {
-		s.store(doc, event.Changed, began)
+		s.store(storage, doc, event.Changed, began)
 	}
 	return next
 }

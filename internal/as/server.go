@@ -28,6 +28,7 @@ const (
 	keepStored  = 24 * time.Hour   // how long stored keys serve, from when they were fetched
 	storeAgain  = 10 * time.Minute // between writes of an unchanged set
 	mostWaiters = 256              // requests that wait for a fetch at one time
+	closing     = 2 * time.Second  // that Close waits for keys on their way to the storage
 )
 
 // Config is what an authorization server is known by. It does not change.
@@ -72,6 +73,7 @@ type Server struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 	start  sync.Once
+	ended  chan struct{} // closed when the loop has ended, or never will begin
 	wake   chan struct{} // asks the loop for a fetch now
 
 	current   atomic.Pointer[token.KeySet]
@@ -102,7 +104,7 @@ type Status struct {
 
 // New describes an authorization server. Nothing is dialled yet.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, wake: make(chan struct{}, 1), flight: make(chan struct{})}
+	s := &Server{cfg: cfg, ended: make(chan struct{}), wake: make(chan struct{}, 1), flight: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client, s.caller = newClient(cfg), newCaller(cfg)
 	return s
@@ -111,10 +113,18 @@ func New(cfg Config) *Server {
 // Start begins to fetch, if that has not begun.
 func (s *Server) Start() { s.start.Do(func() { go s.run() }) }
 
-// Close ends all fetching.
+// Close ends all fetching. Keys that were just fetched reach the storage first:
+// a process that ends right after they came finds them when it starts again.
 func (s *Server) Close() {
 	s.stop()
 	s.client.CloseIdleConnections()
+	s.start.Do(func() { close(s.ended) })
+	timer := time.NewTimer(closing)
+	defer timer.Stop()
+	select {
+	case <-s.ended:
+	case <-timer.C: // a storage that hangs is left behind
+	}
 }
 
 // Status is how it stands now.

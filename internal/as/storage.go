@@ -87,7 +87,7 @@ func (s *Server) restore() bool {
 		return false
 	}
 	var data []byte
-	err := s.bounded(func(ctx context.Context) (err error) {
+	err := s.bounded(s.ctx, func(ctx context.Context) (err error) {
 		data, err = storage.Load(ctx, s.cfg.StoreAs)
 		return err
 	})
@@ -123,15 +123,14 @@ func (s *Server) readStored(data []byte) (kept storedKeys, err error) {
 }
 
 // store keeps a good document. An unchanged one is written again only now and
-// then, for its time.
-func (s *Server) store(doc []byte, changed bool, fetched time.Time) {
-	storage := s.env().Storage
+// then, for its time. A server that closes does not give up a write: see Close.
+func (s *Server) store(storage Storage, doc []byte, changed bool, fetched time.Time) {
 	if storage == nil || s.cfg.StoreAs == "" || (!changed && fetched.Sub(s.stored) < storeAgain) {
 		return
 	}
 	data, err := json.Marshal(storedKeys{Issuer: s.cfg.Issuer, Fetched: fetched, JWKS: doc})
 	if err == nil {
-		err = s.bounded(func(ctx context.Context) error { return storage.Store(ctx, s.cfg.StoreAs, data) })
+		err = s.bounded(context.WithoutCancel(s.ctx), func(ctx context.Context) error { return storage.Store(ctx, s.cfg.StoreAs, data) })
 	}
 	if err == nil {
 		s.stored = fetched
@@ -143,11 +142,11 @@ func (s *Server) store(doc []byte, changed bool, fetched time.Time) {
 // bounded gives the storage the time of one attempt. One that does not heed its
 // context, as a file system that hangs, is left behind: it must not keep the
 // loop from fetching. It is not asked again before it has come back.
-func (s *Server) bounded(ask func(context.Context) error) error {
+func (s *Server) bounded(ctx context.Context, ask func(context.Context) error) error {
 	if !s.storing.CompareAndSwap(false, true) {
 		return errStorage
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, attempt)
+	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {

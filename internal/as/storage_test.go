@@ -63,6 +63,49 @@ func TestStoredKeysServeAfterARestartWithTheIssuerDown(t *testing.T) {
 	}
 }
 
+// A gateway was told to end a moment after its keys had come, and started with
+// none while the issuer was down.
+func TestKeysReachTheStorageBeforeCloseReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := &memory{store: func(ctx context.Context) error {
+			select {
+			case <-time.After(time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}
+		s := newServer(t, newIssuer(), stored)
+		detach := s.Attach(Env{Storage: storage})
+		if _, err := s.Keys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		detach() // as the configuration that ends does
+		s.Close()
+		if storage.kept("keys") == "" {
+			t.Error("nothing is stored")
+		}
+	})
+}
+
+func TestCloseLeavesAStorageThatHangsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, newIssuer(), stored)
+		s.Attach(Env{Storage: &memory{store: func(context.Context) error {
+			time.Sleep(time.Hour)
+			return nil
+		}}})
+		if _, err := s.Keys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if s.Close(); time.Since(began) != closing {
+			t.Errorf("it waited %s", time.Since(began))
+		}
+		time.Sleep(2 * time.Hour) // until nothing hangs any more
+	})
+}
+
 // A caller that came between the restoring and the fetch behind it once waited
 // for that fetch.
 func TestNobodyWaitsForTheFetchBehindTheStoredKeys(t *testing.T) {
