@@ -38,10 +38,11 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		return nil, h.Err("forward_auth takes no matcher: to questions that it skips Caddy would answer 200, and the proxy would let them pass")
 	}
 	routes := h.NewRoute(matcher, g)
-	if matcher == nil || g.TokenEndpoint == nil {
+	paths := g.ownPaths()
+	if matcher == nil || len(paths) == 0 {
 		return routes, nil
 	}
-	own := caddy.ModuleMap{"path": caddyconfig.JSON(g.TokenEndpoint.paths(), nil)}
+	own := caddy.ModuleMap{"path": caddyconfig.JSON(paths, nil)}
 	return append(h.NewRoute(own, g), routes...), nil
 }
 

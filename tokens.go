@@ -133,14 +133,8 @@ func (e *TokenEndpoint) provision(repl *caddy.Replacer) (err error) {
 	return err
 }
 
-// ownPath finds what answers a path of the gateway's own.
-func (g *Gateway) ownPath(r *http.Request) func(http.ResponseWriter, *http.Request) error {
-	e := g.TokenEndpoint
-	if e == nil {
-		return nil
-	}
-	// Case does not count, as it does not for Caddy's own path matcher.
-	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
+// serve finds the endpoint at a path.
+func (e *TokenEndpoint) serve(g *Gateway, is func(path string) bool) ownHandler {
 	switch {
 	case slices.ContainsFunc(e.Path, is):
 		return g.own(g.serveToken)
@@ -154,7 +148,7 @@ func (g *Gateway) ownPath(r *http.Request) func(http.ResponseWriter, *http.Reque
 
 // own reads a client's request and makes of what serve answers the one answer,
 // log line and metric.
-func (g *Gateway) own(serve func(*tokenCall) error) func(http.ResponseWriter, *http.Request) error {
+func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.URL.RawQuery != "" {
 			// Whatever it was meant to be, logs would show it.

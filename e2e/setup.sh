@@ -1,7 +1,8 @@
 #!/bin/sh
 # Gets what the tests need besides Go: a C compiler for the race detector, Node
 # for the real authorization servers, curl and Python's requests as clients, nginx
-# and HAProxy as proxies in front, buildah for the container image.
+# and HAProxy as proxies in front, Redis for shared sessions, Chromium to log in
+# with, buildah for the container image.
 # As root on Debian it installs what is missing; elsewhere it says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -21,6 +22,8 @@ need nodejs command -v node
 need npm command -v npm
 need nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx' # proxies that ask the gateway
 need haproxy sh -c 'command -v haproxy || test -x /usr/sbin/haproxy'
+need redis-server command -v redis-server # also as Sentinel
+need chromium command -v chromium
 
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

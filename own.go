@@ -1,0 +1,28 @@
+package caddyoauth
+
+import (
+	"net/http"
+	"strings"
+)
+
+// ownHandler answers a request to one of the gateway's own paths.
+type ownHandler func(http.ResponseWriter, *http.Request) error
+
+// ownPaths are all that the gateway answers itself, whatever matcher the
+// directive has. Nothing of them is ever forwarded.
+func (g *Gateway) ownPaths() (paths []string) {
+	if g.TokenEndpoint != nil {
+		paths = append(paths, g.TokenEndpoint.paths()...)
+	}
+	return paths
+}
+
+// ownPath finds what answers a path of the gateway's own, or nil.
+func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
+	// Case does not count, as it does not for Caddy's own path matcher.
+	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
+	if g.TokenEndpoint != nil {
+		serve = g.TokenEndpoint.serve(g, is)
+	}
+	return serve
+}
