@@ -159,12 +159,12 @@ func (s counted) Each(ctx context.Context, visit func(session.Row) bool) error {
 	return s.failed("each", s.Store.Each(ctx, visit))
 }
 
-// Changed and Exclusive pass on what the store may offer.
-func (s counted) Changed(ctx context.Context, key session.Key) <-chan struct{} {
+// Wake and Exclusive pass on what the store may offer.
+func (s counted) Wake(changed func(session.Key)) (stop func()) {
 	if waker, ok := s.Store.(session.Waker); ok {
-		return waker.Changed(ctx, key)
+		return waker.Wake(changed)
 	}
-	return nil // never
+	return func() {}
 }
 
 func (s counted) Exclusive() bool {

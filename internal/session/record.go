@@ -148,9 +148,31 @@ func (r *Row) MarshalBinary() ([]byte, error) { return r.AppendBinary(nil) }
 // UnmarshalBinary reads what AppendBinary wrote. It copies: a store may lend
 // its own memory.
 func (r *Row) UnmarshalBinary(from []byte) error {
+	d, err := r.head(from)
+	if err != nil {
+		return err
+	}
+	r.Sealed = d.bytes()
+	return d.end()
+}
+
+// HeadSize is what the encoding of a row takes at most without Sealed.
+const HeadSize = 320
+
+// UnmarshalHead reads the beginning of what AppendBinary wrote, and leaves
+// Sealed out.
+func (r *Row) UnmarshalHead(from []byte) error {
+	d, err := r.head(from)
+	if err == nil && d.bad {
+		err = errMalformed
+	}
+	return err
+}
+
+func (r *Row) head(from []byte) (decoder, error) {
 	d := decoder{in: from}
 	if v := d.take(1); len(v) != 1 || v[0] != rowVersion {
-		return errMalformed
+		return d, errMalformed
 	}
 	*r = Row{}
 	d.raw(r.Key[:])
@@ -173,8 +195,7 @@ func (r *Row) UnmarshalBinary(from []byte) error {
 	r.Until = d.time()
 	d.raw(r.Subject[:])
 	r.Purpose = Purpose(d.small())
-	r.Sealed = d.bytes()
-	return d.end()
+	return d, nil
 }
 
 func (d *decoder) small() uint8 {
