@@ -19,6 +19,7 @@ import (
 
 	_ "github.com/caddyoauth/caddyoauth"
 	_ "github.com/caddyoauth/caddyoauth/devissuer"
+	_ "github.com/caddyoauth/caddyoauth/redisstore"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew from what the adapter says")
@@ -72,6 +73,8 @@ var words = []string{
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
 	"forward_auth", "from", "method", "uri", "statuses",
+	"redis", "sentinel", "sentinel_username", "sentinel_password", "username", "password", "database", "prefix", "tls",
+	"replicas", "timeout", "connections",
 }
 
 func TestEachWordHasAGoldenOfEachKind(t *testing.T) {
