@@ -29,15 +29,27 @@ func (r *rig) stayQuiet() {
 	r.t.Cleanup(noise.RUnlock)
 }
 
-// get is a request for the resource with a reference token.
+// get is a request for the resource with a session.
 func (r *rig) get(s session) answer {
 	r.t.Helper()
-	a, err := try(r.client, r.g.url("/orders"), s.access)
+	a, err := r.tryGet(s)
 	if err != nil {
-		r.t.Fatalf("GET with a reference token: %v", err)
+		r.t.Fatalf("GET with a session: %v", err)
 	}
 	return a
 }
+
+func (r *rig) tryGet(s session) (answer, error) {
+	req, err := http.NewRequest(http.MethodGet, r.g.url("/orders"), nil)
+	if err != nil {
+		return answer{}, err
+	}
+	s.present(req)
+	return send(r.client, req)
+}
+
+// present puts the session onto a request, as its client would.
+func (s session) present(req *http.Request) { req.Header.Set("Authorization", "Bearer "+s.access) }
 
 // result is one of many requests.
 type result struct {
@@ -64,7 +76,7 @@ func (r *rig) begin(ctx context.Context, n int, sessions ...session) *batch {
 				b.all[i].err = err
 				return
 			}
-			req.Header.Set("Authorization", "Bearer "+sessions[i%len(sessions)].access)
+			sessions[i%len(sessions)].present(req)
 			b.all[i].answer, b.all[i].err = send(r.client, req)
 			b.all[i].end = time.Now()
 			b.all[i].took = b.all[i].end.Sub(start)
