@@ -54,7 +54,7 @@ func start(t testing.TB, first, rest []string) *Server {
 	s := &Server{t: t}
 	t.Cleanup(func() { s.end(syscall.SIGKILL) })
 	for range 5 { // somebody else may take the port first
-		s.Port = freePort(t)
+		s.Port = FreePort(t)
 		s.args = append(append(append([]string(nil), first...), "--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", t.TempDir()), rest...)
 		if s.run() {
 			return s
@@ -158,7 +158,8 @@ func (s *Server) Do(words ...string) string {
 	return strings.TrimSpace(string(answer[:n]))
 }
 
-func freePort(t testing.TB) int {
+// FreePort is one that nobody listens on.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
