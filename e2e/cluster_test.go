@@ -55,8 +55,13 @@ func (r *rig) beside(set settings) *rig {
 // forBothKindsOnThreeNodes is forBothKinds with a cluster for each.
 func forBothKindsOnThreeNodes(t *testing.T, set settings, test func(c *cluster, k kind)) {
 	t.Helper()
+	onThreeNodes(t, set, []kind{withRT, rerun}, test)
+}
+
+func onThreeNodes(t *testing.T, set settings, kinds []kind, test func(c *cluster, k kind)) {
+	t.Helper()
 	t.Parallel()
-	for _, k := range []kind{withRT, rerun} {
+	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			test(newCluster(t, set), k)

@@ -66,7 +66,9 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
 		w = view{row: row, grant: grant}
 	}
-	w.at = c.o.Now()
+	if w.at = began; !known {
+		w.at = c.o.Now()
+	}
 	reason := ""
 	if !w.at.Before(w.grant.End) {
 		reason = EndedMax
