@@ -44,7 +44,7 @@ func (s *service) pick(n int) string {
 
 // Two replicas are replaced one after the other under load.
 func sidecarRolls(t *testing.T, start sidecars, token string, given []string) {
-	given = append(given, "SHUTDOWN_DELAY=1s")
+	given = append(given, "SHUTDOWN_DELAY=4s")
 	a, b := newSidecar(t, start, given...), newSidecar(t, start, given...)
 	a.run(t, http.StatusOK)
 	b.run(t, http.StatusOK)
