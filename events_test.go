@@ -125,16 +125,28 @@ func (s *slowHandler) Handle(_ context.Context, e caddy.Event) error {
 func TestASlowEventHandlerHoldsNobodyUpAndHearsInOrder(t *testing.T) {
 	ctx := testContext(t)
 	h := newHerald(ctx, zap.NewNop())
+	told := make(chan struct{})
 	slow := &slowHandler{began: make(chan struct{}, 2*mostQueued), release: make(chan struct{})}
 	if err := h.app.On(eventIssuerUp, slow); err != nil {
 		t.Fatal(err)
 	}
 	tell := func(n int) { h.tell(eventIssuerUp, map[string]any{"n": n}) }
-	tell(0)
-	<-slow.began // so it waits in no queue any more
-	for n := range 3 * mostQueued {
-		tell(n + 1) // and would wait for ever, if telling waited for the handler
-	}
+	go func() {
+		tell(0)
+		<-slow.began // so it waits in no queue any more
+		for n := range 3 * mostQueued {
+			tell(n + 1)
+		}
+		close(told)
+	}()
+	await(t, "all to be told while the handler takes its time", func() bool {
+		select {
+		case <-told:
+			return true
+		default:
+			return false
+		}
+	})
 	close(slow.release)
 	await(t, "what is queued to be told", func() bool {
 		h.mu.Lock()
