@@ -72,3 +72,14 @@ func sidecarRolls(t *testing.T, start sidecars, token string, given []string) {
 		t.Errorf("answers: %v, want 200 alone", counts)
 	}
 }
+
+// versionTook is how long the binary needs for next to nothing: what a start
+// takes on a machine that is busy with other things.
+func versionTook(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if _, stderr, code := runCommand(t, t.TempDir(), "", caddyBinary(t), "version"); code != 0 {
+		t.Fatalf("caddy version ends with %d: %s", code, stderr)
+	}
+	return time.Since(began)
+}

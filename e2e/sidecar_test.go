@@ -177,17 +177,6 @@ func sidecarGuards(t *testing.T, start sidecars, token string, given []string) {
 	}
 }
 
-// versionTook is how long the binary needs for next to nothing: what a start
-// takes on a machine that is busy with other things.
-func versionTook(t *testing.T) time.Duration {
-	t.Helper()
-	began := time.Now()
-	if _, stderr, code := runCommand(t, t.TempDir(), "", caddyBinary(t), "version"); code != 0 {
-		t.Fatalf("caddy version ends with %d: %s", code, stderr)
-	}
-	return time.Since(began)
-}
-
 func sidecarAdmin(t *testing.T, start sidecars, given []string) {
 	s := newSidecar(t, start, given...)
 	s.env = append(s.env, "ADMIN=unix/"+s.inside("admin.sock"))
