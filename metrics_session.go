@@ -159,7 +159,16 @@ func (s counted) Each(ctx context.Context, visit func(session.Row) bool) error {
 	return s.failed("each", s.Store.Each(ctx, visit))
 }
 
-// Wake and Exclusive pass on what the store may offer.
+// Confirmed, Wake and Exclusive pass on what the store may offer.
+func (s counted) Confirmed(ctx context.Context, key session.Key) (session.Row, error) {
+	confirmer, ok := s.Store.(session.Confirmer)
+	if !ok {
+		return s.Load(ctx, key)
+	}
+	row, err := confirmer.Confirmed(ctx, key)
+	return row, s.failed("load", err)
+}
+
 func (s counted) Wake(changed func(session.Key)) (stop func()) {
 	if waker, ok := s.Store.(session.Waker); ok {
 		return waker.Wake(changed)

@@ -86,7 +86,7 @@ func (v *Vault) successor(ctx context.Context, c *config, f *family) (moved bool
 		return true, nil
 	default:
 		// Perhaps it was written all the same.
-		if row, again := v.load(ctx, c, f.row.Key); again == nil && row.Version() != old {
+		if row, again := v.confirmed(ctx, c, f.row.Key); again == nil && row.Version() != old {
 			return true, nil
 		}
 		return false, unavailable(0, "rotating a refresh token: %w", err)

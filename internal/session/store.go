@@ -42,6 +42,13 @@ type Store interface {
 // no row again that is in use.
 type Exclusive interface{ Exclusive() bool }
 
+// Confirmer is what a store may offer beside whose server may lose what it
+// shows: Confirmed reads a row like Load, and answers only what will last. A
+// vault asks there whether a write took place whose answer was an error.
+type Confirmer interface {
+	Confirmed(ctx context.Context, key Key) (Row, error)
+}
+
 // Waker is what a store may offer beside: until stop is called, changed is told
 // the key of each row that anybody has changed, soon afterwards. Some may get
 // lost, and some be told twice. It only shortens waiting, and the time for which

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package redistest starts real Redis servers for tests: on loopback, and for as
 // long as the test runs.
 package redistest

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -203,29 +202,50 @@ func TestOnAnIntentThatNoReplicaHasNothingIsPresented(t *testing.T) {
 	}
 }
 
-// A pair is kept until it can be lost no more: also by a node that reads it.
-func TestAPairThatNoReplicaHasIsNotTakenForSaved(t *testing.T) {
+// The master shows the pair, and dies with it: the node that got it has not let
+// go of it.
+func TestAPairThatNoReplicaHadOutlivesTheMaster(t *testing.T) {
 	c := redistest.StartCluster(t)
 	as, v, h := expired(t, sentinelOf(c))
 	as.before = c.Replica.Pause
 	defer c.Replica.Resume()
-	for range 3 {
-		access, err := v.Token(t.Context(), h)
-		if err != nil || !access.Unsaved {
-			t.Fatalf("unsaved %v, %v", access.Unsaved, err)
-		}
-	}
-	if text := c.Master.Do("INFO", "replication"); !strings.Contains(text, "role:master") {
-		t.Error(text)
+	if _, err := v.Token(t.Context(), h); err != nil {
+		t.Fatal(err)
 	}
 	as.before = nil
-	c.Replica.Resume()
-	wantServed(t, v, h)
+	<-time.After(3 * time.Second) // that it goes on trying cannot be seen from here
 	c.Master.Kill()
+	c.Replica.Resume()
 	c.AwaitFailover()
+	c.ReplaceReplica()
 	wantServed(t, v, h)
 	if calls, _ := as.calls(); calls != 1 {
 		t.Errorf("%d presentations, want one", calls)
+	}
+}
+
+// While nothing can be confirmed, what lives is served.
+func TestALiveTokenIsServedWithoutReplicas(t *testing.T) {
+	c := redistest.StartCluster(t)
+	as := newAS(20 * time.Second) // due after 16 to 17 seconds
+	v := as.vault(t, sentinelOf(c))
+	h := as.grant(t, v)
+	c.Replica.Pause()
+	defer c.Replica.Resume()
+	for end := time.Now().Add(17500 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		if _, err := v.Token(t.Context(), h); err != nil {
+			t.Fatalf("%v before the token's end: %v", time.Until(end), err)
+		}
+	}
+	if err := v.End(t.Context(), h, session.EndedLogout); err == nil {
+		t.Error("an end that may be undone is called one")
+	}
+	if err := v.End(t.Context(), h, session.EndedLogout); err == nil || errors.Is(err, session.ErrNoGrant) {
+		t.Errorf("asked again: %v", err)
+	}
+	c.Replica.Resume()
+	if calls, _ := as.calls(); calls != 0 {
+		t.Errorf("%d presentations", calls)
 	}
 }
 

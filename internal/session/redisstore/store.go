@@ -8,10 +8,10 @@
 // Redis answers before its replicas have a write. Where one of them is to take
 // over ([Options.Replicas]), a write is a success only once so many have it, in
 // the same round trip (WAIT). Whether one that was not confirmed will last is
-// not known: this node does not believe it, not even when it reads it, until it
-// was confirmed. Hence nothing is presented on an intent that a failover could
-// undo. What other nodes read meanwhile can only be undone together with what
-// they write on it, for replication keeps the order.
+// not known, not even by reading it: who asks whether a write took place is told
+// only what is confirmed ([Store.Confirmed]). Hence nothing is presented on an
+// intent that a failover could undo. What others read meanwhile can only be
+// undone together with what they write on it, for replication keeps the order.
 //
 // Nothing is tried again here, and no write by the client library: a write whose
 // answer got lost is an error that says nothing, as [session.Store] has it.
@@ -51,14 +51,6 @@ type Store struct {
 	work    sync.WaitGroup
 	link    atomic.Pointer[link]
 
-	// unsure has the rows that this node may have written, and that are not
-	// confirmed by enough replicas.
-	unsure struct {
-		sync.Mutex
-		n    atomic.Int32 // so many
-		keys map[session.Key]struct{}
-	}
-
 	mu       sync.Mutex
 	waking   map[int]func(session.Key)
 	lastWake int
@@ -66,8 +58,9 @@ type Store struct {
 }
 
 var (
-	_ session.Store = (*Store)(nil)
-	_ session.Waker = (*Store)(nil)
+	_ session.Store     = (*Store)(nil)
+	_ session.Waker     = (*Store)(nil)
+	_ session.Confirmer = (*Store)(nil)
 )
 
 // link is a client with the options it was made of.
@@ -86,7 +79,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		prefix: o.Prefix + ":{", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
 		waking: map[int]func(session.Key){},
 	}
-	s.unsure.keys = map[session.Key]struct{}{}
 	l := o.link()
 	if err := l.client.Ping(ctx).Err(); err != nil {
 		return nil, errors.Join(fmt.Errorf("asking %s: %w", o.where(), err), l.client.Close())
@@ -148,13 +140,8 @@ func (s *Store) Load(ctx context.Context, key session.Key) (row session.Row, err
 	if err := s.ready(ctx); err != nil {
 		return row, err
 	}
-	var value string
-	if s.isUnsure(key) {
-		value, err = s.confirmed(ctx, key)
-	} else {
-		// A range, and not all of it: who knows how long it is.
-		value, err = s.link.Load().client.GetRange(ctx, s.name(key), 0, mostRow).Result()
-	}
+	// A range, and not all of it: who knows how long it is.
+	value, err := s.link.Load().client.GetRange(ctx, s.name(key), 0, mostRow).Result()
 	if err != nil {
 		return row, err
 	}

@@ -96,17 +96,12 @@ func (s *Store) CompareAndSwap(ctx context.Context, old session.Version, next se
 	}
 	code, err := s.write(ctx, swapScript, next.Key, spell(&old), value, end(&next), s.channel, next.Key[:])
 	if err != nil {
-		s.doubt(next.Key)
 		return err
 	}
 	switch code {
 	case missing:
 		return session.ErrNotFound
-	case another:
-		return session.ErrConflict
-	}
-	s.trust(next.Key)
-	if code == same {
+	case another, same:
 		return session.ErrConflict
 	}
 	return nil
@@ -170,51 +165,24 @@ func (s *Store) run(ctx context.Context, script *redis.Script, key session.Key, 
 	return answer, acked, nil
 }
 
-// confirmed reads a row, once the replicas have it.
-func (s *Store) confirmed(ctx context.Context, key session.Key) (string, error) {
+// Confirmed reads a row, and answers it once the replicas have it.
+func (s *Store) Confirmed(ctx context.Context, key session.Key) (row session.Row, err error) {
+	if s.link.Load().replicas == 0 {
+		return s.Load(ctx, key)
+	}
 	answer, acked, err := s.run(ctx, confirmScript, key, mostRow+1)
 	if err != nil {
-		return "", err
+		return row, err
 	}
 	value, err := answer.Text()
 	if err == nil && value != "" {
 		err = acked
 	}
 	if err != nil {
-		return "", err
+		return row, err
 	}
-	s.trust(key)
-	return value, nil
-}
-
-// doubt notes that a write may have taken place, or may still, without the
-// replicas.
-func (s *Store) doubt(key session.Key) {
-	if s.link.Load().replicas == 0 {
-		return
+	if err := decode(value, key, row.UnmarshalBinary, &row); err != nil {
+		return session.Row{}, err
 	}
-	s.unsure.Lock()
-	defer s.unsure.Unlock()
-	s.unsure.keys[key] = struct{}{}
-	s.unsure.n.Store(int32(len(s.unsure.keys))) //nolint:gosec // no more than rows in use
-}
-
-func (s *Store) trust(key session.Key) {
-	if s.unsure.n.Load() == 0 {
-		return
-	}
-	s.unsure.Lock()
-	defer s.unsure.Unlock()
-	delete(s.unsure.keys, key)
-	s.unsure.n.Store(int32(len(s.unsure.keys))) //nolint:gosec // no more than rows in use
-}
-
-func (s *Store) isUnsure(key session.Key) bool {
-	if s.unsure.n.Load() == 0 {
-		return false
-	}
-	s.unsure.Lock()
-	defer s.unsure.Unlock()
-	_, unsure := s.unsure.keys[key]
-	return unsure
+	return row, nil
 }
