@@ -64,7 +64,7 @@ func (a *strictAS) vault(t *testing.T, o Options) *session.Vault {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := session.New(open(t, o), ring, session.Options{Now: time.Now, Renew: a.renew, //nolint:forbidigo // real servers, real time
+	v, err := session.New(open(t, o), ring, session.Options{Now: time.Now, Renew: a.renew,
 		TokenTimeout: 2 * time.Second, Lease: 60 * time.Second, RefreshWait: 20 * time.Second,
 		BackOffMin: 100 * time.Millisecond, BackOffMax: time.Second})
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *Store) listen() {
 }
 
 func (s *Store) hear(l *link, from *redis.PubSub) {
-	defer from.Close()
+	defer func() { _ = from.Close() }()
 	messages := from.Channel(redis.WithChannelHealthCheckInterval(listenCheck), redis.WithChannelSize(listenBuffer))
 	for {
 		select {
