@@ -46,12 +46,15 @@ type Gateway struct {
 	// of one never verifies a token of another.
 	Issuer []*Issuer `json:"issuer,omitempty"`
 
-	// How grants are kept and refreshed. With it, or with token_endpoint,
-	// reference tokens are taken beside the issuers' own.
+	// How grants are kept and refreshed. With it, or with token_endpoint or
+	// login, reference tokens are taken beside the issuers' own.
 	Session *Session `json:"session,omitempty"`
 
 	// Where API clients get their tokens through the gateway. Default: nowhere.
 	TokenEndpoint *TokenEndpoint `json:"token_endpoint,omitempty"`
+
+	// Let browsers log in. Default: off.
+	Login *Login `json:"login,omitempty"`
 
 	// Answer another proxy's questions about its requests, and forward
 	// nothing. Default: off.
@@ -156,6 +159,11 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if g.Login != nil {
+		if err := g.Login.provision(repl); err != nil {
+			return err
+		}
+	}
 	if err := g.provisionForwardAuth(ctx, repl); err != nil {
 		return err
 	}
@@ -236,6 +244,11 @@ func (g *Gateway) check() error {
 	}
 	if g.TokenEndpoint != nil {
 		if err := g.TokenEndpoint.check(g.Issuer[0]); err != nil {
+			return err
+		}
+	}
+	if g.Login != nil {
+		if err := g.Login.check(g); err != nil {
 			return err
 		}
 	}
