@@ -62,7 +62,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return err
 	}
-	found.settle(r, g.places, g.StripToken)
+	g.settle(r, found)
 	principal.trust.metrics.accepted.Inc()
 	g.admitted(r, principal)
 	return nil
@@ -77,8 +77,16 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	if err := g.allow(r, nil); err != nil {
 		return err
 	}
-	none.settle(r, g.places, g.StripToken)
+	g.settle(r, none)
 	measure.anonymous.Inc()
 	g.admitted(r, nil)
 	return nil
+}
+
+// settle leaves the request as the upstream may see it.
+func (g *Gateway) settle(r *http.Request, found presented) {
+	found.settle(r, g.places, g.StripToken)
+	if g.Login != nil {
+		g.Login.strip(r.Header)
+	}
 }

@@ -20,28 +20,27 @@ func (l *Login) ours(name string) (isSession, isPending bool) {
 	return ok && rest == "", ok && strings.HasPrefix(rest, pendingMark)
 }
 
-// take takes our cookies off a request, which no upstream gets, and answers the
-// session's, and how many claim to be it. All others stay byte for byte.
-func (l *Login) take(h http.Header) (value string, n int) {
-	fields := h["Cookie"]
-	found := false
-	for _, field := range fields {
+// find reads the session's cookie, and counts those that claim to be it. It
+// reads the field as it came: what strict parsers leave out is none of ours.
+func (l *Login) find(h http.Header) (value string, n int) {
+	for _, field := range h["Cookie"] {
 		for pair := range strings.SplitSeq(field, ";") {
 			name, text, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			isSession, isPending := l.ours(strings.Trim(name, " \t"))
-			if isSession {
+			if isSession, _ := l.ours(strings.Trim(name, " \t")); isSession {
 				value, n = strings.Trim(text, " \t"), n+1
 			}
-			found = found || isSession || isPending
 		}
-	}
-	if found {
-		l.remove(h, fields)
 	}
 	return value, n
 }
 
-func (l *Login) remove(h http.Header, fields []string) {
+// strip takes our cookies off a request, which no upstream gets. All others
+// stay byte for byte.
+func (l *Login) strip(h http.Header) {
+	fields := h["Cookie"]
+	if !slices.ContainsFunc(fields, func(field string) bool { return strings.Contains(field, l.cookie()) }) {
+		return
+	}
 	kept := make([]string, 0, len(fields))
 	for _, field := range fields {
 		var rest []string

@@ -16,16 +16,14 @@ import (
 // shows nothing that came with the request.
 type page struct {
 	Title, Text string
-	Done        string    // what has just happened
 	Again       string    // where to try again
-	Next        string    // where to log out at the issuer
 	Home        bool      // a link to the site's first page
 	Sessions    string    // where the page of one's sessions is
 	Confirm     bool      // a button to log out
 	Browsers    []browser // the own sessions
 
 	HomeAt string // set by page
-	anyway bool   // a form on it may lead to another host
+	anyway bool   // its form leads to the issuer, and from there nobody knows where
 }
 
 //go:embed login.html
@@ -63,6 +61,10 @@ func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, p *pa
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
+	if p.Confirm || len(p.Browsers) > 0 {
+		// With no-referrer browsers write "Origin: null" on the page's own form.
+		h.Set("Referrer-Policy", "same-origin")
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(text.Len()))

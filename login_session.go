@@ -13,10 +13,13 @@ import (
 )
 
 // bySession finds the credential of a browser that brought no other: the
-// session's cookie. Our cookies leave the request in any case.
+// session's cookie.
 func (g *Gateway) bySession(r *http.Request, found presented) (presented, error) {
-	value, n := g.Login.take(r.Header)
-	if n == 0 || found.token != "" {
+	if found.token != "" {
+		return found, nil
+	}
+	value, n := g.Login.find(r.Header)
+	if n == 0 {
 		return found, nil
 	}
 	found = presented{token: value, session: true}

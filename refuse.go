@@ -37,6 +37,9 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	status := g.account(w, r, err)
 	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok &&
 		server.Errors != nil && len(server.Errors.Routes) > 0 {
+		if g.Login != nil {
+			g.Login.strip(r.Header) // a page may come from an upstream
+		}
 		return caddyhttp.Error(status, err) // the headers stay, handle_errors makes the page
 	}
 	if g.Login != nil && status == http.StatusServiceUnavailable && navigates(r) {
