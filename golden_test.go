@@ -71,6 +71,7 @@ var words = []string{
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
+	"login", "scope", "resource", "parameter", "post_logout", "cookie",
 	"forward_auth", "from", "method", "uri", "statuses",
 }
 
@@ -181,6 +182,9 @@ func TestAWrongJSONConfigGetsTheSameClearErrors(t *testing.T) {
 		{`{` + issuer + `,"require":[{"scope":["a"],"claim":"b","value":["c"]}]}`, `write two`},
 		{`{` + issuer + `,"copy_claims":["sub>Host"]}`, `the header Host has a use of its own`},
 		{`{` + issuer + `,"credentials":[{"header":"A","query":"b"}]}`, `name one header, cookie or query parameter`},
+		{`{` + issuer + `,"login":{}}`, `login: needs "client <id> <secret>"`},
+		{`{` + strings.Replace(issuer, `"audience"`, `"client":{"id":"a","secret":"b"},"audience"`, 1) + `,"login":{"cookie":"x"}}`, `begins with __Host-`},
+		{`{` + strings.Replace(issuer, `"audience"`, `"client":{"id":"a","secret":"b"},"audience"`, 1) + `,"login":{"parameter":{"state":"x"}}}`, `is set by the gateway`},
 		{`{` + issuer + `,"forward_auth":{}}`, `no from`},
 		{`{` + issuer + `,"forward_auth":{"from":["{env.NOT_SET_ANYWHERE}"]}}`, `{env.NOT_SET_ANYWHERE}`},
 		{`{` + issuer + `,"forward_auth":{"from":["::/0"]}}`, `that is everybody`},

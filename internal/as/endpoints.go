@@ -21,8 +21,8 @@ type Endpoints struct {
 	Token               string
 	Revocation          string
 	DeviceAuthorization string
-	Authorization       string // may have a query (RFC 6749 §3.1)
-	EndSession          string // OpenID Connect RP-Initiated Logout §2.1
+	Authorization       string   // may have a query (RFC 6749 §3.1)
+	EndSession          string   // OpenID Connect RP-Initiated Logout §2.1
 	AuthMethods         []string // token_endpoint_auth_methods_supported
 	GrantTypes          []string // grant_types_supported
 	ChallengeMethods    []string // code_challenge_methods_supported
