@@ -66,6 +66,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		require [<matcher>] claim <name> <value...>
 //		session { ... }                      (parseSession)
 //		token_endpoint <path...> { ... }     (parseTokenEndpoint)
+//		login [<prefix>] { ... }             (parseLogin)
 //		forward_auth { ... }                 (parseForwardAuth)
 //		credentials header [<name>] | cookie <name> | query <name>
 //		copy_claims <claim>[><Header>] ...
@@ -103,7 +104,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 	return g, nil
 }
 
-const gatewayWords = "issuer, session, token_endpoint, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, audit, cache"
+const gatewayWords = "issuer, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, audit, cache"
 
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
@@ -113,6 +114,8 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 		err = g.parseSession(h.Dispenser, seen)
 	case "token_endpoint":
 		err = g.parseTokenEndpoint(h.Dispenser, seen)
+	case "login":
+		err = g.parseLogin(h.Dispenser, seen)
 	case "forward_auth":
 		err = g.parseForwardAuth(h.Dispenser, seen)
 	case "require":

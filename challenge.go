@@ -19,6 +19,7 @@ type Rejection struct {
 	Detail      string   // for the operator's log
 	Scope       []string // what the request would need (RFC 6750 §3)
 	Issuer      string   // whose token it was, where that is known
+	LogIn       bool     // a browser that navigates may log in instead, where login is configured
 	Bug         bool     // verifying panicked; refused, but somebody should look
 }
 
@@ -32,6 +33,7 @@ const (
 	noGrant          = "no_grant"
 	refreshPresented = "refresh_token"
 	strayToken       = "stray_token"
+	crossSite        = "cross_site"
 	missingScope     = "missing_scope"
 	missingClaim     = "missing_claim"
 	unsafeClaim      = "unsafe_claim"

@@ -71,6 +71,9 @@ type presented struct {
 	at      place
 	swapped bool   // the request brought a reference token in its place
 	lost    string // scope that its grant once had and has no more
+
+	session  bool // it came as a session's cookie
+	replaced bool // which a newer log-in of the same browser has replaced
 }
 
 // find looks for exactly one credential (RFC 6750 §2). None at all is an empty

@@ -69,7 +69,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 		err = errSkipped
 	}
 	if err == nil {
-		err = g.admit(r)
+		err = g.admit(w, r)
 	}
 	if err != nil {
 		err = g.ForwardAuth.passable(err)

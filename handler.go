@@ -19,7 +19,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if stray || g.exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
-	if err := g.admit(r); err != nil {
+	if err := g.admit(w, r); err != nil {
 		return g.refuse(w, r, err)
 	}
 	return next.ServeHTTP(w, r)
@@ -27,26 +27,32 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // admit lets a request pass, with the identity it proved, or says why not: a
 // [*Rejection] for the sender's faults, any other error for failures.
-func (g *Gateway) admit(r *http.Request) error {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	g.identity.strip(r) // first and always, also for what passes unauthenticated
 	if err := checkPath(r.URL, g.pathRules); err != nil {
 		return err
 	}
 	found, err := find(g.places, r)
+	if err == nil && g.Login != nil {
+		found, err = g.bySession(r, found)
+	}
 	if err != nil {
 		return err
 	}
-	if found.token == "" {
-		return g.admitAnonymous(r, found)
+	if found.token != "" || found.session {
+		waited := traceWait(r.Context(), spanGrant)
+		found, err = g.redeem(r.Context(), found)
+		if waited(err); err != nil {
+			return err
+		}
 	}
-	waited := traceWait(r.Context(), spanGrant)
-	found, err = g.redeem(r.Context(), found)
-	if waited(err); err != nil {
-		return err
+	if found.token == "" {
+		g.dropCookie(w, found)
+		return g.admitAnonymous(r, found)
 	}
 	principal, err := g.validator.Validate(r.Context(), found.token)
 	if err != nil {
-		return err
+		return found.logInAnew(err)
 	}
 	principal.lose(found.lost)
 	g.identity.introduce(r, principal)
@@ -56,7 +62,7 @@ func (g *Gateway) admit(r *http.Request) error {
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return err
 	}
-	found.settle(r, g.places, g.StripToken)
+	g.settle(r, found)
 	principal.trust.metrics.accepted.Inc()
 	g.admitted(r, principal)
 	return nil
@@ -65,14 +71,22 @@ func (g *Gateway) admit(r *http.Request) error {
 // admitAnonymous judges a request with no credential at all.
 func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	if !g.AllowAnonymous {
-		return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential}
+		return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential, LogIn: true}
 	}
 	g.identity.introduce(r, nil) // before allow: its matchers may ask for placeholders
 	if err := g.allow(r, nil); err != nil {
 		return err
 	}
-	none.settle(r, g.places, g.StripToken)
+	g.settle(r, none)
 	measure.anonymous.Inc()
 	g.admitted(r, nil)
 	return nil
+}
+
+// settle leaves the request as the upstream may see it.
+func (g *Gateway) settle(r *http.Request, found presented) {
+	found.settle(r, g.places, g.StripToken)
+	if g.Login != nil {
+		g.Login.strip(r.Header)
+	}
 }

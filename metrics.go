@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ type collectors struct {
 	fetches   *prometheus.CounterVec
 	anonymous prometheus.Counter
 	*sessionCollectors
+	*loginCollectors
 }
 
 // issuerMetrics are those that the hot path uses, found once.
@@ -32,6 +34,7 @@ type issuerMetrics struct {
 func newCollectors() *collectors {
 	c := &collectors{
 		sessionCollectors: newSessionCollectors(),
+		loginCollectors:   newLoginCollectors(),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_verdicts_total",
 			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
@@ -65,6 +68,11 @@ func (c *collectors) forIssuer(issuer string) issuerMetrics {
 		misses:    c.lookups.WithLabelValues(issuer, "miss"),
 		verifying: c.verifying.WithLabelValues(issuer),
 	}
+}
+
+// all are those of sessions and log-ins.
+func (c *collectors) all() []prometheus.Collector {
+	return slices.Concat(c.sessionCollectors.all(), c.loginCollectors.all())
 }
 
 // register adds the collectors to a configuration's registry. Every gateway of

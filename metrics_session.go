@@ -44,7 +44,7 @@ func newSessionCollectors() *sessionCollectors {
 		waiting: seconds("caddy_oauth_renewal_wait_seconds",
 			"How long requests waited for a refresh, by result: served, no_grant, unavailable or left.", "issuer", "result"),
 		ended: counter("caddy_oauth_grants_ended_total",
-			"Grants that ended, by reason: logout, idle, max, refused, uncertain, subject, reuse, issuer or admin.", "reason"),
+			"Grants that ended, by reason: logout, idle, max, refused, uncertain, subject, reuse, replaced, issuer or admin.", "reason"),
 		storeErrors: counter("caddy_oauth_store_errors_total",
 			"Calls of the store of grants that failed.", "operation"),
 	}

@@ -46,12 +46,15 @@ type Gateway struct {
 	// of one never verifies a token of another.
 	Issuer []*Issuer `json:"issuer,omitempty"`
 
-	// How grants are kept and refreshed. With it, or with token_endpoint,
-	// reference tokens are taken beside the issuers' own.
+	// How grants are kept and refreshed. With it, or with token_endpoint or
+	// login, reference tokens are taken beside the issuers' own.
 	Session *Session `json:"session,omitempty"`
 
 	// Where API clients get their tokens through the gateway. Default: nowhere.
 	TokenEndpoint *TokenEndpoint `json:"token_endpoint,omitempty"`
+
+	// Let browsers log in. Default: off.
+	Login *Login `json:"login,omitempty"`
 
 	// Answer another proxy's questions about its requests, and forward
 	// nothing. Default: off.
@@ -156,6 +159,11 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if g.Login != nil {
+		if err := g.Login.provision(repl); err != nil {
+			return err
+		}
+	}
 	if err := g.provisionForwardAuth(ctx, repl); err != nil {
 		return err
 	}
@@ -239,6 +247,11 @@ func (g *Gateway) check() error {
 			return err
 		}
 	}
+	if g.Login != nil {
+		if err := g.Login.check(g); err != nil {
+			return err
+		}
+	}
 	if err := g.checkForwardAuth(); err != nil {
 		return err
 	}
@@ -252,27 +265,6 @@ func (g *Gateway) capacity() int {
 		return defaultCache
 	}
 	return *g.Cache
-}
-
-// resolve replaces placeholders such as {env.X}. One that is unknown or empty
-// is an error, which names it and not its value.
-func resolve(repl *caddy.Replacer, word, value string) (string, error) {
-	out, err := repl.ReplaceOrErr(value, true, true)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", word, err)
-	}
-	return out, nil
-}
-
-func resolveAll(repl *caddy.Replacer, word string, values []string) ([]string, error) {
-	out := make([]string, len(values))
-	for i, value := range values {
-		var err error
-		if out[i], err = resolve(repl, word, value); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }
 
 // onEvent makes a function a handler of Caddy's events.

@@ -14,6 +14,9 @@ func (g *Gateway) ownPaths() (paths []string) {
 	if g.TokenEndpoint != nil {
 		paths = append(paths, g.TokenEndpoint.paths()...)
 	}
+	if g.Login != nil {
+		paths = append(paths, g.Login.prefix()+"/*")
+	}
 	return paths
 }
 
@@ -23,6 +26,9 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
 	if g.TokenEndpoint != nil {
 		serve = g.TokenEndpoint.serve(g, is)
+	}
+	if g.Login != nil && serve == nil {
+		serve = g.Login.serve(g, r.URL.Path)
 	}
 	return serve
 }

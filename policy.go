@@ -41,7 +41,7 @@ func (q *Requirement) check() error {
 	}
 	for _, word := range q.Scope {
 		// RFC 6749 §3.3; a word with a space in it could never be granted.
-		if word == "" || strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
+		if !isScopeWord(word) {
 			return fmt.Errorf("require scope: %q is not one scope word", word)
 		}
 	}
@@ -156,4 +156,9 @@ func (g *Gateway) allow(r *http.Request, p *Principal) error {
 		rejection.Detail = fmt.Sprintf("the claim %s has none of the values %q", failed.Claim, failed.Value)
 	}
 	return rejection
+}
+
+// isScopeWord is scope-token of RFC 6749 §3.3.
+func isScopeWord(word string) bool {
+	return word != "" && !strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
 }

@@ -45,7 +45,10 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if stray {
 		err = rejectStray()
 	} else {
-		err = g.admit(r)
+		err = g.admit(rec, r)
+	}
+	if err != nil && g.sendsToLogin(r, err) {
+		return g.startLogin(rec, r, err)
 	}
 	if err != nil {
 		writeRefusal(rec, r, g.account(rec, r, err), err)
@@ -67,6 +70,23 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 		rec.WriteHeader(status)
 	}
 	return nil
+}
+
+// quietly serves a path of our own whose query may hold what no log may. What
+// serve answers as an error is a bug: nobody shows it.
+func (g *Gateway) quietly(serve ownHandler) ownHandler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		rec := caddyhttp.NewResponseRecorder(w, nil, nil)
+		defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
+		if err := serve(rec, r); err != nil {
+			g.log.Error("an own path failed", zap.Error(err), zap.String("path", r.URL.Path))
+			if rec.Status() == 0 {
+				rec.WriteHeader(http.StatusInternalServerError)
+			}
+		}
+		return nil
+	}
 }
 
 // logQuietly is the access log's line without query and headers.

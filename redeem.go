@@ -22,8 +22,13 @@ const (
 // redeem replaces a reference token by the access token behind it, refreshed if
 // it has run out. Any other token stays as it is.
 func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error) {
-	if g.vault == nil {
+	switch {
+	case g.vault == nil:
 		return found, nil
+	case found.session:
+		return g.redeemSession(ctx, found)
+	case strings.HasPrefix(found.token, sessionPrefix):
+		return found, rejectReference(noGrant, "a session's handle counts in its cookie alone")
 	}
 	if strings.HasPrefix(found.token, refreshPrefix) {
 		return found, rejectReference(refreshPresented, "a refresh token is never sent to a resource (RFC 6749 §1.5)")
@@ -39,24 +44,30 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	if err != nil {
 		return found, err
 	}
-	access, err := s.Token(ctx, handle)
-	if _, failed := errors.AsType[*session.Unavailable](err); failed {
-		// Perhaps nobody can refresh it any more.
-		if grant, lookErr := s.Grant(ctx, handle); lookErr == nil && g.vault.issuer(grant.Issuer) == nil {
-			return found, g.foreign(ctx, s, handle, grant.Issuer)
-		}
-	}
-	if errors.Is(err, session.ErrNoGrant) {
+	access, err := g.accessOf(ctx, s, handle)
+	if errors.Is(err, session.ErrNoGrant) || err == nil && access.User != (session.ID{}) {
 		return found, rejectReference(noGrant, "")
 	}
 	if err != nil {
 		return found, err
 	}
-	if g.validator.byIssuer[access.Issuer] == nil {
-		return found, g.foreign(ctx, s, handle, access.Issuer)
-	}
 	found.token, found.swapped, found.lost = access.Token.Reveal(), true, access.Lost
 	return found, nil
+}
+
+// accessOf is a live access token of a grant whose issuer is configured here.
+func (g *Gateway) accessOf(ctx context.Context, s *session.Vault, handle session.Handle) (session.Access, error) {
+	access, err := s.Token(ctx, handle)
+	if _, failed := errors.AsType[*session.Unavailable](err); failed {
+		// Perhaps nobody can refresh it any more.
+		if grant, lookErr := s.Grant(ctx, handle); lookErr == nil && g.vault.issuer(grant.Issuer) == nil {
+			return access, g.foreign(ctx, s, handle, grant.Issuer)
+		}
+	}
+	if err == nil && g.validator.byIssuer[access.Issuer] == nil {
+		return access, g.foreign(ctx, s, handle, access.Issuer)
+	}
+	return access, err
 }
 
 // grants opens the vault of this gateway.
@@ -131,6 +142,9 @@ func (g *Gateway) strayCookie(field string) bool {
 }
 
 func (g *Gateway) isPlace(where place) bool {
+	if where.cookie != "" && g.Login != nil && where.cookie == g.Login.cookie() {
+		return true
+	}
 	return slices.ContainsFunc(g.places, func(at place) bool {
 		return at.header == where.header && at.cookie == where.cookie && at.query == where.query
 	})
@@ -154,7 +168,7 @@ func holdsPlain(text string) bool {
 			continue
 		}
 		rest := text[begin:]
-		if !strings.HasPrefix(rest, accessPrefix) && !strings.HasPrefix(rest, refreshPrefix) {
+		if !strings.HasPrefix(rest, accessPrefix) && !strings.HasPrefix(rest, refreshPrefix) && !strings.HasPrefix(rest, sessionPrefix) {
 			continue
 		}
 		end, whole := len(accessPrefix), len(accessPrefix)+session.HandleLength

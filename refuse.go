@@ -31,10 +31,20 @@ const statusClientGone = 499
 // refuse is the one exit of requests that were not admitted: one metric, one
 // log line, one challenge.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	if g.sendsToLogin(r, err) {
+		return g.startLogin(w, r, err)
+	}
 	status := g.account(w, r, err)
 	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok &&
 		server.Errors != nil && len(server.Errors.Routes) > 0 {
+		if g.Login != nil {
+			g.Login.strip(r.Header) // a page may come from an upstream
+		}
 		return caddyhttp.Error(status, err) // the headers stay, handle_errors makes the page
+	}
+	if g.Login != nil && status == http.StatusServiceUnavailable && navigates(r) {
+		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
+		return g.pageLater(w, r, time.Duration(wait)*time.Second, "")
 	}
 	writeRefusal(w, r, status, err)
 	return nil

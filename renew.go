@@ -95,6 +95,7 @@ func (v *vault) revoke(ctx context.Context, g session.Grant) {
 type origin struct {
 	Client    string `json:"client"`               // who the gateway was at the issuer: nobody else may refresh it
 	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
+	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
 }
 
 func (o origin) seal() secret.Text {

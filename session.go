@@ -148,7 +148,7 @@ func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
 
 // provisionSession joins the vault, if the configuration needs one.
 func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) error {
-	if g.Session == nil && g.TokenEndpoint == nil {
+	if g.Session == nil && g.TokenEndpoint == nil && g.Login == nil {
 		return nil
 	}
 	s := g.Session

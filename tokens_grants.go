@@ -144,7 +144,7 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 	}
 	return g.handOut(c, tokens, began, session.Grant{
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID,
-		App: origin{t.client.ID, subjectOf(tokens.IDToken)}.seal(),
+		App: origin{Client: t.client.ID, IDSubject: subjectOf(tokens.IDToken)}.seal(),
 	})
 }
 
@@ -154,11 +154,7 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
-	within := tokenTimeout
-	if s := c.gateway.Session; s != nil && s.TokenTimeout > 0 {
-		within = time.Duration(s.TokenTimeout)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), within)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.gateway.tokenTimeout())
 	defer cancel()
 	return c.trust().server.Token(ctx, client, form)
 }

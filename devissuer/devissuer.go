@@ -1,6 +1,6 @@
 // Package devissuer is a small authorization server for the demo and for
-// tests: random keys, an in-memory list of refresh tokens, no users and no
-// storage. It is for development only.
+// tests: random keys, an in-memory list of refresh tokens, users who are who they
+// say, and no storage. It is for development only.
 //
 // It comes as an [http.Handler] ([New]) and as a Caddy module ([Handler]).
 // The gateway never imports it: a production build cannot mint tokens.
@@ -74,6 +74,10 @@ type Client struct {
 	// What the client may ask for. A request without a scope parameter
 	// gets all of it.
 	Scopes []string `json:"scopes,omitempty"`
+
+	// Where the client lets browsers be sent back to, after a log-in or a
+	// log-out, to the letter. Without any nobody logs in for it.
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
 }
 
 // Server is the authorization server. It is safe for concurrent use.
@@ -84,6 +88,7 @@ type Server struct {
 	routes   map[string]http.HandlerFunc
 	metadata []byte
 	refresh  *families
+	codes    *codes
 
 	mu   sync.Mutex
 	keys []*jwssign.Key // the one that signs is last
@@ -92,8 +97,9 @@ type Server struct {
 // registered is a client as the server keeps it: the secret only as a digest,
 // so that all secrets compare in the same time whatever their length.
 type registered struct {
-	secret [sha256.Size]byte
-	scopes []string
+	secret       [sha256.Size]byte
+	scopes       []string
+	redirectURIs []string
 }
 
 // New makes a server with a new random key.
@@ -110,6 +116,7 @@ func New(opts Options) (*Server, error) {
 		issuer:  issuer,
 		clients: make(map[string]registered, len(opts.Clients)),
 		refresh: &families{byID: map[string]*family{}, lifetime: opts.RefreshLifetime},
+		codes:   &codes{byID: map[string]*login{}},
 	}
 	for _, c := range opts.Clients {
 		if err := checkClient(c); err != nil {
@@ -118,7 +125,7 @@ func New(opts Options) (*Server, error) {
 		if _, twice := s.clients[c.ID]; twice {
 			return nil, fmt.Errorf("client %q is listed twice", c.ID)
 		}
-		s.clients[c.ID] = registered{sha256.Sum256([]byte(c.Secret)), slices.Clone(c.Scopes)}
+		s.clients[c.ID] = registered{sha256.Sum256([]byte(c.Secret)), slices.Clone(c.Scopes), slices.Clone(c.RedirectURIs)}
 	}
 	if err := s.route(); err != nil {
 		return nil, err
@@ -223,6 +230,11 @@ func checkClient(c Client) error {
 	for _, scope := range c.Scopes {
 		if !isScopeToken(scope) {
 			return fmt.Errorf("client %q: scope %q: must be visible ASCII without quotes and backslashes", c.ID, scope)
+		}
+	}
+	for _, uri := range c.RedirectURIs {
+		if !checkRedirectURI(uri) {
+			return fmt.Errorf("client %q: redirect_uri %q: must be a whole URL without a fragment", c.ID, uri)
 		}
 	}
 	return nil

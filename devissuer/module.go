@@ -98,6 +98,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	devissuer [<matcher>] <issuer_url> {
 //		audience      <aud...>
 //		client        <id> <secret> [<scope...>]     # repeatable
+//		redirect_uri  <client_id> <url...>           # of a client above; browsers may log in then
 //		lifetime      <duration>                     # default 5m
 //		token_path    <path...>                      # besides <issuer_url>/token
 //		default_grant client_credentials
@@ -114,7 +115,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := map[string]bool{}
 	for d.NextBlock(0) {
 		word := d.Val()
-		if seen[word] && word != "client" && word != "claim" {
+		if seen[word] && word != "client" && word != "claim" && word != "redirect_uri" {
 			return d.Errf("%s: is there already; it can stand once", word)
 		}
 		seen[word] = true
@@ -139,6 +140,8 @@ func (h *Handler) unmarshalWord(word string, args []string) error {
 		return needArgs(word, args, 1, "<aud...>")
 	case "client":
 		return h.unmarshalClient(args)
+	case "redirect_uri":
+		return h.unmarshalRedirectURI(args)
 	case "lifetime":
 		return h.unmarshalLifetime(args)
 	case "token_path":
@@ -158,7 +161,7 @@ func (h *Handler) unmarshalWord(word string, args []string) error {
 	case "claim":
 		return h.unmarshalClaim(args)
 	}
-	return fmt.Errorf("%s: unknown word; there are audience, client, lifetime, token_path, default_grant and claim", word)
+	return fmt.Errorf("%s: unknown word; there are audience, client, redirect_uri, lifetime, token_path, default_grant and claim", word)
 }
 
 func (h *Handler) unmarshalClient(args []string) error {
@@ -171,6 +174,19 @@ func (h *Handler) unmarshalClient(args []string) error {
 	}
 	h.Client = append(h.Client, c)
 	return checkClient(c)
+}
+
+func (h *Handler) unmarshalRedirectURI(args []string) error {
+	if err := needArgs("redirect_uri", args, 2, "<client_id> <url...>"); err != nil {
+		return err
+	}
+	for i := range h.Client {
+		if c := &h.Client[i]; c.ID == args[0] {
+			c.RedirectURIs = append(c.RedirectURIs, args[1:]...)
+			return checkClient(*c)
+		}
+	}
+	return fmt.Errorf("redirect_uri: there is no client %q above", args[0])
 }
 
 func (h *Handler) unmarshalLifetime(args []string) error {

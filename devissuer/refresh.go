@@ -17,6 +17,7 @@ const maxFamilies = 10_000
 // good; any other that comes back has been stolen or copied (RFC 9700 §4.14.2).
 type family struct {
 	clientID string
+	subject  string
 	scopes   []string // as first granted; a refresh may ask for fewer
 	current  [sha256.Size]byte
 	expires  time.Time
@@ -35,7 +36,7 @@ type families struct {
 }
 
 // start makes a family and returns its first token.
-func (f *families) start(now time.Time, clientID string, scopes []string) string {
+func (f *families) start(now time.Time, clientID, subject string, scopes []string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for len(f.order) > 0 {
@@ -47,15 +48,15 @@ func (f *families) start(now time.Time, clientID string, scopes []string) string
 		f.order = f.order[1:]
 	}
 	id := random(16)
-	member := &family{clientID: clientID, scopes: scopes, expires: now.Add(f.lifetime)}
+	member := &family{clientID: clientID, subject: subject, scopes: scopes, expires: now.Add(f.lifetime)}
 	f.byID[id] = member
 	f.order = append(f.order, id)
 	return id + "." + member.next()
 }
 
-// rotate exchanges a token for its successor and the scopes of the new access
-// token. A refusal for the scope alone leaves the token good.
-func (f *families) rotate(now time.Time, clientID, presented, scope string) (string, []string, *tokenrequest.Error) {
+// rotate exchanges a token for its successor and the subject and scopes of the
+// new access token. A refusal for the scope alone leaves the token good.
+func (f *families) rotate(now time.Time, clientID, presented, scope string) (next, subject string, scopes []string, refused *tokenrequest.Error) {
 	invalid := tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh token is unknown, expired, used already or another client's")
 	id, secret, _ := strings.Cut(presented, ".")
 	digest := sha256.Sum256([]byte(secret))
@@ -64,17 +65,17 @@ func (f *families) rotate(now time.Time, clientID, presented, scope string) (str
 	defer f.mu.Unlock()
 	member, ok := f.byID[id]
 	if !ok || member.clientID != clientID {
-		return "", nil, invalid
+		return "", "", nil, invalid
 	}
 	if !now.Before(member.expires) || subtle.ConstantTimeCompare(digest[:], member.current[:]) != 1 {
 		delete(f.byID, id)
-		return "", nil, invalid
+		return "", "", nil, invalid
 	}
-	scopes, refused := narrow(scope, member.scopes)
+	scopes, refused = narrow(scope, member.scopes)
 	if refused != nil {
-		return "", nil, refused
+		return "", "", nil, refused
 	}
-	return id + "." + member.next(), scopes, nil
+	return id + "." + member.next(), member.subject, scopes, nil
 }
 
 // next makes the family's next secret; the one before is good no more.

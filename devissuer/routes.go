@@ -3,6 +3,7 @@ package devissuer
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,6 +25,10 @@ func (s *Server) route() error {
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
 		s.routes["/.well-known/"+name+base] = readOnly(s.serveMetadata)
 		s.routes[base+"/.well-known/"+name] = readOnly(s.serveMetadata)
+	}
+	if s.logsIn() {
+		s.routes[base+"/authorize"] = s.serveAuthorization
+		s.routes[base+"/logout"] = readOnly(s.serveEnd)
 	}
 	for _, path := range s.opts.TokenPaths {
 		if err := checkTokenPath(path); err != nil {
@@ -55,6 +60,20 @@ func (s *Server) describe(base string) error {
 		// endpoint there is nothing to list.
 		"response_types_supported": []string{},
 	}
+	if s.logsIn() {
+		scopes = append(scopes, "openid", "offline_access")
+		slices.Sort(scopes)
+		maps.Copy(doc, map[string]any{
+			"authorization_endpoint":                         root + "/authorize",
+			"end_session_endpoint":                           root + "/logout",
+			"grant_types_supported":                          []string{grantClient, grantRefresh, grantCode},
+			"response_types_supported":                       []string{"code"},
+			"code_challenge_methods_supported":               []string{"S256"},
+			"authorization_response_iss_parameter_supported": true,
+			"subject_types_supported":                        []string{"public"},
+			"id_token_signing_alg_values_supported":          []string{s.opts.Algorithm},
+		})
+	}
 	if len(scopes) > 0 {
 		doc["scopes_supported"] = slices.Compact(scopes)
 	}
@@ -63,6 +82,16 @@ func (s *Server) describe(base string) error {
 		return fmt.Errorf("encoding the discovery document: %w", err)
 	}
 	return nil
+}
+
+// logsIn tells whether any client lets browsers log in.
+func (s *Server) logsIn() bool {
+	for _, c := range s.clients {
+		if len(c.redirectURIs) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Owns says whether the path is one of the server's endpoints.

@@ -18,6 +18,7 @@ import (
 const (
 	grantClient  = "client_credentials"
 	grantRefresh = "refresh_token"
+	grantCode    = "authorization_code"
 )
 
 // tokenAnswer is an answer of RFC 6749 §5.1.
@@ -27,6 +28,7 @@ type tokenAnswer struct {
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	Scope        string `json:"scope,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
 }
 
 // serveToken is the token endpoint.
@@ -58,6 +60,8 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, er
 		return s.grantClient(q.ClientID, q.Form, false)
 	case grantRefresh:
 		return s.grantRefresh(q.ClientID, q.Form)
+	case grantCode:
+		return s.grantCode(q.ClientID, q.Form)
 	case "":
 		// Whoever sends a refresh token means the other grant, and would
 		// not notice that it was left unused.
@@ -66,7 +70,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, er
 		}
 		return nil, tokenrequest.Refuse(tokenrequest.InvalidRequest, "grant_type is missing")
 	}
-	return nil, tokenrequest.Refuse(tokenrequest.UnsupportedGrantType, "grant_type can be "+grantClient+" or "+grantRefresh)
+	return nil, tokenrequest.Refuse(tokenrequest.UnsupportedGrantType, "grant_type can be "+grantClient+", "+grantRefresh+" or "+grantCode)
 }
 
 // grantClient is RFC 6749 §4.4. §4.4.3 advises against a refresh token here,
@@ -78,9 +82,9 @@ func (s *Server) grantClient(clientID string, form url.Values, withRefresh bool)
 	if refused != nil {
 		return nil, refused
 	}
-	answer, err := s.issue(clientID, scopes)
+	answer, err := s.issue(clientID, clientID, scopes)
 	if err == nil && withRefresh {
-		answer.RefreshToken = s.refresh.start(s.opts.Now(), clientID, scopes)
+		answer.RefreshToken = s.refresh.start(s.opts.Now(), clientID, clientID, scopes)
 	}
 	return answer, err
 }
@@ -91,24 +95,24 @@ func (s *Server) grantRefresh(clientID string, form url.Values) (*tokenAnswer, e
 	if presented == "" {
 		return nil, tokenrequest.Refuse(tokenrequest.InvalidRequest, "refresh_token is missing")
 	}
-	next, scopes, refused := s.refresh.rotate(s.opts.Now(), clientID, presented, form.Get("scope"))
+	next, subject, scopes, refused := s.refresh.rotate(s.opts.Now(), clientID, presented, form.Get("scope"))
 	if refused != nil {
 		return nil, refused
 	}
-	answer, err := s.issue(clientID, scopes)
+	answer, err := s.issue(clientID, subject, scopes)
 	if err == nil {
 		answer.RefreshToken = next
 	}
 	return answer, err
 }
 
-// issue signs an access token as RFC 9068 §2 has it. There is no user: the
-// subject is the client itself.
-func (s *Server) issue(clientID string, scopes []string) (*tokenAnswer, error) {
+// issue signs an access token as RFC 9068 §2 has it. Without a user the subject
+// is the client itself.
+func (s *Server) issue(clientID, subject string, scopes []string) (*tokenAnswer, error) {
 	seconds := int64(s.opts.Lifetime / time.Second)
 	now := s.opts.Now().Unix()
 	claims := map[string]any{
-		"iss": s.opts.Issuer, "sub": clientID, "client_id": clientID, "aud": s.opts.Audience,
+		"iss": s.opts.Issuer, "sub": subject, "client_id": clientID, "aud": s.opts.Audience,
 		"iat": now, "exp": now + seconds, "jti": random(12),
 	}
 	if len(s.opts.Audience) == 1 {

@@ -3,6 +3,8 @@
 // that stands in front of it. Whoever asks is logged in and consents at once;
 // login_hint says who that is.
 //
+// REDIRECT_URIS, POST_LOGOUT_URIS and BACKCHANNEL_URI are those of "gateway".
+//
 // Clients: "gateway" (authorization_code, device_code, refresh_token) and
 // "robot" (client_credentials), with the secrets in GATEWAY_SECRET and
 // ROBOT_SECRET. Of the environment: TOKEN_SECONDS, the life of an access token;
@@ -34,7 +36,9 @@ const clients = {
   gateway: {
     client_secret: process.env.GATEWAY_SECRET,
     grant_types: ['authorization_code', 'refresh_token', deviceGrant],
-    redirect_uris: ['http://127.0.0.1:9/callback'],
+    redirect_uris: (process.env.REDIRECT_URIS ?? 'http://127.0.0.1:9/callback').split(' '),
+    post_logout_redirect_uris: (process.env.POST_LOGOUT_URIS ?? '').split(' ').filter(Boolean),
+    ...(process.env.BACKCHANNEL_URI && { backchannel_logout_uri: process.env.BACKCHANNEL_URI, backchannel_logout_session_required: true }),
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
     ...(process.env.GATEWAY_AUTH && { token_endpoint_auth_method: process.env.GATEWAY_AUTH }),
@@ -59,6 +63,8 @@ for (const [id, client] of Object.entries(clients)) {
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
 const provider = new Provider(issuer, {
+  fetch: (url, options) => fetch(url, options), // else loopback is out of reach
+
   adapter: MapAdapter,
   jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
   clockTolerance: 0,
@@ -73,6 +79,7 @@ const provider = new Provider(issuer, {
     clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
     revocation: { enabled: true },
+    backchannelLogout: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => audience,

@@ -21,9 +21,13 @@ type Endpoints struct {
 	Token               string
 	Revocation          string
 	DeviceAuthorization string
+	Authorization       string   // may have a query (RFC 6749 §3.1)
+	EndSession          string   // OpenID Connect RP-Initiated Logout §2.1
 	AuthMethods         []string // token_endpoint_auth_methods_supported
 	GrantTypes          []string // grant_types_supported
 	ChallengeMethods    []string // code_challenge_methods_supported
+	ResponseTypes       []string // response_types_supported
+	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
 }
 
 // readEndpoints drops an address that may not be asked, and not the metadata
@@ -40,10 +44,14 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 		Token:               usable("token_endpoint"),
 		Revocation:          usable("revocation_endpoint"),
 		DeviceAuthorization: usable("device_authorization_endpoint"),
+		Authorization:       usable("authorization_endpoint"),
+		EndSession:          usable("end_session_endpoint"),
 	}
 	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
 	ends.GrantTypes = names(members["grant_types_supported"])
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
+	ends.ResponseTypes = names(members["response_types_supported"])
+	ends.NamesItself = members["authorization_response_iss_parameter_supported"] == true
 	return ends
 }
 

@@ -14,6 +14,7 @@ func TestARowComesBackWhole(t *testing.T) {
 		Intent:  Intent{ID: ID{2}, Owner: ID{3}, Open: true, Since: at.Add(1), Lease: at.Add(2), RTDigest: ID{4}},
 		Settled: ID{5}, Doubts: 1, DoubtSince: at.Add(3), Fails: 255, NotBefore: at.Add(4), Dead: true, Reason: EndedReuse,
 		Created: at.Add(5), LastUsed: at.Add(6), Until: at.Add(7), Subject: ID{6}, Purpose: ForFamily, Sealed: []byte{0, 7},
+		User: ID{8}, Session: ID{9}, Note: []byte{0, 10},
 	}
 	for _, part := range []reflect.Value{reflect.ValueOf(want), reflect.ValueOf(want.Intent)} {
 		for i := range part.NumField() {
@@ -28,6 +29,23 @@ func TestARowComesBackWhole(t *testing.T) {
 	}
 	var got Row
 	if err := got.UnmarshalBinary(text); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v: got %+v, want %+v", err, got, want)
+	}
+}
+
+// A store that an older gateway filled is read after an update.
+func TestARowOfTheVersionBeforeIsRead(t *testing.T) {
+	want := Row{Key: Key{1}, Generation: 3, Subject: ID{6}, Purpose: ForFamily, Sealed: []byte{0, 7}}
+	text, err := want.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := len(want.User) + len(want.Session) + 1 // and the length of no note
+	end := len(text) - 1 - len(want.Sealed)         // with its length in front
+	before := append([]byte{rowVersionBefore}, text[1:end-added]...)
+	before = append(before, text[end:]...)
+	var got Row
+	if err := got.UnmarshalBinary(before); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v: got %+v, want %+v", err, got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,15 +13,19 @@ import (
 // and lifetime are the answer's. asked is when the AS was asked. On an error
 // the tokens are given back: nobody will ever hold a handle to them.
 func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
+	return v.createFor(ctx, Browser{}, g, answer, asked)
+}
+
+func (v *Vault) createFor(ctx context.Context, b Browser, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
 	h := NewHandle()
-	access, err := v.create(ctx, h, g, answer, asked)
+	access, err := v.create(ctx, h, b, g, answer, asked)
 	if err != nil {
 		return Handle{}, Access{}, err
 	}
 	return h, access, nil
 }
 
-func (v *Vault) create(ctx context.Context, h Handle, g Grant, answer Granted, asked time.Time) (Access, error) {
+func (v *Vault) create(ctx context.Context, h Handle, b Browser, g Grant, answer Granted, asked time.Time) (Access, error) {
 	c := v.cfg.Load()
 	now := c.o.Now()
 	g.Created, g.End = now, now.Add(c.o.Max)
@@ -36,6 +41,9 @@ func (v *Vault) create(ctx context.Context, h Handle, g Grant, answer Granted, a
 	row := Row{
 		Key: h.Key(), Generation: 1, NotBefore: now.Add(c.o.interval(g.Lifetime)), Created: now, LastUsed: now,
 		Until: g.End, Subject: c.ring.Digest("subject", g.Issuer, g.Subject), Sealed: sealed,
+	}
+	if err := b.mark(c.ring, &row, g.Issuer); err != nil {
+		return Access{}, err
 	}
 	asking, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
@@ -75,18 +83,20 @@ func (v *Vault) EndKey(ctx context.Context, key Key, reason string) error {
 
 // EndSubject ends all grants of one subject, and counts them.
 func (v *Vault) EndSubject(ctx context.Context, issuer, subject, reason string) (ended int, err error) {
-	digests := map[ID]bool{}
-	for _, digest := range v.cfg.Load().ring.Digests("subject", issuer, subject) {
-		digests[digest] = true
-	}
+	digests := v.cfg.Load().ring.Digests("subject", issuer, subject)
+	return v.endEach(ctx, reason, func(row *Row) bool { return slices.Contains(digests, row.Subject) })
+}
+
+// endEach ends the live grants that fit.
+func (v *Vault) endEach(ctx context.Context, reason string, fits func(*Row) bool) (ended int, err error) {
 	var keys []Key
 	if err := v.store.Each(ctx, func(row Row) bool {
-		if digests[row.Subject] && !row.Dead && row.Purpose == ForGrant {
+		if !row.Dead && row.Purpose == ForGrant && fits(&row) {
 			keys = append(keys, row.Key)
 		}
 		return true
 	}); err != nil {
-		return 0, &Unavailable{time.Second, fmt.Errorf("looking for a subject's grants: %w", err)}
+		return 0, &Unavailable{time.Second, fmt.Errorf("looking for grants to end: %w", err)}
 	}
 	for _, key := range keys {
 		switch err := v.EndKey(ctx, key, reason); {

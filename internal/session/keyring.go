@@ -39,6 +39,7 @@ type ringKey struct {
 	log    []byte
 	digest []byte
 	family []byte
+	text   []byte
 }
 
 // NewKeyring takes keys of at least 32 random bytes: the current one, then
@@ -50,7 +51,7 @@ func NewKeyring(current []byte, previous ...[]byte) (*Keyring, error) {
 			return nil, fmt.Errorf("key %d of the keyring has %d bytes, at least %d are needed", i+1, len(key), minKeySize)
 		}
 		var one ringKey
-		for purpose, into := range map[string]*[]byte{"record": &one.record, "log": &one.log, "digest": &one.digest, "family": &one.family} {
+		for purpose, into := range map[string]*[]byte{"record": &one.record, "log": &one.log, "digest": &one.digest, "family": &one.family, "text": &one.text} {
 			derived, err := hkdf.Key(sha256.New, key, nil, "caddyoauth/session/"+purpose+"/1", derivedSize)
 			if err != nil {
 				return nil, fmt.Errorf("deriving key %d of the keyring: %w", i+1, err)
@@ -118,6 +119,10 @@ func (k *ringKey) aead(p Purpose, secret *[secretSize]byte) (cipher.AEAD, error)
 	if err != nil {
 		return nil, err
 	}
+	return cipherOf(key)
+}
+
+func cipherOf(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func (w *view) access() Access {
 	g := &w.grant
 	return Access{
 		Token: g.AccessToken, Expiry: g.Expiry, End: g.End, Scope: g.Scope, Lost: g.Lost, Subject: g.Subject,
-		Issuer: g.Issuer, Client: g.Client, App: g.App, Key: w.row.Key, Unsaved: w.unsaved,
+		Issuer: g.Issuer, Client: g.Client, App: g.App, Key: w.row.Key, User: w.row.User, Unsaved: w.unsaved,
 	}
 }
 
@@ -43,6 +43,9 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 	switch {
 	case errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant):
 		v.warm.drop(key)
+		if err == nil && row.Dead && row.Reason == EndedReplaced {
+			return view{}, ErrReplaced
+		}
 		return view{}, ErrNoGrant
 	case err != nil && s == nil:
 		return view{}, &Unavailable{time.Second, fmt.Errorf("reading a record: %w", err)}

@@ -24,7 +24,7 @@ func NewMemory(now func() time.Time) *Memory {
 }
 
 func own(row Row) Row {
-	row.Sealed = slices.Clone(row.Sealed)
+	row.Sealed, row.Note = slices.Clone(row.Sealed), slices.Clone(row.Note)
 	return row
 }
 

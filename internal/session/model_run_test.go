@@ -61,7 +61,7 @@ func newWorld(t *testing.T, seed uint64, inner Store) *world {
 	if w.kind == ByRunningAgain {
 		g.Kind, g.Credentials, answer.Refresh = w.kind, NewSecret("id:secret"), Secret{}
 	}
-	_, err := w.nodes[0].vault.create(t.Context(), w.h, g, answer, w.start)
+	_, err := w.nodes[0].vault.create(t.Context(), w.h, Browser{}, g, answer, w.start)
 	if err != nil {
 		t.Fatal(err)
 	}

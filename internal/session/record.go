@@ -32,7 +32,8 @@ type Intent struct {
 	RTDigest ID        // which RT is presented, as a keyed digest
 }
 
-// Row is what a store holds for one grant, or beside it. Only Sealed is secret.
+// Row is what a store holds for one grant, or beside it. Only Sealed and Note
+// are secret.
 type Row struct {
 	Key        Key
 	Generation uint64 // moves with each new pair, and once more with the end
@@ -48,6 +49,9 @@ type Row struct {
 	LastUsed   time.Time
 	Until      time.Time // absolute end: a store may forget the row afterwards
 	Subject    ID        // keyed digest of issuer and subject
+	User       ID        // keyed digest of whose browser it is; none: it is no browser's
+	Session    ID        // keyed digest of the session at the AS (sid); none: it names none
+	Note       []byte    // for the user's eyes, sealed with the keyring alone
 	Purpose    Purpose
 	Sealed     []byte
 }
@@ -63,6 +67,9 @@ const (
 	// is the number of the token issued last, LastUsed when that was, by the
 	// store's clock. The rest of the head stays as it began.
 	ForFamily
+	// ForOnce is the row of what may happen once: that it is there says that it
+	// did. Nothing changes it, and it holds nothing.
+	ForOnce
 )
 
 // Version is what the row's next change has to name.
@@ -77,6 +84,7 @@ const (
 	EndedUncertain = "uncertain" // nobody knows whether its RT is still good
 	EndedSubject   = "subject"   // the AS answered with somebody else's token
 	EndedReuse     = "reuse"     // a reference refresh token was used again, after its successor was
+	EndedReplaced  = "replaced"  // the same browser has logged in again
 )
 
 // Kind is how a grant is renewed.
@@ -113,7 +121,8 @@ func (g *Grant) renewable() bool {
 	return g.Kind == ByRunningAgain && !g.Credentials.Empty() || g.Kind == ByRefreshToken && !g.Refresh.Empty()
 }
 
-const rowVersion, grantVersion = 1, 1
+// Of rows the version before is read too: it had no User, Session and Note.
+const rowVersion, rowVersionBefore, grantVersion = 2, 1, 1
 
 // AppendBinary adds the row's one encoding, for stores.
 func (r *Row) AppendBinary(to []byte) ([]byte, error) {
@@ -138,6 +147,9 @@ func (r *Row) AppendBinary(to []byte) ([]byte, error) {
 	e.time(r.Until)
 	e.raw(r.Subject[:])
 	e.number(uint64(r.Purpose))
+	e.raw(r.User[:])
+	e.raw(r.Session[:])
+	e.bytes(r.Note)
 	e.bytes(r.Sealed)
 	return e.out, nil
 }
@@ -157,7 +169,7 @@ func (r *Row) UnmarshalBinary(from []byte) error {
 }
 
 // HeadSize is what the encoding of a row takes at most without Sealed.
-const HeadSize = 320
+const HeadSize = 576
 
 // UnmarshalHead reads the beginning of what AppendBinary wrote, and leaves
 // Sealed out.
@@ -171,7 +183,8 @@ func (r *Row) UnmarshalHead(from []byte) error {
 
 func (r *Row) head(from []byte) (decoder, error) {
 	d := decoder{in: from}
-	if v := d.take(1); len(v) != 1 || v[0] != rowVersion {
+	version := d.take(1)
+	if len(version) != 1 || version[0] != rowVersion && version[0] != rowVersionBefore {
 		return d, errMalformed
 	}
 	*r = Row{}
@@ -195,6 +208,11 @@ func (r *Row) head(from []byte) (decoder, error) {
 	r.Until = d.time()
 	d.raw(r.Subject[:])
 	r.Purpose = Purpose(d.small())
+	if version[0] == rowVersion {
+		d.raw(r.User[:])
+		d.raw(r.Session[:])
+		r.Note = d.bytes()
+	}
 	return d, nil
 }
 

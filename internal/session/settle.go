@@ -92,7 +92,7 @@ func tombstone(row Row, reason string) Row {
 	row.Settled = row.Intent.ID
 	row.Intent.Open = false
 	row.Generation++
-	row.Dead, row.Reason, row.Sealed = true, reason, nil
+	row.Dead, row.Reason, row.Sealed, row.Note = true, reason, nil, nil
 	return row
 }
 

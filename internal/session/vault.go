@@ -12,6 +12,10 @@ import (
 // ErrNoGrant is a verdict: nothing belongs to this handle, or no longer.
 var ErrNoGrant = errors.New("no such grant, or it has ended")
 
+// ErrReplaced is an ErrNoGrant: the same browser has logged in again, and has
+// another handle by now.
+var ErrReplaced = fmt.Errorf("%w: its browser has logged in again", ErrNoGrant)
+
 // Unavailable is a failure of ours, of the store or of the AS. It says nothing
 // of the grant: ask again.
 type Unavailable struct {
@@ -34,6 +38,7 @@ type Access struct {
 	Client  string
 	App     Secret
 	Key     Key
+	User    ID // whose browser holds the handle; none: it is no browser's
 	// Unsaved: the token came after a renewal whose outcome the store has not
 	// taken yet. It serves, and the write goes on.
 	Unsaved bool

@@ -17,6 +17,7 @@ const (
 	IDToken         Reason = "id_token"          // carries the marks of an ID or logout token
 	ClaimType       Reason = "claim_type"        // a registered claim of a wrong JSON type
 	ClaimMissing    Reason = "claim_missing"     // exp, or what RFC 9068 §2.2 requires
+	ClaimWrong      Reason = "claim_wrong"       // of an ID or logout token: not of this log-in, or for another client
 	IssuerUnknown   Reason = "issuer_unknown"    // iss is none of the configured issuers
 	WrongAudience   Reason = "wrong_audience"    // no member of aud is configured
 	Expired         Reason = "token_expired"     // now is at or past exp

@@ -49,6 +49,7 @@ func row(t *testing.T, s session.Store) session.Row {
 		Settled: session.NewID(), Doubts: 1, DoubtSince: now, Fails: 3, NotBefore: now.Add(time.Second), Reason: "reason",
 		Created: now, LastUsed: now, Until: now.Add(time.Hour), Subject: session.NewID(),
 		Purpose: session.ForFamily, Sealed: []byte{0, 1, 2, 255},
+		User: session.NewID(), Session: session.NewID(), Note: []byte{3, 0, 254},
 	}
 }
 

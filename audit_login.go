@@ -1,0 +1,34 @@
+package caddyoauth
+
+import (
+	"net/http"
+
+	"go.uber.org/zap"
+)
+
+// What the lines about browsers are about. The end of a session is a grant's.
+const (
+	auditLoggedIn    = "logged in"
+	auditLoginFailed = "login failed"
+)
+
+// loggedIn tells whose session has the name sref from now on.
+func (a *auditLog) loggedIn(r *http.Request, issuer, subject, sref string) {
+	if a == nil {
+		return
+	}
+	a.log.Info(auditLoggedIn, append(request(r), zap.String("issuer", issuer), zap.String("subject", subject),
+		zap.String("verdict", auditAccepted), zap.String("sref", sref))...)
+}
+
+func (a *auditLog) loginFailed(r *http.Request, issuer string, failed *loginError) {
+	if a == nil {
+		return
+	}
+	verdict := auditRefused
+	if failed.status >= http.StatusInternalServerError || failed.status == statusClientGone {
+		verdict = auditFailed
+	}
+	a.log.Info(auditLoginFailed, append(request(r), zap.String("issuer", issuer),
+		zap.String("verdict", verdict), zap.String("reason", failed.outcome), zap.Int("status", failed.status))...)
+}

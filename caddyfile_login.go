@@ -1,0 +1,61 @@
+package caddyoauth
+
+import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+const loginWords = "scope, resource, parameter, post_logout, cookie"
+
+// parseLogin reads:
+//
+//	login [<prefix>] {
+//		scope       <scope...>
+//		resource    <url...>
+//		parameter   <name> <value>
+//		post_logout <url|path>
+//		cookie      <name>
+//	}
+func (g *Gateway) parseLogin(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	l, line, inner := new(Login), d.Token(), make(once)
+	if args := d.RemainingArgs(); len(args) > 1 || len(args) == 1 && args[0] == "" {
+		return d.Errf("login takes one path at most, such as %s", defaultPrefix)
+	} else if len(args) == 1 {
+		l.Prefix = args[0]
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := l.parseWord(d, inner); err != nil {
+			return err
+		}
+	}
+	g.Login = l
+	return at(line, l.checkWords())
+}
+
+func (l *Login) parseWord(d *caddyfile.Dispenser, seen once) error {
+	switch word := d.Val(); word {
+	case "scope":
+		return list(d, &l.Scope)
+	case "resource":
+		return list(d, &l.Resource)
+	case "parameter":
+		args := d.RemainingArgs()
+		if len(args) != 2 || args[0] == "" {
+			return d.Errf("parameter takes a name and a value")
+		}
+		if _, twice := l.Parameter[args[0]]; twice {
+			return d.Errf("parameter %s is there twice", args[0])
+		}
+		if l.Parameter == nil {
+			l.Parameter = map[string]string{}
+		}
+		l.Parameter[args[0]] = args[1]
+	case "post_logout":
+		return seen.text(d, &l.PostLogout)
+	case "cookie":
+		return seen.text(d, &l.Cookie)
+	default:
+		return d.Errf("unknown word %q in login; it takes %s", word, loginWords)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Browser is what a grant is found by whose handle a browser holds. All of it
+// goes into the store as digests, or sealed.
+type Browser struct {
+	Client  string // who the gateway is at the AS
+	User    string // sub of the ID token; required
+	Session string // sid of the ID token, or ""
+	Note    string // for the user: which browser it is; only so much as mostNote is kept
+}
+
+// mostNote bounds a note, in bytes, and with it [HeadSize].
+const mostNote = 128
+
+// mark puts it into a row. A grant without a user is no browser's.
+func (b *Browser) mark(ring *Keyring, row *Row, issuer string) (err error) {
+	if b.User == "" {
+		return nil
+	}
+	row.User = ring.Digest("user", issuer, b.Client, b.User)
+	if b.Session != "" {
+		row.Session = ring.Digest("session", issuer, b.Client, b.Session)
+	}
+	row.Note, err = ring.sealText("note", row.Key[:], []byte(b.Note)[:min(len(b.Note), mostNote)])
+	return err
+}
+
+// CreateFor is Create for a browser.
+func (v *Vault) CreateFor(ctx context.Context, b Browser, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
+	if b.User == "" {
+		v.giveBack(ctx, v.cfg.Load(), new(v.cfg.Load().o.renewed(g, answer, asked)))
+		return Handle{}, Access{}, errors.New("a browser's grant needs a user")
+	}
+	return v.createFor(ctx, b, g, answer, asked)
+}
+
+// Seen is one of a user's browsers that are logged in.
+type Seen struct {
+	Key                      Key
+	Sref                     string
+	Note                     string // "": it cannot be read any more
+	Created, LastUsed, Until time.Time
+}
+
+// mostSeen bounds what is shown of one user, the ones used last.
+const mostSeen = 100
+
+// Browsers lists the live grants of the user whose digest an [Access] has, the
+// one used last first. The error is an *Unavailable.
+func (v *Vault) Browsers(ctx context.Context, issuer, client, user string) (all []Seen, err error) {
+	c := v.cfg.Load()
+	digests := c.ring.Digests("user", issuer, client, user)
+	now := c.o.Now()
+	if err := v.store.Each(ctx, func(row Row) bool {
+		if row.Dead || row.Purpose != ForGrant || !slices.Contains(digests, row.User) ||
+			!now.Before(row.Until) || !now.Before(row.LastUsed.Add(c.o.Idle)) {
+			return true
+		}
+		note, _ := c.ring.openText("note", row.Key[:], row.Note) // of a key that is gone: ""
+		all = append(all, Seen{
+			Key: row.Key, Sref: c.ring.Sref(row.Key), Note: string(note),
+			Created: row.Created, LastUsed: row.LastUsed, Until: row.Until,
+		})
+		return true
+	}); err != nil {
+		return nil, unavailable(0, "looking for a user's browsers: %w", err)
+	}
+	slices.SortFunc(all, func(a, b Seen) int { return b.LastUsed.Compare(a.LastUsed) })
+	return all[:min(len(all), mostSeen)], nil
+}
+
+// EndBrowsers ends what the AS has ended (OpenID Connect Back-Channel Logout
+// §2.7): with a session the grants of it, and those of the user that came
+// without any; without one all of the user's browsers. One of the two may be
+// "". It counts what it ended; the error is an *Unavailable.
+func (v *Vault) EndBrowsers(ctx context.Context, issuer, client, user, session, reason string) (ended int, err error) {
+	ring := v.cfg.Load().ring
+	users := ring.Digests("user", issuer, client, user)
+	sessions := ring.Digests("session", issuer, client, session)
+	return v.endEach(ctx, reason, func(row *Row) bool {
+		if row.User == (ID{}) || user != "" && !slices.Contains(users, row.User) {
+			return false
+		}
+		return session == "" && user != "" || session != "" && slices.Contains(sessions, row.Session) ||
+			user != "" && row.Session == (ID{})
+	})
+}

@@ -1,0 +1,192 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+)
+
+// Login lets browsers log in at the first issuer (OpenID Connect, authorization
+// code with PKCE). A browser holds a cookie with a random handle; the tokens
+// stay with the gateway, which puts a fresh access token on each request.
+type Login struct {
+	// The path below which the gateway answers itself: login, callback, logout,
+	// backchannel_logout and sessions, whatever matcher the directive has.
+	// Nothing below it is ever forwarded. Default: /_oauth.
+	Prefix string `json:"prefix,omitempty"`
+
+	// What is asked for beside openid. With offline_access, where the issuer
+	// knows it, sessions outlive their first access token. Default: nothing.
+	Scope []string `json:"scope,omitempty"`
+
+	// The APIs that the access token is to be for (RFC 8707), in the words of
+	// the issuer. Default: none; the issuer chooses.
+	Resource []string `json:"resource,omitempty"`
+
+	// Further parameters of the authorization request, such as audience at
+	// Auth0, or prompt.
+	Parameter map[string]string `json:"parameter,omitempty"`
+
+	// Where the issuer sends a browser back to after a log-out: a URL, or a
+	// path of this site. It must be registered there. Default: nowhere; the
+	// issuer's own page is the last one.
+	PostLogout string `json:"post_logout,omitempty"`
+
+	// The name of the session's cookie, which must begin with __Host-. Sites
+	// under one host name need different ones. Default: __Host-oauth.
+	Cookie string `json:"cookie,omitempty"`
+
+	scope string
+}
+
+// An underscore begins few applications' paths, and traefik-forward-auth's
+// users know this one.
+const (
+	defaultPrefix = "/_oauth"
+	defaultCookie = "__Host-oauth"
+)
+
+// The paths below the prefix.
+const (
+	pathLogin       = "/login"
+	pathCallback    = "/callback"
+	pathLogout      = "/logout"
+	pathLoggedOut   = "/logged_out"
+	pathBackchannel = "/backchannel_logout"
+	pathSessions    = "/sessions"
+)
+
+// ownParameters are set by the gateway alone.
+var ownParameters = []string{
+	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "resource", "request", "request_uri",
+}
+
+func (l *Login) prefix() string {
+	if l.Prefix == "" {
+		return defaultPrefix
+	}
+	return l.Prefix
+}
+
+func (l *Login) cookie() string {
+	if l.Cookie == "" {
+		return defaultCookie
+	}
+	return l.Cookie
+}
+
+func (l *Login) check(g *Gateway) error {
+	if err := l.checkWords(); err != nil {
+		return err
+	}
+	first := g.Issuer[0]
+	url := strings.Join(first.URL, " ")
+	switch {
+	case first.Client == nil:
+		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
+	case first.JWKS != "":
+		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in", url)
+	case g.ForwardAuth != nil:
+		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
+	case slices.ContainsFunc(g.Credentials, func(c Credential) bool { return c.Cookie == l.cookie() }):
+		return fmt.Errorf("login: the cookie %s is in credentials too", l.cookie())
+	case g.TokenEndpoint != nil && slices.ContainsFunc(g.TokenEndpoint.paths(), l.owns):
+		return fmt.Errorf("login: token_endpoint has a path below %s", l.prefix())
+	}
+	return nil
+}
+
+func (l *Login) checkWords() error {
+	if p := l.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") ||
+		strings.ContainsAny(p, "*?#%{}\\ ;") || strings.Contains(p, "//") || strings.Contains(p, "/.")) {
+		return fmt.Errorf("login: %q is not a plain path such as /_oauth", p)
+	}
+	for _, scope := range l.Scope {
+		if !isScopeWord(scope) {
+			return fmt.Errorf("login: scope: %q is not one scope word", scope)
+		}
+	}
+	for name := range l.Parameter {
+		if name == "" || slices.Contains(ownParameters, name) {
+			return fmt.Errorf("login: parameter %q is set by the gateway, or by a word of its own", name)
+		}
+	}
+	if p := l.PostLogout; p != "" && !strings.HasPrefix(p, "https://") && !strings.HasPrefix(p, "http://") &&
+		!strings.HasPrefix(p, "{") && (!strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//")) {
+		return fmt.Errorf("login: post_logout is %q; it takes a URL or a path of this site", p)
+	}
+	if c := l.Cookie; c != "" && (!strings.HasPrefix(c, "__Host-") || len(c) > 64 || !httpguts.ValidHeaderFieldName(c) || c == "__Host-") {
+		return fmt.Errorf("login: cookie is %q; it takes a name that begins with __Host-, which keeps other hosts from setting it", c)
+	}
+	return nil
+}
+
+func (l *Login) provision(repl *caddy.Replacer) error {
+	scope, err := resolveAll(repl, "login: scope", l.Scope)
+	if err != nil {
+		return err
+	}
+	if l.Resource, err = resolveAll(repl, "login: resource", l.Resource); err != nil {
+		return err
+	}
+	for name, value := range l.Parameter {
+		if l.Parameter[name], err = resolve(repl, "login: parameter "+name, value); err != nil {
+			return err
+		}
+	}
+	if l.PostLogout, err = resolve(repl, "login: post_logout", l.PostLogout); err != nil {
+		return err
+	}
+	words := []string{"openid"}
+	for _, word := range scope {
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	l.scope = strings.Join(words, " ")
+	return nil
+}
+
+// owns tells whether a path is one of the gateway's own. Case does not count,
+// as it does not for Caddy's own path matcher.
+func (l *Login) owns(path string) bool {
+	n := len(l.prefix())
+	return len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], l.prefix())
+}
+
+// serve finds what answers a path. Queries of these paths hold codes and
+// states, so none is logged as it came.
+func (l *Login) serve(g *Gateway, path string) ownHandler {
+	if !l.owns(path) {
+		return nil
+	}
+	serve := g.serveNothing
+	switch strings.ToLower(path[len(l.prefix()):]) {
+	case pathLogin:
+		serve = g.serveLogin
+	case pathCallback:
+		serve = g.serveCallback
+	case pathLogout:
+		serve = g.serveLogout
+	case pathLoggedOut:
+		serve = g.serveLoggedOut
+	case pathBackchannel:
+		serve = g.serveBackchannel
+	case pathSessions:
+		serve = g.serveSessions
+	}
+	return g.quietly(serve)
+}
+
+// loginTrust is the issuer where browsers log in.
+func (g *Gateway) loginTrust() *trust { return g.validator.trusts[0] }
+
+func (g *Gateway) serveNothing(w http.ResponseWriter, r *http.Request) error {
+	return g.page(w, r, http.StatusNotFound, &page{Title: "Nothing is here", Text: "The gateway has no page at this address.", Home: true})
+}

@@ -1,0 +1,87 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// sealLogout is what the jti of logout tokens are remembered for.
+const sealLogout = "logout token"
+
+// serveBackchannel ends what the issuer has ended (OpenID Connect Back-Channel
+// Logout §2.5): it comes from the issuer itself, with no browser in between.
+func (g *Gateway) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return g.notAllowed(w, r, "POST")
+	}
+	issuer := g.loginTrust().profile.Issuer
+	ended, err := g.backchannel(w, r)
+	if err != nil {
+		g.refuseBackchannel(w, r, err)
+		return nil
+	}
+	measure.logout(issuer, logoutBackchannel)
+	g.log.Info("the issuer has logged somebody out", zap.Int("sessions", ended), zap.String("issuer", issuer))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) (ended int, err error) {
+	malformed := func(detail string) error { return &token.Refusal{Reason: token.Malformed, Detail: detail} }
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return 0, malformed("the body is no form")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 2*token.MaxSize)
+	if err := r.ParseForm(); err != nil || len(r.PostForm["logout_token"]) != 1 {
+		return 0, malformed("the body has not one logout_token")
+	}
+	t := g.loginTrust()
+	now := g.validator.now()
+	out, err := t.logins().VerifyLogout(r.Context(), r.PostForm.Get("logout_token"), now)
+	if err != nil {
+		return 0, err
+	}
+	ctx := context.WithoutCancel(r.Context())
+	s, err := g.grants(ctx)
+	if err != nil {
+		return 0, err
+	}
+	seen, err := s.Happened(ctx, sealLogout, t.profile.Issuer, out.ID)
+	if err != nil {
+		return 0, err
+	}
+	if seen {
+		return 0, &token.Refusal{Reason: token.ClaimWrong, Detail: "jti was seen before"}
+	}
+	if ended, err = s.EndBrowsers(ctx, t.profile.Issuer, t.client.ID, out.Subject, out.Session, session.EndedLogout); err != nil {
+		return ended, err // and the issuer may send the same token again
+	}
+	// Until it would be too old by itself. Two at the same moment end the same.
+	_, err = s.Once(ctx, sealLogout, now.Add(2*(token.LogoutFresh+t.profile.Skew)), t.profile.Issuer, out.ID)
+	return ended, err
+}
+
+// refuseBackchannel answers as §2.8 has it; a failure of ours is no verdict.
+func (g *Gateway) refuseBackchannel(w http.ResponseWriter, r *http.Request, err error) {
+	answer := &tokenrequest.Error{Status: http.StatusServiceUnavailable, Code: tokenrequest.Unavailable, Description: "try again later"}
+	level := zapcore.WarnLevel
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+		answer = tokenrequest.Refuse(tokenrequest.InvalidRequest, "the logout token does not pass: "+string(refusal.Reason))
+		level = zapcore.InfoLevel
+	} else {
+		w.Header().Set("Retry-After", seconds(time.Second))
+	}
+	g.log.Log(level, "a back-channel log-out was not done", zap.Error(err), zap.String("client_ip", clientAddress(r)))
+	answer.Write(w, "")
+}

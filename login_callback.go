@@ -1,0 +1,228 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// mostCode bounds an authorization code, in bytes.
+const mostCode = 4 << 10
+
+// serveCallback finishes a log-in (OpenID Connect Core §3.1.2.5). Without the
+// cookie of a log-in that fits, nobody is asked anything.
+func (g *Gateway) serveCallback(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return g.notAllowed(w, r, "GET")
+	}
+	s, err := g.grants(r.Context())
+	if err != nil {
+		return g.failLogin(w, r, nil, err)
+	}
+	q, err := readCallback(r.URL.RawQuery)
+	if err != nil {
+		return g.failLogin(w, r, nil, err)
+	}
+	p := g.Login.pendingOf(r, s, q.state)
+	if p == nil {
+		return g.failLogin(w, r, nil, &loginError{
+			outcome: loginNoState, status: http.StatusBadRequest,
+			detail: "no log-in of this browser fits: it took too long, was finished before, or began somewhere else",
+		})
+	}
+	handle, err := g.finishLogin(r, s, p, q)
+	if _, again := errors.AsType[*session.Unavailable](err); !again {
+		setCookie(w, g.Login.pendingName(p.State), "", -1)
+	}
+	if err != nil {
+		return g.failLogin(w, r, p, err)
+	}
+	setCookie(w, g.Login.cookie(), handle.Reveal(sessionPrefix), 0)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Location", p.Return)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// callback is what the issuer sends back with the browser.
+type callback struct{ state, code, issuer, failure string }
+
+// readCallback takes each parameter once (RFC 6749 §3.1).
+func readCallback(rawQuery string) (q callback, err error) {
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return q, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "the query cannot be read"}
+	}
+	for name, at := range map[string]*string{"state": &q.state, "code": &q.code, "iss": &q.issuer, "error": &q.failure} {
+		if all := values[name]; len(all) == 1 {
+			*at = all[0]
+		} else if len(all) > 1 {
+			return q, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: name + " is there more than once"}
+		}
+	}
+	return q, nil
+}
+
+// finishLogin makes a session of a callback, under a handle that is new, and
+// ends the one that this browser had.
+func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q callback) (session.Handle, error) {
+	t := g.loginTrust()
+	ends, err := t.server.Endpoints(r.Context())
+	if err != nil {
+		return session.Handle{}, &session.Unavailable{RetryAfter: time.Second, Err: err}
+	}
+	// RFC 9207 §2.4: first of all, also of an error.
+	if q.issuer != t.profile.Issuer && (q.issuer != "" || ends.NamesItself) {
+		return session.Handle{}, &loginError{
+			outcome: loginWrongIssuer, status: http.StatusBadRequest, level: zapcore.WarnLevel,
+			detail: "iss is " + bounded(q.issuer) + ": another issuer has answered, or somebody wants it to look so",
+		}
+	}
+	if q.failure != "" {
+		return session.Handle{}, issuerSaid(q.failure)
+	}
+	if q.code == "" || len(q.code) > mostCode {
+		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
+	}
+	first, err := s.Once(r.Context(), sealLogin, time.Now().Add(pendingLife+time.Minute), p.State)
+	if err != nil {
+		return session.Handle{}, err
+	}
+	if !first {
+		return session.Handle{}, &loginError{outcome: loginNoState, status: http.StatusBadRequest, detail: "this log-in was finished before"}
+	}
+	leave, err := tokenLimits().place(r.Context(), clientAddress(r))
+	if err != nil {
+		return session.Handle{}, err
+	}
+	defer leave()
+	// What was granted is kept, or given back, also when the browser goes.
+	ctx := context.WithoutCancel(r.Context())
+	tokens, asked, err := g.exchange(ctx, p, q.code)
+	if err != nil {
+		return session.Handle{}, err
+	}
+	id, err := g.judgeLogin(ctx, p, tokens)
+	if err != nil {
+		g.returnTokens(ctx, tokens)
+		return session.Handle{}, err
+	}
+	return g.openSession(ctx, r, s, id, tokens, asked)
+}
+
+// exchange asks for the tokens that the code stands for, once (RFC 6749 §4.1.3).
+func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.Tokens, time.Time, error) {
+	t := g.loginTrust()
+	form := url.Values{
+		"grant_type": {grantAuthorizationCode}, "code": {code}, "redirect_uri": {p.Redirect}, "code_verifier": {p.Verifier},
+	}
+	if len(g.Login.Resource) > 0 {
+		form["resource"] = g.Login.Resource
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.tokenTimeout())
+	defer cancel()
+	asked := time.Now()
+	tokens, err := t.server.Token(ctx, *t.client, form)
+	return tokens, asked, err
+}
+
+// judgeLogin proves who has logged in, and that the access token will pass here:
+// a session whose every request is refused would help nobody.
+func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens) (*token.ID, error) {
+	t := g.loginTrust()
+	if tokens.IDToken.Empty() {
+		return nil, &loginError{
+			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+			detail: "the issuer gave no ID token: it has to know the scope openid for this client",
+		}
+	}
+	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), g.validator.now())
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+		return nil, &loginError{
+			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+			detail: "the ID token does not pass: " + refusal.Error(),
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	principal, err := g.validator.Validate(ctx, tokens.AccessToken.Reveal())
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		return nil, &loginError{
+			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+			detail: "the access token of this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail +
+				"; see docs/login.md on resource and audience",
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	if principal.Issuer != t.profile.Issuer {
+		return nil, &loginError{
+			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+			detail: "the access token is another issuer's",
+		}
+	}
+	return id, nil
+}
+
+// logins is what ID and logout tokens of an issuer must be.
+func (t *trust) logins() *token.Login {
+	return &token.Login{
+		Issuer: t.profile.Issuer, ClientID: t.client.ID, Algorithms: t.profile.Algorithms,
+		Skew: t.profile.Skew, Keys: t.profile.Keys,
+	}
+}
+
+// mostHint bounds the ID token that is kept for logging out: it goes into a URL
+// then.
+const mostHint = 4 << 10
+
+func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.Vault, id *token.ID, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
+	t := g.loginTrust()
+	from := origin{Client: t.client.ID, IDSubject: id.Subject}
+	if len(tokens.IDToken.Reveal()) <= mostHint {
+		from.IDToken = tokens.IDToken.Reveal()
+	}
+	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, App: from.seal()}
+	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
+	handle, _, err := s.CreateFor(ctx, browser, grant, granting(tokens, id.Subject), asked)
+	if err != nil {
+		return handle, err
+	}
+	if err := r.Context().Err(); err != nil {
+		// The browser has gone: nobody will ever hold the handle.
+		return handle, errors.Join(err, s.End(ctx, handle, session.EndedLogout))
+	}
+	if old, ok := g.Login.handle(r); ok {
+		// Also when it fails: then it ends by itself, and no cookie holds it.
+		if err := s.End(ctx, old, session.EndedReplaced); err != nil && !errors.Is(err, session.ErrNoGrant) {
+			g.log.Warn("the session before a log-in could not be ended", zap.String("sref", s.Sref(old.Key())), zap.Error(err))
+		}
+	}
+	measure.login(t.profile.Issuer, loginDone)
+	sref := s.Sref(handle.Key())
+	g.audit.loggedIn(r, t.profile.Issuer, id.Subject, sref)
+	g.log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)),
+		zap.Bool("refreshable", !tokens.RefreshToken.Empty()))
+	return handle, nil
+}
+
+// returnTokens gives back what nobody will use.
+func (g *Gateway) returnTokens(ctx context.Context, tokens *as.Tokens) {
+	ctx, cancel := context.WithTimeout(ctx, g.tokenTimeout())
+	defer cancel()
+	t := g.loginTrust()
+	g.vault.revoke(ctx, session.Grant{
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: origin{Client: t.client.ID}.seal(),
+	})
+}

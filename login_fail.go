@@ -1,0 +1,130 @@
+package caddyoauth
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// What becomes of log-ins, for metrics and logs; docs/metrics.md has each.
+const (
+	loginBegun       = "begun"
+	loginDone        = "logged_in"
+	loginDenied      = "denied"
+	loginNoState     = "no_state"
+	loginBadRequest  = "bad_request"
+	loginWrongIssuer = "wrong_issuer"
+	loginBadCode     = "bad_code"
+	loginIDToken     = "id_token"
+	loginAccessToken = "access_token"
+	loginInsecure    = "insecure"
+	loginRefused     = "refused"
+	loginUnavailable = "unavailable"
+)
+
+// loginError is why a browser was not logged in.
+type loginError struct {
+	outcome string
+	status  int
+	level   zapcore.Level // how loud to be; the zero level is Info
+	detail  string        // for the log alone
+}
+
+func (e *loginError) Error() string { return e.outcome + ": " + e.detail }
+
+// issuerSaid is the error that came instead of a code (RFC 6749 §4.1.2.1, OpenID
+// Connect Core §3.1.2.6). Its text is the sender's: only known words are told.
+func issuerSaid(code string) error {
+	switch code {
+	case "access_denied", "login_required", "consent_required", "interaction_required", "account_selection_required":
+		return &loginError{outcome: loginDenied, status: http.StatusForbidden, detail: code}
+	case "temporarily_unavailable", "server_error":
+		return &loginError{outcome: loginUnavailable, status: http.StatusServiceUnavailable, level: zapcore.WarnLevel, detail: "the issuer says " + code}
+	}
+	if !slices.Contains([]string{"invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_target"}, code) {
+		code = "an error that is not known here"
+	}
+	return &loginError{
+		outcome: loginRefused, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+		detail: "the issuer says " + code + ": compare the client's settings there with scope, resource and parameter here",
+	}
+}
+
+// asLoginError makes every error one that can be shown.
+func asLoginError(err error) (shown *loginError, wait time.Duration) {
+	if known, ok := errors.AsType[*loginError](err); ok {
+		return known, 0
+	}
+	shown = &loginError{outcome: loginUnavailable, status: http.StatusServiceUnavailable, level: zapcore.WarnLevel, detail: err.Error()}
+	if later, ok := errors.AsType[*session.Unavailable](err); ok {
+		return shown, later.RetryAfter
+	}
+	if limited, ok := errors.AsType[*tooMany](err); ok {
+		return shown, limited.wait
+	}
+	call, ok := errors.AsType[*as.CallError](err)
+	if !ok {
+		return shown, time.Second
+	}
+	switch call.Fate {
+	case as.BadClient: // the configuration has to change
+		shown.level = zapcore.ErrorLevel
+		return shown, time.Minute
+	case as.Refused: // the sender's code, or one that was used up
+		return &loginError{outcome: loginBadCode, status: http.StatusBadRequest, detail: err.Error()}, 0
+	case as.Unconsumed:
+		if call.Status >= 400 && call.Status < 500 && call.Status != http.StatusTooManyRequests {
+			return &loginError{outcome: loginRefused, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: err.Error()}, 0
+		}
+	}
+	return shown, max(call.RetryAfter, time.Second)
+}
+
+// failLogin shows what became of a log-in, and a way to try again. p is the
+// log-in, where it is known.
+func (g *Gateway) failLogin(w http.ResponseWriter, r *http.Request, p *pending, err error) error {
+	shown, wait := asLoginError(err)
+	issuer := g.loginTrust().profile.Issuer
+	if r.Context().Err() != nil && shown.status >= http.StatusInternalServerError {
+		shown = &loginError{outcome: clientGone, status: statusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
+	}
+	measure.login(issuer, shown.outcome)
+	g.audit.loginFailed(r, issuer, shown)
+	if entry := g.log.Check(shown.level, "a log-in failed"); entry != nil {
+		entry.Write(zap.String("outcome", shown.outcome), zap.Int("status", shown.status), known("detail", shown.detail),
+			zap.String("issuer", issuer), zap.String("client_ip", clientAddress(r)))
+	}
+	if shown.status >= http.StatusInternalServerError || wait > 0 {
+		return g.pageLater(w, r, max(wait, time.Second), againOf(p))
+	}
+	texts := failures[shown.outcome]
+	return g.page(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})
+}
+
+// againOf is where a new log-in begins: where the last one was to lead.
+func againOf(p *pending) string {
+	if p == nil {
+		return ""
+	}
+	return p.Return
+}
+
+// failures are what people read. Nothing that came with the request is in it.
+var failures = map[string][2]string{
+	loginDenied:      {"You are not logged in", "The log-in was cancelled, or access was not granted."},
+	loginNoState:     {"This log-in has ended", "It took too long, or was finished before. If you are logged in already, just go on."},
+	loginBadRequest:  {"The log-in failed", "The address that led here is not complete."},
+	loginWrongIssuer: {"The log-in failed", "The answer did not come from the service that you were to log in at."},
+	loginBadCode:     {"The log-in failed", "The service that you logged in at does not know this log-in any more."},
+	loginIDToken:     {"The log-in failed", "What came back from the service that you logged in at could not be verified. Whoever runs this site finds the reason in its log."},
+	loginAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
+	loginInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
+	loginRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
+}

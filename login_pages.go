@@ -1,0 +1,114 @@
+package caddyoauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// page is what people see of the gateway. It has no script, loads nothing, and
+// shows nothing that came with the request.
+type page struct {
+	Title, Text string
+	Again       string    // where to try again
+	Home        bool      // a link to the site's first page
+	Sessions    string    // where the page of one's sessions is
+	Confirm     bool      // a button to log out
+	Browsers    []browser // the own sessions
+
+	HomeAt string // set by page
+	anyway bool   // its form leads to the issuer, and from there nobody knows where
+}
+
+//go:embed login.html
+var pageText string
+
+//go:embed login.css
+var styleText string
+
+var pages = template.Must(template.New("page").Funcs(template.FuncMap{
+	"style": func() template.CSS { return template.CSS(styleText) }, //nolint:gosec // our own file
+}).Parse(pageText))
+
+// The policy lets the one style stand there by its digest, and nothing else.
+var styleDigest = func() string {
+	sum := sha256.Sum256([]byte(styleText))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}()
+
+// page answers with a page, whatever handle_errors says: own paths are ours.
+func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, p *page) error {
+	o := outsideOf(r)
+	if p.HomeAt = "/"; staysHere(o.mount + "/") {
+		p.HomeAt = o.mount + "/"
+	}
+	var text bytes.Buffer
+	if err := pages.Execute(&text, p); err != nil {
+		return err
+	}
+	h := w.Header()
+	policy := "default-src 'none'; style-src 'sha256-" + styleDigest + "'; base-uri 'none'; frame-ancestors 'none'"
+	if !p.anyway {
+		policy += "; form-action 'self'"
+	}
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	if p.Confirm || len(p.Browsers) > 0 {
+		// With no-referrer browsers write "Origin: null" on the page's own form.
+		h.Set("Referrer-Policy", "same-origin")
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(text.Len()))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text.Bytes()) // the browser has gone, if anything
+	}
+	return nil
+}
+
+// pageLater is the answer to failures of ours, of the store or of the issuer.
+func (g *Gateway) pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again string) error {
+	w.Header().Set("Retry-After", seconds(wait))
+	return g.page(w, r, http.StatusServiceUnavailable, &page{
+		Title: "Try again later", Text: "Something that is needed here does not answer at the moment. You are not logged out by this.",
+		Again: again, Home: again == "",
+	})
+}
+
+func (g *Gateway) notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {
+	w.Header().Set("Allow", allow)
+	return g.page(w, r, http.StatusMethodNotAllowed, &page{Title: "Not in this way", Text: "This address does not take such a request.", Home: true})
+}
+
+// noteOf is what a user will know a browser by: its kind and about where it is.
+func noteOf(r *http.Request) string {
+	return browserName(r.UserAgent()) + ", " + coarse(clientAddress(r))
+}
+
+// browserName knows the usual ones; their order counts, since each says that it
+// is the others too.
+func browserName(agent string) string {
+	name, system := "A browser", ""
+	for _, known := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrom", "Chrome"}, {"Safari/", "Safari"}} {
+		if strings.Contains(agent, known[0]) {
+			name = known[1]
+			break
+		}
+	}
+	for _, known := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, known[0]) {
+			system = " on " + known[1]
+			break
+		}
+	}
+	return name + system
+}

@@ -1,0 +1,146 @@
+package caddyoauth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+const (
+	pendingLife  = 10 * time.Minute
+	mostPending  = 5    // log-ins that one browser may have begun
+	pendingBytes = 4096 // of their cookies together: proxies in front refuse long headers
+	stateLetters = 43   // 32 bytes in base64url
+	nameLetters  = 8    // of the state, in the cookie's name
+	sealLogin    = "login"
+)
+
+// pending is a log-in that has begun. It travels with the browser, sealed, in a
+// cookie of its own: so any node can finish it, each tab has its own, and a
+// dump of the store opens nothing.
+type pending struct {
+	State    string `json:"s"`
+	Nonce    string `json:"n"`
+	Verifier string `json:"v"` // RFC 7636 §4.1
+	Return   string `json:"r"` // a path of this site
+	Redirect string `json:"u"` // redirect_uri, as it was sent
+	Began    int64  `json:"t"`
+}
+
+// letters are 256 random bits, as a state, nonce or verifier has them.
+func letters() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func (l *Login) newPending(o outside, target string) *pending {
+	return &pending{
+		State: letters(), Nonce: letters(), Verifier: letters(), Return: l.returnTo(o, target),
+		Redirect: o.origin() + o.mount + l.prefix() + pathCallback, Began: time.Now().Unix(),
+	}
+}
+
+// challenge is the verifier's S256 (RFC 7636 §4.2).
+func (p *pending) challenge() string {
+	sum := sha256.Sum256([]byte(p.Verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func (l *Login) pendingName(state string) string {
+	return l.cookie() + pendingMark + state[:nameLetters]
+}
+
+// keep gives the browser its log-in, and takes the oldest ones away that are
+// too many. Sealed texts do not tell their age to anybody but us.
+func (l *Login) keep(w http.ResponseWriter, r *http.Request, s *session.Vault, p *pending) error {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	name := l.pendingName(p.State)
+	sealed, err := s.Seal(sealLogin, name, plain)
+	if err != nil {
+		return err
+	}
+	value := base64.RawURLEncoding.EncodeToString(sealed)
+	for _, old := range l.tooMany(r, s, len(name)+len(value)) {
+		setCookie(w, old, "", -1)
+	}
+	setCookie(w, name, value, int(pendingLife/time.Second))
+	return nil
+}
+
+// tooMany are the names of pending log-ins that have to go for another one.
+func (l *Login) tooMany(r *http.Request, s *session.Vault, size int) (gone []string) {
+	type begun struct {
+		name  string
+		size  int
+		began int64 // 0: it does not open
+	}
+	var all []begun
+	for _, name := range l.pendingNames(r) {
+		one := begun{name: name}
+		for _, value := range cookieValues(r, name) {
+			one.size += len(name) + len(value)
+			if p := openPending(s, name, value); p != nil {
+				one.began = p.Began
+			}
+		}
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b begun) int { return int(b.began - a.began) }) // the youngest first
+	for n, one := range all {
+		if size += one.size; n+1 >= mostPending || size > pendingBytes || one.began == 0 {
+			gone = append(gone, one.name)
+		}
+	}
+	return gone
+}
+
+func openPending(s *session.Vault, name, value string) *pending {
+	sealed, err := strictBase64.DecodeString(value)
+	if err != nil || len(value) > pendingBytes {
+		return nil
+	}
+	plain, err := s.Open(sealLogin, name, sealed)
+	if err != nil {
+		return nil
+	}
+	p := new(pending)
+	if json.Unmarshal(plain, p) != nil {
+		return nil
+	}
+	return p
+}
+
+var strictBase64 = base64.RawURLEncoding.Strict()
+
+// pendingOf finds the log-in that a callback's state belongs to, in the browser
+// that began it. None: it is somebody else's, used up or too old.
+func (l *Login) pendingOf(r *http.Request, s *session.Vault, state string) *pending {
+	if len(state) != stateLetters {
+		return nil
+	}
+	name := l.pendingName(state)
+	values := cookieValues(r, name)
+	if len(values) != 1 {
+		return nil
+	}
+	p := openPending(s, name, values[0])
+	if p == nil || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
+		return nil
+	}
+	// Nodes' clocks may differ a little.
+	if age := time.Since(time.Unix(p.Began, 0)); age > pendingLife || age < -time.Minute {
+		return nil
+	}
+	return p
+}
