@@ -14,6 +14,9 @@ func (g *Gateway) ownPaths() (paths []string) {
 	if g.TokenEndpoint != nil {
 		paths = append(paths, g.TokenEndpoint.paths()...)
 	}
+	if g.Resource != "" {
+		paths = append(paths, metadataPath(g.Resource))
+	}
 	return paths
 }
 
@@ -23,6 +26,9 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
 	if g.TokenEndpoint != nil {
 		serve = g.TokenEndpoint.serve(g, is)
+	}
+	if serve == nil && g.metadata != nil && is(g.metadata.path) && !g.isQuestion(r) {
+		serve = g.serveMetadata
 	}
 	return serve
 }
