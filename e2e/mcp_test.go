@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -69,19 +70,21 @@ func startMCP(t *testing.T) *mcpSite {
 	return s
 }
 
-// write writes the gateway's configuration, with the scope that it asks for.
+// write writes the example as the gateway's configuration, with the addresses
+// of this test and the scope that it asks for.
 func (s *mcpSite) write(scope string) {
-	s.g.write(fmt.Sprintf(`
-http://127.0.0.1:%d {
-	log
-	oauth %s {
-		resource %s
-		require scope %s
-		copy_claims sub>X-User-Id
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "caddyfile", "mcp.Caddyfile"))
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	reverse_proxy %s
-}
-`, s.g.port, s.as.url, s.resource, scope, strings.TrimPrefix(s.upstream.URL, "http://")))
+	s.g.write(strings.NewReplacer(
+		"mcp.example.com {", fmt.Sprintf("http://127.0.0.1:%d {\n\tlog", s.g.port),
+		"https://login.example.com", s.as.url,
+		"https://mcp.example.com/mcp", s.resource,
+		"scope mcp:tools", "scope "+scope,
+		"mcp:9000", strings.TrimPrefix(s.upstream.URL, "http://"),
+	).Replace(string(text)))
 }
 
 // raise makes the running gateway ask for more, while clients are connected.
@@ -260,17 +263,43 @@ func TestTheTypeScriptClientOfMCPLogsInCallsToolsAndStepsUpThroughTheGateway(t *
 	s.checkAsked(got.Asked)
 }
 
-func TestScriptsOfAnyOriginReadTheMetadataAndNobodyNeedsAToken(t *testing.T) {
+func TestAScriptOfAnyOriginFindsItsWayToALogIn(t *testing.T) {
 	t.Parallel()
 	s := startMCP(t)
-	req, err := http.NewRequest(http.MethodGet, s.g.url("/.well-known/oauth-protected-resource/mcp"), nil)
-	if err != nil {
-		t.Fatal(err)
+	ask := func(method, path string, headers ...string) answer {
+		t.Helper()
+		req, err := http.NewRequest(method, s.g.url(path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://inspector.example")
+		for n := 0; n < len(headers); n += 2 {
+			req.Header.Set(headers[n], headers[n+1])
+		}
+		a, err := send(plainClient, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.header.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != "*" {
+			t.Errorf("%s %s is for the origins %q", method, path, got)
+		}
+		return a
 	}
-	req.Header.Set("Origin", "https://inspector.example")
-	a, err := send(plainClient, req)
+	const document = "/.well-known/oauth-protected-resource/mcp"
+	for _, path := range []string{"/mcp", document} {
+		a := ask(http.MethodOptions, path, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,mcp-protocol-version")
+		if a.status != http.StatusNoContent || !strings.HasSuffix(a.header.Get("Access-Control-Allow-Headers"), "*") {
+			t.Errorf("the preflight of %s: %d %v", path, a.status, a.header)
+		}
+	}
+	a := ask(http.MethodPost, "/mcp")
+	if want := fmt.Sprintf("Bearer resource_metadata=%q", s.g.url(document)); a.status != http.StatusUnauthorized || a.header.Get("Www-Authenticate") != want ||
+		!strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") {
+		t.Errorf("without a token: %d %v, want %s", a.status, a.header, want)
+	}
+	a = ask(http.MethodGet, document)
 	want := fmt.Sprintf(`{"resource":%q,"authorization_servers":[%q],"scopes_supported":["mcp:tools"],"bearer_methods_supported":["header"]}`, s.resource, s.as.url)
-	if err != nil || a.status != http.StatusOK || strings.TrimSpace(a.body) != want || a.header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("%d %v %s, %v; want %s", a.status, a.header, a.body, err, want)
+	if a.status != http.StatusOK || strings.TrimSpace(a.body) != want {
+		t.Errorf("the document: %d %s; want %s", a.status, a.body, want)
 	}
 }
