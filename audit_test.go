@@ -159,7 +159,9 @@ func TestTheAuditStreamIsALoggerThatCanGoToAFileOfItsOwn(t *testing.T) {
 	text := site(t, h.port, issuer.URL, "audit")
 	text = strings.Replace(text, "log {\n\t\toutput discard\n\t}", "log {\n\t\toutput discard\n\t}\n\tlog audit {\n\t\toutput file "+file+"\n\t\tformat json\n\t\tinclude http.handlers.oauth.audit\n\t}", 1)
 	load(t, text)
-	h.ask(http.MethodGet, "/a", "", "Authorization", "Bearer "+issuer.token(t))
+	if status, _, body := h.ask(http.MethodGet, "/a", "", "Authorization", "Bearer "+issuer.token(t)); status != http.StatusOK {
+		t.Fatal(status, body)
+	}
 	doc, err := os.ReadFile(file)
 	var line struct{ Logger, Msg, Subject, Path string }
 	if err != nil || json.Unmarshal(doc, &line) != nil || line.Logger != "http.handlers.oauth.audit" || line.Msg != auditRequest || line.Subject != "alice" || line.Path != "/a" {

@@ -17,6 +17,10 @@ import (
 // that make hundreds of requests at a time.
 var noise sync.RWMutex
 
+// patient is for tests that hold a renewal while many requests come: nobody is
+// to run out of time where the machine is slow.
+var patient = settings{session: "token_timeout 20s\n\t\t\tlease 40s\n\t\t\trefresh_wait 30s"}
+
 // storm waits until nobody needs quiet. Its answer is to be called afterwards.
 func storm() (over func()) {
 	noise.Lock()
