@@ -125,7 +125,9 @@ func TestTheGoClientOfMCPLogsInCallsToolsAndStepsUpThroughTheGateway(t *testing.
 	client := mcp.NewClient(&mcp.Implementation{Name: "a test", Version: "1"}, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { s.hear.Do(func() { close(s.heard) }) },
 	})
-	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: s.resource, OAuthHandler: handler}, nil)
+	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{
+		Endpoint: s.resource, OAuthHandler: handler, HTTPClient: newClient(2 * time.Minute), // the SDK itself waits for ever
+	}, nil)
 	if err != nil {
 		t.Fatal("connecting: ", err)
 	}
