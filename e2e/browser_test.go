@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What clients/browser.mjs proves.
+var inChromium = []string{
+	"a person who logs in is back where they were going",
+	"two tabs log in side by side, and each is back where it was going",
+	"the back button after a log-in harms nothing, and a log-in that was finished says so",
+	"a log-in that has run out says so, and another one works",
+	"a consent that is denied says so, and nobody is sent around",
+	"a log-out in one tab is one in the other",
+	"people see where they are logged in, and end one session or all",
+	"a log-out at the issuer ends the session here",
+	"a script without a session gets 401 and no redirect",
+	"a form of this site passes, and one of another origin does not",
+	"an issuer that is down is a page that says so",
+}
+
+func TestPeopleLogInAndOutInChromium(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	down := freePort(t)
+	site := fmt.Sprintf("http://localhost:%d", g.port)
+	issuer := startLogInIssuer(t, site, "FORMS=1")
+	app := startApp(t)
+	g.write(loginSite(site, issuer, "", app) + loginSite(fmt.Sprintf("http://localhost:%d", down), fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), "", app))
+	g.start()
+
+	// Chromium's profile has a socket in it, whose path must be short.
+	tmp, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	elsewhere := strings.TrimPrefix(app.URL, "http://127.0.0.1")
+	script := startProcess(t, t.TempDir(), []string{
+		"TMPDIR=" + tmp, "GATEWAY=" + site, fmt.Sprintf("DOWN=http://localhost:%d", down), "ISSUER=" + issuer,
+		"BESIDE=http://localhost" + elsewhere, "FAR=" + app.URL, "PICTURES=" + os.Getenv("E2E_PICTURES"),
+	}, "node", filepath.Join("clients", "browser.mjs"))
+	await(t, 75*time.Second, "Chromium to be through", func() bool {
+		select {
+		case <-script.done:
+			return true
+		default:
+			return false
+		}
+	})
+	said := script.out.String()
+	if code := script.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the browser ended with %d", code)
+	}
+	for _, sentence := range inChromium {
+		t.Run(sentence, func(t *testing.T) {
+			if !strings.Contains("\n"+said, "\nok "+sentence+"\n") {
+				t.Error(lineWith(said, sentence))
+			}
+		})
+	}
+	if lines := strings.Count(said, "\n"); lines != len(inChromium) {
+		t.Errorf("the browser wrote %d lines, want %d:\n%s", lines, len(inChromium), said)
+	}
+}
+
+// startApp is an application with pages. It says whom it was called by.
+func startApp(t *testing.T) *httptest.Server {
+	t.Helper()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		what := r.RequestURI
+		if r.Method != http.MethodGet {
+			what = r.Method + " " + what
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>An application</title><body><p>%s for %s</p>
+<form method="post" action="/orders"><button>Order</button></form></body></html>`, template.HTMLEscapeString(what), template.HTMLEscapeString(r.Header.Get("X-User-Id")))
+	}))
+	t.Cleanup(app.Close)
+	return app
+}
+
+const loginSecret = "the secret of a client that logs browsers in"
+
+// startLogInIssuer runs oidc-provider for a site with log-in, whose address may
+// end in a path.
+func startLogInIssuer(t *testing.T, site string, env ...string) (url string) {
+	t.Helper()
+	port := freePort(t)
+	url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	startNode(t, "refreshing.mjs", append(env, fmt.Sprintf("PORT=%d", port), "ISSUER="+url, "TOKEN_SECONDS=300",
+		"GATEWAY_SECRET="+loginSecret, "ROBOT_SECRET=another", "REDIRECT_URIS="+site+"/_oauth/callback",
+		"POST_LOGOUT_URIS="+site+"/_oauth/logged_out", "BACKCHANNEL_URI="+site+"/_oauth/backchannel_logout")...)
+	return url
+}
+
+// loginSite is the text of a site where browsers log in.
+func loginSite(address, issuer, more string, app *httptest.Server) string {
+	return fmt.Sprintf("%s {\n%s\n%s\n}\n", address, more, loginGateway(issuer, app))
+}
+
+// loginGateway is what stands in such a site.
+func loginGateway(issuer string, app *httptest.Server) string {
+	return fmt.Sprintf(`log
+	oauth {
+		issuer %s {
+			audience %s
+			client gateway %q
+		}
+		login {
+			scope offline_access orders:read
+			parameter prompt consent
+			post_logout /_oauth/logged_out
+		}
+		session {
+			store memory
+		}
+		copy_claims sub>X-User-Id
+	}
+	reverse_proxy %s`, issuer, audience, loginSecret, strings.TrimPrefix(app.URL, "http://"))
+}
