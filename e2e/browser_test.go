@@ -34,7 +34,8 @@ func TestPeopleLogInAndOutInChromium(t *testing.T) {
 	site := fmt.Sprintf("http://localhost:%d", g.port)
 	issuer := startLogInIssuer(t, site, "FORMS=1")
 	app := startApp(t)
-	g.write(loginSite(site, issuer, "", app) + loginSite(fmt.Sprintf("http://localhost:%d", down), fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), "", app))
+	g.write(fmt.Sprintf("%s {\n\tlog\n\t%s\n}\nhttp://localhost:%d {\n\tlog\n\t%s\n}\n",
+		site, loginGateway(issuer, app), down, loginGateway(fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), app)))
 	g.start()
 
 	// Chromium's profile has a socket in it, whose path must be short.
@@ -102,15 +103,9 @@ func startLogInIssuer(t *testing.T, site string, env ...string) (url string) {
 	return url
 }
 
-// loginSite is the text of a site where browsers log in.
-func loginSite(address, issuer, more string, app *httptest.Server) string {
-	return fmt.Sprintf("%s {\n%s\n%s\n}\n", address, more, loginGateway(issuer, app))
-}
-
-// loginGateway is what stands in such a site.
+// loginGateway is what stands in a site where browsers log in.
 func loginGateway(issuer string, app *httptest.Server) string {
-	return fmt.Sprintf(`log
-	oauth {
+	return fmt.Sprintf(`oauth {
 		issuer %s {
 			audience %s
 			client gateway %q
