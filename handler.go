@@ -57,7 +57,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	principal.lose(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
-		return err
+		return found.logInBetter(err)
 	}
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return err

@@ -172,6 +172,13 @@ func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens)
 			detail: "the access token is another issuer's",
 		}
 	}
+	if lacks := p.Better.lacks(principal, g.validator.now()); lacks != "" {
+		// To ask again would go on for ever.
+		return nil, &loginError{
+			outcome: loginWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
+			detail: "the access token does not tell of the log-in that was asked for: " + lacks,
+		}
+	}
 	return id, nil
 }
 

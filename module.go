@@ -167,7 +167,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		}
 	}
 	if g.Login != nil {
-		if err := g.Login.provision(repl); err != nil {
+		if err := g.Login.provision(repl, g.Resource); err != nil {
 			return err
 		}
 	}
