@@ -71,7 +71,7 @@ var words = []string{
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
-	"forward_auth", "from", "method", "uri", "statuses",
+	"forward_auth", "from", "method", "uri", "statuses", "introspect", "always", "rate",
 }
 
 func TestEachWordHasAGoldenOfEachKind(t *testing.T) {
@@ -89,6 +89,7 @@ func TestTheExamplesAdaptAndAreFormatted(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no examples", err)
 	}
+	t.Setenv("INTROSPECTION_SECRET", "a secret")
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".Caddyfile")
 		t.Run(name, func(t *testing.T) {

@@ -44,7 +44,7 @@ func (g *Gateway) admit(r *http.Request) error {
 	if waited(err); err != nil {
 		return err
 	}
-	principal, err := g.validator.Validate(r.Context(), found.token)
+	principal, err := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
 	if err != nil {
 		return err
 	}

@@ -221,6 +221,9 @@ func (g *Gateway) check() error {
 			seen[url] = true
 		}
 	}
+	if err := g.checkOneIntrospect(); err != nil {
+		return err
+	}
 	if g.Cache != nil && *g.Cache < 0 {
 		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *g.Cache)
 	}

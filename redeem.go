@@ -55,7 +55,7 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	if g.validator.byIssuer[access.Issuer] == nil {
 		return found, g.foreign(ctx, s, handle, access.Issuer)
 	}
-	found.token, found.swapped, found.lost = access.Token.Reveal(), true, access.Lost
+	found.token, found.swapped, found.lost, found.issuer = access.Token.Reveal(), true, access.Lost, access.Issuer
 	return found, nil
 }
 

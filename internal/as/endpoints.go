@@ -21,7 +21,9 @@ type Endpoints struct {
 	Token               string
 	Revocation          string
 	DeviceAuthorization string
+	Introspection       string
 	AuthMethods         []string // token_endpoint_auth_methods_supported
+	AskMethods          []string // introspection_endpoint_auth_methods_supported, or else AuthMethods
 	GrantTypes          []string // grant_types_supported
 	ChallengeMethods    []string // code_challenge_methods_supported
 }
@@ -40,8 +42,12 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 		Token:               usable("token_endpoint"),
 		Revocation:          usable("revocation_endpoint"),
 		DeviceAuthorization: usable("device_authorization_endpoint"),
+		Introspection:       usable("introspection_endpoint"),
 	}
 	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
+	if ends.AskMethods = names(members["introspection_endpoint_auth_methods_supported"]); ends.AskMethods == nil {
+		ends.AskMethods = ends.AuthMethods
+	}
 	ends.GrantTypes = names(members["grant_types_supported"])
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
 	return ends
