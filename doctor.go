@@ -42,6 +42,7 @@ const (
 	checkEndpoints    = "endpoints"
 	checkClient       = "client"
 	checkGrantTypes   = "grant types"
+	checkIntrospect   = "introspection"
 )
 
 // doctor looks at issuers as the gateway would, and says what is amiss.
@@ -203,6 +204,7 @@ func (d *doctor) visit(p patient) {
 		infos := p.set.fixed.Infos()
 		d.say(p.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), p.set.jwks, keyNames(infos))
 		d.checkAlgorithms(p, infos)
+		d.checkIntrospection(ctx, p, nil)
 		return
 	}
 	report := as.Probe(ctx, p.config)
@@ -210,6 +212,7 @@ func (d *doctor) visit(p patient) {
 	d.checkKeys(p, report)
 	d.checkClock(p, report)
 	d.checkEndpoints(ctx, p, report)
+	d.checkIntrospection(ctx, p, report.Endpoints)
 	d.checkCertificates(p, report.Certificates)
 }
 

@@ -29,18 +29,19 @@ const (
 // said. Everything that changes what an answer means makes another inquiry, so
 // that no answer outlives or escapes the settings it was given under.
 type inquiry struct {
-	issuer   string
-	always   bool // about JWTs too
-	server   *as.Server
-	own      bool // server belongs to the inquiry alone
-	at       as.Introspection
-	profile  token.Profile // for reading answers; audience and skew are each gateway's own
-	remember time.Duration // 0: not at all
-	breaker  as.Breaker
-	limits   *askLimits
-	metrics  askMetrics
-	ctx      context.Context
-	stop     context.CancelFunc
+	authority *authority // whose tokens they are
+	issuer    string
+	always    bool // about JWTs too
+	server    *as.Server
+	own       bool // server belongs to the inquiry alone
+	at        as.Introspection
+	profile   token.Profile // for reading answers; audience and skew are each gateway's own
+	remember  time.Duration // 0: not at all
+	breaker   as.Breaker
+	limits    *askLimits
+	metrics   askMetrics
+	ctx       context.Context
+	stop      context.CancelFunc
 
 	// Those that are inactive are apart: a flood of them evicts no good one.
 	active, inactive *otter.Cache[digest, *opinion]
@@ -85,7 +86,7 @@ func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquir
 	key := l.key + " " + i.Introspect.mark(set.introspect, t.client, entries)
 	value, _, err := inquiries.LoadOrNew(key, func() (caddy.Destructor, error) {
 		q := &inquiry{
-			issuer: l.issuer, always: i.Introspect.Always, server: l.server,
+			authority: l.authority, issuer: l.issuer, always: i.Introspect.Always, server: l.server,
 			at:       as.Introspection{Endpoint: set.introspect, Client: *t.client},
 			profile:  token.Profile{Issuer: t.profile.Issuer, IDTokens: t.profile.IDTokens},
 			remember: i.Introspect.remember(), limits: newAskLimits(i.Introspect.rate()),
