@@ -50,7 +50,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 		g.dropCookie(w, found)
 		return g.admitAnonymous(r, found)
 	}
-	principal, err := g.validator.Validate(r.Context(), found.token)
+	principal, err := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
 	if err != nil {
 		return found.logInAnew(err)
 	}

@@ -53,7 +53,7 @@ func newGrantor(tb testing.TB, change func(metadata map[string]any)) *grantor {
 	tb.Cleanup(i.Close)
 	i.metadata = map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/jwks", "token_endpoint": i.URL + "/token",
-		"revocation_endpoint": i.URL + "/revoke", "device_authorization_endpoint": i.URL + "/device",
+		"revocation_endpoint": i.URL + "/revoke", "device_authorization_endpoint": i.URL + "/device", "introspection_endpoint": i.URL + "/introspect",
 	}
 	if change != nil {
 		change(i.metadata)
