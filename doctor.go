@@ -42,6 +42,7 @@ const (
 	checkEndpoints    = "endpoints"
 	checkClient       = "client"
 	checkGrantTypes   = "grant types"
+	checkLogin        = "login"
 )
 
 // doctor looks at issuers as the gateway would, and says what is amiss.
@@ -123,12 +124,16 @@ const doPlaceholder = "set the variable or write the file that the placeholder n
 // features are what a gateway asks of an issuer beside keys.
 type features struct {
 	tokens     *TokenEndpoint // new grants are asked there
+	login      *Login         // browsers log in there
 	grants     bool           // grants of it are kept: they are refreshed and given back
 	grantTypes []string
 }
 
 func (d *doctor) features(g *Gateway, issuer *Issuer, first bool) (f features) {
-	f.grants = (g.Session != nil || g.TokenEndpoint != nil) && issuer.JWKS == ""
+	f.grants = (g.Session != nil || g.TokenEndpoint != nil || g.Login != nil) && issuer.JWKS == ""
+	if first {
+		f.login = g.Login
+	}
 	if first && g.TokenEndpoint != nil {
 		f.tokens = g.TokenEndpoint
 		for _, grant := range grantTypes {

@@ -32,6 +32,9 @@ func (d *doctor) checkEndpoints(ctx context.Context, p patient, r *as.Report) {
 	}
 	d.checkClient(p, ends)
 	d.checkGrantTypes(p, ends)
+	if p.login != nil {
+		d.checkLogin(p, ends)
+	}
 }
 
 func (d *doctor) checkTokenEndpoint(ctx context.Context, p patient, r *as.Report) {
@@ -78,7 +81,7 @@ func (d *doctor) checkClient(p patient, ends *as.Endpoints) {
 		d.say(p.url, checkClient, resultFail, "let clients with a secret use the issuer, or take client_credentials out of grant_types",
 			"client_credentials: clients send a secret, and the issuer takes %s", strings.Join(offered, ", "))
 	}
-	if p.client == nil && p.tokens == nil && p.grants {
+	if p.client == nil && p.tokens == nil && p.login == nil && p.grants {
 		d.say(p.url, checkClient, resultWarn, "nothing, if no grant of this issuer is in the store; else add client <id> {file.…}",
 			"no client is configured: its grants cannot be refreshed")
 	}

@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/session/boltstore"
 )
@@ -145,5 +149,30 @@ func BenchmarkIdleGrants(b *testing.B) {
 			b.ReportMetric(swept/1024, "KiB-heap-swept")
 			b.ReportMetric(float64(info.Size())/(1<<20), "MiB-file")
 		})
+	}
+}
+
+// BenchmarkCookieSession is the whole handler with a browser's live session, to
+// be read beside BenchmarkReferenceToken.
+func BenchmarkCookieSession(b *testing.B) {
+	s := newPortal(b, "", nil)
+	t := s.browser().logIn()
+	raw, w := benchRequest("")
+	raw.Header.Del("Authorization")
+	raw.AddCookie(&http.Cookie{Name: "theme", Value: "dark"})
+	raw.AddCookie(&http.Cookie{Name: "__Host-oauth", Value: t.cookies["__Host-oauth"]})
+	field, server := raw.Header["Cookie"], &caddyhttp.Server{}
+	s.log = zap.NewNop()
+	b.ReportAllocs()
+	for b.Loop() {
+		delete(raw.Header, "Authorization") // what the handler leaves for the upstream
+		raw.Header["Cookie"] = field
+		r := caddyhttp.PrepareRequest(raw, caddy.NewReplacer(), w, server)
+		if err := s.ServeHTTP(w, r, nothing); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if w.Code != http.StatusOK || raw.Header.Get("Cookie") != "theme=dark" {
+		b.Fatal(w.Code, raw.Header)
 	}
 }

@@ -1,0 +1,35 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"testing"
+)
+
+// ofLogin is a gateway that logs browsers in at an issuer.
+func ofLogin(issuer *grantor, words string) string {
+	return fmt.Sprintf("oauth {\nissuer %s {\naudience api\nclient gateway secret\n}\nlogin {\n%s\n}\n}", issuer.URL, words)
+}
+
+func TestTheDoctorLooksForWhatALogInNeeds(t *testing.T) {
+	good := newGrantor(t, func(m map[string]any) {
+		m["authorization_endpoint"], m["end_session_endpoint"] = m["issuer"].(string)+"/authorize", m["issuer"].(string)+"/end"
+		m["response_types_supported"], m["code_challenge_methods_supported"] = []string{"code"}, []string{"S256"}
+		m["authorization_response_iss_parameter_supported"] = true
+	})
+	examined(t, ofLogin(good, "")).wants(t,
+		"ok login: register https://<this site>/_oauth/callback", "ok login: PKCE with S256", "ok login: end_session_endpoint http")
+
+	bare := newGrantor(t, nil)
+	examined(t, ofLogin(bare, "post_logout /_oauth/logged_out")).wants(t,
+		"fail login: no usable authorization_endpoint", "warn login: do not say that there is PKCE",
+		"warn login: does not name itself", "warn login: post_logout has no effect")
+
+	odd := newGrantor(t, func(m map[string]any) {
+		m["authorization_endpoint"] = "http://login.example.com/plain"
+		m["response_types_supported"], m["code_challenge_methods_supported"] = []string{"id_token"}, []string{"plain"}
+		m["grant_types_supported"] = []string{"authorization_code"}
+	})
+	examined(t, ofLogin(odd, "scope offline_access")).wants(t,
+		"fail login: no usable authorization_endpoint", "fail login: answers id_token, not code",
+		"fail login: by plain alone", "warn login: do not list refresh_token")
+}

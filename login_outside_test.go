@@ -1,0 +1,107 @@
+package caddyoauth
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// arrive makes a request that came by a connection, from a proxy that is
+// trusted or not, of which prefix was taken off.
+func arrive(target, tls string, trusted bool, prefix string, headers ...string) *http.Request {
+	raw := httptest.NewRequest(http.MethodGet, tls+"://app.example"+prefix+target, nil)
+	raw.RequestURI = prefix + target
+	for n := 0; n < len(headers); n += 2 {
+		raw.Header.Add(headers[n], headers[n+1])
+	}
+	r := caddyhttp.PrepareRequest(raw, caddy.NewReplacer(), httptest.NewRecorder(), new(caddyhttp.Server))
+	caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, trusted)
+	r.URL.Path = r.URL.Path[len(prefix):]
+	return r
+}
+
+func TestTheOriginIsThatOfTheConnectionUnlessATrustedProxySaysOtherwise(t *testing.T) {
+	for name, row := range map[string]struct {
+		r    *http.Request
+		want string
+	}{
+		"plain":                  {arrive("/a", "http", false, ""), "http://app.example"},
+		"TLS":                    {arrive("/a", "https", false, ""), "https://app.example"},
+		"a stranger's headers":   {arrive("/a", "http", false, "", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example"), "http://app.example"},
+		"a trusted proxy":        {arrive("/a", "http", true, "", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "Out.example:443"), "https://out.example"},
+		"another port":           {arrive("/a", "http", true, "", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "out.example:8443"), "https://out.example:8443"},
+		"no scheme":              {arrive("/a", "https", true, "", "X-Forwarded-Proto", "gopher"), "https://app.example"},
+		"two schemes":            {arrive("/a", "http", true, "", "X-Forwarded-Proto", "https", "X-Forwarded-Proto", "http"), "http://app.example"},
+		"a list":                 {arrive("/a", "http", true, "", "X-Forwarded-Proto", "https, http"), "http://app.example"},
+		"IPv6 with its own port": {arrive("/a", "http", true, "", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "[::1]:443"), "https://[::1]"},
+	} {
+		if got := outsideOf(row.r).origin(); got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
+		}
+	}
+}
+
+func TestWhatIsNoHostIsNone(t *testing.T) {
+	for host, want := range map[string]bool{
+		"app.example": true, "app.example:8443": true, "[::1]:80": true, "": false, "a b": false, "a/b": false, "u@h": false,
+		"a?b": false, "a#b": false, `a"b`: false, `a\b`: false, "a:b": false, "a\nb": false,
+	} {
+		if got := (outside{scheme: "https", host: host}).plain(); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
+func TestOnlyAddressesThatKeepSecureCookiesAreSecure(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8080": true, "app.localhost": true, "127.0.0.1:80": true, "[::1]:8080": true,
+		"app.example": false, "10.0.0.1": false, "localhost.example": false,
+	} {
+		if got := (outside{scheme: "http", host: host}).secure(); got != want {
+			t.Errorf("%s: %v", host, got)
+		}
+		if !(outside{scheme: "https", host: host}).secure() {
+			t.Error("https is not secure at ", host)
+		}
+	}
+}
+
+func TestAPrefixThatWasTakenOffIsPutBack(t *testing.T) {
+	s := newPortal(t, "", nil)
+	res := httptest.NewRecorder()
+	r := arrive("/orders?page=2", "https", false, "/app", navigation...)
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	if err := s.ServeHTTP(res, r, next); err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(res.Header().Get("Location"))
+	if err != nil || at.Query().Get("redirect_uri") != "https://app.example/app/_oauth/callback" {
+		t.Fatalf("%d %v", res.Code, res.Header())
+	}
+	b := &tab{s, map[string]string{}}
+	for _, c := range res.Result().Cookies() {
+		b.cookies[c.Name] = c.Value
+	}
+	s.asked = at.Query()
+	back := arrive("/_oauth/callback?state="+s.asked.Get("state")+"&code=the-code&iss="+url.QueryEscape(s.issuer.URL), "https", false, "/app")
+	for name, value := range b.cookies {
+		back.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	res = httptest.NewRecorder()
+	if err := s.ServeHTTP(res, back, next); err != nil || res.Header().Get("Location") != "/app/orders?page=2" {
+		t.Errorf("%d %v %v", res.Code, res.Header(), err)
+	}
+}
+
+func TestALogInOverPlainHTTPSaysWhatIsWrong(t *testing.T) {
+	s := newPortal(t, "", nil)
+	res := s.gate.send(http.MethodGet, "/orders", "", navigation...)
+	s.browser().want("plain http", res, http.StatusBadRequest, "Log-in needs https")
+	if len(res.Result().Cookies()) != 0 {
+		t.Error("a cookie that no browser keeps")
+	}
+}
