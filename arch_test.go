@@ -60,7 +60,7 @@ func isOrBelow(name, path string) bool { return name == path || strings.HasPrefi
 
 // What the rooms of the house may know of each other.
 func TestImportsRunDownward(t *testing.T) {
-	const jwx, caddy = "github.com/lestrrat-go/jwx", "github.com/caddyserver/caddy"
+	const jwx, caddy, redis = "github.com/lestrrat-go/jwx", "github.com/caddyserver/caddy", "github.com/redis/go-redis"
 	for _, s := range sources(t) {
 		internal := isOrBelow(s.dir, "internal")
 		for _, name := range s.imports {
@@ -68,6 +68,11 @@ func TestImportsRunDownward(t *testing.T) {
 			switch {
 			case isOrBelow(name, jwx) && s.dir != "internal/token":
 				refused = "only internal/token imports jwx"
+			case isOrBelow(name, redis) && s.dir != "internal/session/redisstore" && s.dir != "redisstore":
+				refused = "only a build that asks for Redis has its client"
+			case (internal || s.dir == ".") && isOrBelow(name, module+"/redisstore"),
+				s.dir != "redisstore" && name == module+"/internal/session/redisstore":
+				refused = "only a build that asks for Redis has its store"
 			case internal && name == module:
 				refused = "what is below the root does not know it"
 			case internal && isOrBelow(name, caddy):

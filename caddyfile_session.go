@@ -72,11 +72,11 @@ func (s *Session) parseStore(d *caddyfile.Dispenser, seen once) error {
 		return err
 	}
 	if !d.NextArg() {
-		return d.Errf("store takes a module of http.oauth.stores: bolt [<path>] or memory")
+		return d.Errf("store takes a module of http.oauth.stores: bolt [<path>], redis <address...> or memory")
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule("http.oauth.stores." + name); err != nil {
-		return d.Errf("store %s: there is no such store here; it takes bolt [<path>] or memory", name)
+		return d.Errf("store %s: there is no such store here; it takes bolt [<path>], redis <address...> or memory", name)
 	}
 	module, err := caddyfile.UnmarshalModule(d, "http.oauth.stores."+name)
 	if err != nil {

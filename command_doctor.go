@@ -57,7 +57,6 @@ mistake in the call or a configuration that cannot be read.`,
 	flags.StringVarP(&adapter, "adapter", "a", "", "Its adapter; a Caddyfile needs none")
 	flags.StringVar(&issuer, "issuer", "", "One issuer, instead of a configuration")
 	flags.BoolVar(&asJSON, "json", false, "Print JSON")
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitWith(cmd, exitUsage, err) })
 	return cmd
 }
 

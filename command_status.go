@@ -59,7 +59,6 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 	flags.StringVarP(&config, "config", "c", "", "A configuration that names the admin endpoint")
 	flags.StringVarP(&adapter, "adapter", "a", "", "The adapter of that configuration")
 	flags.BoolVar(&asJSON, "json", false, "Print JSON")
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitWith(cmd, exitUsage, err) })
 	return cmd
 }
 
@@ -78,7 +77,7 @@ func exitWith(cmd *cobra.Command, status int, err error) error {
 		return nil
 	}
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.PrintErrln("caddy oauth " + cmd.Name() + ": " + err.Error())
+	cmd.PrintErrln(cmd.CommandPath() + ": " + err.Error())
 	if status < exitUsage {
 		return err // Caddy exits with 1
 	}

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -25,6 +26,8 @@ var advices = map[string]string{
 	string(token.SignatureFailed): "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
 	missingScope:                  "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
 	missingClaim:                  "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",
+	weakLogin:                     "Client: send the user to log in again with acr_values, as the challenge lists them. Issuer: support that way to log in, and put acr into access tokens (RFC 9068 §2.2.1).",
+	oldLogin:                      "Client: send the user to log in again with max_age, as the challenge has it. Issuer: put auth_time into access tokens (RFC 9068 §2.2.1); tokens of a client for itself never have it.",
 	unsafeClaim:                   "Issuer: look at who could write a line break into that claim.",
 	refreshPresented:              "Client: send the access token (oga_…). The refresh token goes to the token endpoint alone.",
 	noGrant:                       "Client: send the reference token whole, or get a new one at the token endpoint.",
@@ -44,6 +47,9 @@ func (e *explaining) advice(reason string) string {
 		}
 		return "Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth " + iss + " <audience>."
 	case string(token.WrongAudience):
+		if resource := e.gateway.Resource; resource != "" && !slices.Contains(e.u.Claims.Audience(), resource) {
+			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter."
+		}
 		if e.u.Claims["aud"] == nil {
 			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there."
 		}

@@ -76,29 +76,24 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 	flags.StringVar(&f.at, "at", "", "the time to judge at, as in 2026-05-04T12:00:00Z")
 	flags.StringVarP(&f.file, "token-file", "f", "", "the file with the token; default: standard input")
 	flags.BoolVar(&f.asJSON, "json", false, "as JSON")
-	exit := func(cmd *cobra.Command, run func() (int, error)) error {
-		status, err := run()
-		cmd.SilenceErrors = err == nil // it has been told at length
-		if status == exitRefused {
-			return errExplainRefused
-		}
-		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, err })(cmd, nil)
-	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit(cmd, func() (int, error) { return exitUnknown, err })
-	})
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		return exit(cmd, func() (int, error) {
-			return exitUnknown, errors.New("no arguments: the token comes from standard input or --token-file, since arguments are in the shell's history and in the list of processes")
-		})
+		return exitWith(cmd, exitUnknown, errors.New("no arguments: the token comes from standard input or --token-file, since arguments are in the shell's history and in the list of processes"))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		f.stdin, f.stdout, f.stderr = os.Stdin, os.Stdout, os.Stderr
 		f.typed, f.terminal, f.noColor = isTerminal(os.Stdin), isTerminal(os.Stdout), os.Getenv("NO_COLOR") != ""
-		return exit(cmd, func() (int, error) { return f.run(cmd.Context()) })
+		status, err := f.run(cmd.Context())
+		if err != nil {
+			return exitWith(cmd, status, err)
+		}
+		cmd.SilenceErrors = true // it has been told at length
+		if status == exitRefused {
+			return errExplainRefused
+		}
+		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
 	}
 	return cmd
 }
@@ -128,7 +123,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	if err := caddy.StrictUnmarshalJSON(place.raw, g); err != nil {
 		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
 	}
-	grants := g.Session != nil || g.TokenEndpoint != nil
+	grants := g.Session != nil || g.TokenEndpoint != nil || g.Login != nil
 	release, err := provisionAside(config, g)
 	if err != nil {
 		return exitUnknown, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
@@ -28,7 +29,7 @@ type Issuer struct {
 	URL []string `json:"url,omitempty"`
 
 	// Who the token must be meant for: one of these must be in its aud claim
-	// (RFC 9068 §4).
+	// (RFC 9068 §4). Required, unless the gateway has a resource.
 	Audience []string `json:"audience,omitempty"`
 
 	// The signature algorithms taken, of RS256 RS384 RS512 PS256 PS384 PS512
@@ -69,7 +70,8 @@ type Issuer struct {
 	// the user here. Dex needs it.
 	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
 
-	aside bool // only looked at: its keys are not stored
+	aside bool            // only looked at: its keys are not stored
+	line  caddyfile.Token // where its block begins, if it came from a Caddyfile
 }
 
 const (

@@ -20,8 +20,6 @@ func (i *Issuer) check() error {
 		return errors.New("an issuer without a URL")
 	case slices.Contains(i.Audience, ""):
 		return fmt.Errorf("issuer %s: an empty audience", name)
-	case len(i.Audience) == 0 && !i.InsecureAnyAudience:
-		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
 	case len(i.Audience) > 0 && i.InsecureAnyAudience:
 		return fmt.Errorf("issuer %s: audience and insecure_any_audience exclude each other", name)
 	case algErr != nil:
@@ -47,6 +45,18 @@ func (i *Issuer) check() error {
 		}
 	}
 	return i.checkURLs()
+}
+
+// checkAudience sees to it that somebody says who tokens must be meant for.
+func (i *Issuer) checkAudience(resource string) error {
+	name := strings.Join(i.URL, " ")
+	switch {
+	case resource != "" && i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: resource and insecure_any_audience exclude each other: with resource, tokens are for it", name)
+	case resource == "" && len(i.Audience) == 0 && !i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
+	}
+	return nil
 }
 
 // checkURLs looks at the addresses that hold no placeholder; the others are

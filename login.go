@@ -108,7 +108,7 @@ func (l *Login) checkWords() error {
 		return fmt.Errorf("login: %q is not a plain path such as /_oauth", p)
 	}
 	for _, scope := range l.Scope {
-		if !isScopeWord(scope) {
+		if !isWord(scope) {
 			return fmt.Errorf("login: scope: %q is not one scope word", scope)
 		}
 	}

@@ -53,7 +53,7 @@ func FuzzCallback(f *testing.F) {
 	f.Add("", "__Host-oauth-login-", "AQ")
 	f.Add("iss=x;state=y", name, "\x00")
 	f.Fuzz(func(t *testing.T, query, cookie, sealed string) {
-		s.gate.TB = t
+		s.TB = t
 		if cookie == name && sealed == value {
 			t.Skip("the log-in itself")
 		}
@@ -88,7 +88,7 @@ func FuzzLogoutToken(f *testing.F) {
 	f.Add("a=b&logout_token=%", formType+"; charset=utf-8")
 	f.Add("{}", "application/json")
 	f.Fuzz(func(t *testing.T, body, kind string) {
-		s.gate.TB = t
+		s.TB = t
 		res := s.gate.send(http.MethodPost, "/_oauth/backchannel_logout", body, "Content-Type", kind)
 		if res.Code != http.StatusBadRequest || res.Header().Get("Cache-Control") != "no-store" {
 			t.Fatalf("%q: %d %v", body, res.Code, res.Header())

@@ -159,12 +159,21 @@ func (s counted) Each(ctx context.Context, visit func(session.Row) bool) error {
 	return s.failed("each", s.Store.Each(ctx, visit))
 }
 
-// Changed and Exclusive pass on what the store may offer.
-func (s counted) Changed(ctx context.Context, key session.Key) <-chan struct{} {
-	if waker, ok := s.Store.(session.Waker); ok {
-		return waker.Changed(ctx, key)
+// Confirmed, Wake and Exclusive pass on what the store may offer.
+func (s counted) Confirmed(ctx context.Context, key session.Key) (session.Row, error) {
+	confirmer, ok := s.Store.(session.Confirmer)
+	if !ok {
+		return s.Load(ctx, key)
 	}
-	return nil // never
+	row, err := confirmer.Confirmed(ctx, key)
+	return row, s.failed("load", err)
+}
+
+func (s counted) Wake(changed func(session.Key)) (stop func()) {
+	if waker, ok := s.Store.(session.Waker); ok {
+		return waker.Wake(changed)
+	}
+	return func() {}
 }
 
 func (s counted) Exclusive() bool {

@@ -41,11 +41,13 @@ func TestValidatingOpensNothingAlsoBesideARunningServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	validated()
-	if took := time.Since(began); took > 900*time.Millisecond {
-		t.Errorf("it took %v: it has waited for the file that the server holds", took)
-	}
+	// Waiting for the file that the server holds takes a second. A slow machine
+	// may take as long, but not each time.
+	await(t, "a validation that does not wait for the file", func() bool {
+		began := time.Now()
+		validated()
+		return time.Since(began) < 900*time.Millisecond
+	})
 	if after, err := os.Stat(h.path("grants.db")); err != nil || after.ModTime() != before.ModTime() {
 		t.Error("the file was touched: ", err)
 	}

@@ -35,7 +35,7 @@ func newSidecarCommand() *cobra.Command {
 		Use:          "sidecar [--print]",
 		Short:        "Runs the gateway, configured by the environment",
 		Long:         strings.TrimSpace(sidecarHelp),
-		Args:         cobra.NoArgs,
+		Args:         noArguments,
 		SilenceUsage: true,
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration, without secrets, and run nothing")

@@ -23,6 +23,12 @@ func (env *environment) together(s *sidecar) {
 			env.fault("OAUTH_ISSUER: %s", strings.TrimPrefix(inEnvironment(err), "issuer: "))
 		}
 	}
+	if env.given("OAUTH_RESOURCE") && s.gateway.Resource != "" {
+		if err := checkResource(s.gateway.Resource, s.issuer.InsecureHTTP); err != nil {
+			env.fault("OAUTH_RESOURCE: %s", strings.TrimPrefix(inEnvironment(err), "resource: "))
+		}
+	}
+	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "there is no discovery with keys of its own")
 	env.exclude("OAUTH_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "any audience is every audience", s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_TOKEN_TYPE", "OAUTH_INSECURE_ID_TOKENS", "an ID token is never at+jwt", s.issuer.InsecureIDTokens)

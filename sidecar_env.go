@@ -82,8 +82,9 @@ func (env *environment) take(v variable, s *sidecar) {
 	}
 	switch {
 	case !there && !inFile:
-		// Without an audience there must be the word that says so.
-		if v.standard == required && (v.name != "OAUTH_AUDIENCE" || env.values["OAUTH_INSECURE_ANY_AUDIENCE"] != "true") {
+		// Without an audience there must be a resource, or the word that says so.
+		named := env.given("OAUTH_RESOURCE") || env.values["OAUTH_INSECURE_ANY_AUDIENCE"] == "true"
+		if v.standard == required && (v.name != "OAUTH_AUDIENCE" || !named) {
 			env.fault("%s is missing; it takes %s", forms, v.takes)
 		}
 		return

@@ -32,6 +32,7 @@ const required = "required"
 var variables = []variable{
 	{name: "OAUTH_ISSUER", takes: "one or more issuer URLs", standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.URL) }},
 	{name: "OAUTH_AUDIENCE", takes: "one or more audiences", standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.Audience) }},
+	{name: "OAUTH_RESOURCE", takes: "the URL of this API", standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.gateway.Resource) }},
 	{name: "OAUTH_ALGORITHMS", takes: "names such as RS256 ES256 EdDSA", standard: "all of them", set: func(s *sidecar, v string) error {
 		_, err := token.ParseAlgorithms(strings.Fields(v))
 		return errors.Join(err, words(v, &s.issuer.Algorithms))
@@ -56,6 +57,19 @@ var variables = []variable{
 		require := &Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
 		return errors.Join(words(v, &require.Scope), require.check())
+	}},
+	{name: "OAUTH_ACR", takes: "acr values", standard: "none", set: func(s *sidecar, v string) error {
+		require := &Requirement{}
+		s.gateway.Require = append(s.gateway.Require, require)
+		return errors.Join(words(v, &require.ACR), require.check())
+	}},
+	{name: "OAUTH_MAX_AGE", takes: aboveZero, standard: "none", set: func(s *sidecar, v string) error {
+		require := &Requirement{}
+		s.gateway.Require = append(s.gateway.Require, require)
+		if err := duration(v, &require.MaxAge, 1, 0); err != nil {
+			return err
+		}
+		return require.check()
 	}},
 	{name: "OAUTH_COPY_CLAIMS", takes: "claims, each as claim>Header or claim", standard: "none", set: func(s *sidecar, v string) error {
 		_, err := newIdentity(strings.Fields(v), nil)

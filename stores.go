@@ -30,6 +30,12 @@ type Store interface {
 	Open(ctx context.Context) (rows session.Store, closeStore func() error, err error)
 }
 
+// OpenApplier is what a Store may be beside: a later configuration that names
+// the same place may have other settings for it. rows is what Open answered.
+type OpenApplier interface {
+	Apply(rows session.Store)
+}
+
 // BoltStore keeps grants in a file of this machine: for one process, and over
 // restarts.
 type BoltStore struct {

@@ -44,6 +44,7 @@ type vault struct {
 	// Held with opening.
 	stored     [][]byte // the keyring in Caddy's storage
 	looked     bool     // it was looked for
+	rows       session.Store
 	closeStore func() error
 	failed     error
 	failedAt   time.Time
@@ -188,6 +189,9 @@ func (v *vault) settle(ctx context.Context, host *tenant) error {
 	options := host.options
 	options.Now, options.Renew, options.Revoke, options.Observe = time.Now, v.renew, v.revoke, v.observe
 	if s := v.current.Load(); s != nil {
+		if store, applies := host.store.(OpenApplier); applies {
+			store.Apply(v.rows)
+		}
 		return s.Apply(ring, options)
 	}
 	rows, closeStore, err := host.store.Open(ctx)
@@ -198,7 +202,7 @@ func (v *vault) settle(ctx context.Context, host *tenant) error {
 	if err != nil {
 		return errors.Join(err, closeStore())
 	}
-	v.closeStore = closeStore
+	v.rows, v.closeStore = rows, closeStore
 	v.current.Store(s)
 	go v.sweep(s)
 	host.log.Info("opened the store of grants", zap.String("store", v.identity))

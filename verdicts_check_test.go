@@ -86,11 +86,14 @@ func (f *fact) checkAnswer(body string) {
 func (f *fact) checkAlways() {
 	f.Helper()
 	lines := f.logs.All()
-	if f.reason == "" {
+	switch {
+	case f.own && f.reason == "":
+		f.equal("what the upstream saw", f.saw, "nothing")
+	case f.reason == "":
 		if f.saw == "nothing" || f.res.Code != http.StatusOK {
 			f.Errorf("neither admitted nor refused: status %d", f.res.Code)
 		}
-	} else {
+	default:
 		if f.saw != "nothing" {
 			f.Errorf("refused for %s, and yet the upstream saw:\n%s", f.reason, f.saw)
 		}

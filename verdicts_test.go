@@ -61,6 +61,7 @@ type fact struct {
 	repl   *caddy.Replacer
 	res    *httptest.ResponseRecorder
 	reason string
+	own    bool // it was for one of the gateway's own paths
 
 	after func(request string) // looks at each answer
 }
@@ -156,6 +157,7 @@ func (f *fact) serve(request string) {
 	f.repl = caddy.NewReplacer()
 	r := caddyhttp.PrepareRequest(f.request(request), f.repl, f.res, f.server)
 	f.logs.TakeAll()
+	f.own = slices.ContainsFunc(f.gateways, func(g *Gateway) bool { return g.ownPath(r) != nil && !g.strays(r) })
 	var chain caddyhttp.Handler = caddyhttp.HandlerFunc(f.upstream)
 	for _, g := range slices.Backward(f.gateways) {
 		g.validator.now = func() time.Time { return verdictClock.Add(f.offset) }

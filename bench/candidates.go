@@ -38,6 +38,7 @@ var (
 		{name: "oauth", title: "Caddy with `oauth`", config: "oauth.Caddyfile", algs: allAlgs, fresh: true, judges: true, gateway: true},
 		{name: "uncached", title: "Caddy with `oauth`, `cache 0`", config: "uncached.Caddyfile", algs: allAlgs, judges: true, gateway: true},
 		{name: "reference", title: "Caddy with `oauth`, reference tokens", config: "reference.Caddyfile", algs: allAlgs, fresh: true, judges: true, gateway: true, swaps: true},
+		{name: "redis", title: "Caddy with `oauth`, reference tokens in Redis", config: "redis.Caddyfile", algs: allAlgs, fresh: true, judges: true, gateway: true, swaps: true},
 		// Neither Debian's HAProxy 2.6 nor cjose, which mod_oauth2 uses, knows EdDSA.
 		{name: "haproxy", title: "HAProxy `jwt_verify`", config: "haproxy.cfg", algs: allAlgs[:2], judges: true},
 		{name: "apache", title: "Apache `mod_oauth2`", config: "apache.conf", algs: allAlgs[:2], judges: true},
@@ -60,7 +61,10 @@ func (k kind) missing(ctx context.Context, caddy string) string {
 		if _, err := os.Stat(apacheModules + "/mod_oauth2.so"); err != nil {
 			return "mod_oauth2 is not installed: apt-get install libapache2-mod-oauth2"
 		}
-	case "bare", "control", "oauth", "uncached", "reference":
+	case "bare", "control", "oauth", "uncached", "reference", "redis":
+		if k.name == "redis" && lookTool("redis-server") == "" {
+			return "redis-server is not installed: apt-get install redis-server"
+		}
 		out, err := exec.CommandContext(ctx, caddy, "list-modules").Output()
 		if err != nil {
 			return fmt.Sprintf("%s list-modules: %v", caddy, err)
@@ -87,6 +91,7 @@ type setting struct {
 	Name, Dir, Listen, Admin, Upstream string
 	Issuer, Audience, Alg              string
 	LocalIssuer                        string // has a token endpoint
+	Redis                              string // where a Redis listens
 	JWKS, PEM                          string // paths
 	JWK                                string // JSON
 	Modules                            string

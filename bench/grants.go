@@ -37,7 +37,7 @@ type idleness struct {
 // idleGrants sets a gateway with many idle grants in its file beside one with
 // none.
 func (b *bench) idleGrants(ctx context.Context) error {
-	at := slices.IndexFunc(b.kinds, func(k kind) bool { return k.swaps })
+	at := slices.IndexFunc(b.kinds, func(k kind) bool { return k.name == "reference" })
 	if at < 0 {
 		return nil
 	}

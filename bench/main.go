@@ -62,7 +62,7 @@ func parseFlags() (o options, upstream string, err error) {
 	flag.IntVar(&o.idle, "idle", 100000, "idle grants in the gateway's file, of which memory and start are read")
 	flag.IntVar(&o.procs, "procs", runtime.NumCPU(), "GOMAXPROCS of Caddy, threads of HAProxy")
 	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the built Caddy")
-	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,reference,haproxy,apache; bare is always there")
+	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,reference,redis,haproxy,apache; bare is always there")
 	flag.StringVar(&algs, "algs", strings.Join(allAlgs, ","), "algorithms")
 	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure")
 	flag.StringVar(&steps, "steps", "10000,50000,100000,200000,300000", "distinct tokens after which memory is read")

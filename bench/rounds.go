@@ -56,7 +56,9 @@ func (b *bench) speed(ctx context.Context, alg string) error {
 // startAll starts what can verify the algorithm and proves that it does.
 func (b *bench) startAll(ctx context.Context, s *signer, good string) (running []*candidate, stop func(), err error) {
 	var local *tokenIssuer
+	redis, stopRedis, err := b.startRedis(ctx)
 	stop = func() {
+		defer stopRedis()
 		if local != nil {
 			local.stop()
 		}
@@ -66,11 +68,14 @@ func (b *bench) startAll(ctx context.Context, s *signer, good string) (running [
 			}
 		}
 	}
+	if err != nil {
+		return nil, stop, err
+	}
 	st, err := keyFiles(b.dir, s)
 	if err != nil {
 		return nil, stop, err
 	}
-	st.Upstream, st.Procs = b.upstream.addr, b.procs
+	st.Upstream, st.Procs, st.Redis = b.upstream.addr, b.procs, redis
 	bad, err := s.badTokens(good)
 	if err != nil {
 		return nil, stop, err

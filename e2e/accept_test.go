@@ -17,6 +17,10 @@ import (
 // that make hundreds of requests at a time.
 var noise sync.RWMutex
 
+// patient is for tests that hold a renewal while many requests come: nobody is
+// to run out of time where the machine is slow.
+var patient = settings{session: "token_timeout 20s\n\t\t\tlease 40s\n\t\t\trefresh_wait 30s"}
+
 // storm waits until nobody needs quiet. Its answer is to be called afterwards.
 func storm() (over func()) {
 	noise.Lock()
@@ -29,15 +33,27 @@ func (r *rig) stayQuiet() {
 	r.t.Cleanup(noise.RUnlock)
 }
 
-// get is a request for the resource with a reference token.
+// get is a request for the resource with a session.
 func (r *rig) get(s session) answer {
 	r.t.Helper()
-	a, err := try(r.client, r.g.url("/orders"), s.access)
+	a, err := r.tryGet(s)
 	if err != nil {
-		r.t.Fatalf("GET with a reference token: %v", err)
+		r.t.Fatalf("GET with a session: %v", err)
 	}
 	return a
 }
+
+func (r *rig) tryGet(s session) (answer, error) {
+	req, err := http.NewRequest(http.MethodGet, r.g.url("/orders"), nil)
+	if err != nil {
+		return answer{}, err
+	}
+	s.present(req)
+	return send(r.client, req)
+}
+
+// present puts the session onto a request, as its client would.
+func (s session) present(req *http.Request) { req.Header.Set("Authorization", "Bearer "+s.access) }
 
 // result is one of many requests.
 type result struct {
@@ -64,7 +80,7 @@ func (r *rig) begin(ctx context.Context, n int, sessions ...session) *batch {
 				b.all[i].err = err
 				return
 			}
-			req.Header.Set("Authorization", "Bearer "+sessions[i%len(sessions)].access)
+			sessions[i%len(sessions)].present(req)
 			b.all[i].answer, b.all[i].err = send(r.client, req)
 			b.all[i].end = time.Now()
 			b.all[i].took = b.all[i].end.Sub(start)

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,11 +63,15 @@ func signingKey(t *testing.T, issuer string) *ecdsa.PublicKey {
 }
 
 // transit is how long a request may take from the gateway's judgement to the
-// upstream's: in an outage a token serves until its very end.
+// moment that the gateway notes on it, or to the upstream if it notes none: in
+// an outage a token serves until its very end.
 const transit = 200 * time.Millisecond
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
+	if judged, err := strconv.ParseInt(r.Header.Get("X-Judged-At"), 10, 64); err == nil {
+		now = time.UnixMilli(judged)
+	}
 	a.requests.Add(1)
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	a.judge(r, string(body), now)

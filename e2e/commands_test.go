@@ -105,3 +105,29 @@ func TestAdaptGivesTheHandlerAndFmtLeavesAFormattedFileAlone(t *testing.T) {
 		t.Errorf("caddy fmt made of it:\n%s", now)
 	}
 }
+
+// A pipeline goes by the status: a slip in a command's name must not look like
+// a doctor who found nothing.
+func TestAMistakeInTheCallOfACommandEndsItWithTwo(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	for _, row := range []struct{ args, words string }{
+		{"docter", `caddy oauth: unknown command "docter"`},
+		{"docter --issuer https://login.example.com", "caddy oauth: unknown flag: --issuer"},
+		{"doctor --isuer x", "caddy oauth doctor: unknown flag: --isuer"},
+		{"status more", `caddy oauth status: unknown argument "more"`},
+		{"explain --isuer x", "caddy oauth explain: unknown flag: --isuer"},
+		{"explain eyJ", "caddy oauth explain: no arguments"},
+		{"explain --jwks x", "caddy oauth explain: --jwks and --audience go with --issuer"},
+		{"sidecar print", `caddy oauth sidecar: unknown argument "print"`},
+		{"sidecar --prnt", "caddy oauth sidecar: unknown flag: --prnt"},
+	} {
+		stdout, stderr, code := g.command(append([]string{"oauth"}, strings.Fields(row.args)...)...)
+		if code != 2 || !strings.HasPrefix(stderr, row.words) || stdout != "" {
+			t.Errorf("caddy oauth %s ends with %d and says\n%s%s", row.args, code, tail(stdout, 3), tail(stderr, 5))
+		}
+	}
+	if stdout, _, code := g.command("oauth"); code != 0 || !strings.Contains(stdout, "doctor") {
+		t.Errorf("caddy oauth alone ends with %d and says\n%s", code, tail(stdout, 5))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -70,11 +71,14 @@ func (r *rig) checkNothingWritten() {
 	if len(planted.find(r.g.proc.out.String())) == 0 {
 		r.t.Error("INV3: the planted value is not found: the test cannot fail")
 	}
-	for _, path := range []string{"/metrics", "/oauth/grants", "/config/", "/debug/vars"} {
+	for _, path := range []string{"/metrics", "/oauth/grants", "/oauth/issuers", "/oauth/status", "/config/", "/debug/vars"} {
 		r.wantClean("the admin endpoint "+path, r.tolerantAdminGet(path))
 	}
 	for _, proc := range r.g.procs {
 		r.wantClean("the gateway's output", proc.out.String())
+	}
+	if _, err := os.Stat(r.path("grants.db")); err == nil { // without a grant there is none
+		r.wantClean("the store", r.dump())
 	}
 }
 

@@ -60,7 +60,7 @@ func TestTheImageInAPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "ip", "netns", "exec", pod, os.Args[0], "-test.run=^TestTheImageInAPod$", "-test.v", "-test.timeout=5m")
+	cmd := exec.CommandContext(t.Context(), "ip", "netns", "exec", pod, os.Args[0], "-test.run=^TestTheImageInAPod$", "-test.v", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), inPod+"="+string(text))
 	out, err := cmd.CombinedOutput()
 	t.Logf("in the pod:\n%s", out)

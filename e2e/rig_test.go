@@ -96,6 +96,7 @@ func (r *rig) write() {
 		client = "client gateway " + r.file("gateway-secret", r.gatewaySecret)
 	}
 	r.g.write(r.g.site(r.g.port, fmt.Sprintf(`%s
+	request_header X-Judged-At {time.now.unix_ms}
 	oauth {
 		issuer %s {
 			audience %s

@@ -44,7 +44,7 @@ func (s *service) pick(n int) string {
 
 // Two replicas are replaced one after the other under load.
 func sidecarRolls(t *testing.T, start sidecars, token string, given []string) {
-	given = append(given, "SHUTDOWN_DELAY=1s")
+	given = append(given, "SHUTDOWN_DELAY=4s")
 	a, b := newSidecar(t, start, given...), newSidecar(t, start, given...)
 	a.run(t, http.StatusOK)
 	b.run(t, http.StatusOK)
@@ -71,4 +71,15 @@ func sidecarRolls(t *testing.T, start sidecars, token string, given []string) {
 	if len(counts) != 1 || counts[http.StatusOK] < 800 {
 		t.Errorf("answers: %v, want 200 alone", counts)
 	}
+}
+
+// versionTook is how long the binary needs for next to nothing: what a start
+// takes on a machine that is busy with other things.
+func versionTook(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if _, stderr, code := runCommand(t, t.TempDir(), "", caddyBinary(t), "version"); code != 0 {
+		t.Fatalf("caddy version ends with %d: %s", code, stderr)
+	}
+	return time.Since(began)
 }

@@ -161,7 +161,7 @@ func (tp *tap) end(c *call, status int, f fate, code string) {
 // whenever something changed, and not otherwise.
 func (tp *tap) await(t *testing.T, limit time.Duration, what string, ok func(all calls) bool) calls {
 	t.Helper()
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(4 * limit) // as await has it
 	defer timer.Stop()
 	for {
 		tp.mu.Lock()
@@ -173,7 +173,7 @@ func (tp *tap) await(t *testing.T, limit time.Duration, what string, ok func(all
 		select {
 		case <-changed:
 		case <-timer.C:
-			t.Fatalf("waited %v in vain for %s; the tap saw %v", limit, what, all)
+			t.Fatalf("waited %v in vain for %s; the tap saw %v", 4*limit, what, all)
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 
 	_ "github.com/caddyoauth/caddyoauth"
 	_ "github.com/caddyoauth/caddyoauth/devissuer"
+	_ "github.com/caddyoauth/caddyoauth/redisstore"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 

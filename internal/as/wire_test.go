@@ -200,7 +200,7 @@ func TestAServerThatHangsIsLeftAfterTheTimeLimit(t *testing.T) {
 			s := dial(t, servePlain(t, map[string]http.HandlerFunc{"/keys": serve}))
 			began := time.Now()
 			_, err := s.Keys(t.Context())
-			if took := time.Since(began); !isUnavailable(err) || took < attempt || took > attempt+3*time.Second {
+			if took := time.Since(began); !isUnavailable(err) || took < attempt || took > 4*attempt {
 				t.Errorf("%s: %v after %s, want *Unavailable after %s", name, err, took, attempt)
 			}
 		})
@@ -213,7 +213,7 @@ func TestAClosedPortIsKnownAtOnce(t *testing.T) {
 	w.Close()
 	began := time.Now()
 	firstError(t, dial(t, w))
-	if took := time.Since(began); took > attempt/2 {
+	if took := time.Since(began); took >= attempt {
 		t.Errorf("took %s", took)
 	}
 }

@@ -13,8 +13,11 @@ type Browser struct {
 	Client  string // who the gateway is at the AS
 	User    string // sub of the ID token; required
 	Session string // sid of the ID token, or ""
-	Note    string // for the user: which browser it is
+	Note    string // for the user: which browser it is; only so much as mostNote is kept
 }
+
+// mostNote bounds a note, in bytes, and with it [HeadSize].
+const mostNote = 128
 
 // mark puts it into a row. A grant without a user is no browser's.
 func (b *Browser) mark(ring *Keyring, row *Row, issuer string) (err error) {
@@ -25,7 +28,7 @@ func (b *Browser) mark(ring *Keyring, row *Row, issuer string) (err error) {
 	if b.Session != "" {
 		row.Session = ring.Digest("session", issuer, b.Client, b.Session)
 	}
-	row.Note, err = ring.sealText("note", row.Key[:], []byte(b.Note))
+	row.Note, err = ring.sealText("note", row.Key[:], []byte(b.Note)[:min(len(b.Note), mostNote)])
 	return err
 }
 

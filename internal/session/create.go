@@ -113,6 +113,9 @@ func (v *Vault) end(ctx context.Context, c *config, key Key, reason string, open
 	const rounds = 64 // others change a row now and then, not all the time
 	for range rounds {
 		row, err := v.load(ctx, c, key)
+		if err == nil && row.Dead { // for good?
+			row, err = v.confirmed(ctx, c, key)
+		}
 		if errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant) {
 			return ErrNoGrant
 		}
@@ -130,7 +133,7 @@ func (v *Vault) end(ctx context.Context, c *config, key Key, reason string, open
 		}
 		if err != nil {
 			// Perhaps it was written all the same.
-			if now, again := v.load(ctx, c, key); again != nil || !now.Dead || now.Version() != next.Version() {
+			if now, again := v.confirmed(ctx, c, key); again != nil || !now.Dead || now.Version() != next.Version() {
 				return &Unavailable{time.Second, fmt.Errorf("ending a grant: %w", err)}
 			}
 		}
@@ -145,6 +148,17 @@ func (v *Vault) load(ctx context.Context, c *config, key Key) (Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
 	return v.store.Load(ctx, key)
+}
+
+// confirmed reads a row as it will last.
+func (v *Vault) confirmed(ctx context.Context, c *config, key Key) (Row, error) {
+	s, ok := v.store.(Confirmer)
+	if !ok {
+		return v.load(ctx, c, key)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
+	defer cancel()
+	return s.Confirmed(ctx, key)
 }
 
 // Summary is what an operator may see of a grant.

@@ -147,7 +147,7 @@ func (f *family) last(ring *Keyring) (Secret, error) {
 // and they know nothing of each other. On an error nobody holds a token.
 func (v *Vault) StartFamily(ctx context.Context, h Handle) (Secret, error) {
 	c := v.cfg.Load()
-	w, err := v.look(ctx, c, h)
+	w, err := v.look(ctx, c, h, false)
 	if err != nil {
 		return Secret{}, err
 	}

@@ -14,6 +14,7 @@ type flight struct {
 	c       *config
 	h       Handle
 	until   time.Time     // it waits for nothing any longer than this
+	woken   chan struct{} // the row may have changed
 	done    chan struct{} // closed after access and err were set
 	access  Access
 	err     error
@@ -26,7 +27,8 @@ var errLeft = errors.New("nobody waits for the renewal")
 // launch is called with the vault's lock held.
 func (v *Vault) launch(ctx context.Context, c *config, h Handle) *flight {
 	f := &flight{
-		v: v, c: c, h: h, until: c.o.Now().Add(c.o.RefreshWait), done: make(chan struct{}),
+		v: v, c: c, h: h, until: c.o.Now().Add(c.o.RefreshWait),
+		woken: make(chan struct{}, 1), done: make(chan struct{}),
 		err: &Unavailable{time.Second, errors.New("the renewal was cut off")},
 	}
 	v.flights[h.Key()] = f
@@ -69,7 +71,7 @@ func unavailable(after time.Duration, format string, args ...any) error {
 func (f *flight) fly(ctx context.Context) (Access, error) {
 	o := &f.c.o
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		w, err := f.v.look(ctx, f.c, f.h)
+		w, err := f.v.look(ctx, f.c, f.h, true)
 		if err != nil {
 			return Access{}, err
 		}
@@ -131,21 +133,34 @@ func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 	if wait > f.until.Sub(f.c.o.Now()) {
 		return unavailable(wait, "the grant cannot be renewed yet")
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var changed <-chan struct{}
-	if waker, ok := f.v.store.(Waker); ok {
-		changed = waker.Changed(ctx, f.h.Key())
-	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-changed:
+	case <-f.woken:
 	case <-ctx.Done():
 		return unavailable(0, "waiting for a renewal: %w", ctx.Err())
 	}
+	select {
+	case <-f.woken: // the row will be read anyway
+	default:
+	}
 	return nil
+}
+
+// changed is told of rows that somebody has changed; it may be this node.
+func (v *Vault) changed(key Key) {
+	v.warm.changed(key)
+	v.mu.Lock()
+	f := v.flights[key]
+	v.mu.Unlock()
+	if f == nil {
+		return
+	}
+	select {
+	case f.woken <- struct{}{}:
+	default:
+	}
 }
 
 func (v *Vault) storeNow(ctx context.Context, c *config) (time.Time, error) {

@@ -24,13 +24,16 @@ func (w *view) access() Access {
 	}
 }
 
-// look reads and opens the handle's row, and ends it if its time has come.
-func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
-	key := h.Key()
+// look reads and opens the handle's row, and ends it if its time has come. What
+// was read within staleMost will do, unless it is to be read anew: by whoever
+// decides more than whether a live token may be served.
+func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view, error) {
+	key, began := h.Key(), c.o.Now()
 	kept, writes := v.warm.get(key)
+	known := v.warm.stands(kept, began) && (!anew || v.warm.alone)
 	var row Row
 	var err error
-	if kept != nil && v.warm.alone {
+	if known {
 		row = kept.row
 	} else {
 		row, err = v.load(ctx, c, key)
@@ -51,6 +54,9 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
 	case s != nil && row.Version() == s.old:
 		w = view{row: row, grant: *s.pair, unsaved: true}
 	case kept.fits(c, h, &row):
+		if !known {
+			v.warm.keep(&opened{row: row, grant: kept.grant, secret: kept.secret, ring: c.ring, read: began}, writes)
+		}
 		w = view{row: row, grant: kept.grant}
 	default:
 		grant, err := c.ring.open(h, row.Generation, row.Sealed)
@@ -60,15 +66,20 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle) (view, error) {
 		if err != nil {
 			return view{}, &Unavailable{time.Minute, err}
 		}
-		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring}, writes)
+		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
 		w = view{row: row, grant: grant}
 	}
-	w.at = c.o.Now()
+	if w.at = began; !known {
+		w.at = c.o.Now()
+	}
 	reason := ""
 	if !w.at.Before(w.grant.End) {
 		reason = EndedMax
 	} else if !w.at.Before(w.row.LastUsed.Add(c.o.Idle)) {
 		reason = EndedIdle
+	}
+	if reason != "" && known && !v.warm.alone {
+		return v.look(ctx, c, h, true) // somebody may have used it elsewhere
 	}
 	if reason != "" {
 		v.mark(ctx, c, tombstone(w.row, reason), w.row.Version())

@@ -10,10 +10,15 @@ import (
 	"time"
 )
 
-// runModel is one run; it answers its story.
-func runModel(t *testing.T, seed uint64) (story []string) {
+// runModel is one run; it answers its story. The store is a new memory if there
+// is none.
+func runModel(t *testing.T, seed uint64, store Store) (story []string) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, seed)
+		inner := store
+		if inner == nil {
+			inner = NewMemory(time.Now)
+		}
+		w := newWorld(t, seed, inner)
 		for range 5 + w.rnd.IntN(25) {
 			time.Sleep(time.Duration(w.rnd.Int64N(int64(15 * time.Second))))
 			w.act()
@@ -26,9 +31,9 @@ func runModel(t *testing.T, seed uint64) (story []string) {
 
 var modelRing, _ = NewKeyring(fillKey(7))
 
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t *testing.T, seed uint64, inner Store) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), start: time.Now(), ring: modelRing,
-		inner: NewMemory(time.Now), durable: map[string]bool{}, saved: "rt0"}
+		inner: inner, durable: map[string]bool{}, saved: "rt0"}
 	p := new(parts)
 	binary.BigEndian.PutUint64(p.lookup[:], seed)
 	binary.BigEndian.PutUint64(p.secret[:], seed)
@@ -161,7 +166,7 @@ func (w *world) served(ctx, outside context.Context, n *modelNode, a *actor) (Ac
 	alive := w.as.expiries[token].After(at)
 	w.as.mu.Unlock()
 	w.mu.Lock()
-	durable, faults, ended := w.durable[token], w.faults+w.mishaps, !w.endedAt.IsZero() && w.endedAt.Before(asked)
+	durable, faults, ended := w.durable[token], w.faults+w.mishaps, !w.endedAt.IsZero() && !asked.Before(w.endedAt.Add(w.seenAfter()))
 	w.mu.Unlock()
 	switch {
 	case !alive:
@@ -177,6 +182,14 @@ func (w *world) served(ctx, outside context.Context, n *modelNode, a *actor) (Ac
 		modelSeen.count("served unsaved")
 	}
 	return access, nil
+}
+
+// seenAfter is how late a node may learn what another one did.
+func (w *world) seenAfter() time.Duration {
+	if w.alone {
+		return 1
+	}
+	return staleMost
 }
 
 // judge lets calm return and asks what became of the grant.

@@ -29,7 +29,7 @@ var (
 //	go test ./internal/session -run Model -seed 17 -v
 func TestModel(t *testing.T) {
 	if *modelSeed != 0 {
-		for _, line := range runModel(t, *modelSeed) {
+		for _, line := range runModel(t, *modelSeed, nil) {
 			t.Log(line)
 		}
 		return
@@ -43,7 +43,7 @@ func TestModel(t *testing.T) {
 				if seed > uint64(*modelRuns) {
 					return
 				}
-				runModel(t, seed)
+				runModel(t, seed, nil)
 				done.Add(1)
 			}
 		})
@@ -56,9 +56,9 @@ func TestModel(t *testing.T) {
 // A seed's story is the same each time: else it could not be told again.
 func TestModelIsMadeFromItsSeedAlone(t *testing.T) {
 	for seed := uint64(1); seed <= 60; seed++ {
-		first := fmt.Sprint(runModel(t, seed))
+		first := fmt.Sprint(runModel(t, seed, nil))
 		for range 5 {
-			if again := fmt.Sprint(runModel(t, seed)); again != first {
+			if again := fmt.Sprint(runModel(t, seed, nil)); again != first {
 				t.Fatalf("seed %d tells two stories:\n%s\n%s", seed, first, again)
 			}
 		}
@@ -84,7 +84,7 @@ type world struct {
 	start  time.Time
 	o      Options
 	ring   *Keyring
-	inner  *Memory
+	inner  Store
 	as     *modelAS
 	nodes  []*modelNode
 	h      Handle
@@ -103,6 +103,7 @@ type world struct {
 	saved    string          // the RT that the store holds
 	disowned bool            // the AS does not know the grant's own client any more
 	actors   uint64
+	listen   []func(Key)
 	requests sync.WaitGroup
 }
 
@@ -280,6 +281,9 @@ func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) e
 			if next.Generation != old.Generation {
 				n.w.as.saved(before, g.Refresh.Reveal())
 			}
+		}
+		if err == nil {
+			n.w.wakeSome(ctx, next.Key)
 		}
 		return err
 	})

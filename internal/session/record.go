@@ -160,10 +160,32 @@ func (r *Row) MarshalBinary() ([]byte, error) { return r.AppendBinary(nil) }
 // UnmarshalBinary reads what AppendBinary wrote. It copies: a store may lend
 // its own memory.
 func (r *Row) UnmarshalBinary(from []byte) error {
+	d, err := r.head(from)
+	if err != nil {
+		return err
+	}
+	r.Sealed = d.bytes()
+	return d.end()
+}
+
+// HeadSize is what the encoding of a row takes at most without Sealed.
+const HeadSize = 576
+
+// UnmarshalHead reads the beginning of what AppendBinary wrote, and leaves
+// Sealed out.
+func (r *Row) UnmarshalHead(from []byte) error {
+	d, err := r.head(from)
+	if err == nil && d.bad {
+		err = errMalformed
+	}
+	return err
+}
+
+func (r *Row) head(from []byte) (decoder, error) {
 	d := decoder{in: from}
 	version := d.take(1)
 	if len(version) != 1 || version[0] != rowVersion && version[0] != rowVersionBefore {
-		return errMalformed
+		return d, errMalformed
 	}
 	*r = Row{}
 	d.raw(r.Key[:])
@@ -191,8 +213,7 @@ func (r *Row) UnmarshalBinary(from []byte) error {
 		d.raw(r.Session[:])
 		r.Note = d.bytes()
 	}
-	r.Sealed = d.bytes()
-	return d.end()
+	return d, nil
 }
 
 func (d *decoder) small() uint8 {

@@ -9,7 +9,7 @@ import (
 // Grant opens a grant and renews nothing. The error is ErrNoGrant, or an
 // *Unavailable.
 func (v *Vault) Grant(ctx context.Context, h Handle) (Grant, error) {
-	w, err := v.look(ctx, v.cfg.Load(), h)
+	w, err := v.look(ctx, v.cfg.Load(), h, false)
 	return w.grant, err
 }
 
@@ -39,7 +39,7 @@ func (v *Vault) Rotate(ctx context.Context, text string) (Handle, Access, Secret
 		case f.number+1 < last:
 			return Handle{}, Access{}, Secret{}, v.reused(ctx, c, &f)
 		}
-		w, err := v.look(ctx, c, f.grant)
+		w, err := v.look(ctx, c, f.grant, false)
 		if err != nil {
 			return Handle{}, Access{}, Secret{}, err
 		}
@@ -86,7 +86,7 @@ func (v *Vault) successor(ctx context.Context, c *config, f *family) (moved bool
 		return true, nil
 	default:
 		// Perhaps it was written all the same.
-		if row, again := v.load(ctx, c, f.row.Key); again == nil && row.Version() != old {
+		if row, again := v.confirmed(ctx, c, f.row.Key); again == nil && row.Version() != old {
 			return true, nil
 		}
 		return false, unavailable(0, "rotating a refresh token: %w", err)
@@ -97,7 +97,7 @@ func (v *Vault) successor(ctx context.Context, c *config, f *family) (moved bool
 // with the request: a thief would only have to hang up.
 func (v *Vault) reused(ctx context.Context, c *config, f *family) error {
 	ctx = context.WithoutCancel(ctx)
-	w, err := v.look(ctx, c, f.grant)
+	w, err := v.look(ctx, c, f.grant, true)
 	if err != nil {
 		return err
 	}

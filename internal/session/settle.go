@@ -109,9 +109,7 @@ const (
 func (v *Vault) write(ctx context.Context, c *config, s *saving) written {
 	err := v.swap(ctx, c, s.old, s.row)
 	if err != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.StoreTimeout)
-		defer cancel()
-		row, loadErr := v.store.Load(ctx, s.row.Key)
+		row, loadErr := v.confirmed(context.WithoutCancel(ctx), c, s.row.Key)
 		there := loadErr == nil
 		switch {
 		case there && row.Version() == s.row.Version() && row.Settled == s.row.Settled &&

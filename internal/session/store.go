@@ -29,7 +29,7 @@ type Store interface {
 	// Delete forgets a row; one that is not there is no error.
 	Delete(ctx context.Context, key Key) error
 	// Each shows every row until visit answers false. Rows that come or go
-	// meanwhile may be shown or not.
+	// meanwhile may be shown or not. Sealed may be left out.
 	Each(ctx context.Context, visit func(Row) bool) error
 	// Now is the one clock of leases. Nodes have clocks of their own.
 	Now(ctx context.Context) (time.Time, error)
@@ -42,9 +42,17 @@ type Store interface {
 // no row again that is in use.
 type Exclusive interface{ Exclusive() bool }
 
-// Waker is what a store may offer beside: the channel is closed when the row
-// may have changed, or when ctx ends. It only shortens waiting; a vault polls
-// all the same.
+// Confirmer is what a store may offer beside whose server may lose what it
+// shows: Confirmed reads a row like Load, and answers only what will last. A
+// vault asks there whether a write took place whose answer was an error.
+type Confirmer interface {
+	Confirmed(ctx context.Context, key Key) (Row, error)
+}
+
+// Waker is what a store may offer beside: until stop is called, changed is told
+// the key of each row that anybody has changed, soon afterwards. Some may get
+// lost, and some be told twice. It only shortens waiting, and the time for which
+// a vault believes what it has read; a vault polls all the same.
 type Waker interface {
-	Changed(ctx context.Context, key Key) <-chan struct{}
+	Wake(changed func(Key)) (stop func())
 }

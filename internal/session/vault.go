@@ -46,13 +46,14 @@ type Access struct {
 
 // Vault coordinates the grants of one store for one node.
 type Vault struct {
-	store Store
-	cfg   atomic.Pointer[config]
-	brk   breakers
-	warm  warm
-	base  context.Context // of the writes that go on; ended by Close
-	stop  context.CancelFunc
-	work  sync.WaitGroup // flights, writes that go on, marks of last use
+	store  Store
+	cfg    atomic.Pointer[config]
+	brk    breakers
+	warm   warm
+	base   context.Context // of the writes that go on; ended by Close
+	stop   context.CancelFunc
+	unwake func()         // nil: the store wakes nobody
+	work   sync.WaitGroup // flights, writes that go on, marks of last use
 
 	mu      sync.Mutex
 	closed  bool
@@ -81,6 +82,9 @@ func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 		return nil, err
 	}
 	v.base, v.stop = context.WithCancel(context.Background())
+	if w, ok := store.(Waker); ok {
+		v.unwake = w.Wake(v.changed)
+	}
 	return v, nil
 }
 
@@ -109,6 +113,9 @@ func (v *Vault) Close(ctx context.Context) error {
 	v.mu.Unlock()
 	defer v.warm.close()
 	defer v.stop()
+	if v.unwake != nil {
+		defer v.unwake()
+	}
 	done := make(chan struct{})
 	go func() { v.work.Wait(); close(done) }()
 	select {
@@ -125,7 +132,7 @@ func (v *Vault) Close(ctx context.Context) error {
 // *Unavailable, or that of ctx.
 func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 	c := v.cfg.Load()
-	w, err := v.look(ctx, c, h)
+	w, err := v.look(ctx, c, h, false)
 	if err != nil {
 		return Access{}, err
 	}

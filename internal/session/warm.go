@@ -13,6 +13,10 @@ const (
 	warmShards = 16
 	warmMost   = 16_384 // grants, of all shards
 	warmTick   = 2 * time.Minute
+
+	// staleMost is how long a row serves without being read again that others
+	// may change meanwhile: so late an end is seen on another node at most.
+	staleMost = time.Second
 )
 
 // warm keeps the grants open that are in use, so that a request does not derive
@@ -21,8 +25,10 @@ const (
 // four minutes, or it ends.
 //
 // A grant is served from here only for the secret that opened it, and while its
-// row is as it was then: the row that was just read, or, where nobody else
-// writes to the store, the one kept here.
+// row is as it was then: the row that was just read, or the one kept here. Where
+// nobody else writes to the store, that is the store's. Elsewhere it may be
+// older by staleMost: good enough to serve a live token, and never to decide
+// what to present or to write.
 type warm struct {
 	alone  bool // nobody else writes: the rows here are the store's
 	shards [warmShards]warmShard
@@ -35,8 +41,9 @@ type warm struct {
 type warmShard struct {
 	mu  sync.Mutex
 	all map[Key]*opened
-	// writes counts those begun and those ended. A row that was read is kept
-	// only if no write began or ended meanwhile: it might be older than that.
+	// writes counts those begun, those ended, and those of others that were told
+	// of. A row that was read is kept as the store's only if there were none
+	// meanwhile: it might be older than that.
 	writes uint64
 	// doubt is writes as it was when one failed, which may still take effect.
 	// No row is kept until one that began later was answered. Zero: no doubt.
@@ -49,6 +56,7 @@ type opened struct {
 	grant  Grant
 	secret [secretSize]byte // of the handle
 	ring   *Keyring
+	read   time.Time   // when reading the row began; zero: it may be an older one
 	used   atomic.Bool // since the last tick
 }
 
@@ -77,9 +85,12 @@ func (w *warm) keep(e *opened, writes uint64) {
 	e.used.Store(true)
 	s := w.shard(e.row.Key)
 	s.mu.Lock()
-	if w.alone && (s.writes != writes || s.doubt > 0) {
-		s.mu.Unlock()
-		return
+	if s.writes != writes || s.doubt > 0 {
+		if w.alone {
+			s.mu.Unlock()
+			return
+		}
+		e.read = time.Time{}
 	}
 	if s.all == nil {
 		s.all = map[Key]*opened{}
@@ -104,6 +115,25 @@ func (w *warm) drop(key Key) {
 	delete(s.all, key)
 }
 
+// changed forgets a row that somebody else has changed, and one that is being
+// read.
+func (w *warm) changed(key Key) {
+	s := w.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	delete(s.all, key)
+}
+
+// stands tells whether what is kept may do for the store's row at a time.
+func (w *warm) stands(e *opened, now time.Time) bool {
+	if e == nil || w.alone {
+		return e != nil
+	}
+	age := now.Sub(e.read)
+	return age >= 0 && age < staleMost // also if the clock was set back
+}
+
 // writing begins a write. The function that it answers ends it, with the row
 // that stands now if err is nil, or none if it was deleted.
 func (w *warm) writing(key Key) (wrote func(next *Row, err error)) {
@@ -120,7 +150,9 @@ func (w *warm) writing(key Key) (wrote func(next *Row, err error)) {
 		e := s.all[key]
 		delete(s.all, key)
 		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-			s.doubt = s.writes
+			if w.alone { // elsewhere it is found out soon enough
+				s.doubt = s.writes
+			}
 			return
 		}
 		if began > s.doubt {
@@ -128,7 +160,7 @@ func (w *warm) writing(key Key) (wrote func(next *Row, err error)) {
 		}
 		if err == nil && s.doubt == 0 && alone && e != nil && next != nil && !next.Dead &&
 			e.row.Generation == next.Generation && bytes.Equal(e.row.Sealed, next.Sealed) {
-			moved := &opened{row: *next, grant: e.grant, secret: e.secret, ring: e.ring}
+			moved := &opened{row: *next, grant: e.grant, secret: e.secret, ring: e.ring, read: e.read}
 			moved.used.Store(e.used.Load())
 			s.all[key] = moved
 		}

@@ -107,35 +107,6 @@ func TestAMarkOfUseLeavesTheGrantOpen(t *testing.T) {
 	})
 }
 
-// What another node does to a grant is seen at once, however warm it is here.
-func TestASharedStoreIsReadEachTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, store := newWarm(t, false, nil)
-		other, err := New(b.store, testRing(t, 1), b.vault.cfg.Load().o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 10 {
-			b.want("at1")
-		}
-		if n := store.read(); n != 10 {
-			t.Errorf("read %d times", n)
-		}
-		time.Sleep(101 * time.Second)
-		if _, err := other.Token(t.Context(), b.h); err != nil {
-			t.Fatal(err)
-		}
-		b.want("at2")
-		if err := other.End(t.Context(), b.h, EndedLogout); err != nil {
-			t.Fatal(err)
-		}
-		b.want("no grant")
-		if n := b.vault.kept(); n != 0 {
-			t.Errorf("%d are kept of an ended grant", n)
-		}
-	})
-}
-
 // Who knows the lookup part alone gets nothing of what the holder has opened.
 func TestAnOpenGrantIsServedForItsSecretAlone(t *testing.T) {
 	for _, alone := range []bool{false, true} {

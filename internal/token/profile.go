@@ -14,6 +14,7 @@ import (
 type Profile struct {
 	Issuer     string        // iss, exactly
 	Audience   []string      // one of them must be in aud; none: any audience passes
+	Resource   string        // must be in aud as well; "": nothing more is asked (RFC 8707 §2)
 	Algorithms Algorithms    // of the signature
 	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
 	IDTokens   bool          // let ID tokens pass as access tokens
@@ -144,6 +145,9 @@ func (p *Profile) checkNotBefore(facts *Facts, now time.Time) error {
 }
 
 func (p *Profile) checkAudience(facts *Facts) error {
+	if p.Resource != "" && !slices.Contains(facts.Audience, p.Resource) {
+		return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected %q", clip(strings.Join(facts.Audience, " ")), p.Resource))
+	}
 	if len(p.Audience) == 0 {
 		return nil
 	}

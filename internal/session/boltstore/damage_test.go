@@ -137,7 +137,7 @@ func TestDamageWhileOpenIsAnErrorAtMost(t *testing.T) {
 // useDamaged counts errors. It fails the test on wrong answers.
 func useDamaged(t *testing.T, path string, rows []session.Row, damage func()) (failed int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := Open(path, time.Now)
 	if err != nil {

@@ -134,7 +134,7 @@ func locked(t *testing.T, s *Store) *bbolt.Tx {
 
 func awaitQueue(t *testing.T, s *Store, running bool, length int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		s.writer.mu.Lock()
 		there := s.writer.running == running && len(s.writer.queue) == length
 		s.writer.mu.Unlock()

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"net"
+	"slices"
+)
+
+// startRedis runs a Redis without persistence, if anybody keeps grants there.
+// Without a redis-server that candidate is left out.
+func (b *bench) startRedis(ctx context.Context) (addr string, stop func(), err error) {
+	if !slices.ContainsFunc(b.kinds, func(k kind) bool { return k.name == "redis" }) {
+		return "", func() {}, nil
+	}
+	if addr, err = freeAddr(); err != nil {
+		return "", func() {}, err
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", func() {}, err
+	}
+	p, err := start(b.dir, "redis-server", nil, lookTool("redis-server"),
+		"--port", port, "--bind", host, "--save", "", "--appendonly", "no", "--dir", b.dir)
+	if err != nil {
+		return "", func() {}, err
+	}
+	return addr, p.stop, p.ready(ctx, addr)
+}
