@@ -140,7 +140,7 @@ func (e *explaining) readReference() (ok bool) {
 		return true
 	}
 	if !e.how.grants {
-		e.Notes = append(e.Notes, "It looks like a reference token of this gateway (oga_ or ogr_), but no grants are kept here: there is neither token_endpoint nor session.")
+		e.Notes = append(e.Notes, "It looks like a reference token of this gateway (oga_ or ogr_), but no grants are kept here: there is neither token_endpoint, session nor login.")
 		return true
 	}
 	step := explainedStep{Check: referenceStep, Clause: "RFC 6749 §1.5", Expected: "an access token"}

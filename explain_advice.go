@@ -77,6 +77,8 @@ func notJWTAdvice(text string) string {
 	switch dots := strings.Count(text, "."); {
 	case dots == 4:
 		return "It is encrypted (a JWE), for its audience alone. Issuer: give signed tokens (JWS) for this API; Auth0 encrypts when no audience is asked for. Caddyfile: if the issuer has an introspection endpoint, introspect in its block has it asked."
+	case strings.HasPrefix(text, sessionPrefix):
+		return "It is the handle of a browser's session, which counts in its cookie alone. Client: get a token of its own, at the token_endpoint or the issuer."
 	case strings.HasPrefix(text, accessPrefix) || strings.HasPrefix(text, refreshPrefix):
 		return "It is a reference token of a gateway: send it to the site with the token_endpoint that gave it out. Caddyfile: this oauth has neither token_endpoint nor session."
 	case dots == 0:

@@ -126,7 +126,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	if err := caddy.StrictUnmarshalJSON(place.raw, g); err != nil {
 		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
 	}
-	grants := g.Session != nil || g.TokenEndpoint != nil
+	grants := g.Session != nil || g.TokenEndpoint != nil || g.Login != nil
 	release, silent, err := provisionAside(config, g)
 	if err != nil {
 		return exitUnknown, err

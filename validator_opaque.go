@@ -46,8 +46,8 @@ func (t *trust) mayAsk(raw, issuer string) error {
 	switch {
 	case !isToken68(raw):
 		return rejectToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
-	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix):
-		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: "a reference token, and no grants are kept here"}, "")
+	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix) || strings.HasPrefix(raw, sessionPrefix):
+		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
 	case issuer != "" && issuer != t.profile.Issuer:
 		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", issuer)}, issuer)
 	}

@@ -63,7 +63,7 @@ for (const [id, client] of Object.entries(clients)) {
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
 const provider = new Provider(issuer, {
-  fetch: (url, options) => fetch(url, options), // else loopback is out of reach
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // whose dispatcher keeps loopback out of reach
 
   adapter: MapAdapter,
   jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
