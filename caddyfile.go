@@ -55,6 +55,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //			skew       <duration>
 //			metadata   <url>
 //			jwks       <url|path>
+//			introspect [<url>] { always   cache <duration>   rate <n> }
 //			client     <id> [<secret>] { auth <method>   key <file>   assertion_audience <url> }
 //			trust_pool <module...>
 //			insecure_http
@@ -171,7 +172,7 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	return err
 }
 
-const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
+const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
 
 func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
 	issuer := &Issuer{}
@@ -217,6 +218,8 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
 		return seen.text(d, &i.Metadata)
 	case "jwks":
 		return seen.text(d, &i.JWKS)
+	case "introspect":
+		return i.parseIntrospect(d, seen)
 	case "client":
 		return i.parseClient(d, seen)
 	case "trust_pool":

@@ -47,6 +47,10 @@ const (
 	oldLogin         = "login_too_old"
 	unsafeClaim      = "unsafe_claim"
 	unavailable      = "issuer_unavailable"
+
+	introspectionUnavailable = "introspection_unavailable"
+	introspectionLimited     = "introspection_limited"
+
 	grantUnavailable = "grant_unavailable"
 	clientGone       = "client_gone"
 	internalFailure  = "internal_error"
@@ -72,6 +76,7 @@ var descriptions = map[token.Reason]string{
 	token.NotYetValid:   "the access token is not valid yet",
 	token.WrongAudience: "the access token is not meant for this resource",
 	token.IssuerUnknown: "the issuer of the access token is not accepted here",
+	token.Inactive:      "the access token is not active",
 	token.NotJWT:        "the access token is not of a form that is accepted here",
 }
 

@@ -13,8 +13,7 @@ import (
 
 // readPolicy judges what the gateway asks for beyond a valid token. What
 // depends on the request is told, and does not decide.
-func (e *explaining) readPolicy(facts *token.Facts) {
-	readable := e.rec.Passed(token.CheckPayloadJSON) && e.trust != nil
+func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	p := &Principal{Subject: facts.Subject, Scope: facts.Scope, Issuer: e.Issuer, trust: e.trust, claims: e.u.Claims}
 	order := slices.Clone(e.gateway.Require) // in which they decide
 	slices.SortStableFunc(order, func(a, b *Requirement) int { return a.rank() - b.rank() })

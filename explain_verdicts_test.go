@@ -44,7 +44,7 @@ func TestExplainSaysWhatTheHandlerDoes(t *testing.T) {
 }
 
 // ofTheRequest are reasons that no token has.
-var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath}
+var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, introspectionLimited}
 
 func (f *fact) compareExplained(request string) string {
 	f.Helper()
@@ -86,7 +86,7 @@ func (f *fact) compareExplained(request string) string {
 	switch want {
 	case "":
 		verdict = verdictAccepted
-	case unavailable:
+	case unavailable, introspectionUnavailable:
 		verdict = verdictUnknown
 	}
 	status := f.res.Code

@@ -77,6 +77,7 @@ var words = []string{
 	"forward_auth", "from", "method", "uri", "statuses",
 	"redis", "sentinel", "sentinel_username", "sentinel_password", "username", "password", "database", "prefix", "tls",
 	"replicas", "timeout", "connections",
+	"introspect", "always", "rate",
 }
 
 func TestEachWordHasAGoldenOfEachKind(t *testing.T) {
@@ -94,6 +95,7 @@ func TestTheExamplesAdaptAndAreFormatted(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no examples", err)
 	}
+	t.Setenv("INTROSPECTION_SECRET", "a secret")
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".Caddyfile")
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,7 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
 	case i.Metadata != "" && len(i.URL) > 1:
 		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
-	case i.Client != nil && i.JWKS != "":
+	case i.Client != nil && i.JWKS != "" && i.Introspect == nil:
 		return fmt.Errorf("issuer %s: client has no use with jwks: without metadata nobody can tell where the token endpoint is", name)
 	case i.TrustPool != nil && isFile(i.JWKS):
 		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
@@ -43,6 +43,9 @@ func (i *Issuer) check() error {
 		if err := i.Client.check(); err != nil {
 			return fmt.Errorf("issuer %s: %w", name, err)
 		}
+	}
+	if err := i.checkIntrospect(); err != nil {
+		return fmt.Errorf("issuer %s: %w", name, err)
 	}
 	return i.checkURLs()
 }
@@ -73,7 +76,11 @@ func (i *Issuer) checkURLs() error {
 			}
 		}
 	}
-	for word, url := range map[string]string{"metadata": i.Metadata, "jwks": i.JWKS} {
+	words := map[string]string{"metadata": i.Metadata, "jwks": i.JWKS}
+	if i.Introspect != nil {
+		words["introspect"] = i.Introspect.URL
+	}
+	for word, url := range words {
 		if url == "" || strings.Contains(url, "{") || word == "jwks" && isFile(url) {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -30,7 +31,7 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, err error) 
 	if original := originalURL(r); original != nil {
 		target = original.RequestURI()
 	}
-	return g.beginLogin(w, r, target)
+	return g.beginLogin(w, r, target, better{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
 }
 
 // serveLogin begins a log-in for whoever asks for one, such as a link.
@@ -38,12 +39,12 @@ func (g *Gateway) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return g.notAllowed(w, r, "GET, HEAD")
 	}
-	return g.beginLogin(w, r, r.URL.Query().Get("return"))
+	return g.beginLogin(w, r, r.URL.Query().Get("return"), better{})
 }
 
 // beginLogin redirects to the issuer's authorization endpoint (OpenID Connect
 // Core §3.1.2.1). Everything that finishing needs is looked for before.
-func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target string) error {
+func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target string, than better) error {
 	t, o := g.loginTrust(), outsideOf(r)
 	switch {
 	case !o.plain():
@@ -66,7 +67,7 @@ func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target stri
 	if err != nil {
 		return g.failLogin(w, r, nil, err)
 	}
-	p := g.Login.newPending(o, target)
+	p := g.Login.newPending(o, target, than)
 	address, err := g.Login.authorizationURL(ends.Authorization, t.client.ID, p)
 	if err != nil {
 		return g.failLogin(w, r, nil, err)
@@ -102,6 +103,7 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	for name, value := range l.Parameter {
 		q.Set(name, value)
 	}
+	p.Better.ask(q)
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
 	return u.String(), nil
 }

@@ -113,7 +113,7 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	if err != nil {
 		return session.Handle{}, err
 	}
-	id, err := g.judgeLogin(ctx, p, tokens)
+	id, err := g.judgeLogin(ctx, r, p, tokens)
 	if err != nil {
 		g.returnTokens(ctx, tokens)
 		return session.Handle{}, err
@@ -139,7 +139,7 @@ func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.To
 
 // judgeLogin proves who has logged in, and that the access token will pass here:
 // a session whose every request is refused would help nobody.
-func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens) (*token.ID, error) {
+func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, error) {
 	t := g.loginTrust()
 	if tokens.IDToken.Empty() {
 		return nil, &loginError{
@@ -156,7 +156,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens)
 	} else if err != nil {
 		return nil, err
 	}
-	principal, err := g.validator.Validate(ctx, tokens.AccessToken.Reveal())
+	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{r, t.profile.Issuer})
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
 		return nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
@@ -170,6 +170,13 @@ func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens)
 		return nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token is another issuer's",
+		}
+	}
+	if lacks := p.Better.lacks(principal, g.validator.now()); lacks != "" {
+		// To ask again would go on for ever.
+		return nil, &loginError{
+			outcome: loginWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
+			detail: "the access token does not tell of the log-in that was asked for: " + lacks,
 		}
 	}
 	return id, nil

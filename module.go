@@ -167,7 +167,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		}
 	}
 	if g.Login != nil {
-		if err := g.Login.provision(repl); err != nil {
+		if err := g.Login.provision(repl, g.Resource); err != nil {
 			return err
 		}
 	}
@@ -244,6 +244,9 @@ func (g *Gateway) check() error {
 	if err := g.checkResource(); err != nil {
 		return err
 	}
+	if err := g.checkOneIntrospect(); err != nil {
+		return err
+	}
 	if g.Cache != nil && *g.Cache < 0 {
 		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *g.Cache)
 	}
@@ -271,15 +274,6 @@ func (g *Gateway) check() error {
 		return err
 	}
 	return checkRealm(g.Realm)
-}
-
-const defaultCache = 100_000
-
-func (g *Gateway) capacity() int {
-	if g.Cache == nil {
-		return defaultCache
-	}
-	return *g.Cache
 }
 
 // onEvent makes a function a handler of Caddy's events.

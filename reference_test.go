@@ -19,7 +19,7 @@ func TestTheReferenceNamesEachWordOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Join([]string{
-		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, "auth, key, assertion_audience, from, method, uri, statuses",
+		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, introspectWords, "auth, key, assertion_audience, from, method, uri, statuses",
 	}, ", ")
 	for word := range strings.SplitSeq(words, ", ") {
 		found := false

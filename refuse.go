@@ -67,6 +67,15 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		if later, ok := errors.AsType[*session.Unavailable](err); ok {
 			reason, level, after = grantUnavailable, zapcore.WarnLevel, seconds(later.RetryAfter)
 		}
+		if none, ok := errors.AsType[*unasked](err); ok {
+			reason, issuer, level = none.reason, none.issuer, zapcore.WarnLevel
+			if none.reason == introspectionLimited {
+				level = zapcore.InfoLevel // strangers cause it
+			}
+			if none.after > 0 {
+				after = seconds(none.after)
+			}
+		}
 		if r.Context().Err() != nil {
 			status, reason, level = statusClientGone, clientGone, zapcore.DebugLevel
 		} else {

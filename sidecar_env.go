@@ -22,6 +22,9 @@ type sidecar struct {
 	session  Session
 	trust    []string // PEM files
 
+	introspect *Introspect // nil: opaque tokens are refused
+	asking     Introspect  // how it is done, where it is
+
 	upstreams, proxies    []string
 	scheme                string // of the upstreams: http, https or h2c
 	listen, health, admin string

@@ -57,6 +57,9 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 	}{
 		{[]string{"OAUTH_ISSUER=-"}, `OAUTH_ISSUER is missing; it takes one or more issuer URLs`},
 		{[]string{"OAUTH_AUDIENCE=-"}, `OAUTH_AUDIENCE is missing; it takes one or more audiences`},
+		{[]string{"OAUTH_INTROSPECT=true"}, `OAUTH_INTROSPECT needs OAUTH_CLIENT_ID: the issuer answers nobody who does not prove who he is`},
+		{[]string{"OAUTH_INTROSPECT=yes", "OAUTH_CLIENT_ID=a", "OAUTH_CLIENT_SECRET=b"}, `OAUTH_INTROSPECT is "yes": "yes" is not an absolute URL; it takes true, false, or the URL of the introspection endpoint`},
+		{[]string{"OAUTH_INTROSPECT_RATE=5"}, `OAUTH_INTROSPECT_RATE has no use without OAUTH_INTROSPECT`},
 		{[]string{"UPSTREAM=-"}, `UPSTREAM is missing; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front`},
 		{[]string{"OAUTH_AUDIENCE="}, `OAUTH_AUDIENCE is empty; it takes one or more audiences`},
 		{[]string{"OAUTH_SCOPE= "}, `OAUTH_SCOPE is empty; it takes scope words, or leave it out`},

@@ -65,7 +65,7 @@ for (const [id, client] of Object.entries(clients)) {
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
 const provider = new Provider(issuer, {
-  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // its dispatcher keeps off loopback
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // whose dispatcher keeps loopback out of reach
 
   adapter: MapAdapter,
   jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
