@@ -44,7 +44,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	}
 	if g.Login != nil && status == http.StatusServiceUnavailable && navigates(r) {
 		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
-		return g.pageLater(w, r, time.Duration(wait)*time.Second, "")
+		return g.pageLater(w, r, time.Duration(wait)*time.Second, g.Login.returnTo(outsideOf(r), targetOf(r)))
 	}
 	writeRefusal(w, r, status, err)
 	return nil
