@@ -32,7 +32,8 @@ const statusClientGone = 499
 // log line, one challenge.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	if g.sendsToLogin(r, err) {
-		return g.startLogin(w, r, err)
+		// The access log would show state and nonce, in the answer's Location.
+		return g.quietly(func(w http.ResponseWriter, r *http.Request) error { return g.startLogin(w, r, err) })(w, r)
 	}
 	status := g.account(w, r, err)
 	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok &&
