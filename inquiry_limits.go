@@ -36,5 +36,10 @@ func (l *askLimits) allow(remote string, now time.Time) bool {
 	if !known {
 		own, _ = l.addresses.SetIfAbsent(remote, rate.NewLimiter(rate.Limit(l.each), l.each))
 	}
-	return own.AllowN(now, 1) && l.all.AllowN(now, 1)
+	share := own.ReserveN(now, 1)
+	if share.OK() && share.DelayFrom(now) == 0 && l.all.AllowN(now, 1) {
+		return true
+	}
+	share.CancelAt(now)
+	return false
 }
