@@ -40,7 +40,8 @@ func (g *Gateway) serveCallback(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	handle, err := g.finishLogin(r, s, p, q)
-	if _, again := errors.AsType[*session.Unavailable](err); !again {
+	_, again := errors.AsType[*session.Unavailable](err)
+	if _, limited := errors.AsType[*tooMany](err); !again && !limited {
 		setCookie(w, g.Login.pendingName(p.State), "", -1)
 	}
 	if err != nil {
@@ -95,6 +96,12 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	if q.code == "" || len(q.code) > mostCode {
 		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
+	// Before anything is written, and used up: whoever has to wait may try again.
+	leave, err := tokenLimits().place(r.Context(), clientAddress(r))
+	if err != nil {
+		return session.Handle{}, err
+	}
+	defer leave()
 	first, err := s.Once(r.Context(), sealLogin, time.Now().Add(pendingLife+time.Minute), p.State)
 	if err != nil {
 		return session.Handle{}, err
@@ -102,11 +109,6 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	if !first {
 		return session.Handle{}, &loginError{outcome: loginNoState, status: http.StatusBadRequest, detail: "this log-in was finished before"}
 	}
-	leave, err := tokenLimits().place(r.Context(), clientAddress(r))
-	if err != nil {
-		return session.Handle{}, err
-	}
-	defer leave()
 	// What was granted is kept, or given back, also when the browser goes.
 	ctx := context.WithoutCancel(r.Context())
 	tokens, asked, err := g.exchange(ctx, p, q.code)

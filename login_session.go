@@ -52,6 +52,10 @@ func (g *Gateway) redeemSession(ctx context.Context, found presented) (presented
 		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
 		return found, nil
 	}
+	if _, rejected := errors.AsType[*Rejection](err); rejected {
+		found.token = "" // of an issuer where this site logs nobody in any more
+		return found, nil
+	}
 	if err != nil {
 		return found, err
 	}
