@@ -1,7 +1,9 @@
 package caddyoauth
 
 import (
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -77,15 +79,15 @@ func TestACallbackThatDoesNotFitAsksNobody(t *testing.T) {
 	b, other := s.browser(), s.browser()
 	asked := b.begin("/orders")
 	state := asked.Get("state")
-	for name, res := range map[string]interface{ Result() *http.Response }{
+	for name, res := range map[string]*httptest.ResponseRecorder{
 		"of another browser": other.back(asked),
 		"without a state":    b.back(asked, "state", ""),
 		"of a wrong state":   b.back(asked, "state", state[:len(state)-1]+"_"),
 		"with two states":    b.do("GET", "/_oauth/callback?code=the-code&state="+state+"&state="+state),
 		"by POST":            b.do("POST", "/_oauth/callback?code=the-code&state="+state),
 	} {
-		if code := res.Result().StatusCode; code != 400 && code != 405 {
-			t.Errorf("%s: %d", name, code)
+		if res.Code != 400 && res.Code != 405 {
+			t.Errorf("%s: %d", name, res.Code)
 		}
 	}
 	if n := s.issuer.count(); n != 0 {
@@ -106,10 +108,7 @@ func TestALogInIsFinishedOnce(t *testing.T) {
 	s := newPortal(t, "", nil)
 	b := s.browser()
 	asked := b.begin("/orders")
-	copied := &tab{s, map[string]string{}}
-	for name, value := range b.cookies {
-		copied.cookies[name] = value
-	}
+	copied := &tab{s, maps.Clone(b.cookies)}
 	b.back(asked)
 	s.issuer.take()
 	if copied.want("the copy", copied.back(asked), 400, "This log-in has ended"); s.issuer.count() != 0 {
