@@ -8,17 +8,17 @@ import (
 )
 
 func TestAccept22_AnAnswerWithoutARefreshTokenKeepsTheOldOne(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, settings{env: "ROTATE=0"})
-	s := r.login()
-	for n := range 2 {
-		r.awaitDeath(r.tap.lastIssued(t))
-		r.tap.once(treatment{change: without("refresh_token")})
-		r.get(s).seen(t)
-		if all := r.tap.all().of("refresh_token"); len(all) != n+1 || all[n].RT != all[0].RT {
-			t.Errorf("presented: %v", all)
+	forRotating(t, settings{env: "ROTATE=0"}, func(r *rig, k kind) {
+		s := k.begin(r)
+		for n := range 2 {
+			r.awaitDeath(r.tap.lastIssued(r.t))
+			r.tap.once(treatment{change: without("refresh_token")})
+			r.get(s).seen(r.t)
+			if all := r.tap.all().of("refresh_token"); len(all) != n+1 || all[n].RT != all[0].RT {
+				r.t.Errorf("presented: %v", all)
+			}
 		}
-	}
+	})
 }
 
 func TestAccept22_AMissingOrBadIDTokenIsNobodysConcern(t *testing.T) {
@@ -30,30 +30,30 @@ func TestAccept22_AMissingOrBadIDTokenIsNobodysConcern(t *testing.T) {
 		"dead claims": with("id_token", "eyJhbGciOiJFUzI1NiIsImtpZCI6ImVzLTEifQ."+b64.EncodeToString([]byte(`{"sub":"alice","exp":1}`))+".AAAA"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, settings{})
-			s, _, before := r.beginExpired(withRT)
-			r.tap.once(treatment{change: change})
-			r.get(s).wantPass(t, "alice")
-			r.get(s).wantPass(t, "alice")
-			r.wantRenewals(withRT, before, 1)
+			forRotating(t, settings{}, func(r *rig, k kind) {
+				s, _, before := r.beginExpired(k)
+				r.tap.once(treatment{change: change})
+				r.get(s).wantPass(r.t, "alice")
+				r.get(s).wantPass(r.t, "alice")
+				r.wantRenewals(k, before, 1)
+			})
 		})
 	}
 }
 
 func TestAccept22_AnotherSubjectInTheAnswerEndsTheSessionAndItsTokensAreRevoked(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, settings{})
-	code, verifier := r.authorize("mallory")
-	a, err := r.ask(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {callback}})
-	if err != nil || a.status != http.StatusOK {
-		t.Fatalf("another user's log-in: %d %v", a.status, err)
-	}
-	s, _, before := r.beginExpired(withRT)
-	r.tap.once(treatment{change: with("id_token", a.reply(t).IDToken)})
-	r.wantOver(s)
-	r.wantRenewals(withRT, before, 1)
-	r.awaitRevoked(r.tap.all().of("refresh_token")[before].NewRT)
+	forRotating(t, settings{}, func(r *rig, k kind) {
+		code, verifier := r.authorize("mallory")
+		a, err := r.ask(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {callback}})
+		if err != nil || a.status != http.StatusOK {
+			r.t.Fatalf("another user's log-in: %d %v", a.status, err)
+		}
+		s, _, before := r.beginExpired(k)
+		r.tap.once(treatment{change: with("id_token", a.reply(r.t).IDToken)})
+		r.wantOver(s)
+		r.wantRenewals(k, before, 1)
+		r.awaitRevoked(r.tap.all().of("refresh_token")[before].NewRT)
+	})
 }
 
 // awaitRevoked waits until the gateway has given a token back.
@@ -67,7 +67,7 @@ func (r *rig) awaitRevoked(token string) {
 var needsWrite = settings{site: "@write path /write", oauth: "require scope orders:read\n\t\trequire @write scope orders:write"}
 
 func TestAccept22_LessScopeInTheAnswerIsStored(t *testing.T) {
-	forBothKinds(t, needsWrite, func(r *rig, k kind) {
+	forAllKinds(t, needsWrite, func(r *rig, k kind) {
 		s := k.begin(r)
 		r.control("scope", "scope", "orders:read")
 		r.wantOnlyRead(s)
@@ -77,8 +77,8 @@ func TestAccept22_LessScopeInTheAnswerIsStored(t *testing.T) {
 // wantOnlyRead checks that a session may write, and after its renewal may not.
 func (r *rig) wantOnlyRead(s session) {
 	r.t.Helper()
-	if a := get(r.t, r.g.url("/write"), s.access); a.status != http.StatusOK {
-		r.t.Errorf("before its renewal the session may not write: %d", a.status)
+	if a, err := r.tryGetAt("/write", s); err != nil || a.status != http.StatusOK {
+		r.t.Errorf("before its renewal the session may not write: %d %v", a.status, err)
 	}
 	last := r.tap.lastIssued(r.t)
 	r.life(60)
@@ -86,7 +86,11 @@ func (r *rig) wantOnlyRead(s session) {
 	if a := r.get(s); a.status != http.StatusOK {
 		r.t.Errorf("after its renewal the session may not read: %d", a.status)
 	}
-	get(r.t, r.g.url("/write"), s.access).wantChallenge(r.t, http.StatusForbidden, "insufficient_scope")
+	a, err := r.tryGetAt("/write", s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a.wantChallenge(r.t, http.StatusForbidden, "insufficient_scope")
 }
 
 func TestAccept22_AnOddExpiresInMakesNoStormAndNoFailure(t *testing.T) {
@@ -109,11 +113,11 @@ func TestAccept22_AnOddExpiresInMakesNoStormAndNoFailure(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, settings{life: 600})
 			r.tap.always(treatment{change: test.change})
-			kinds := []kind{withRT, rerun}
+			kinds := []kind{withRT, rerun, browser}
 			var loads []*load
 			for _, k := range kinds {
 				s := k.begin(r)
-				loads = append(loads, bearerLoad(r.client, 4, 50*time.Millisecond, r.g.url("/"), s.access))
+				loads = append(loads, startLoad(4, 50*time.Millisecond, func(int) (answer, error) { return r.tryGet(s) }))
 			}
 			began := time.Now()
 			until := began.Add(5 * time.Second)
@@ -133,10 +137,10 @@ func TestAccept22_AnOddExpiresInMakesNoStormAndNoFailure(t *testing.T) {
 }
 
 func TestAccept22_AnAnswerThatIsNoneIsAnUnknownOutcome(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, settings{})
-	s, _, before := r.beginExpired(withRT)
-	r.tap.once(treatment{instead: html}) // it never reached the server: the retry works
-	await(t, 10*time.Second, "the retry", func() bool { return r.get(s).status == http.StatusOK })
-	r.wantRenewals(withRT, before, 2)
+	forRotating(t, settings{}, func(r *rig, k kind) {
+		s, _, before := r.beginExpired(k)
+		r.tap.once(treatment{instead: html}) // it never reached the server: the retry works
+		await(r.t, 10*time.Second, "the retry", func() bool { return r.get(s).status == http.StatusOK })
+		r.wantRenewals(k, before, 2)
+	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestAccept12_ThreeHundredRequestsAtThreeGatewaysMakeOneRenewal(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
 		s, first, before := c.beginExpired(k)
 		c.tap.always(treatment{delay: 300 * time.Millisecond})
 		defer storm()()
@@ -62,7 +62,7 @@ func (c *cluster) fallAsleep(k kind, ask func()) (presented call) {
 
 func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNobodyElseDid(t *testing.T) {
 	// What is run again is not of this kind: whoever comes next just does that.
-	onThreeNodes(t, settings{life: 40, session: quick + "\n\t\t\ton_uncertain reauth"}, []kind{withRT}, func(c *cluster, k kind) {
+	onThreeNodes(t, settings{life: 40, session: quick + "\n\t\t\ton_uncertain reauth"}, []kind{withRT, browser}, func(c *cluster, k kind) {
 		c.stayQuiet()
 		s, first := c.beginAligned(k)
 		before := c.renewals(k)
@@ -86,7 +86,7 @@ func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNobodyElseDid(t *testi
 }
 
 func TestAccept13_ANodeThatSleptTooLongFindsTheOutcomeOfAnother(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{session: quick}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{session: quick}, func(c *cluster, k kind) {
 		s, _, before := c.beginExpired(k)
 		var asleep sync.WaitGroup
 		presented := c.fallAsleep(k, func() {
@@ -115,14 +115,17 @@ func TestAccept13_ANodeThatSleptTooLongFindsTheOutcomeOfAnother(t *testing.T) {
 }
 
 func TestAccept14_WhileRedisPausesNobodyIsLoggedOutAndAfterwardsAllGoOn(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{life: 120}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{life: 120}, func(c *cluster, k kind) {
 		s := k.begin(c.rig)
 		c.everywhere(s, func(a answer) { a.seen(c.t) })
 		before := c.renewals(k)
 		var loads []*load
 		for _, n := range c.nodes {
-			loads = append(loads, startLoad(4, 100*time.Millisecond, func(int) (answer, error) {
+			loads = append(loads, startLoad(4, 100*time.Millisecond, func(turn int) (answer, error) {
 				a, err := n.tryGet(s)
+				if s.cookie != "" && turn%2 == 1 { // a redirect would be a log-out
+					a, err = n.tryNavigate("/orders", s)
+				}
 				if err == nil && a.header.Get("Set-Cookie") != "" {
 					err = errors.New("a cookie is set")
 				}
@@ -158,12 +161,21 @@ func TestAccept14_WhileRedisPausesNobodyIsLoggedOutAndAfterwardsAllGoOn(t *testi
 }
 
 func TestAccept14_WithRedisDownAndTheTokenExpiredNothingIsPresented(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{session: "refresh_wait 2s"}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{session: "refresh_wait 2s"}, func(c *cluster, k kind) {
 		s, _, before := c.beginExpired(k)
 		c.cut(true)
-		c.everywhere(s, func(a answer) { a.wantUnavailable(c.t) })
+		c.everywhere(s, func(a answer) {
+			a.wantUnavailable(c.t)
+			if len(a.cookies()) != 0 {
+				c.t.Error("a cookie is set")
+			}
+		})
 		c.wantRenewals(k, before, 0)
-		if a := c.post("/token", s, nil); a.status == http.StatusOK {
+		if s.cookie != "" {
+			if a := c.navigate("/orders", s); a.status != http.StatusServiceUnavailable || len(a.cookies()) != 0 {
+				c.t.Errorf("a navigation gets %d and %d cookies, want 503 and none", a.status, len(a.cookies()))
+			}
+		} else if a := c.post("/token", s, nil); a.status == http.StatusOK {
 			c.t.Error("a token is granted that nobody can keep")
 		}
 		c.cut(false)
@@ -175,7 +187,7 @@ func TestAccept14_WithRedisDownAndTheTokenExpiredNothingIsPresented(t *testing.T
 }
 
 func TestAccept24_ARevocationAtOneNodeDuringTheRenewalOfAnotherIsKnownToAllWithinASecond(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
 		s, _, before := c.beginExpired(k)
 		release := make(chan struct{})
 		c.tap.once(treatment{hold: release})
@@ -183,9 +195,7 @@ func TestAccept24_ARevocationAtOneNodeDuringTheRenewalOfAnotherIsKnownToAllWithi
 		c.awaitAnswered(k, before+1)
 		others := c.nodes[1].begin(c.t.Context(), 5, s)
 		c.nodes[1].awaitInFlight(5)
-		if a := c.nodes[2].revoke(s, s.access); a.status != http.StatusOK {
-			c.t.Errorf("the revocation endpoint answers %d %s", a.status, a.body)
-		}
+		c.nodes[2].end(s)
 		c.wantDeadWithinASecond(s, time.Now())
 		close(release)
 		wantAll(c.t, waiting.wait(), http.StatusUnauthorized)
@@ -201,9 +211,9 @@ func TestAccept24_ARevocationAtOneNodeDuringTheRenewalOfAnotherIsKnownToAllWithi
 }
 
 func TestAccept24_WhatIsWarmAtEveryNodeEndsOnAllWithinASecond(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{life: 120}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{life: 120}, func(c *cluster, k kind) {
 		for _, end := range map[string]func(s session){
-			"revoked": func(s session) { c.nodes[1].revoke(s, s.refresh) },
+			"by its owner": c.nodes[1].end,
 			"by an operator": func(session) {
 				srefs := c.nodes[2].liveGrants()
 				if len(srefs) != 1 {
@@ -221,7 +231,7 @@ func TestAccept24_WhatIsWarmAtEveryNodeEndsOnAllWithinASecond(t *testing.T) {
 }
 
 func TestAccept25_ADumpOfRedisHasNoTokenAndNoUsableHandle(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
 		s, _, before := c.beginExpired(k)
 		c.get(s).seen(c.t)
 		c.wantRenewals(k, before, 1)
@@ -230,7 +240,7 @@ func TestAccept25_ADumpOfRedisHasNoTokenAndNoUsableHandle(t *testing.T) {
 			c.t.Fatal("there is no row in the dump")
 		}
 		c.wantClean("Redis", dump)
-		for _, raw := range append(bytesOf(s.access), bytesOf(s.refresh)...) {
+		for _, raw := range s.bytes() {
 			if strings.Contains(dump, raw) {
 				c.t.Error("Redis holds a part of a handle")
 			}
@@ -240,7 +250,7 @@ func TestAccept25_ADumpOfRedisHasNoTokenAndNoUsableHandle(t *testing.T) {
 
 // A node that dies takes nothing along: the others know all that it kept.
 func TestAGatewayThatIsKilledCostsNobodyASession(t *testing.T) {
-	forBothKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
+	forAllKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
 		s, _, before := c.beginExpired(k)
 		c.get(s).seen(c.t)
 		c.g.kill()

@@ -10,7 +10,7 @@ import (
 // tokens run out. No session is lost, and the invariants hold.
 func TestASentinelsFailoverLosesNoSessionAndPresentsNothingTwice(t *testing.T) {
 	t.Parallel()
-	for _, k := range []kind{withRT, rerun} {
+	for _, k := range []kind{withRT, rerun, browser} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			redis := startFailover(t)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestAccept01_AnExpiredTokenIsRenewedOnceAndTheRequestPasses(t *testing.T) {
-	forBothKinds(t, settings{}, func(r *rig, k kind) {
+	forAllKinds(t, settings{}, func(r *rig, k kind) {
 		s, first, before := r.beginExpired(k)
 		if token := r.get(s).tokenSeen(r.t); token == first.token || token != r.tap.lastIssued(r.t).token {
 			r.t.Error("the upstream did not see the new access token")
@@ -20,7 +20,7 @@ func TestAccept01_AnExpiredTokenIsRenewedOnceAndTheRequestPasses(t *testing.T) {
 }
 
 func TestAccept02_ALiveTokenIsNotRenewed(t *testing.T) {
-	forBothKinds(t, settings{life: 60}, func(r *rig, k kind) {
+	forAllKinds(t, settings{life: 60}, func(r *rig, k kind) {
 		s := k.begin(r)
 		before := r.renewals(k)
 		wantAll(r.t, r.many(100, s), http.StatusOK)
@@ -29,7 +29,7 @@ func TestAccept02_ALiveTokenIsNotRenewed(t *testing.T) {
 }
 
 func TestAccept03_InsideTheWindowRequestsPassAtOnceAndOneRenewalRunsBehindThem(t *testing.T) {
-	forBothKinds(t, settings{life: 60}, func(r *rig, k kind) {
+	forAllKinds(t, settings{life: 60}, func(r *rig, k kind) {
 		r.stayQuiet()
 		s, first := r.beginAligned(k)
 		before := r.renewals(k)
@@ -52,7 +52,7 @@ func TestAccept03_InsideTheWindowRequestsPassAtOnceAndOneRenewalRunsBehindThem(t
 }
 
 func TestAccept07_FiveHundredRequestsOfOneExpiredSessionMakeOneRenewal(t *testing.T) {
-	forBothKinds(t, patient, func(r *rig, k kind) {
+	forAllKinds(t, patient, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		r.tap.always(treatment{delay: 300 * time.Millisecond})
 		defer storm()()
@@ -62,11 +62,8 @@ func TestAccept07_FiveHundredRequestsOfOneExpiredSessionMakeOneRenewal(t *testin
 }
 
 func TestAccept08_TwoHundredExpiredSessionsMakeTwoHundredRenewals(t *testing.T) {
-	forBothKinds(t, patient, func(r *rig, k kind) {
-		sessions := make([]session, 200)
-		for i := range sessions {
-			sessions[i] = k.begin(r)
-		}
+	forAllKinds(t, patient, func(r *rig, k kind) {
+		sessions := r.beginMany(k, 200)
 		r.life(60)
 		r.awaitDeath(r.tap.lastIssued(r.t))
 		before := r.renewals(k)
@@ -77,7 +74,7 @@ func TestAccept08_TwoHundredExpiredSessionsMakeTwoHundredRenewals(t *testing.T) 
 }
 
 func TestAccept09_RequestsThatComeJustAfterARenewalMakeNoOther(t *testing.T) {
-	forBothKinds(t, settings{}, func(r *rig, k kind) {
+	forAllKinds(t, settings{}, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		r.get(s)
 		renewed := r.tap.all().of(k.renewal)[before].End
@@ -92,7 +89,7 @@ func TestAccept09_RequestsThatComeJustAfterARenewalMakeNoOther(t *testing.T) {
 }
 
 func TestAccept10_WhoDisconnectsTakesNobodyAlong(t *testing.T) {
-	forBothKinds(t, patient, func(r *rig, k kind) {
+	forAllKinds(t, patient, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		release := make(chan struct{})
 		r.tap.always(treatment{hold: release})
@@ -113,7 +110,7 @@ func TestAccept10_WhoDisconnectsTakesNobodyAlong(t *testing.T) {
 }
 
 func TestAccept10_WhenAllDisconnectTheNewTokensAreStoredAllTheSame(t *testing.T) {
-	forBothKinds(t, patient, func(r *rig, k kind) {
+	forAllKinds(t, patient, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		release := make(chan struct{})
 		r.tap.always(treatment{hold: release})
@@ -149,7 +146,7 @@ func (r *rig) awaitInFlight(n int) {
 }
 
 func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNobody(t *testing.T) {
-	forBothKinds(t, patient, func(r *rig, k kind) {
+	forAllKinds(t, patient, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		release := make(chan struct{})
 		r.tap.always(treatment{hold: release})

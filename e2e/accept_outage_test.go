@@ -8,14 +8,14 @@ import (
 )
 
 func TestAccept18_AnOutageIsRiddenOutWithTheLiveTokenAndEndsWithoutALogin(t *testing.T) {
-	forBothKinds(t, settings{life: 20, session: "refresh_wait 2s"}, func(r *rig, k kind) {
+	forAllKinds(t, settings{life: 20, session: "refresh_wait 2s"}, func(r *rig, k kind) {
 		s, first := r.beginAligned(k)
 		awaitClock(r.t, first.expiry.Add(-10*time.Second))
 		before := r.renewals(k)
 		r.tap.always(treatment{instead: unavailable})
 		began := time.Now()
 		l := startLoad(4, 100*time.Millisecond, func(int) (answer, error) {
-			a, err := try(r.client, r.g.url("/orders"), s.access)
+			a, err := r.tryGet(s)
 			if err == nil && a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") == "" {
 				err = errors.New("503 without Retry-After")
 			}
@@ -45,7 +45,7 @@ func TestAccept18_AnOutageIsRiddenOutWithTheLiveTokenAndEndsWithoutALogin(t *tes
 }
 
 func TestAccept18_TooManyRequestsIsAnOutageAndItsRetryAfterIsHonoured(t *testing.T) {
-	forBothKinds(t, settings{session: "refresh_wait 1s"}, func(r *rig, k kind) {
+	forAllKinds(t, settings{session: "refresh_wait 1s"}, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		r.tap.once(treatment{instead: tooMany}) // it says 2 seconds
 		r.get(s).wantUnavailable(r.t)
@@ -60,7 +60,7 @@ func TestAccept18_TooManyRequestsIsAnOutageAndItsRetryAfterIsHonoured(t *testing
 func TestAccept19_AWrongSecretOfTheGatewaysOwnEndsNoSession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, settings{session: "refresh_wait 1s"})
-	sessions := []session{r.login(), r.loginAs("bob"), r.useDevice()}
+	sessions := []session{r.login(), r.loginAs("bob"), r.useDevice(), r.browse()}
 	last := r.tap.lastIssued(t)
 	r.gatewaySecret += "-rotated"
 	r.secrets.add(kindClientSecret, r.gatewaySecret)
@@ -81,16 +81,16 @@ func TestAccept19_AWrongSecretOfTheGatewaysOwnEndsNoSession(t *testing.T) {
 }
 
 func TestAccept20_ARefusedRefreshTokenEndsTheSessionAndCostsOneCall(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, settings{})
-	s, _, before := r.beginExpired(withRT)
-	r.control("forget")
-	r.wantOver(s)
-	r.wantRenewals(withRT, before, 1)
+	forRotating(t, settings{}, func(r *rig, k kind) {
+		s, _, before := r.beginExpired(k)
+		r.control("forget")
+		r.wantOver(s)
+		r.wantRenewals(k, before, 1)
+	})
 }
 
 func TestAccept21_WhileTheServerHangsNobodyWaitsForEverAndNothingLeaks(t *testing.T) {
-	forBothKinds(t, settings{session: "refresh_wait 2s\n\t\t\ttoken_timeout 20s\n\t\t\tlease 40s"}, func(r *rig, k kind) {
+	forAllKinds(t, settings{session: "refresh_wait 2s\n\t\t\ttoken_timeout 20s\n\t\t\tlease 40s"}, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		goroutines := r.goroutines()
 		hang := make(chan struct{})

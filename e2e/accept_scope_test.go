@@ -3,7 +3,7 @@ package e2e
 import "testing"
 
 func TestAccept22_LessScopeInTheAnswerCountsEvenIfTheTokenSaysMore(t *testing.T) {
-	forBothKinds(t, needsWrite, func(r *rig, k kind) {
+	forAllKinds(t, needsWrite, func(r *rig, k kind) {
 		s := k.begin(r)
 		r.tap.once(treatment{change: with("scope", "orders:read")})
 		r.wantOnlyRead(s)

@@ -43,8 +43,10 @@ func (r *rig) get(s session) answer {
 	return a
 }
 
-func (r *rig) tryGet(s session) (answer, error) {
-	req, err := http.NewRequest(http.MethodGet, r.g.url("/orders"), nil)
+func (r *rig) tryGet(s session) (answer, error) { return r.tryGetAt("/orders", s) }
+
+func (r *rig) tryGetAt(path string, s session) (answer, error) {
+	req, err := http.NewRequest(http.MethodGet, r.g.url(path), nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -53,7 +55,33 @@ func (r *rig) tryGet(s session) (answer, error) {
 }
 
 // present puts the session onto a request, as its client would.
-func (s session) present(req *http.Request) { req.Header.Set("Authorization", "Bearer "+s.access) }
+func (s session) present(req *http.Request) {
+	if s.cookie != "" {
+		req.AddCookie(&http.Cookie{Name: sessionCookie, Value: s.cookie})
+		return
+	}
+	req.Header.Set("Authorization", "Bearer "+s.access)
+}
+
+// beginMany begins n sessions, several at a time.
+func (r *rig) beginMany(k kind, n int) []session {
+	r.t.Helper()
+	all := make([]session, n)
+	places := make(chan struct{}, 8)
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			all[i] = k.begin(r)
+		})
+	}
+	wg.Wait()
+	if r.t.Failed() {
+		r.t.FailNow() // it did not stop the goroutine that the test runs in
+	}
+	return all
+}
 
 // result is one of many requests.
 type result struct {

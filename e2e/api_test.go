@@ -130,9 +130,9 @@ func (a *api) check(t *testing.T, s *secrets) {
 		t.Errorf("INV4: %s", wrong)
 	}
 	saw := a.saw.String()
-	for _, prefix := range []string{"oga_", "ogr_", "Oga_", "Ogr_"} {
+	for _, prefix := range []string{"oga_", "ogr_", "Oga_", "Ogr_", "ogs_", sessionCookie} {
 		if at := strings.Index(saw, prefix); at >= 0 {
-			t.Errorf("INV2: the upstream saw a reference token: …%s", around(saw, at))
+			t.Errorf("INV2: the upstream saw a reference token or a cookie of ours: …%s", around(saw, at))
 		}
 	}
 	for _, found := range s.find(saw) {

@@ -52,10 +52,10 @@ func (r *rig) beside(set settings) *rig {
 	return n
 }
 
-// forBothKindsOnThreeNodes is forBothKinds with a cluster for each.
-func forBothKindsOnThreeNodes(t *testing.T, set settings, test func(c *cluster, k kind)) {
+// forAllKindsOnThreeNodes is forAllKinds with a cluster for each.
+func forAllKindsOnThreeNodes(t *testing.T, set settings, test func(c *cluster, k kind)) {
 	t.Helper()
-	onThreeNodes(t, set, []kind{withRT, rerun}, test)
+	onThreeNodes(t, set, []kind{withRT, rerun, browser}, test)
 }
 
 func onThreeNodes(t *testing.T, set settings, kinds []kind, test func(c *cluster, k kind)) {
@@ -100,7 +100,7 @@ func (c *cluster) wantTokenEverywhere(s session, token string) {
 func (c *cluster) wantDeadWithinASecond(s session, ended time.Time) {
 	c.t.Helper()
 	awaitClock(c.t, ended.Add(time.Second))
-	c.everywhere(s, func(a answer) { a.wantChallenge(c.t, http.StatusUnauthorized, "invalid_token") })
+	c.everywhere(s, func(a answer) { a.wantOut(c.t, s) })
 }
 
 // liveGrants are those that the admin API of a node lists as alive.

@@ -6,19 +6,19 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
-// session is what an API client has from the gateway's token endpoint.
+// session is what an API client has from the gateway's token endpoint, or what a
+// browser has in its cookie.
 type session struct {
 	access, refresh string
 	basic           []string // id and secret, for a confidential client
 	public          string   // id, for a public one
+	cookie          string   // then it has nothing else
 }
 
 // A kind of session: how it begins, and by which grant it is renewed.
@@ -28,20 +28,39 @@ type kind struct {
 	renewal string
 }
 
-// The two ways in which grants are renewed.
+// The two ways in which grants of API clients are renewed, and browsers.
 var (
-	withRT = kind{"with a refresh token", (*rig).login, "refresh_token"}
-	rerun  = kind{"run again", (*rig).runCredentials, "client_credentials"}
+	withRT  = kind{"with a refresh token", (*rig).login, "refresh_token"}
+	rerun   = kind{"run again", (*rig).runCredentials, "client_credentials"}
+	browser = kind{"with a cookie", (*rig).browse, "refresh_token"}
 )
 
 // presents tells whether a renewal presents a refresh token.
 func (k kind) presents() bool { return k.renewal == "refresh_token" }
 
-// forBothKinds runs a case for either kind, each with a deployment of its own.
+// forBothKinds runs a case for either kind of reference token.
 func forBothKinds(t *testing.T, set settings, test func(r *rig, k kind)) {
 	t.Helper()
+	forKinds(t, set, []kind{withRT, rerun}, test)
+}
+
+// forAllKinds runs a case for reference tokens and for cookies.
+func forAllKinds(t *testing.T, set settings, test func(r *rig, k kind)) {
+	t.Helper()
+	forKinds(t, set, []kind{withRT, rerun, browser}, test)
+}
+
+// forRotating runs a case for the kinds that have refresh tokens at the issuer.
+func forRotating(t *testing.T, set settings, test func(r *rig, k kind)) {
+	t.Helper()
+	forKinds(t, set, []kind{withRT, browser}, test)
+}
+
+// forKinds runs a case for each kind, with a deployment of its own.
+func forKinds(t *testing.T, set settings, kinds []kind, test func(r *rig, k kind)) {
+	t.Helper()
 	t.Parallel()
-	for _, k := range []kind{withRT, rerun} {
+	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			test(newRig(t, set), k)
@@ -75,28 +94,11 @@ func (r *rig) authorize(user string) (code, verifier string) {
 	verifier = rand.Text() + rand.Text()
 	r.secrets.add(kindVerifier, verifier)
 	sum := sha256.Sum256([]byte(verifier))
-	jar, _ := cookiejar.New(nil) // it fails for no input
-	browser := &http.Client{Jar: jar, Timeout: 20 * time.Second, Transport: r.tap.client.Transport}
-	var last *url.URL
-	browser.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		last = req.URL
-		if strings.HasPrefix(req.URL.String(), callback) {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	resp, err := browser.Get(r.tap.url + "/auth?" + url.Values{
+	last := r.followTo(r.tap.url+"/auth?"+url.Values{
 		"client_id": {"gateway"}, "response_type": {"code"}, "redirect_uri": {callback}, "prompt": {"consent"},
 		"scope": {"openid offline_access orders:read orders:write"}, "resource": {audience}, "login_hint": {user},
 		"code_challenge": {b64.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-	}.Encode())
-	if err != nil {
-		r.t.Fatalf("logging in: %v", err)
-	}
-	closeAll(resp.Body)
-	if last == nil || last.Query().Get("code") == "" {
-		r.t.Fatalf("logging in ended with %d at %v", resp.StatusCode, last)
-	}
+	}.Encode(), callback)
 	code = last.Query().Get("code")
 	r.secrets.add(kindCode, code)
 	return code, verifier
@@ -194,6 +196,18 @@ func (r *rig) grant(as session, form url.Values) session {
 func (r *rig) refreshAt(s session) answer {
 	r.t.Helper()
 	return r.post("/token", s, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.refresh}})
+}
+
+// end is what the owner of a session does who has enough of it.
+func (r *rig) end(s session) {
+	r.t.Helper()
+	if s.cookie != "" {
+		r.logOut(s)
+		return
+	}
+	if a := r.revoke(s, s.refresh); a.status != http.StatusOK {
+		r.t.Errorf("the revocation endpoint answers %d %s", a.status, a.body)
+	}
 }
 
 // revoke is RFC 7009's.

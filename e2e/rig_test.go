@@ -57,11 +57,12 @@ func newRig(t *testing.T, set settings) *rig {
 	r.secrets.add(kindClientSecret, r.gatewaySecret, r.robotSecret)
 	r.secrets.add(kindKey, r.keys...)
 	r.tap = startTap(t, r.secrets)
+	r.g = newGateway(t)
 	r.as = startNode(t, "refreshing.mjs", append(strings.Fields(set.env), "ISSUER="+r.tap.url,
+		"REDIRECT_URIS="+callback+" "+r.g.url("/_oauth/callback"),
 		fmt.Sprintf("TOKEN_SECONDS=%d", r.set.life), "GATEWAY_SECRET="+r.gatewaySecret, "ROBOT_SECRET="+r.robotSecret)...)
 	r.tap.change(func() { r.tap.target = r.as.url })
 	r.api = startAPI(t, r.as.url)
-	r.g = newGateway(t)
 	r.g.options = "debug\n\tmetrics"
 	r.write()
 	r.start()
@@ -115,9 +116,14 @@ func (r *rig) write() {
 			device_authorization_endpoint /device
 			%s
 		}
+		login {
+			scope offline_access orders:read orders:write
+			resource %s
+			parameter prompt consent
+		}
 		copy_claims sub>X-User-Id
 		%s
-	}`, r.set.site, r.tap.url, audience, client, store, strings.Join(keys, " "), r.set.session, r.set.tokens, r.set.oauth), &r.api.upstream))
+	}`, r.set.site, r.tap.url, audience, client, store, strings.Join(keys, " "), r.set.session, r.set.tokens, audience, r.set.oauth), &r.api.upstream))
 }
 
 // start starts the gateway, perhaps once more.

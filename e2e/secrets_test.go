@@ -25,6 +25,7 @@ const (
 	kindRefreshToken = "refresh token"
 	kindIDToken      = "id token"
 	kindReference    = "reference token"
+	kindCookie       = "session's cookie"
 	kindCode         = "code"
 	kindVerifier     = "verifier"
 	kindClientSecret = "client secret"
@@ -90,7 +91,7 @@ func parts(value string) []string {
 		jws := strings.Split(value, ".")
 		return append(parts(jws[1]), parts(jws[2])...)
 	}
-	if prefix, rest, ok := strings.Cut(value, "_"); ok && (prefix == "oga" || prefix == "ogr") {
+	if prefix, rest, ok := strings.Cut(value, "_"); ok && (prefix == "oga" || prefix == "ogr" || prefix == "ogs") {
 		value = rest
 	}
 	all := ends(value)
@@ -120,6 +121,14 @@ func bytesOf(token string) []string {
 		if raw, err := decode(token); err == nil && len(raw) >= shortest {
 			forms = append(forms, string(raw), string(raw[:len(raw)/2]), string(raw[len(raw)/2:]))
 		}
+	}
+	return forms
+}
+
+// bytes are the binary forms of all that a session's owner holds.
+func (s session) bytes() (forms []string) {
+	for _, token := range []string{s.access, s.refresh, s.cookie} {
+		forms = append(forms, bytesOf(token)...)
 	}
 	return forms
 }
