@@ -16,6 +16,7 @@ build: go-is-here
 	@$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
 
 # The container image caddy-oauth (IMAGE names it), with buildah, podman or docker.
+# REDIS=1 puts the store for many nodes in.
 image: go-is-here
 	@GO="$(GO)" TAGS="$(TAGS)" ./deploy/image.sh
 

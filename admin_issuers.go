@@ -67,6 +67,18 @@ type issuerState struct {
 	Endpoints endpointState `json:"endpoints"`
 	Cache     cacheState    `json:"cache"`
 	Breaker   breakerState  `json:"breaker"`
+
+	Introspection []inquiryState `json:"introspection,omitempty"` // one for each client and settings
+}
+
+// inquiryState is what an operator sees of asking an issuer about tokens.
+type inquiryState struct {
+	Endpoint   string       `json:"endpoint,omitempty"` // absent until it is known
+	Client     string       `json:"client"`
+	Always     bool         `json:"always"`
+	Remembered int          `json:"remembered"`
+	Inactive   int          `json:"inactive"` // of those that are remembered as such
+	Breaker    breakerState `json:"breaker"`
 }
 
 type keyState struct {
@@ -84,6 +96,7 @@ type endpointState struct {
 	Token               string `json:"token,omitempty"`
 	Revocation          string `json:"revocation,omitempty"`
 	DeviceAuthorization string `json:"device_authorization,omitempty"`
+	Introspection       string `json:"introspection,omitempty"`
 }
 
 type cacheState struct {
@@ -127,6 +140,11 @@ func issuerStates() []issuerState {
 		if pause := breakers[auth.issuer]; pause > 0 {
 			state.Breaker = breakerState{Open: true, Seconds: pause.Seconds()}
 		}
+		for _, q := range allInquiries() {
+			if q.authority == auth {
+				state.Introspection = append(state.Introspection, q.state(now))
+			}
+		}
 		states = append(states, state)
 	}
 	slices.SortStableFunc(states, func(a, b issuerState) int { return strings.Compare(a.Issuer, b.Issuer) })
@@ -166,7 +184,22 @@ func (a *authority) state(now time.Time) issuerState {
 	if ends, known := a.server.KnownEndpoints(); known {
 		state.Endpoints = endpointState{
 			Known: true, Token: ends.Token, Revocation: ends.Revocation, DeviceAuthorization: ends.DeviceAuthorization,
+			Introspection: ends.Introspection,
 		}
+	}
+	return state
+}
+
+func (q *inquiry) state(now time.Time) inquiryState {
+	state := inquiryState{
+		Endpoint: q.at.Endpoint, Client: q.at.Client.ID, Always: q.always,
+		Remembered: q.active.EstimatedSize(), Inactive: q.inactive.EstimatedSize(),
+	}
+	if ends, known := q.server.KnownEndpoints(); known && state.Endpoint == "" {
+		state.Endpoint = ends.Introspection
+	}
+	if left := q.breaker.Open(now); left > 0 {
+		state.Breaker = breakerState{Open: true, Seconds: left.Seconds()}
 	}
 	return state
 }

@@ -130,6 +130,14 @@ func whoIs(p *Principal) []zap.Field {
 			fields = append(fields, zap.String("jti_digest", jtiDigest(jti)))
 		}
 	}
+	acr, _ := p.Claim("acr")
+	if way, ok := acr.(string); ok {
+		fields = append(fields, known("acr", bounded(way)))
+	}
+	at, _ := p.Claim("auth_time")
+	if seconds, ok := plain(at).(int64); ok {
+		fields = append(fields, zap.Int64("auth_time", seconds))
+	}
 	return fields
 }
 

@@ -78,6 +78,36 @@ func TestTheAuditStreamTellsWhoDidWhatAndWhatBecameOfIt(t *testing.T) {
 	g.hides([]string{"token-1", good[len(good)-30:]})
 }
 
+func TestTheAuditStreamTellsHowAndWhenTheUserLoggedIn(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newAuditGate(t, issuer, "require acr gold")
+	at := time.Now().Unix() - 60
+	for _, row := range []struct {
+		claims map[string]any
+		reason string
+		at     any // nil: not told
+	}{
+		{map[string]any{"acr": "gold", "auth_time": at}, accepted, at},
+		{map[string]any{"acr": "bronze", "auth_time": at}, weakLogin, at},
+		{map[string]any{"acr": []string{"gold"}, "auth_time": "today"}, weakLogin, nil},
+	} {
+		claims := map[string]any{"iss": issuer.URL, "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
+		maps.Copy(claims, row.claims)
+		text, err := issuer.key.Token("at+jwt", claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.get(text)
+		lines := g.audited(auditRequest)
+		last := lines[len(lines)-1]
+		acr, _ := row.claims["acr"].(string)
+		wantFields(t, last, map[string]string{"reason": row.reason, "subject": "alice", "acr": acr})
+		if last["auth_time"] != row.at {
+			t.Errorf("auth_time is %v, want %v", last["auth_time"], row.at)
+		}
+	}
+}
+
 func TestTheAuditStreamTellsOfTokensAndOfGrantsFromBeginningToEnd(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newAuditGate(t, issuer, publicEndpoint)

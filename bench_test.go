@@ -97,7 +97,29 @@ func BenchmarkHandler(b *testing.B) {
 			benchServe(b, benchGateway(b, []*jwssign.Key{key}, bench.change), tok)
 		})
 	}
+	b.Run("cached_opaque", func(b *testing.B) {
+		benchServe(b, benchAsker(b, nil), "goodF3k0p9Zt2mQ8vL1xR7sB4nW6yH5c")
+	})
+	b.Run("cached_opaque_other_claims", func(b *testing.B) {
+		benchServe(b, benchAsker(b, []string{"sub>X-User-Id", "email>X-User-Email", "groups>X-User-Groups"}), "goodF3k0p9Zt2mQ8vL1xR7sB4nW6yH5c")
+	})
 	b.Run("prepare", func(b *testing.B) { benchServe(b, nil, tok) })
+}
+
+// benchAsker provisions a gateway whose issuer calls every token active.
+func benchAsker(b *testing.B, copies []string) *Gateway {
+	b.Helper()
+	issuer := newGrantor(b, nil)
+	issuer.says(http.StatusOK, fmt.Sprintf(`{"active":true,"iss":%q,"aud":"api","sub":"7f9c2ba4-e88f-4c52-9a1f-000000000000",
+		"client_id":"orders-frontend","exp":%d,"scope":"openid profile orders:read orders:write","token_type":"Bearer",
+		"email":"alice@example.com","groups":["staff","admin"]}`, issuer.URL, time.Now().Add(time.Hour).Unix()))
+	return benchGateway(b, nil, func(g *Gateway) {
+		g.Issuer = []*Issuer{{
+			URL: []string{issuer.URL}, Audience: []string{"api"},
+			Introspect: &Introspect{}, Client: &Client{ID: "gateway", Secret: "secret"},
+		}}
+		g.CopyClaims = copies
+	})
 }
 
 func benchServe(b *testing.B, g *Gateway, tok string) {

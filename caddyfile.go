@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -56,6 +55,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //			skew       <duration>
 //			metadata   <url>
 //			jwks       <url|path>
+//			introspect [<url>] { always   cache <duration>   rate <n> }
 //			client     <id> [<secret>] { auth <method>   key <file>   assertion_audience <url> }
 //			trust_pool <module...>
 //			insecure_http
@@ -64,6 +64,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		}
 //		require [<matcher>] scope <scope...>
 //		require [<matcher>] claim <name> <value...>
+//		require [<matcher>] acr <value...>
+//		require [<matcher>] max_age <duration>
+//		resource <url>
 //		session { ... }                      (parseSession)
 //		token_endpoint <path...> { ... }     (parseTokenEndpoint)
 //		login [<prefix>] { ... }             (parseLogin)
@@ -83,11 +86,10 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 	h.Next() // the directive's name
 	g := &Gateway{}
-	if args := h.RemainingArgs(); len(args) > 0 {
-		if len(args) == 1 {
-			return nil, h.Errf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, args[0])
-		}
-		g.Issuer = append(g.Issuer, &Issuer{URL: args[:1], Audience: args[1:]})
+	args := h.RemainingArgs()
+	short := len(args) > 0
+	if short {
+		g.Issuer = append(g.Issuer, &Issuer{URL: args[:1], Audience: args[1:], line: h.Token()})
 		if err := g.Issuer[0].check(); err != nil {
 			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
 		}
@@ -98,18 +100,31 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 			return nil, err
 		}
 	}
+	for n, issuer := range g.Issuer { // now that it is known whether there is a resource
+		err := issuer.checkAudience(g.Resource)
+		if n == 0 && short && err != nil {
+			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
+		}
+		if err != nil {
+			return nil, at(issuer.line, err)
+		}
+	}
 	if err := g.check(); err != nil {
 		return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
 	}
 	return g, nil
 }
 
-const gatewayWords = "issuer, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, audit, cache"
+const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, audit, cache"
 
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
 	case "issuer":
 		err = g.parseIssuer(h.Dispenser)
+	case "resource":
+		if err = seen.text(h.Dispenser, &g.Resource); err == nil {
+			err = wrap(h.Dispenser, checkResource(g.Resource, true)) // whether http will do is not known yet
+		}
 	case "session":
 		err = g.parseSession(h.Dispenser, seen)
 	case "token_endpoint":
@@ -157,7 +172,7 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	return err
 }
 
-const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
+const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
 
 func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
 	issuer := &Issuer{}
@@ -165,6 +180,7 @@ func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
 		return d.Errf("issuer takes one or more URLs")
 	}
 	line, seen := d.Token(), make(once)
+	issuer.line = line
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := issuer.parseWord(d, seen); err != nil {
 			return err
@@ -202,6 +218,8 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
 		return seen.text(d, &i.Metadata)
 	case "jwks":
 		return seen.text(d, &i.JWKS)
+	case "introspect":
+		return i.parseIntrospect(d, seen)
 	case "client":
 		return i.parseClient(d, seen)
 	case "trust_pool":
@@ -249,33 +267,6 @@ func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen once) error {
 	}
 	i.TrustPool = caddyconfig.JSONModuleObject(pool, "provider", name, nil)
 	return nil
-}
-
-func (g *Gateway) parseRequire(h httpcaddyfile.Helper) error {
-	q := &Requirement{}
-	matcher, matched, err := h.MatcherToken()
-	if err != nil {
-		return h.WrapErr(fmt.Errorf("require: %w", err))
-	}
-	if matched {
-		if matcher != nil {
-			q.Match = caddyhttp.RawMatcherSets{matcher}
-		}
-		h.NextArg()
-	}
-	if h.Val() == "require" || matched && h.Val() != "scope" && h.Val() != "claim" {
-		return h.Errf("require takes [<matcher>] scope <scope...>, or [<matcher>] claim <name> <value...>")
-	}
-	switch what, args := h.Val(), h.RemainingArgs(); {
-	case what == "scope" && len(args) > 0:
-		q.Scope = args
-	case what == "claim" && len(args) > 1:
-		q.Claim, q.Value = args[0], args[1:]
-	default:
-		return h.Errf("require %s: it takes [<matcher>] scope <scope...>, or [<matcher>] claim <name> <value...>", what)
-	}
-	g.Require = append(g.Require, q)
-	return wrap(h.Dispenser, q.check())
 }
 
 func (g *Gateway) parseCredentials(d *caddyfile.Dispenser) error {

@@ -154,7 +154,8 @@ func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen once) error {
 func blockOf(word string) string {
 	for block, words := range map[string]string{
 		"issuer <url>": issuerWords, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
-		"login": loginWords,
+		"login":              loginWords,
+		"introspect [<url>]": introspectWords,
 	} {
 		for known := range strings.SplitSeq(words, ", ") {
 			if known == word {

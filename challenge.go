@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -18,9 +19,15 @@ type Rejection struct {
 	Description string   // for the client; never anything it sent
 	Detail      string   // for the operator's log
 	Scope       []string // what the request would need (RFC 6750 §3)
-	Issuer      string   // whose token it was, where that is known
-	LogIn       bool     // a browser that navigates may log in instead, where login is configured
-	Bug         bool     // verifying panicked; refused, but somebody should look
+
+	// How the user would have to log in: in one of these ways, best first, and
+	// no longer ago than this; none or 0: that does not matter (RFC 9470 §3).
+	ACR    []string
+	MaxAge time.Duration
+
+	Issuer string // whose token it was, where that is known
+	LogIn  bool   // a browser that navigates may log in instead, where login is configured
+	Bug    bool   // verifying panicked; refused, but somebody should look
 }
 
 // The reasons of this package; those of a token are in internal/token.
@@ -36,8 +43,14 @@ const (
 	crossSite        = "cross_site"
 	missingScope     = "missing_scope"
 	missingClaim     = "missing_claim"
+	weakLogin        = "acr_insufficient"
+	oldLogin         = "login_too_old"
 	unsafeClaim      = "unsafe_claim"
 	unavailable      = "issuer_unavailable"
+
+	introspectionUnavailable = "introspection_unavailable"
+	introspectionLimited     = "introspection_limited"
+
 	grantUnavailable = "grant_unavailable"
 	clientGone       = "client_gone"
 	internalFailure  = "internal_error"
@@ -45,11 +58,12 @@ const (
 	anonymous        = "anonymous"
 )
 
-// The error codes of RFC 6750 §3.1.
+// The error codes of RFC 6750 §3.1, and one of RFC 9470.
 const (
 	invalidRequest    = "invalid_request"
 	invalidToken      = "invalid_token"
 	insufficientScope = "insufficient_scope"
+	insufficientLogin = "insufficient_user_authentication" // RFC 9470 §3
 )
 
 // Error is the reason alone: it may end up on a page ({err.message}) or raw in
@@ -62,6 +76,7 @@ var descriptions = map[token.Reason]string{
 	token.NotYetValid:   "the access token is not valid yet",
 	token.WrongAudience: "the access token is not meant for this resource",
 	token.IssuerUnknown: "the issuer of the access token is not accepted here",
+	token.Inactive:      "the access token is not active",
 	token.NotJWT:        "the access token is not of a form that is accepted here",
 }
 
@@ -105,15 +120,23 @@ func otherCredential(header string) *Rejection {
 	return &Rejection{Status: http.StatusUnauthorized, Reason: otherScheme, Detail: header + " is not Bearer"}
 }
 
-// challenge is the value of WWW-Authenticate for a rejection (RFC 6750 §3).
-// This is the one place that writes it.
-func (r *Rejection) challenge(realm string) string {
+// challenge is the value of WWW-Authenticate for a rejection (RFC 6750 §3, RFC
+// 9470 §3, RFC 9728 §5.1), with the address of the resource's metadata if there
+// are any. This is the one place that writes it.
+func (r *Rejection) challenge(realm, metadata string) string {
 	var params []string
+	maxAge := ""
+	if r.MaxAge > 0 {
+		maxAge = seconds(r.MaxAge)
+	}
 	for _, p := range [][2]string{
 		{"realm", realm},
 		{"error", r.Code},
 		{"error_description", r.Description},
 		{"scope", strings.Join(r.Scope, " ")},
+		{"acr_values", strings.Join(r.ACR, " ")},
+		{"max_age", maxAge},
+		{"resource_metadata", metadata},
 	} {
 		if p[1] != "" {
 			params = append(params, p[0]+`="`+quote.Replace(p[1])+`"`)

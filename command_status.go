@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -118,7 +119,7 @@ func (s *issuerState) health() string {
 		return "STORED KEYS"
 	case s.LastError != "":
 		return "NOT ANSWERING"
-	case s.Breaker.Open:
+	case s.Breaker.Open || slices.ContainsFunc(s.Introspection, func(q inquiryState) bool { return q.Breaker.Open }):
 		return "BREAKER OPEN"
 	}
 	return "ok"
@@ -149,6 +150,7 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 		if one.LastError != "" {
 			row("The last fetch failed: " + printable(one.LastError))
 		}
+		one.printIntrospection(row)
 	}
 	if len(s.Stores) > 0 {
 		row("")
@@ -162,6 +164,20 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 		row(append([]string{one.Store, yes(one.Open)}, counts...)...)
 	}
 	return t.Flush()
+}
+
+func (s *issuerState) printIntrospection(row func(cells ...string)) {
+	if len(s.Introspection) == 0 {
+		return
+	}
+	row("")
+	row("INTROSPECTION AT " + s.Issuer)
+	row("ENDPOINT", "CLIENT", "ASKED ABOUT", "REMEMBERED", "INACTIVE", "BREAKER")
+	for _, one := range s.Introspection {
+		about := map[bool]string{true: "every token", false: "opaque tokens"}[one.Always]
+		row(orDash(printable(one.Endpoint)), printable(one.Client), about,
+			fmt.Sprint(one.Remembered), fmt.Sprint(one.Inactive), one.Breaker.text())
+	}
 }
 
 func (s *issuerState) fetched(now time.Time) string {

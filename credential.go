@@ -70,6 +70,7 @@ type presented struct {
 	token   string
 	at      place
 	swapped bool   // the request brought a reference token in its place
+	issuer  string // whose token stood behind it
 	lost    string // scope that its grant once had and has no more
 
 	session  bool // it came as a session's cookie

@@ -27,7 +27,7 @@ func registered(t *testing.T) map[string][]string {
 	t.Helper()
 	names := map[string][]string{}
 	descs := make(chan *prometheus.Desc, 1000)
-	for _, collector := range append(measure.all(), measure.verdicts, measure.lookups, measure.verifying, measure.fetches, keyAges{}) {
+	for _, collector := range measure.all() {
 		collector.Describe(descs)
 		_, histogram := collector.(*prometheus.HistogramVec)
 		for len(descs) > 0 {

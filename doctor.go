@@ -43,6 +43,7 @@ const (
 	checkClient       = "client"
 	checkGrantTypes   = "grant types"
 	checkLogin        = "login"
+	checkIntrospect   = "introspection"
 )
 
 // doctor looks at issuers as the gateway would, and says what is amiss.
@@ -208,6 +209,7 @@ func (d *doctor) visit(p patient) {
 		infos := p.set.fixed.Infos()
 		d.say(p.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), p.set.jwks, keyNames(infos))
 		d.checkAlgorithms(p, infos)
+		d.checkIntrospection(ctx, p, nil)
 		return
 	}
 	report := as.Probe(ctx, p.config)
@@ -215,6 +217,7 @@ func (d *doctor) visit(p patient) {
 	d.checkKeys(p, report)
 	d.checkClock(p, report)
 	d.checkEndpoints(ctx, p, report)
+	d.checkIntrospection(ctx, p, report.Endpoints)
 	d.checkCertificates(p, report.Certificates)
 }
 

@@ -58,6 +58,8 @@ type explainer struct {
 	at     time.Time
 	grants bool // reference tokens are taken here
 	held   bool // the keys in memory alone: nothing is fetched
+
+	silent *silence // the gateway asks its issuer about tokens, and here nobody can; nil: that is not so
 }
 
 // explaining is one explanation on its way.
@@ -77,7 +79,11 @@ func (g *Gateway) explain(ctx context.Context, text string, how explainer) *expl
 	e := &explaining{gateway: g, how: how}
 	e.At, e.Verdict, e.Checks = how.at.UTC(), verdictAccepted, []explainedStep{}
 	e.readCredential(text)
-	if e.readReference() {
+	switch {
+	case !e.readReference():
+	case (g.validator.asked != nil || how.silent != nil) && token.IsOpaque(e.bare):
+		e.readOpaque(ctx)
+	default:
 		e.readToken(ctx)
 	}
 	hide(&e.explanation, text)
@@ -134,7 +140,7 @@ func (e *explaining) readReference() (ok bool) {
 		return true
 	}
 	if !e.how.grants {
-		e.Notes = append(e.Notes, "It looks like a reference token of this gateway (oga_ or ogr_), but no grants are kept here: there is neither token_endpoint nor session.")
+		e.Notes = append(e.Notes, "It looks like a reference token of this gateway (oga_ or ogr_), but no grants are kept here: there is neither token_endpoint, session nor login.")
 		return true
 	}
 	step := explainedStep{Check: referenceStep, Clause: "RFC 6749 §1.5", Expected: "an access token"}
@@ -176,7 +182,17 @@ func (e *explaining) readToken(ctx context.Context) {
 	for _, rule := range token.Rules {
 		e.Checks = append(e.Checks, e.tokenStep(rule, profile))
 	}
-	e.readPolicy(facts)
+	if e.trust != nil && e.rec.Err() == nil {
+		switch {
+		case e.how.silent.about(e.Issuer):
+			e.cannotAsk()
+		case e.trust.asksAlways():
+			if said := e.readAnswer(ctx, facts); said != nil {
+				facts = said
+			}
+		}
+	}
+	e.readPolicy(facts, e.rec.Passed(token.CheckPayloadJSON) && e.trust != nil)
 }
 
 // chooseTrust finds whose settings judge. The verdict comes from the exact
@@ -242,6 +258,8 @@ func (e *explaining) fail(step *explainedStep, err error) {
 		verdict, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
 	} else if _, down := errors.AsType[*as.Unavailable](err); down {
 		reason = unavailable
+	} else if none, ok := errors.AsType[*unasked](err); ok {
+		reason = none.reason
 	}
 	step.Reason = reason
 	if step.Change == "" {

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -20,11 +21,15 @@ var advices = map[string]string{
 	string(token.ClaimMissing):    "Issuer: put the claim in. Caddyfile: leave token_type out if only exp is there.",
 	string(token.Expired):         "Client: get a new token, or refresh. If it just did, compare the clocks of issuer and gateway.",
 	string(token.NotYetValid):     "Compare the clocks of issuer and gateway. Caddyfile: skew takes up to 60s.",
+	string(token.Inactive):        "The issuer does not know it, or it was revoked, has expired, or is of another client's kind. Client: get a new one. If it is new, look whether it comes from this very issuer, and whether the gateway's client may introspect it there.",
+	introspectionUnavailable:      "Nothing can be judged without the issuer's answer. \"caddy oauth doctor\" asks the introspection endpoint with the gateway's own client, and says what is amiss.",
 	string(token.KeyUnknown):      "The issuer does not publish the key: a token of another environment, of a key that was withdrawn, or forged. Issuer: publish the key at jwks_uri. Caddyfile: check jwks, if it is set.",
 	string(token.KeyMismatch):     "Issuer: the key's alg, kty or crv does not fit the token's alg. Otherwise it is forged.",
 	string(token.SignatureFailed): "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
 	missingScope:                  "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
 	missingClaim:                  "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",
+	weakLogin:                     "Client: send the user to log in again with acr_values, as the challenge lists them. Issuer: support that way to log in, and put acr into access tokens (RFC 9068 §2.2.1).",
+	oldLogin:                      "Client: send the user to log in again with max_age, as the challenge has it. Issuer: put auth_time into access tokens (RFC 9068 §2.2.1); tokens of a client for itself never have it.",
 	unsafeClaim:                   "Issuer: look at who could write a line break into that claim.",
 	refreshPresented:              "Client: send the access token (oga_…). The refresh token goes to the token endpoint alone.",
 	noGrant:                       "Client: send the reference token whole, or get a new one at the token endpoint.",
@@ -44,6 +49,9 @@ func (e *explaining) advice(reason string) string {
 		}
 		return "Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth " + iss + " <audience>."
 	case string(token.WrongAudience):
+		if resource := e.gateway.Resource; resource != "" && !slices.Contains(e.u.Claims.Audience(), resource) {
+			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter."
+		}
 		if e.u.Claims["aud"] == nil {
 			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there."
 		}
@@ -68,11 +76,13 @@ func (e *explaining) algorithm() (found, expected string, ok bool) {
 func notJWTAdvice(text string) string {
 	switch dots := strings.Count(text, "."); {
 	case dots == 4:
-		return "It is encrypted (a JWE), for its audience alone. Issuer: give signed tokens (JWS) for this API; Auth0 encrypts when no audience is asked for."
+		return "It is encrypted (a JWE), for its audience alone. Issuer: give signed tokens (JWS) for this API; Auth0 encrypts when no audience is asked for. Caddyfile: if the issuer has an introspection endpoint, introspect in its block has it asked."
+	case strings.HasPrefix(text, sessionPrefix):
+		return "It is the handle of a browser's session, which counts in its cookie alone. Client: get a token of its own, at the token_endpoint or the issuer."
 	case strings.HasPrefix(text, accessPrefix) || strings.HasPrefix(text, refreshPrefix):
 		return "It is a reference token of a gateway: send it to the site with the token_endpoint that gave it out. Caddyfile: this oauth has neither token_endpoint nor session."
 	case dots == 0:
-		return "It is opaque: only its issuer can read it. Issuer: give JWTs for this API. Auth0 does when the client asks for an audience; Google never does, and GitHub neither."
+		return "It is opaque: only its issuer can read it. Caddyfile: if the issuer has an introspection endpoint (RFC 7662), introspect in its block has it asked. Issuer: or give JWTs for this API. Auth0 does when the client asks for an audience; Google never does, and GitHub neither, and both have no such endpoint."
 	}
 	return "It is cut or not a JWT. Client: send the whole access token, with both dots and the part behind the second."
 }

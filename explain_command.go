@@ -63,6 +63,9 @@ The settings come from the oauth handler of a config (default: the Caddyfile
 here; --host or --index where there are several), or from --issuer and
 --audience. With --jwks <file> nothing is fetched.
 
+About an opaque token only its issuer can say something. With a config that
+has introspect, it is asked; without one, it cannot be told.
+
 Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 	}
 	flags := cmd.Flags()
@@ -123,8 +126,8 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	if err := caddy.StrictUnmarshalJSON(place.raw, g); err != nil {
 		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
 	}
-	grants := g.Session != nil || g.TokenEndpoint != nil
-	release, err := provisionAside(config, g)
+	grants := g.Session != nil || g.TokenEndpoint != nil || g.Login != nil
+	release, silent, err := provisionAside(config, g)
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -134,7 +137,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainWait)
 	defer cancel()
-	e := g.explain(ctx, text, explainer{at: at, grants: grants})
+	e := g.explain(ctx, text, explainer{at: at, grants: grants, silent: silent})
 	if f.issuer == "" {
 		e.Gateway = place.String()
 	}

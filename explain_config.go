@@ -124,17 +124,26 @@ func listPlaces(all []gatewayPlace) string {
 }
 
 // provisionAside makes a gateway that judges tokens and does nothing else: it
-// opens no vault, is nobody at the issuer and stores no keys. So it needs none
-// of the secrets that the running one has.
-func provisionAside(config []byte, g *Gateway) (release func(), err error) {
+// opens no vault and stores no keys. Of the secrets that the running one has it
+// needs none, but the client's for asking about opaque tokens: without that
+// secret silent says why nobody can be asked.
+func provisionAside(config []byte, g *Gateway) (release func(), silent *silence, err error) {
 	g.Session, g.TokenEndpoint, g.Realm = nil, nil, ""
 	for _, issuer := range g.Issuer {
-		issuer.Client, issuer.aside = nil, true
+		issuer.aside = true
+		if issuer.Introspect != nil && issuer.Client != nil {
+			_, err := issuer.Client.provision(caddy.NewReplacer())
+			if err == nil {
+				continue
+			}
+			silent = &silence{issuer, issuer.Introspect.Always, err}
+		}
+		issuer.Client, issuer.Introspect = nil, nil
 	}
 	var whole caddy.Config
 	if len(config) > 0 {
 		if err := json.Unmarshal(config, &whole); err != nil {
-			return nil, fmt.Errorf("reading the config: %w", err)
+			return nil, nil, fmt.Errorf("reading the config: %w", err)
 		}
 	}
 	off := false
@@ -150,7 +159,7 @@ func provisionAside(config []byte, g *Gateway) (release func(), err error) {
 	}
 	parent, err := caddy.ProvisionContext(around)
 	if err != nil {
-		return nil, fmt.Errorf("preparing: %w", err)
+		return nil, nil, fmt.Errorf("preparing: %w", err)
 	}
 	ctx, cancel := caddy.NewContext(parent)
 	release = func() {
@@ -159,7 +168,7 @@ func provisionAside(config []byte, g *Gateway) (release func(), err error) {
 	}
 	if err := g.Provision(ctx); err != nil {
 		release()
-		return nil, err
+		return nil, nil, err
 	}
-	return release, nil
+	return release, silent, nil
 }

@@ -6,16 +6,18 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // readPolicy judges what the gateway asks for beyond a valid token. What
 // depends on the request is told, and does not decide.
-func (e *explaining) readPolicy(facts *token.Facts) {
-	readable := e.rec.Passed(token.CheckPayloadJSON) && e.trust != nil
+func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	p := &Principal{Subject: facts.Subject, Scope: facts.Scope, Issuer: e.Issuer, trust: e.trust, claims: e.u.Claims}
-	for _, q := range e.gateway.Require {
+	order := slices.Clone(e.gateway.Require) // in which they decide
+	slices.SortStableFunc(order, func(a, b *Requirement) int { return a.rank() - b.rank() })
+	for _, q := range order {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
 	}
 	if len(e.gateway.CopyClaims) == 0 {
@@ -36,21 +38,8 @@ func (e *explaining) readPolicy(facts *token.Facts) {
 }
 
 func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool) explainedStep {
-	step := explainedStep{
-		Check: "require scope", Result: stepPassed, Clause: "RFC 6750 §3.1",
-		Found: fmt.Sprintf("scope %.200q", p.Scope), Expected: "all of " + strings.Join(q.Scope, " "),
-	}
-	reason := missingScope
-	if q.Claim != "" {
-		value, _ := p.Claim(q.Claim)
-		reason = missingClaim
-		step.Check, step.Expected = "require claim "+q.Claim, "one of "+strings.Join(q.Value, " ")
-		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))
-		if value == nil {
-			step.Found = "no claim " + q.Claim
-		}
-	}
-	holds := readable && q.holds(p)
+	step := e.describeRequirement(q, p)
+	holds := readable && q.holds(p, e.how.at)
 	if len(q.matchers) > 0 {
 		step.Expected += ", where " + matcherNames(q) + " fits the request"
 	}
@@ -59,9 +48,42 @@ func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool
 		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
 	case holds:
 	case len(q.matchers) > 0:
-		step.Result, step.Reason, step.Change = stepDepends, reason, "Where the matcher fits, the answer is 403. "+e.advice(reason)
+		rejection := q.reject(p, []*Requirement{q}, e.how.at)
+		step.Result, step.Reason = stepDepends, rejection.Reason
+		step.Change = fmt.Sprintf("Where the matcher fits, the answer is %d. %s", rejection.Status, e.advice(rejection.Reason))
 	default:
-		e.fail(&step, &Rejection{Status: http.StatusForbidden, Reason: reason, Code: insufficientScope})
+		e.fail(&step, q.reject(p, []*Requirement{q}, e.how.at))
+	}
+	return step
+}
+
+// describeRequirement tells what is asked and what there is.
+func (e *explaining) describeRequirement(q *Requirement, p *Principal) explainedStep {
+	step := explainedStep{Result: stepPassed, Clause: "RFC 6750 §3.1"}
+	claimed := func(name string) {
+		value, _ := p.Claim(name)
+		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))
+		if value == nil {
+			step.Found = "no claim " + name
+		}
+	}
+	switch {
+	case len(q.ACR) > 0:
+		step.Check, step.Clause, step.Expected = "require acr", "RFC 9470 §3", "one of "+strings.Join(q.ACR, " ")
+		claimed("acr")
+	case q.MaxAge > 0:
+		step.Check, step.Clause = "require max_age", "RFC 9470 §3"
+		step.Expected = "auth_time at most " + time.Duration(q.MaxAge).String() + " ago, and the skew"
+		claimed("auth_time")
+		if age, known := p.loginAge(e.how.at); known {
+			step.Found = fmt.Sprintf("auth_time %s ago", age.Round(time.Second))
+		}
+	case q.Claim != "":
+		step.Check, step.Expected = "require claim "+q.Claim, "one of "+strings.Join(q.Value, " ")
+		claimed(q.Claim)
+	default:
+		step.Check, step.Expected = "require scope", "all of "+strings.Join(q.Scope, " ")
+		step.Found = fmt.Sprintf("scope %.200q", p.Scope)
 	}
 	return step
 }

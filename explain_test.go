@@ -146,7 +146,7 @@ func TestExplainShowsAllThatIsWrongAtOnce(t *testing.T) {
 			failed = append(failed, step.Check+" "+step.Result)
 		}
 	}
-	want := "exp failed|aud failed|signature failed|require scope failed|require claim groups depends"
+	want := "exp failed|aud failed|signature failed|require claim groups depends|require scope failed"
 	if got := strings.Join(failed, "|"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

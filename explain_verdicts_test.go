@@ -44,11 +44,11 @@ func TestExplainSaysWhatTheHandlerDoes(t *testing.T) {
 }
 
 // ofTheRequest are reasons that no token has.
-var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath}
+var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, introspectionLimited}
 
 func (f *fact) compareExplained(request string) string {
 	f.Helper()
-	if slices.Contains(ofTheRequest, f.reason) {
+	if f.own || slices.Contains(ofTheRequest, f.reason) {
 		return ""
 	}
 	var last *explanation
@@ -74,7 +74,7 @@ func (f *fact) compareExplained(request string) string {
 		return ""
 	}
 	want := f.reason
-	if want == missingScope || want == missingClaim {
+	if slices.Contains([]string{missingScope, missingClaim, weakLogin, oldLogin}, want) {
 		// A matcher decided: the explanation says that it would.
 		for _, step := range last.Checks {
 			if last.Verdict == verdictAccepted && step.Result == stepDepends && step.Reason == want {
@@ -86,7 +86,7 @@ func (f *fact) compareExplained(request string) string {
 	switch want {
 	case "":
 		verdict = verdictAccepted
-	case unavailable:
+	case unavailable, introspectionUnavailable:
 		verdict = verdictUnknown
 	}
 	status := f.res.Code

@@ -67,7 +67,8 @@ func TestEachWordOfTheGrammarAdaptsOrSaysWhatIsWrong(t *testing.T) {
 // words is the grammar. A new word comes with its two goldens.
 var words = []string{
 	"oauth", "issuer", "audience", "algorithms", "token_type", "skew", "metadata", "jwks", "trust_pool",
-	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "credentials",
+	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
+	"require_max_age", "resource", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "realm", "audit", "cache",
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",
@@ -76,6 +77,7 @@ var words = []string{
 	"forward_auth", "from", "method", "uri", "statuses",
 	"redis", "sentinel", "sentinel_username", "sentinel_password", "username", "password", "database", "prefix", "tls",
 	"replicas", "timeout", "connections",
+	"introspect", "always", "rate",
 }
 
 func TestEachWordHasAGoldenOfEachKind(t *testing.T) {
@@ -93,6 +95,7 @@ func TestTheExamplesAdaptAndAreFormatted(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no examples", err)
 	}
+	t.Setenv("INTROSPECTION_SECRET", "a secret")
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".Caddyfile")
 		t.Run(name, func(t *testing.T) {
@@ -183,6 +186,12 @@ func TestAWrongJSONConfigGetsTheSameClearErrors(t *testing.T) {
 		{`{` + issuer + `,"require":[{}]}`, `require: it takes scope`},
 		{`{` + issuer + `,"require":[{"scope":["a b"]}]}`, `"a b" is not one scope word`},
 		{`{` + issuer + `,"require":[{"scope":["a"],"claim":"b","value":["c"]}]}`, `write two`},
+		{`{` + issuer + `,"require":[{"acr":["a"],"max_age":"5m"}]}`, `write two`},
+		{`{` + issuer + `,"require":[{"max_age":"-5m"}]}`, `not a number of whole seconds above zero`},
+		{`{` + issuer + `,"require":[{"acr":["{env.NOT_SET_ANYWHERE}"]}]}`, `{env.NOT_SET_ANYWHERE}`},
+		{`{` + issuer + `,"resource":"https://api.example/x?y"}`, `no query or fragment`},
+		{`{` + issuer + `,"resource":"http://api.example/x"}`, `plain http; use https, or insecure_http`},
+		{`{"resource":"https://api.example","issuer":[{"url":["https://a.example"],"insecure_any_audience":true}]}`, `exclude each other`},
 		{`{` + issuer + `,"copy_claims":["sub>Host"]}`, `the header Host has a use of its own`},
 		{`{` + issuer + `,"credentials":[{"header":"A","query":"b"}]}`, `name one header, cookie or query parameter`},
 		{`{` + issuer + `,"login":{}}`, `login: needs "client <id> <secret>"`},

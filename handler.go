@@ -50,14 +50,14 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 		g.dropCookie(w, found)
 		return g.admitAnonymous(r, found)
 	}
-	principal, err := g.validator.Validate(r.Context(), found.token)
+	principal, err := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
 	if err != nil {
 		return found.logInAnew(err)
 	}
 	principal.lose(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
-		return err
+		return found.logInBetter(err)
 	}
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return err

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
@@ -28,7 +30,7 @@ type Issuer struct {
 	URL []string `json:"url,omitempty"`
 
 	// Who the token must be meant for: one of these must be in its aud claim
-	// (RFC 9068 §4).
+	// (RFC 9068 §4). Required, unless the gateway has a resource.
 	Audience []string `json:"audience,omitempty"`
 
 	// The signature algorithms taken, of RS256 RS384 RS512 PS256 PS384 PS512
@@ -49,8 +51,11 @@ type Issuer struct {
 	// The issuer's keys without metadata: the URL of a JWK Set, or a file.
 	JWKS string `json:"jwks,omitempty"`
 
-	// Who the gateway is at the issuer, for what it asks there on behalf of
-	// clients that have no secret.
+	// Ask the issuer about opaque tokens (RFC 7662). Default: they are refused.
+	Introspect *Introspect `json:"introspect,omitempty"`
+
+	// Who the gateway is at the issuer, for what it asks there: about opaque
+	// tokens, and on behalf of clients that have no secret.
 	Client *Client `json:"client,omitempty"`
 
 	// The certificate authorities trusted for connections to the issuer.
@@ -69,7 +74,8 @@ type Issuer struct {
 	// the user here. Dex needs it.
 	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
 
-	aside bool // only looked at: its keys are not stored
+	aside bool            // only looked at: its keys are not stored
+	line  caddyfile.Token // where its block begins, if it came from a Caddyfile
 }
 
 const (
@@ -82,6 +88,7 @@ const (
 type settings struct {
 	audience       []string
 	metadata, jwks string
+	introspect     string // the endpoint; "": that of the metadata
 	algorithms     token.Algorithms
 	fixed          *token.KeySet // keys from a file
 	content        string        // and the file they came from
@@ -105,22 +112,29 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 	if err != nil {
 		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)
 	}
+	var done func()
 	for _, url := range urls {
 		if err := i.checkIssuerURL(url); err != nil { // now that its placeholders are known
 			return nil, release, err
 		}
-		auth, done := i.acquire(ctx, url, set, capacity, log)
-		release = append(release, done)
-		trusts = append(trusts, &trust{
-			authority: auth,
+		l := i.acquire(ctx, url, set, capacity, log)
+		release = append(release, l.release)
+		t := &trust{
+			authority: l.authority,
 			remember:  capacity > 0,
 			profile: token.Profile{
-				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{auth.keys},
+				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{l.keys},
 				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
 			},
 			client:  client,
 			metrics: measure.forIssuer(url),
-		})
+		}
+		trusts = append(trusts, t)
+		if i.Introspect != nil && client != nil {
+			t.inquiry, done = i.inquire(l, set, t, capacity)
+			// Before the authority, whose server the inquiry asks.
+			release = slices.Insert(release, len(release)-1, done)
+		}
 	}
 	return trusts, release, nil
 }
@@ -141,6 +155,11 @@ func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings
 	}
 	if set.jwks, err = resolve(repl, "jwks", i.JWKS); err != nil {
 		return set, err
+	}
+	if i.Introspect != nil {
+		if set.introspect, err = i.Introspect.resolve(repl, i.InsecureHTTP); err != nil {
+			return set, err
+		}
 	}
 	if set.algorithms, err = token.ParseAlgorithms(i.Algorithms); err != nil {
 		return set, err
@@ -209,9 +228,17 @@ func trustText(raw json.RawMessage) (text string, opaque bool, err error) {
 	return text, pool.Provider != "file" && pool.Provider != "inline", nil
 }
 
+// lent is an authority out of the pool, until release is called.
+type lent struct {
+	*authority
+	key     string // in the pool
+	config  as.Config
+	release func()
+}
+
 // acquire gets the authority of one URL from the pool, where it may have been
 // since an earlier configuration.
-func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity int, log *zap.Logger) (*authority, func()) {
+func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity int, log *zap.Logger) (l lent) {
 	mark := i.fingerprint(url, set)
 	key, storeAs := mark, "oauth/keys/"+mark+".json"
 	if set.opaque {
@@ -220,7 +247,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 	if i.aside {
 		storeAs = ""
 	}
-	return acquire(key, capacity, set.fixed, as.Config{
+	l.key, l.config = key, as.Config{
 		Issuer:    url,
 		Metadata:  set.metadata,
 		JWKS:      set.jwks,
@@ -229,7 +256,9 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 		StoreAs:   storeAs,
 		Now:       time.Now,
 		Jitter:    rand.Float64,
-	}, as.Env{Storage: ctx.Storage(), Observe: newHerald(ctx, log).watching(url, observer(log, url))})
+	}
+	l.authority, l.release = acquire(key, capacity, set.fixed, l.config, as.Env{Storage: ctx.Storage(), Observe: newHerald(ctx, log).watching(url, observer(log, url))})
+	return l
 }
 
 // fingerprint tells whether an issuer means the same in two configurations.

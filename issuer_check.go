@@ -20,8 +20,6 @@ func (i *Issuer) check() error {
 		return errors.New("an issuer without a URL")
 	case slices.Contains(i.Audience, ""):
 		return fmt.Errorf("issuer %s: an empty audience", name)
-	case len(i.Audience) == 0 && !i.InsecureAnyAudience:
-		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
 	case len(i.Audience) > 0 && i.InsecureAnyAudience:
 		return fmt.Errorf("issuer %s: audience and insecure_any_audience exclude each other", name)
 	case algErr != nil:
@@ -36,7 +34,7 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
 	case i.Metadata != "" && len(i.URL) > 1:
 		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
-	case i.Client != nil && i.JWKS != "":
+	case i.Client != nil && i.JWKS != "" && i.Introspect == nil:
 		return fmt.Errorf("issuer %s: client has no use with jwks: without metadata nobody can tell where the token endpoint is", name)
 	case i.TrustPool != nil && isFile(i.JWKS):
 		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
@@ -46,7 +44,22 @@ func (i *Issuer) check() error {
 			return fmt.Errorf("issuer %s: %w", name, err)
 		}
 	}
+	if err := i.checkIntrospect(); err != nil {
+		return fmt.Errorf("issuer %s: %w", name, err)
+	}
 	return i.checkURLs()
+}
+
+// checkAudience sees to it that somebody says who tokens must be meant for.
+func (i *Issuer) checkAudience(resource string) error {
+	name := strings.Join(i.URL, " ")
+	switch {
+	case resource != "" && i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: resource and insecure_any_audience exclude each other: with resource, tokens are for it", name)
+	case resource == "" && len(i.Audience) == 0 && !i.InsecureAnyAudience:
+		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
+	}
+	return nil
 }
 
 // checkURLs looks at the addresses that hold no placeholder; the others are
@@ -63,7 +76,11 @@ func (i *Issuer) checkURLs() error {
 			}
 		}
 	}
-	for word, url := range map[string]string{"metadata": i.Metadata, "jwks": i.JWKS} {
+	words := map[string]string{"metadata": i.Metadata, "jwks": i.JWKS}
+	if i.Introspect != nil {
+		words["introspect"] = i.Introspect.URL
+	}
+	for word, url := range words {
 		if url == "" || strings.Contains(url, "{") || word == "jwks" && isFile(url) {
 			continue
 		}

@@ -25,7 +25,8 @@ type Login struct {
 	Scope []string `json:"scope,omitempty"`
 
 	// The APIs that the access token is to be for (RFC 8707), in the words of
-	// the issuer. Default: none; the issuer chooses.
+	// the issuer. Default: the gateway's own resource, if it has one; else none,
+	// and the issuer chooses.
 	Resource []string `json:"resource,omitempty"`
 
 	// Further parameters of the authorization request, such as audience at
@@ -108,7 +109,7 @@ func (l *Login) checkWords() error {
 		return fmt.Errorf("login: %q is not a plain path such as /_oauth", p)
 	}
 	for _, scope := range l.Scope {
-		if !isScopeWord(scope) {
+		if !isWord(scope) {
 			return fmt.Errorf("login: scope: %q is not one scope word", scope)
 		}
 	}
@@ -127,7 +128,10 @@ func (l *Login) checkWords() error {
 	return nil
 }
 
-func (l *Login) provision(repl *caddy.Replacer) error {
+func (l *Login) provision(repl *caddy.Replacer, own string) error {
+	if len(l.Resource) == 0 && own != "" {
+		l.Resource = []string{own}
+	}
 	scope, err := resolveAll(repl, "login: scope", l.Scope)
 	if err != nil {
 		return err

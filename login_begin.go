@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -26,11 +27,15 @@ func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, err error) 
 	rejection, _ := errors.AsType[*Rejection](err)
 	measure.verdict(rejection.Issuer, rejection.Reason).Inc()
 	g.refused(r, err, http.StatusFound, rejection.Reason, rejection.Issuer)
-	target := r.RequestURI
+	return g.beginLogin(w, r, targetOf(r), better{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
+}
+
+// targetOf is what the browser asked for, before anything was rewritten.
+func targetOf(r *http.Request) string {
 	if original := originalURL(r); original != nil {
-		target = original.RequestURI()
+		return original.RequestURI()
 	}
-	return g.beginLogin(w, r, target)
+	return r.RequestURI
 }
 
 // serveLogin begins a log-in for whoever asks for one, such as a link.
@@ -38,12 +43,12 @@ func (g *Gateway) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return g.notAllowed(w, r, "GET, HEAD")
 	}
-	return g.beginLogin(w, r, r.URL.Query().Get("return"))
+	return g.beginLogin(w, r, r.URL.Query().Get("return"), better{})
 }
 
 // beginLogin redirects to the issuer's authorization endpoint (OpenID Connect
 // Core §3.1.2.1). Everything that finishing needs is looked for before.
-func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target string) error {
+func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target string, than better) error {
 	t, o := g.loginTrust(), outsideOf(r)
 	switch {
 	case !o.plain():
@@ -55,24 +60,24 @@ func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target stri
 				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
 		})
 	}
+	p := g.Login.newPending(o, target, than)
 	s, err := g.grants(r.Context())
 	if err != nil {
-		return g.failLogin(w, r, nil, err)
+		return g.failLogin(w, r, p, err)
 	}
 	ends, err := t.server.Endpoints(r.Context())
 	if err == nil && ends.Authorization == "" {
 		err = errors.New("the issuer's metadata name no usable authorization_endpoint")
 	}
 	if err != nil {
-		return g.failLogin(w, r, nil, err)
+		return g.failLogin(w, r, p, err)
 	}
-	p := g.Login.newPending(o, target)
 	address, err := g.Login.authorizationURL(ends.Authorization, t.client.ID, p)
 	if err != nil {
-		return g.failLogin(w, r, nil, err)
+		return g.failLogin(w, r, p, err)
 	}
 	if err := g.Login.keep(w, r, s, p); err != nil {
-		return g.failLogin(w, r, nil, err)
+		return g.failLogin(w, r, p, err)
 	}
 	measure.login(t.profile.Issuer, loginBegun)
 	g.log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)))
@@ -102,6 +107,7 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	for name, value := range l.Parameter {
 		q.Set(name, value)
 	}
+	p.Better.ask(q)
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
 	return u.String(), nil
 }

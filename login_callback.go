@@ -40,7 +40,8 @@ func (g *Gateway) serveCallback(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	handle, err := g.finishLogin(r, s, p, q)
-	if _, again := errors.AsType[*session.Unavailable](err); !again {
+	_, again := errors.AsType[*session.Unavailable](err)
+	if _, limited := errors.AsType[*tooMany](err); !again && !limited {
 		setCookie(w, g.Login.pendingName(p.State), "", -1)
 	}
 	if err != nil {
@@ -95,6 +96,12 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	if q.code == "" || len(q.code) > mostCode {
 		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
+	// Before anything is written, and used up: whoever has to wait may try again.
+	leave, err := tokenLimits().place(r.Context(), clientAddress(r))
+	if err != nil {
+		return session.Handle{}, err
+	}
+	defer leave()
 	first, err := s.Once(r.Context(), sealLogin, time.Now().Add(pendingLife+time.Minute), p.State)
 	if err != nil {
 		return session.Handle{}, err
@@ -102,18 +109,13 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	if !first {
 		return session.Handle{}, &loginError{outcome: loginNoState, status: http.StatusBadRequest, detail: "this log-in was finished before"}
 	}
-	leave, err := tokenLimits().place(r.Context(), clientAddress(r))
-	if err != nil {
-		return session.Handle{}, err
-	}
-	defer leave()
 	// What was granted is kept, or given back, also when the browser goes.
 	ctx := context.WithoutCancel(r.Context())
 	tokens, asked, err := g.exchange(ctx, p, q.code)
 	if err != nil {
 		return session.Handle{}, err
 	}
-	id, err := g.judgeLogin(ctx, p, tokens)
+	id, err := g.judgeLogin(ctx, r, p, tokens)
 	if err != nil {
 		g.returnTokens(ctx, tokens)
 		return session.Handle{}, err
@@ -139,7 +141,7 @@ func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.To
 
 // judgeLogin proves who has logged in, and that the access token will pass here:
 // a session whose every request is refused would help nobody.
-func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens) (*token.ID, error) {
+func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, error) {
 	t := g.loginTrust()
 	if tokens.IDToken.Empty() {
 		return nil, &loginError{
@@ -156,7 +158,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens)
 	} else if err != nil {
 		return nil, err
 	}
-	principal, err := g.validator.Validate(ctx, tokens.AccessToken.Reveal())
+	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{r, t.profile.Issuer})
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
 		return nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
@@ -170,6 +172,13 @@ func (g *Gateway) judgeLogin(ctx context.Context, p *pending, tokens *as.Tokens)
 		return nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token is another issuer's",
+		}
+	}
+	if lacks := p.Better.lacks(principal, g.validator.now()); lacks != "" {
+		// To ask again would go on for ever.
+		return nil, &loginError{
+			outcome: loginWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
+			detail: "the access token does not tell of the log-in that was asked for: " + lacks,
 		}
 	}
 	return id, nil

@@ -43,7 +43,8 @@ func (l *Login) strip(h http.Header) {
 	}
 	kept := make([]string, 0, len(fields))
 	for _, field := range fields {
-		var rest []string
+		var few [8]string // on the stack
+		rest := few[:0]
 		for pair := range strings.SplitSeq(field, ";") {
 			name, _, _ := strings.Cut(pair, "=")
 			if isSession, isPending := l.ours(strings.Trim(name, " \t")); !isSession && !isPending {

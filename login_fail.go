@@ -24,6 +24,7 @@ const (
 	loginBadCode     = "bad_code"
 	loginIDToken     = "id_token"
 	loginAccessToken = "access_token"
+	loginWeak        = "weak"
 	loginInsecure    = "insecure"
 	loginRefused     = "refused"
 	loginUnavailable = "unavailable"
@@ -125,6 +126,7 @@ var failures = map[string][2]string{
 	loginBadCode:     {"The log-in failed", "The service that you logged in at does not know this log-in any more."},
 	loginIDToken:     {"The log-in failed", "What came back from the service that you logged in at could not be verified. Whoever runs this site finds the reason in its log."},
 	loginAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
+	loginWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
 	loginInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
 	loginRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
 }

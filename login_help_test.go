@@ -24,6 +24,12 @@ type portal struct {
 // newPortal provisions a gateway with log-in. words are those of its block.
 func newPortal(tb testing.TB, words string, change func(metadata map[string]any)) *portal {
 	tb.Helper()
+	return portalWith(tb, "login {\n"+words+"\n}\n"+endpoint, change)
+}
+
+// portalWith provisions one from the words of its directive.
+func portalWith(tb testing.TB, block string, change func(metadata map[string]any)) *portal {
+	tb.Helper()
 	issuer := newGrantor(tb, func(m map[string]any) {
 		m["authorization_endpoint"] = m["issuer"].(string) + "/authorize?tenant=1"
 		m["end_session_endpoint"] = m["issuer"].(string) + "/end"
@@ -32,7 +38,7 @@ func newPortal(tb testing.TB, words string, change func(metadata map[string]any)
 			change(m)
 		}
 	})
-	s := &portal{gate: newGate(tb, issuer, "login {\n"+words+"\n}\n"+endpoint), issuer: issuer}
+	s := &portal{gate: newGate(tb, issuer, block), issuer: issuer}
 	issuer.reply(s.token)
 	return s
 }

@@ -32,6 +32,7 @@ type pending struct {
 	Return   string `json:"r"` // a path of this site
 	Redirect string `json:"u"` // redirect_uri, as it was sent
 	Began    int64  `json:"t"`
+	Better   better `json:"b,omitzero"`
 }
 
 // letters are 256 random bits, as a state, nonce or verifier has them.
@@ -41,10 +42,10 @@ func letters() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (l *Login) newPending(o outside, target string) *pending {
+func (l *Login) newPending(o outside, target string, than better) *pending {
 	return &pending{
 		State: letters(), Nonce: letters(), Verifier: letters(), Return: l.returnTo(o, target),
-		Redirect: o.origin() + o.mount + l.prefix() + pathCallback, Began: time.Now().Unix(),
+		Redirect: o.origin() + o.mount + l.prefix() + pathCallback, Began: time.Now().Unix(), Better: than,
 	}
 }
 

@@ -52,10 +52,14 @@ func (g *Gateway) redeemSession(ctx context.Context, found presented) (presented
 		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
 		return found, nil
 	}
+	if _, rejected := errors.AsType[*Rejection](err); rejected {
+		found.token = "" // of an issuer where this site logs nobody in any more
+		return found, nil
+	}
 	if err != nil {
 		return found, err
 	}
-	found.token, found.swapped, found.lost = access.Token.Reveal(), true, access.Lost
+	found.token, found.swapped, found.lost, found.issuer = access.Token.Reveal(), true, access.Lost, access.Issuer
 	return found, nil
 }
 

@@ -140,13 +140,21 @@ func TestAnOutageIsNoLogOut(t *testing.T) {
 		t.Errorf("a script: %d %v", res.Code, res.Header())
 	}
 	res = b.do("GET", "/orders", navigation...)
-	if b.want("a click", res, 503, "Try again later"); res.Header().Get("Location") != "" || b.cookies["__Host-oauth"] != handle {
+	if b.want("a click", res, 503, `<a href="/orders">Try again</a>`); res.Header().Get("Location") != "" || b.cookies["__Host-oauth"] != handle {
 		t.Errorf("a click: %v, cookies %v", res.Header(), b.cookies)
 	}
 	res = b.do("POST", "/_oauth/logout", "Origin", "https://api.example")
 	if res.Code == 503 && b.cookies["__Host-oauth"] != handle {
 		t.Error("the cookie went though the session may live")
 	}
+}
+
+// The page of an outage led to the site's first page once, and lost the place.
+func TestALogInThatCannotBeginIsTriedAgainWhereItWasToLead(t *testing.T) {
+	s := newPortal(t, "", func(metadata map[string]any) { delete(metadata, "authorization_endpoint") })
+	b := s.browser()
+	b.want("a click", b.do("GET", "/orders?page=2", navigation...), 503, `<a href="/orders?page=2">Try again</a>`)
+	b.want("another site's address", b.do("GET", "/_oauth/login?return=//evil.example", navigation...), 503, `<a href="/">Try again</a>`)
 }
 
 func TestTheSessionOfARefusedRefreshEnds(t *testing.T) {

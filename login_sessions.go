@@ -64,7 +64,7 @@ func (g *Gateway) beginSessions(w http.ResponseWriter, r *http.Request, err erro
 		setCookie(w, g.Login.cookie(), "", -1)
 	}
 	if navigates(r) {
-		return g.beginLogin(w, r, outsideOf(r).mount+g.Login.prefix()+pathSessions)
+		return g.beginLogin(w, r, outsideOf(r).mount+g.Login.prefix()+pathSessions, better{})
 	}
 	return g.page(w, r, http.StatusUnauthorized, &page{Title: "You are not logged in", Text: "Log in to see your sessions.", Home: true})
 }

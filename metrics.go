@@ -23,25 +23,27 @@ type collectors struct {
 	anonymous prometheus.Counter
 	*sessionCollectors
 	*loginCollectors
+	*askCollectors
 }
 
 // issuerMetrics are those that the hot path uses, found once.
 type issuerMetrics struct {
-	accepted, hits, misses prometheus.Counter
-	verifying              prometheus.Observer
+	accepted, hits, misses, inactive prometheus.Counter
+	verifying                        prometheus.Observer
 }
 
 func newCollectors() *collectors {
 	c := &collectors{
 		sessionCollectors: newSessionCollectors(),
 		loginCollectors:   newLoginCollectors(),
+		askCollectors:     newAskCollectors(),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_verdicts_total",
 			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
 		}, []string{"issuer", "reason"}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_cache_lookups_total",
-			Help: "Tokens of an issuer that were remembered (hit) or had to be verified (miss).",
+			Help: "Tokens of an issuer that were remembered (hit; inactive: as refused by it) or had to be verified (miss).",
 		}, []string{"issuer", "result"}),
 		verifying: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "caddy_oauth_verification_duration_seconds",
@@ -66,25 +68,26 @@ func (c *collectors) forIssuer(issuer string) issuerMetrics {
 		accepted:  c.verdict(issuer, accepted),
 		hits:      c.lookups.WithLabelValues(issuer, "hit"),
 		misses:    c.lookups.WithLabelValues(issuer, "miss"),
+		inactive:  c.lookups.WithLabelValues(issuer, "inactive"),
 		verifying: c.verifying.WithLabelValues(issuer),
 	}
-}
-
-// all are those of sessions and log-ins.
-func (c *collectors) all() []prometheus.Collector {
-	return slices.Concat(c.sessionCollectors.all(), c.loginCollectors.all())
 }
 
 // register adds the collectors to a configuration's registry. Every gateway of
 // the configuration does; the first one counts.
 func (c *collectors) register(registry *prometheus.Registry) error {
-	for _, collector := range append(c.all(), c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}) {
+	for _, collector := range c.all() {
 		err := registry.Register(collector)
 		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
 			return fmt.Errorf("registering metrics: %w", err)
 		}
 	}
 	return nil
+}
+
+func (c *collectors) all() []prometheus.Collector {
+	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}}
+	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all())
 }
 
 // keyAges reads the age of each issuer's keys when it is asked for.

@@ -50,6 +50,12 @@ type Gateway struct {
 	// login, reference tokens are taken beside the issuers' own.
 	Session *Session `json:"session,omitempty"`
 
+	// This API's URL as a protected resource. Tokens must have exactly this text
+	// in their aud claim, whatever audience their issuer has besides. Clients
+	// find its metadata at the well-known URL of RFC 9728 §3.1, without a token,
+	// and challenges lead there. Default: none.
+	Resource string `json:"resource,omitempty"`
+
 	// Where API clients get their tokens through the gateway. Default: nowhere.
 	TokenEndpoint *TokenEndpoint `json:"token_endpoint,omitempty"`
 
@@ -104,7 +110,8 @@ type Gateway struct {
 	identity  *identity
 	places    []place
 	realm     string
-	pathRules bool // a requirement looks at the path
+	metadata  *resourceMetadata // nil: there is no resource
+	pathRules bool              // a requirement looks at the path
 	log       *zap.Logger
 	audit     *auditLog // nil: off
 	acquired  []func()  // what Cleanup releases
@@ -160,7 +167,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		}
 	}
 	if g.Login != nil {
-		if err := g.Login.provision(repl); err != nil {
+		if err := g.Login.provision(repl, g.Resource); err != nil {
 			return err
 		}
 	}
@@ -170,6 +177,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.provisionIssuers(ctx, repl); err != nil {
 		return err
 	}
+	g.metadata = g.describe()
 	return g.provisionTellers(ctx, g.provisionSession(ctx, repl))
 }
 
@@ -182,6 +190,7 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 			return err
 		}
 		for _, t := range trusts {
+			t.profile.Resource = g.Resource
 			if err := g.validator.add(t); err != nil {
 				return err
 			}
@@ -222,12 +231,21 @@ func (g *Gateway) check() error {
 		if err := issuer.check(); err != nil {
 			return err
 		}
+		if err := issuer.checkAudience(g.Resource); err != nil {
+			return err
+		}
 		for _, url := range issuer.URL {
 			if seen[url] {
 				return alreadyThere(url)
 			}
 			seen[url] = true
 		}
+	}
+	if err := g.checkResource(); err != nil {
+		return err
+	}
+	if err := g.checkOneIntrospect(); err != nil {
+		return err
 	}
 	if g.Cache != nil && *g.Cache < 0 {
 		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *g.Cache)
@@ -256,15 +274,6 @@ func (g *Gateway) check() error {
 		return err
 	}
 	return checkRealm(g.Realm)
-}
-
-const defaultCache = 100_000
-
-func (g *Gateway) capacity() int {
-	if g.Cache == nil {
-		return defaultCache
-	}
-	return *g.Cache
 }
 
 // onEvent makes a function a handler of Caddy's events.

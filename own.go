@@ -17,6 +17,9 @@ func (g *Gateway) ownPaths() (paths []string) {
 	if g.Login != nil {
 		paths = append(paths, g.Login.prefix()+"/*")
 	}
+	if g.Resource != "" {
+		paths = append(paths, metadataPath(g.Resource))
+	}
 	return paths
 }
 
@@ -29,6 +32,9 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 	}
 	if g.Login != nil && serve == nil {
 		serve = g.Login.serve(g, r.URL.Path)
+	}
+	if serve == nil && g.metadata != nil && is(g.metadata.path) && !g.isQuestion(r) {
+		serve = g.serveMetadata
 	}
 	return serve
 }

@@ -7,14 +7,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
-// Requirement is something that requests need beyond a valid token: scope or
-// a claim.
+// Requirement is something that requests need beyond a valid token: scope, a
+// claim, or how or when the user logged in.
 type Requirement struct {
 	// The requests it is about. Default: all that carry a token.
 	Match caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
@@ -27,29 +28,66 @@ type Requirement struct {
 	Claim string   `json:"claim,omitempty"`
 	Value []string `json:"value,omitempty"`
 
+	// Ways to log in, by their names at the issuer, in order of preference: the
+	// token's acr claim must be one of them (RFC 9470). A token without the
+	// claim does not do.
+	ACR []string `json:"acr,omitempty"`
+
+	// How long ago the user may have logged in, in whole seconds: by the token's
+	// auth_time claim, and with the issuer's skew on top (RFC 9470). A token
+	// without the claim does not do.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
 	matchers caddyhttp.MatcherSets
 }
 
+const requireForms = "scope <scope…>, claim <name> <value…>, acr <value…> or max_age <duration>"
+
 func (q *Requirement) check() error {
+	kinds := 0
+	for _, is := range []bool{len(q.Scope) > 0, q.Claim != "", len(q.ACR) > 0, q.MaxAge != 0} {
+		if is {
+			kinds++
+		}
+	}
 	switch {
-	case len(q.Scope) > 0 && q.Claim != "":
-		return errors.New("require: scope and claim are two requirements: write two")
-	case len(q.Scope) == 0 && q.Claim == "":
-		return errors.New("require: it takes scope <scope…> or claim <name> <value…>")
+	case kinds > 1:
+		return errors.New("require: scope, claim, acr and max_age are requirements of their own: write two")
+	case kinds == 0:
+		return errors.New("require: it takes " + requireForms)
 	case q.Claim != "" && len(q.Value) == 0:
 		return fmt.Errorf("require claim %s: no value", q.Claim)
+	case q.MaxAge < 0 || time.Duration(q.MaxAge)%time.Second != 0:
+		return fmt.Errorf("require max_age: %s is not a number of whole seconds above zero", time.Duration(q.MaxAge))
 	}
 	for _, word := range q.Scope {
-		// RFC 6749 §3.3; a word with a space in it could never be granted.
-		if !isScopeWord(word) {
+		if !isWord(word) {
 			return fmt.Errorf("require scope: %q is not one scope word", word)
+		}
+	}
+	for _, word := range q.ACR {
+		if !isWord(word) {
+			return fmt.Errorf("require acr: %q is not one word, as acr values are", word)
 		}
 	}
 	return nil
 }
 
+// isWord tells words of a scope (RFC 6749 §3.3), or of acr values, which a
+// challenge lists with spaces between: one with a space in it could never be
+// granted.
+func isWord(word string) bool {
+	return word != "" && !strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
+}
+
 func (q *Requirement) provision(ctx caddy.Context, repl *caddy.Replacer) (err error) {
 	if q.Value, err = resolveAll(repl, "require claim "+q.Claim, q.Value); err != nil {
+		return err
+	}
+	if q.ACR, err = resolveAll(repl, "require acr", q.ACR); err != nil {
+		return err
+	}
+	if err := q.check(); err != nil { // now that its placeholders are known
 		return err
 	}
 	if len(q.Match) == 0 {
@@ -90,15 +128,24 @@ func (q *Requirement) applies(r *http.Request, log *zap.Logger) bool {
 	return ok
 }
 
-func (q *Requirement) holds(p *Principal) bool {
+func (q *Requirement) holds(p *Principal, now time.Time) bool {
+	switch {
+	case len(q.ACR) > 0:
+		return q.loggedInAs(p)
+	case q.MaxAge > 0:
+		return q.loggedInSince(p, now)
+	case q.Claim != "":
+		return q.claimed(p)
+	}
 	for _, word := range q.Scope {
 		if !p.HasScope(word) {
 			return false
 		}
 	}
-	if q.Claim == "" {
-		return true
-	}
+	return true
+}
+
+func (q *Requirement) claimed(p *Principal) bool {
 	claim, _ := p.Claim(q.Claim)
 	if list, ok := claim.([]any); ok {
 		return slices.ContainsFunc(list, q.isValue)
@@ -123,8 +170,9 @@ func (q *Requirement) isValue(claim any) bool {
 // allow sees to it that every requirement that is about r holds. Without a
 // principal those with a matcher ask for a token.
 func (g *Gateway) allow(r *http.Request, p *Principal) error {
+	var room [8]*Requirement // most have no more: nothing is allocated
+	fit, now := room[:0], g.validator.now()
 	var failed *Requirement
-	var scope []string
 	for _, q := range g.Require {
 		if p == nil && len(q.matchers) == 0 {
 			continue
@@ -135,30 +183,55 @@ func (g *Gateway) allow(r *http.Request, p *Principal) error {
 		if p == nil {
 			return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential}
 		}
-		scope = append(scope, q.Scope...)
-		if failed == nil && !q.holds(p) {
+		fit = append(fit, q)
+		if (failed == nil || q.rank() < failed.rank()) && !q.holds(p, now) {
 			failed = q
 		}
 	}
 	if failed == nil {
 		return nil
 	}
-	slices.Sort(scope)
-	rejection := &Rejection{
-		Status: http.StatusForbidden, Code: insufficientScope, Issuer: p.Issuer,
-		Reason: missingScope, Scope: slices.Compact(scope), Description: "the access token lacks scope",
-		Detail: fmt.Sprintf("scope is %.200q, required are %q", p.Scope, failed.Scope),
-	}
-	if failed.Claim != "" {
-		// No scope would help, so none is named.
-		rejection.Reason, rejection.Scope = missingClaim, nil
-		rejection.Description = "the access token lacks a claim that this resource requires"
-		rejection.Detail = fmt.Sprintf("the claim %s has none of the values %q", failed.Claim, failed.Value)
-	}
-	return rejection
+	return failed.reject(p, fit, now)
 }
 
-// isScopeWord is scope-token of RFC 6749 §3.3.
-func isScopeWord(word string) bool {
-	return word != "" && !strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
+// rank orders the requirements that failed: the lowest one makes the answer. A
+// claim comes first, because no log-in and no scope mends it. Then 401 before
+// 403: whoever must log in again gets the scope on the same way.
+func (q *Requirement) rank() int {
+	switch {
+	case q.Claim != "":
+		return 0
+	case len(q.ACR) > 0 || q.MaxAge > 0:
+		return 1
+	}
+	return 2
+}
+
+// reject says what is wrong with a token for which the requirement does not
+// hold, and all that a better one needs for a request that fit is about.
+func (q *Requirement) reject(p *Principal, fit []*Requirement, now time.Time) *Rejection {
+	switch q.rank() {
+	case 0:
+		return &Rejection{ // no scope would help, so none is named
+			Status: http.StatusForbidden, Code: insufficientScope, Issuer: p.Issuer, Reason: missingClaim,
+			Description: "the access token lacks a claim that this resource requires",
+			Detail:      fmt.Sprintf("the claim %s has none of the values %q", q.Claim, q.Value),
+		}
+	case 1:
+		return q.rejectLogin(p, fit, now)
+	}
+	return &Rejection{
+		Status: http.StatusForbidden, Code: insufficientScope, Issuer: p.Issuer, Reason: missingScope,
+		Scope: scopeOf(fit), Description: "the access token lacks scope",
+		Detail: fmt.Sprintf("scope is %.200q, required are %q", p.Scope, q.Scope),
+	}
+}
+
+// scopeOf is all the scope that requirements ask for.
+func scopeOf(fit []*Requirement) (scope []string) {
+	for _, q := range fit {
+		scope = append(scope, q.Scope...)
+	}
+	slices.Sort(scope)
+	return slices.Compact(scope)
 }

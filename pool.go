@@ -60,6 +60,15 @@ func acquire(key string, capacity int, fixed *token.KeySet, cfg as.Config, env a
 	}
 }
 
+const defaultCache = 100_000
+
+func (g *Gateway) capacity() int {
+	if g.Cache == nil {
+		return defaultCache
+	}
+	return *g.Cache
+}
+
 func newAuthority(fixed *token.KeySet, cfg as.Config) *authority {
 	auth := &authority{issuer: cfg.Issuer}
 	auth.cache = otter.Must(&otter.Options[digest, *token.Facts]{

@@ -51,7 +51,7 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	if err != nil {
 		return found, err
 	}
-	found.token, found.swapped, found.lost = access.Token.Reveal(), true, access.Lost
+	found.token, found.swapped, found.lost, found.issuer = access.Token.Reveal(), true, access.Lost, access.Issuer
 	return found, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestTheReferenceNamesEachWordOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Join([]string{
-		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, "auth, key, assertion_audience, from, method, uri, statuses",
+		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, introspectWords, "auth, key, assertion_audience, from, method, uri, statuses",
 	}, ", ")
 	for word := range strings.SplitSeq(words, ", ") {
 		found := false
@@ -44,7 +45,7 @@ func TestTheReferenceNamesEachReason(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, reason := range constants(file) {
-			if reason == invalidRequest || reason == invalidToken || reason == insufficientScope {
+			if slices.Contains([]string{invalidRequest, invalidToken, insufficientScope, insufficientLogin}, reason) {
 				continue // what the client sees
 			}
 			reasons++

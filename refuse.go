@@ -45,7 +45,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	}
 	if g.Login != nil && status == http.StatusServiceUnavailable && navigates(r) {
 		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
-		return g.pageLater(w, r, time.Duration(wait)*time.Second, "")
+		return g.pageLater(w, r, time.Duration(wait)*time.Second, g.Login.returnTo(outsideOf(r), targetOf(r)))
 	}
 	writeRefusal(w, r, status, err)
 	return nil
@@ -59,7 +59,7 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		if rejection.Bug {
 			level = zapcore.ErrorLevel
 		}
-		w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm))
+		w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm, g.metadata.address()))
 	} else {
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {
 			reason, issuer, level = unavailable, down.Issuer, zapcore.WarnLevel
@@ -67,6 +67,15 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		after := retryAfter
 		if later, ok := errors.AsType[*session.Unavailable](err); ok {
 			reason, level, after = grantUnavailable, zapcore.WarnLevel, seconds(later.RetryAfter)
+		}
+		if none, ok := errors.AsType[*unasked](err); ok {
+			reason, issuer, level = none.reason, none.issuer, zapcore.WarnLevel
+			if none.reason == introspectionLimited {
+				level = zapcore.InfoLevel // strangers cause it
+			}
+			if none.after > 0 {
+				after = seconds(none.after)
+			}
 		}
 		if r.Context().Err() != nil {
 			status, reason, level = statusClientGone, clientGone, zapcore.DebugLevel

@@ -23,16 +23,25 @@ func (env *environment) together(s *sidecar) {
 			env.fault("OAUTH_ISSUER: %s", strings.TrimPrefix(inEnvironment(err), "issuer: "))
 		}
 	}
+	if env.given("OAUTH_RESOURCE") && s.gateway.Resource != "" {
+		if err := checkResource(s.gateway.Resource, s.issuer.InsecureHTTP); err != nil {
+			env.fault("OAUTH_RESOURCE: %s", strings.TrimPrefix(inEnvironment(err), "resource: "))
+		}
+	}
+	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "there is no discovery with keys of its own")
 	env.exclude("OAUTH_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "any audience is every audience", s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_TOKEN_TYPE", "OAUTH_INSECURE_ID_TOKENS", "an ID token is never at+jwt", s.issuer.InsecureIDTokens)
 	env.exclude("OAUTH_CLIENT_SECRET", "OAUTH_CLIENT_KEY_FILE", "a client proves itself in one way")
 	env.exclude("OAUTH_JWKS", "OAUTH_TOKEN_ENDPOINT", "without metadata nobody can tell where the issuer's token endpoint is")
-	env.exclude("OAUTH_JWKS", "OAUTH_CLIENT_ID", "without metadata nobody can tell where the issuer's token endpoint is")
+	env.exclude("OAUTH_JWKS", "OAUTH_CLIENT_ID", "without metadata nobody can tell where the issuer's token endpoint is", s.introspect == nil)
 	env.exclude("OAUTH_TRUST_POOL_FILE", "OAUTH_JWKS", "a file is not fetched", isFile(s.issuer.JWKS))
 	env.exclude("READY_GRACE", "HEALTH_LISTEN", "nobody can ask", s.health == off)
 	if env.given("OAUTH_CLIENT_ID") && !env.given("OAUTH_CLIENT_SECRET") && !env.given("OAUTH_CLIENT_KEY_FILE") {
 		env.fault("OAUTH_CLIENT_ID needs OAUTH_CLIENT_SECRET (or OAUTH_CLIENT_SECRET_FILE) or OAUTH_CLIENT_KEY_FILE")
+	}
+	if s.introspect != nil && !env.given("OAUTH_CLIENT_ID") {
+		env.fault("OAUTH_INTROSPECT needs OAUTH_CLIENT_ID: the issuer answers nobody who does not prove who he is")
 	}
 	if s.listen == s.health {
 		env.fault("LISTEN and HEALTH_LISTEN are both %s; health needs a listener of its own", s.listen)
@@ -82,6 +91,10 @@ func isLocal(host string) bool {
 func (s *sidecar) assemble() {
 	if s.client.ID != "" {
 		s.issuer.Client = &s.client
+	}
+	if s.introspect != nil {
+		s.asking.URL = s.introspect.URL
+		s.issuer.Introspect = &s.asking
 	}
 	if len(s.trust) > 0 {
 		s.issuer.TrustPool = caddyconfig.JSON(map[string]any{"provider": "file", "pem_files": s.trust}, nil)

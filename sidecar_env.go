@@ -22,6 +22,9 @@ type sidecar struct {
 	session  Session
 	trust    []string // PEM files
 
+	introspect *Introspect // nil: opaque tokens are refused
+	asking     Introspect  // how it is done, where it is
+
 	upstreams, proxies    []string
 	scheme                string // of the upstreams: http, https or h2c
 	listen, health, admin string
@@ -82,8 +85,9 @@ func (env *environment) take(v variable, s *sidecar) {
 	}
 	switch {
 	case !there && !inFile:
-		// Without an audience there must be the word that says so.
-		if v.standard == required && (v.name != "OAUTH_AUDIENCE" || env.values["OAUTH_INSECURE_ANY_AUDIENCE"] != "true") {
+		// Without an audience there must be a resource, or the word that says so.
+		named := env.given("OAUTH_RESOURCE") || env.values["OAUTH_INSECURE_ANY_AUDIENCE"] == "true"
+		if v.standard == required && (v.name != "OAUTH_AUDIENCE" || !named) {
 			env.fault("%s is missing; it takes %s", forms, v.takes)
 		}
 		return

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -32,6 +33,7 @@ const required = "required"
 var variables = []variable{
 	{name: "OAUTH_ISSUER", takes: "one or more issuer URLs", standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.URL) }},
 	{name: "OAUTH_AUDIENCE", takes: "one or more audiences", standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.Audience) }},
+	{name: "OAUTH_RESOURCE", takes: "the URL of this API", standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.gateway.Resource) }},
 	{name: "OAUTH_ALGORITHMS", takes: "names such as RS256 ES256 EdDSA", standard: "all of them", set: func(s *sidecar, v string) error {
 		_, err := token.ParseAlgorithms(strings.Fields(v))
 		return errors.Join(err, words(v, &s.issuer.Algorithms))
@@ -49,6 +51,31 @@ var variables = []variable{
 		return word(v, &s.issuer.JWKS)
 	}},
 	{name: "OAUTH_TRUST_POOL_FILE", takes: "paths of PEM files", standard: "the image's certificate authorities", set: func(s *sidecar, v string) error { return words(v, &s.trust) }},
+	{name: "OAUTH_INTROSPECT", takes: "true, false, or the URL of the introspection endpoint", standard: "false", set: func(s *sidecar, v string) error {
+		switch v {
+		case "false":
+			s.introspect = nil
+		case "true":
+			s.introspect = new(Introspect)
+		default:
+			s.introspect = &Introspect{URL: v}
+			return as.CheckURL(v, true) // plain http is looked at with the rest
+		}
+		return nil
+	}},
+	{name: "OAUTH_INTROSPECT_ALWAYS", takes: "true or false", standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.Always) }},
+	{name: "OAUTH_INTROSPECT_CACHE", takes: "a duration from 0s to 60s", standard: "60s", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error {
+		s.asking.Cache = new(caddy.Duration)
+		return duration(v, s.asking.Cache, 0, mostRemembered)
+	}},
+	{name: "OAUTH_INTROSPECT_RATE", takes: "calls per second, 1 to " + strconv.Itoa(mostRate), standard: strconv.Itoa(defaultRate), needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error {
+		n, err := strconv.Atoi(v)
+		s.asking.Rate = n
+		if err != nil || n < 1 || n > mostRate {
+			return errWrong
+		}
+		return nil
+	}},
 	{name: "OAUTH_CLIENT_ID", takes: "a client id", standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.client.ID) }},
 	{name: "OAUTH_CLIENT_SECRET", takes: "the client's secret", standard: "none", secret: true, needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { s.client.Secret = v; return nil }},
 	{name: "OAUTH_CLIENT_KEY_FILE", takes: "the path of a private key, PEM or JWK", standard: "none", needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { return word(v, &s.client.Key) }},
@@ -56,6 +83,19 @@ var variables = []variable{
 		require := &Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
 		return errors.Join(words(v, &require.Scope), require.check())
+	}},
+	{name: "OAUTH_ACR", takes: "acr values", standard: "none", set: func(s *sidecar, v string) error {
+		require := &Requirement{}
+		s.gateway.Require = append(s.gateway.Require, require)
+		return errors.Join(words(v, &require.ACR), require.check())
+	}},
+	{name: "OAUTH_MAX_AGE", takes: aboveZero, standard: "none", set: func(s *sidecar, v string) error {
+		require := &Requirement{}
+		s.gateway.Require = append(s.gateway.Require, require)
+		if err := duration(v, &require.MaxAge, 1, 0); err != nil {
+			return err
+		}
+		return require.check()
 	}},
 	{name: "OAUTH_COPY_CLAIMS", takes: "claims, each as claim>Header or claim", standard: "none", set: func(s *sidecar, v string) error {
 		_, err := newIdentity(strings.Fields(v), nil)

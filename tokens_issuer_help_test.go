@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -52,7 +53,7 @@ func newGrantor(tb testing.TB, change func(metadata map[string]any)) *grantor {
 	tb.Cleanup(i.Close)
 	i.metadata = map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/jwks", "token_endpoint": i.URL + "/token",
-		"revocation_endpoint": i.URL + "/revoke", "device_authorization_endpoint": i.URL + "/device",
+		"revocation_endpoint": i.URL + "/revoke", "device_authorization_endpoint": i.URL + "/device", "introspection_endpoint": i.URL + "/introspect",
 	}
 	if change != nil {
 		change(i.metadata)
@@ -157,11 +158,15 @@ func (i *grantor) grant(w http.ResponseWriter, q *asked) {
 }
 
 // access signs an access token; no two are the same.
-func (i *grantor) access(subject string) string {
-	tok, err := i.key.Token("at+jwt", map[string]any{
+func (i *grantor) access(subject string, more ...map[string]any) string {
+	claims := map[string]any{
 		"iss": i.URL, "aud": "api", "sub": subject, "jti": fmt.Sprint("jti-", i.serial.Add(1)),
 		"exp": i.clock.now().Add(accessLife).Unix(),
-	})
+	}
+	for _, each := range more {
+		maps.Copy(claims, each)
+	}
+	tok, err := i.key.Token("at+jwt", claims)
 	if err != nil {
 		panic(err)
 	}

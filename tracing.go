@@ -16,6 +16,7 @@ import (
 const (
 	spanKeys  = "oauth.wait_for_keys"
 	spanGrant = "oauth.wait_for_grant"
+	spanAsk   = "oauth.wait_for_introspection"
 
 	spanLeast = time.Millisecond // what is shorter was no wait
 

@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"context"
 	"crypto/sha256"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type Validator struct {
 	trusts   []*trust
 	byIssuer map[string]*trust
+	asked    *trust // the one that is asked about opaque tokens; nil: they are refused
 	now      func() time.Time
 }
 
@@ -27,6 +29,7 @@ type trust struct {
 	profile  token.Profile
 	remember bool       // use the cache
 	client   *as.Client // who the gateway is there; nil: nobody
+	inquiry  *inquiry   // asks about tokens; nil: nobody does
 	metrics  issuerMetrics
 }
 
@@ -38,6 +41,7 @@ type Principal struct {
 
 	trust  *trust
 	raw    string
+	answer string // what the issuer said of an opaque token
 	decode sync.Once
 	claims token.Claims
 	lists  []string // claims that are lists also when absent
@@ -53,6 +57,9 @@ func (v *Validator) add(t *trust) error {
 	}
 	v.byIssuer[t.profile.Issuer] = t
 	v.trusts = append(v.trusts, t)
+	if t.inquiry != nil {
+		v.asked = t
+	}
 	return nil
 }
 
@@ -65,21 +72,38 @@ func (v *Validator) start() {
 	}
 }
 
+// sender is where a token comes from.
+type sender struct {
+	request *http.Request // whose address counts; nil: nobody's
+	issuer  string        // whose token stood behind a reference token; "": nobody knows
+}
+
+func (s sender) address() string {
+	if s.request == nil {
+		return ""
+	}
+	return clientAddress(s.request)
+}
+
 // Validate proves one token. An error is a [*Rejection], which is the sender's
 // affair, or a failure of ours or of the issuer.
 func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error) {
+	return v.validate(ctx, raw, sender{})
+}
+
+func (v *Validator) validate(ctx context.Context, raw string, from sender) (*Principal, error) {
 	if len(raw) > token.MaxSize {
 		_, err := token.Parse(raw)
 		return nil, rejectToken(err, "")
 	}
 	now := v.now()
 	key := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))) //nolint:gosec // hashing only reads: no copy
+	if v.asked != nil && token.IsOpaque(raw) {
+		return v.introspect(ctx, raw, key, now, from)
+	}
 	for _, t := range v.trusts {
-		if !t.remember {
-			continue
-		}
-		facts, hit := t.cache.GetIfPresent(key)
-		if !hit {
+		facts := t.recall(key, now)
+		if facts == nil {
 			continue
 		}
 		switch ok, err := t.profile.Judge(facts, now); {
@@ -90,12 +114,30 @@ func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error
 			return t.principal(raw, facts, nil), nil
 		}
 	}
-	return v.verify(ctx, raw, key, now)
+	return v.verify(ctx, raw, key, now, from)
 }
+
+// recall is what is remembered of a JWT. Where the issuer is asked about each,
+// only what it said counts.
+func (t *trust) recall(key digest, now time.Time) *token.Facts {
+	switch {
+	case t.asksAlways():
+		if said := t.inquiry.recall(key, now); said != nil {
+			return said.facts // nil for one that is inactive: verified first, all the same
+		}
+	case t.remember:
+		if facts, hit := t.cache.GetIfPresent(key); hit {
+			return facts
+		}
+	}
+	return nil
+}
+
+func (t *trust) asksAlways() bool { return t.inquiry != nil && t.inquiry.always }
 
 // verify proves a token that nothing is remembered of. Only verified tokens
 // are remembered: errors are not, and strangers cannot fill the cache.
-func (v *Validator) verify(ctx context.Context, raw string, key digest, now time.Time) (*Principal, error) {
+func (v *Validator) verify(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
 	unverified, err := token.Parse(raw)
 	if err != nil {
 		return nil, rejectToken(err, "")
@@ -112,7 +154,12 @@ func (v *Validator) verify(ctx context.Context, raw string, key digest, now time
 	if err != nil {
 		return nil, rejectToken(err, t.profile.Issuer)
 	}
-	if t.remember {
+	switch {
+	case t.asksAlways():
+		if facts, err = v.confirm(ctx, t, question{raw: raw, key: key, jwt: facts, remote: from.address(), clock: v.now}); err != nil {
+			return nil, err
+		}
+	case t.remember:
 		t.cache.Set(key, facts)
 	}
 	return t.principal(raw, facts, unverified.Claims), nil
@@ -132,7 +179,11 @@ func (p *Principal) Claim(path string) (any, bool) {
 		return p.Subject, true
 	}
 	p.decode.Do(func() {
-		if p.claims == nil && p.raw != "" {
+		switch {
+		case p.claims != nil || p.raw == "":
+		case p.answer != "":
+			p.claims = token.AnswerClaims(p.answer)
+		default:
 			p.claims, _ = token.PayloadClaims(p.raw) // it was decoded before, so it can be again
 		}
 	})

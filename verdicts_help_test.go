@@ -13,14 +13,10 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -236,55 +232,4 @@ func loosen(part string) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(part) - 1
 	return part[:last] + string(letters[strings.IndexByte(letters, part[last])|1])
-}
-
-// liveIssuer is an authorization server that a verdict file controls.
-type liveIssuer struct {
-	*httptest.Server
-	mu      sync.Mutex
-	set     map[string]string
-	fetches atomic.Int32
-}
-
-// serveIssuer reads an issuer section: one "<word> <value>" a line.
-//
-//	keys <file>      the JWK Set in testdata/keys that it serves
-//	text <text>      or this text
-//	status <code>    of the answer with the keys
-//	issuer <text>    what the metadata say; default: its URL
-func (f *fact) serveIssuer(body string) {
-	if f.issuer == nil {
-		f.issuer = &liveIssuer{}
-		f.issuer.Server = httptest.NewServer(f.issuer)
-		f.Cleanup(f.issuer.Close)
-	}
-	set := map[string]string{"status": "200", "issuer": f.issuer.URL}
-	for line := range strings.Lines(body) {
-		word, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		set[word] = value
-	}
-	f.issuer.mu.Lock()
-	f.issuer.set = set
-	f.issuer.mu.Unlock()
-}
-
-func (l *liveIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	l.mu.Lock()
-	set := l.set
-	l.mu.Unlock()
-	switch r.URL.Path {
-	case "/.well-known/oauth-authorization-server":
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": set["issuer"], "jwks_uri": l.URL + "/keys"})
-	case "/keys":
-		l.fetches.Add(1)
-		status, _ := strconv.Atoi(set["status"])
-		doc := []byte(set["text"])
-		if set["keys"] != "" {
-			doc, _ = os.ReadFile("testdata/keys/" + set["keys"])
-		}
-		w.WriteHeader(status)
-		_, _ = w.Write(doc)
-	default:
-		http.NotFound(w, r)
-	}
 }

@@ -52,6 +52,7 @@ type fact struct {
 	config, key, header, payload string
 	offset                       time.Duration
 	token                        string
+	bearer                       string // what the request had behind Bearer
 
 	gateways []*Gateway // outermost first
 	server   *caddyhttp.Server
@@ -61,6 +62,7 @@ type fact struct {
 	repl   *caddy.Replacer
 	res    *httptest.ResponseRecorder
 	reason string
+	own    bool // it was for one of the gateway's own paths
 
 	after func(request string) // looks at each answer
 }
@@ -129,6 +131,8 @@ func (f *fact) section(name, body string) {
 		f.checkUpstream(f.expand(body))
 	case "fetches":
 		f.equal("fetches of the keys", strconv.Itoa(int(f.issuer.fetches.Load())), body)
+	case "asked":
+		f.checkAsked(body)
 	default:
 		f.Fatalf("unknown section %q", name)
 	}
@@ -155,7 +159,9 @@ func (f *fact) serve(request string) {
 	f.saw, f.reason, f.res = "nothing", "", httptest.NewRecorder()
 	f.repl = caddy.NewReplacer()
 	r := caddyhttp.PrepareRequest(f.request(request), f.repl, f.res, f.server)
+	_, f.bearer, _ = strings.Cut(r.Header.Get("Authorization"), "Bearer ")
 	f.logs.TakeAll()
+	f.own = slices.ContainsFunc(f.gateways, func(g *Gateway) bool { return g.ownPath(r) != nil && !g.strays(r) })
 	var chain caddyhttp.Handler = caddyhttp.HandlerFunc(f.upstream)
 	for _, g := range slices.Backward(f.gateways) {
 		g.validator.now = func() time.Time { return verdictClock.Add(f.offset) }

@@ -8,12 +8,14 @@
 # GOARCH     its architecture (this machine's)
 # CA_BUNDLE  the certificate authorities (this machine's)
 # VERSION    what "caddy version" says (from git)
+# REDIS      1: with the store that many nodes share, nine megabytes more
 set -eu
 cd "$(dirname "$0")/.."
 
 GO=${GO:-go}
 IMAGE=${IMAGE:-caddy-oauth}
 TAGS=${TAGS:-nobadger,nomysql,nopgx}
+[ "${REDIS:-}" = 1 ] || TAGS=$TAGS,noredis
 GOARCH=${GOARCH:-$($GO env GOARCH)}
 VERSION=${VERSION:-$(git describe --tags --always 2>/dev/null || echo unknown)}
 

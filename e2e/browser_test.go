@@ -1,162 +1,124 @@
 package e2e
 
 import (
-	"maps"
+	"fmt"
+	"html/template"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
-	"slices"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// A browser is driven by hand here: its cookies are Secure, and no Go jar sends
-// those over plain http, as browsers do to their own machine.
+// What clients/browser.mjs proves.
+var inChromium = []string{
+	"a person who logs in is back where they were going",
+	"two tabs log in side by side, and each is back where it was going",
+	"the back button after a log-in harms nothing, and a log-in that was finished says so",
+	"a log-in that has run out says so, and another one works",
+	"a consent that is denied says so, and nobody is sent around",
+	"a log-out in one tab is one in the other",
+	"people see where they are logged in, and end one session or all",
+	"a log-out at the issuer ends the session here",
+	"a script without a session gets 401 and no redirect",
+	"a form of this site passes, and one of another origin does not",
+	"an issuer that is down is a page that says so",
+}
 
-// sessionCookie is the name of a session's cookie.
-const sessionCookie = "__Host-oauth"
+func TestPeopleLogInAndOutInChromium(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	down := freePort(t)
+	site := fmt.Sprintf("http://localhost:%d", g.port)
+	issuer := startLogInIssuer(t, site, "FORMS=1")
+	app := startApp(t)
+	g.write(fmt.Sprintf("%s {\n\tlog\n\t%s\n}\nhttp://localhost:%d {\n\tlog\n\t%s\n}\n",
+		site, loginGateway(issuer, app), down, loginGateway(fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), app)))
+	g.start()
 
-// browse logs a browser in: a navigation, the issuer, the callback.
-func (r *rig) browse() session {
-	r.t.Helper()
-	const page = "/orders?page=2"
-	sent := r.navigate(page, session{})
-	sent.wantLogin(r.t, r)
-	begun := sent.cookies()
-	if len(begun) != 1 {
-		r.t.Fatalf("beginning a log-in sets %d cookies, want one", len(begun))
-	}
-	back := r.followTo(sent.header.Get("Location"), r.g.url("/_oauth/callback"))
-	r.secrets.add(kindCode, back.Query().Get("code"))
-	r.secrets.add(kindVerifier, begun[0].Value, back.Query().Get("state")) // the verifier is sealed in the first
-	req, err := http.NewRequest(http.MethodGet, back.String(), nil)
+	// Chromium's profile has a socket in it, whose path must be short.
+	tmp, err := os.MkdirTemp("", "chromium")
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
-	asNavigation(req)
-	req.AddCookie(&http.Cookie{Name: begun[0].Name, Value: begun[0].Value})
-	a, err := send(r.client, req)
-	if err != nil || a.status != http.StatusSeeOther || a.header.Get("Location") != page {
-		r.t.Fatalf("the callback answers %d to %q, want 303 to %s; %v %s", a.status, a.header.Get("Location"), page, err, a.body)
-	}
-	for _, c := range a.cookies() {
-		if c.Name == sessionCookie && c.MaxAge == 0 {
-			r.secrets.add(kindCookie, c.Value)
-			return session{cookie: c.Value}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	elsewhere := strings.TrimPrefix(app.URL, "http://127.0.0.1")
+	script := startProcess(t, t.TempDir(), []string{
+		"TMPDIR=" + tmp, "GATEWAY=" + site, fmt.Sprintf("DOWN=http://localhost:%d", down), "ISSUER=" + issuer,
+		"BESIDE=http://localhost" + elsewhere, "FAR=" + app.URL, "PICTURES=" + os.Getenv("E2E_PICTURES"),
+	}, "node", filepath.Join("clients", "browser.mjs"))
+	await(t, 75*time.Second, "Chromium to be through", func() bool {
+		select {
+		case <-script.done:
+			return true
+		default:
+			return false
 		}
+	})
+	said := script.out.String()
+	if code := script.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the browser ended with %d", code)
 	}
-	r.t.Fatal("the callback sets no session's cookie")
-	return session{}
+	for _, sentence := range inChromium {
+		t.Run(sentence, func(t *testing.T) {
+			if !strings.Contains("\n"+said, "\nok "+sentence+"\n") {
+				t.Error(lineWith(said, sentence))
+			}
+		})
+	}
+	if lines := strings.Count(said, "\n"); lines != len(inChromium) {
+		t.Errorf("the browser wrote %d lines, want %d:\n%s", lines, len(inChromium), said)
+	}
 }
 
-// followTo follows redirects with a jar of its own until they lead to an
-// address that begins with stop, which is not asked for.
-func (r *rig) followTo(address, stop string) *url.URL {
-	r.t.Helper()
-	jar, _ := cookiejar.New(nil) // it fails for no input
-	browser := &http.Client{Jar: jar, Timeout: time.Minute, Transport: r.tap.client.Transport}
-	var last *url.URL
-	browser.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		last = req.URL
-		if strings.HasPrefix(req.URL.String(), stop) {
-			return http.ErrUseLastResponse
+// startApp is an application with pages. It says whom it was called by.
+func startApp(t *testing.T) *httptest.Server {
+	t.Helper()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		what := r.RequestURI
+		if r.Method != http.MethodGet {
+			what = r.Method + " " + what
 		}
-		return nil
-	}
-	resp, err := browser.Get(address)
-	if err != nil {
-		r.t.Fatalf("logging in: %v", err)
-	}
-	closeAll(resp.Body)
-	if last == nil || last.Query().Get("code") == "" {
-		r.t.Fatalf("logging in ended with %d at %v", resp.StatusCode, last)
-	}
-	return last
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>An application</title><body><p>%s for %s</p>
+<form method="post" action="/orders"><button>Order</button></form></body></html>`, template.HTMLEscapeString(what), template.HTMLEscapeString(r.Header.Get("X-User-Id")))
+	}))
+	t.Cleanup(app.Close)
+	return app
 }
 
-func asNavigation(req *http.Request) {
-	req.Header.Set("Sec-Fetch-Mode", "navigate")
-	req.Header.Set("Sec-Fetch-Dest", "document")
-	req.Header.Set("Sec-Fetch-Site", "none")
-	req.Header.Set("Accept", "text/html")
-}
+const loginSecret = "the secret of a client that logs browsers in"
 
-// navigate is what a browser does with a link, with a session or without one.
-func (r *rig) navigate(path string, s session) answer {
-	r.t.Helper()
-	a, err := r.tryNavigate(path, s)
-	if err != nil {
-		r.t.Fatalf("navigating to %s: %v", path, err)
-	}
-	return a
-}
-
-func (r *rig) tryNavigate(path string, s session) (answer, error) {
-	req, err := http.NewRequest(http.MethodGet, r.g.url(path), nil)
-	if err != nil {
-		return answer{}, err
-	}
-	asNavigation(req)
-	if s.cookie != "" {
-		s.present(req)
-	}
-	return send(r.client, req)
-}
-
-// logOut is the form of the gateway's own page.
-func (r *rig) logOut(s session) {
-	r.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, r.g.url("/_oauth/logout"), nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	s.present(req)
-	a, err := send(r.client, req)
-	if err != nil || a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), r.tap.url+"/session/end?") {
-		r.t.Fatalf("the log-out answers %d to %.60q, want 303 to the issuer; %v", a.status, a.header.Get("Location"), err)
-	}
-	if hint, err := url.Parse(a.header.Get("Location")); err == nil {
-		r.secrets.add(kindIDToken, hint.Query().Get("id_token_hint"))
-	}
-	a.wantCleared(r.t)
-}
-
-func (a answer) cookies() []*http.Cookie { return (&http.Response{Header: a.header}).Cookies() }
-
-// wantCleared checks that the session's cookie is taken away.
-func (a answer) wantCleared(t *testing.T) {
+// startLogInIssuer runs oidc-provider for a site with log-in, whose address may
+// end in a path.
+func startLogInIssuer(t *testing.T, site string, env ...string) (url string) {
 	t.Helper()
-	if !slices.ContainsFunc(a.cookies(), func(c *http.Cookie) bool { return c.Name == sessionCookie && c.Value == "" && c.MaxAge < 0 }) {
-		t.Errorf("the answer with %d clears no session's cookie", a.status)
-	}
+	port := freePort(t)
+	url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	startNode(t, "refreshing.mjs", append(env, fmt.Sprintf("PORT=%d", port), "ISSUER="+url, "TOKEN_SECONDS=300",
+		"GATEWAY_SECRET="+loginSecret, "ROBOT_SECRET=another", "REDIRECT_URIS="+site+"/_oauth/callback",
+		"POST_LOGOUT_URIS="+site+"/_oauth/logged_out", "BACKCHANNEL_URI="+site+"/_oauth/backchannel_logout")...)
+	return url
 }
 
-// wantLogin checks that a navigation is sent to the issuer, with PKCE.
-func (a answer) wantLogin(t *testing.T, r *rig) {
-	t.Helper()
-	to, err := url.Parse(a.header.Get("Location"))
-	if a.status != http.StatusFound || err != nil || !strings.HasPrefix(to.String(), r.tap.url+"/auth?") {
-		t.Fatalf("%d to %.60q, want 302 to the issuer; %s", a.status, a.header.Get("Location"), a.body)
+// loginGateway is what stands in a site where browsers log in.
+func loginGateway(issuer string, app *httptest.Server) string {
+	return fmt.Sprintf(`oauth {
+		issuer %s {
+			audience %s
+			client gateway %q
+		}
+		login {
+			scope offline_access orders:read
+			parameter prompt consent
+			post_logout /_oauth/logged_out
+		}
+		session {
+			store memory
+		}
+		copy_claims sub>X-User-Id
 	}
-	q := to.Query()
-	r.secrets.add(kindVerifier, q.Get("state"), q.Get("nonce"))
-	if q.Get("code_challenge_method") != "S256" || q.Get("code_challenge") == "" || q.Get("response_type") != "code" {
-		t.Errorf("the authorization request has no PKCE: %v", slices.Sorted(maps.Keys(q)))
-	}
-	if challenges := a.header.Values("Www-Authenticate"); len(challenges) != 0 {
-		t.Errorf("a redirect carries the challenge %q", challenges)
-	}
-}
-
-// wantOut checks what a request with a session gets that is over.
-func (a answer) wantOut(t *testing.T, s session) {
-	t.Helper()
-	if s.cookie == "" {
-		a.wantChallenge(t, http.StatusUnauthorized, "invalid_token")
-		return
-	}
-	a.wantChallenge(t, http.StatusUnauthorized, "") // as without any: nothing was presented that the client knows
-	a.wantCleared(t)
+	reverse_proxy %s`, issuer, audience, loginSecret, strings.TrimPrefix(app.URL, "http://"))
 }

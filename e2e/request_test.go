@@ -47,6 +47,10 @@ func send(client *http.Client, req *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return readAnswer(resp)
+}
+
+func readAnswer(resp *http.Response) (answer, error) {
 	defer closeAll(resp.Body)
 	body, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, string(body)}, err

@@ -5,7 +5,6 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	_ "github.com/caddyoauth/caddyoauth"
-	_ "github.com/caddyoauth/caddyoauth/redisstore"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 

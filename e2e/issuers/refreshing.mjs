@@ -1,7 +1,8 @@
 // A certified OpenID provider whose access tokens run out soon and whose refresh
 // tokens rotate on every use. It believes to be ISSUER, the address of the tap
 // that stands in front of it. Whoever asks is logged in and consents at once;
-// login_hint says who that is.
+// login_hint says who that is. With FORMS=1 people do both by hand instead, on
+// the provider's own pages, with any name and password.
 //
 // REDIRECT_URIS, POST_LOGOUT_URIS and BACKCHANNEL_URI are those of "gateway".
 //
@@ -23,6 +24,7 @@ import { MapAdapter, forget, put, withGrace } from './map-adapter.mjs';
 import { sendJSON, serve } from './serve.mjs';
 
 const issuer = process.env.ISSUER;
+const forms = process.env.FORMS === '1';
 const audience = 'api://orders';
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const offered = ['openid', 'offline_access', 'orders:read', 'orders:write'];
@@ -63,7 +65,7 @@ for (const [id, client] of Object.entries(clients)) {
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
 const provider = new Provider(issuer, {
-  fetch: (url, options) => fetch(url, options), // else loopback is out of reach
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // whose dispatcher keeps loopback out of reach
 
   adapter: MapAdapter,
   jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
@@ -72,10 +74,10 @@ const provider = new Provider(issuer, {
   scopes: offered,
   rotateRefreshToken: process.env.ROTATE !== '0',
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-  interactions: { url: (ctx, interaction) => `/_test/interaction/${interaction.uid}` },
+  ...(!forms && { interactions: { url: (ctx, interaction) => `/_test/interaction/${interaction.uid}` } }),
   pkce: { required: () => true },
   features: {
-    devInteractions: { enabled: false },
+    devInteractions: { enabled: forms },
     clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
     revocation: { enabled: true },
@@ -100,6 +102,7 @@ const provider = new Provider(issuer, {
   },
 });
 provider.on('server_error', (ctx, err) => console.error(err));
+provider.on('backchannel.error', (ctx, err) => console.error(err));
 
 async function newGrant(accountId, clientId) {
   const grant = new provider.Grant({ accountId, clientId });

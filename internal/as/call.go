@@ -120,12 +120,18 @@ func (s *Server) post(ctx context.Context, client Client, endpoint string, addre
 	if target == "" {
 		return nil, &CallError{Fate: NotSent, Err: fmt.Errorf("no %s of %s: %w", endpoint, s.cfg.Issuer, ErrNoEndpoint)}
 	}
+	return s.send(ctx, client, endpoint, target, ends.AuthMethods, form)
+}
+
+// send posts a form to an address, once. offered are the authentication methods
+// that the server lists.
+func (s *Server) send(ctx context.Context, client Client, endpoint, target string, offered []string, form url.Values) (*response, *CallError) {
 	header := http.Header{
 		"Accept":       {"application/json"},
 		"Content-Type": {"application/x-www-form-urlencoded"},
 		"User-Agent":   {"caddy-oauth"},
 	}
-	proven, err := s.authenticate(header, form, client, ends.AuthMethods)
+	proven, err := s.authenticate(header, form, client, offered)
 	if err != nil {
 		return nil, &CallError{Fate: NotSent, Err: err}
 	}

@@ -2,6 +2,10 @@ package as
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,6 +76,17 @@ func (c Client) usualMethod(offered []string) string {
 		return AuthBasic // also what RFC 8414 §2 means by saying nothing
 	}
 	return AuthPost
+}
+
+// Print tells clients apart, the secret and the key included, and shows neither.
+func (c Client) Print() string {
+	var public []byte
+	if c.Key != nil {
+		public, _ = x509.MarshalPKIXPublicKey(c.Key.Private.Public()) // of a kind that was parsed before
+	}
+	all, _ := json.Marshal([]any{c.ID, c.Method, c.Audience, c.Secret.Reveal(), public}) // strings always encode
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:])
 }
 
 // authenticate answers a copy of form with the client's proof in it, or sets

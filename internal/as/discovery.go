@@ -75,11 +75,12 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 	if issuer, _ := members["issuer"].(string); issuer != s.cfg.Issuer {
 		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer}}
 	}
+	// Before the keys: an issuer of opaque tokens alone may publish none.
+	s.endpoints.Store(s.readEndpoints(members))
 	keys, _ := members["jwks_uri"].(string)
 	if err := CheckURL(keys, s.cfg.AllowHTTP); err != nil {
 		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
 	}
 	s.keysURL, s.metaUntil = keys, s.cfg.Now().Add(fresh)
-	s.endpoints.Store(s.readEndpoints(members))
 	return nil
 }

@@ -21,9 +21,11 @@ type Endpoints struct {
 	Token               string
 	Revocation          string
 	DeviceAuthorization string
-	Authorization       string   // may have a query (RFC 6749 §3.1)
-	EndSession          string   // OpenID Connect RP-Initiated Logout §2.1
+	Authorization       string // may have a query (RFC 6749 §3.1)
+	EndSession          string // OpenID Connect RP-Initiated Logout §2.1
+	Introspection       string
 	AuthMethods         []string // token_endpoint_auth_methods_supported
+	AskMethods          []string // introspection_endpoint_auth_methods_supported, or else AuthMethods
 	GrantTypes          []string // grant_types_supported
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
@@ -46,8 +48,12 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 		DeviceAuthorization: usable("device_authorization_endpoint"),
 		Authorization:       usable("authorization_endpoint"),
 		EndSession:          usable("end_session_endpoint"),
+		Introspection:       usable("introspection_endpoint"),
 	}
 	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
+	if ends.AskMethods = names(members["introspection_endpoint_auth_methods_supported"]); ends.AskMethods == nil {
+		ends.AskMethods = ends.AuthMethods
+	}
 	ends.GrantTypes = names(members["grant_types_supported"])
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
 	ends.ResponseTypes = names(members["response_types_supported"])

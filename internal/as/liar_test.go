@@ -113,7 +113,7 @@ func asking(t *testing.T, endpoint string, methods ...string) *Server {
 			listed = ""
 		}
 		fmt.Fprintf(rw, `{"issuer":%q,"jwks_uri":%q,"token_endpoint":%q,"revocation_endpoint":%q,"device_authorization_endpoint":%q,
-			"token_endpoint_auth_methods_supported":[%s]}`, w.URL, w.URL+"/keys", endpoint, endpoint, endpoint, listed)
+			"introspection_endpoint":%q,"token_endpoint_auth_methods_supported":[%s]}`, w.URL, w.URL+"/keys", endpoint, endpoint, endpoint, endpoint, listed)
 	}})
 	return dial(t, w)
 }

@@ -67,10 +67,17 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 	case CheckNotBefore:
 		return u.moment("nbf", now), "none, or not after " + stamp(now.Add(p.Skew)) + " (now, with a skew of " + p.Skew.String() + ")"
 	case CheckAudience:
-		if len(p.Audience) == 0 {
+		var expected []string
+		if p.Resource != "" {
+			expected = append(expected, quote(p.Resource)+" (resource)")
+		}
+		if len(p.Audience) > 0 {
+			expected = append(expected, "one of "+quoteAll(p.Audience))
+		}
+		if expected == nil {
 			return u.quoted("aud"), "any (insecure_any_audience)"
 		}
-		return u.quoted("aud"), "one of " + quoteAll(p.Audience)
+		return u.quoted("aud"), strings.Join(expected, ", and ")
 	}
 	return r.describeKey(check, u)
 }

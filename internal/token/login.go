@@ -53,6 +53,7 @@ func (l *Login) VerifyID(ctx context.Context, raw, nonce, accessToken string, no
 	}
 	c := u.Claims
 	id := &ID{Subject: strings.Clone(c.String("sub")), Session: strings.Clone(c.String("sid"))}
+	_, hasSession := c["sid"]
 	switch {
 	case u.typed && !isType(u.typ, "jwt"):
 		return nil, refuse(TypeRefused, "typ is "+clip(u.typ))
@@ -60,6 +61,8 @@ func (l *Login) VerifyID(ctx context.Context, raw, nonce, accessToken string, no
 		return nil, refuse(TypeRefused, "it is no ID token")
 	case id.Subject == "" || len(id.Subject) > mostSubject:
 		return nil, refuse(ClaimMissing, "sub")
+	case hasSession && id.Session == "": // else a log-out of that session would not find it
+		return nil, refuse(ClaimType, "sid is not a string, or empty")
 	case subtle.ConstantTimeCompare([]byte(c.String("nonce")), []byte(nonce)) != 1 || nonce == "":
 		return nil, refuse(ClaimWrong, "nonce is not that of this log-in")
 	case len(c.Audience()) > 1 && c["azp"] == nil:
@@ -92,12 +95,13 @@ func (l *Login) VerifyLogout(ctx context.Context, raw string, now time.Time) (*L
 	_, isLogout := events[logoutEvent].(map[string]any)
 	iat, _ := seconds(c["iat"])
 	_, odd := c["sid"]
+	_, hasNonce := c["nonce"]
 	switch {
 	case u.typed && !isType(u.typ, "logout+jwt") && !isType(u.typ, "jwt"):
 		return nil, refuse(TypeRefused, "typ is "+clip(u.typ))
 	case !isLogout:
 		return nil, refuse(TypeRefused, "its events name no log-out")
-	case c["nonce"] != nil:
+	case hasNonce: // null as well
 		return nil, refuse(ClaimWrong, "nonce is there: it may be an ID token")
 	case odd && out.Session == "" || out.Subject == "" && out.Session == "":
 		return nil, refuse(ClaimMissing, "sub and sid")

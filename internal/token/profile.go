@@ -14,6 +14,7 @@ import (
 type Profile struct {
 	Issuer     string        // iss, exactly
 	Audience   []string      // one of them must be in aud; none: any audience passes
+	Resource   string        // must be in aud as well; "": nothing more is asked (RFC 8707 §2)
 	Algorithms Algorithms    // of the signature
 	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
 	IDTokens   bool          // let ID tokens pass as access tokens
@@ -30,7 +31,7 @@ type Facts struct {
 	Audience  []string
 	Expiry    int64 // seconds since 1970
 	NotBefore int64 // the same; 0 when absent
-	Key       *Key
+	Key       *Key  // that verified it; nil: the issuer was asked
 }
 
 // Verify proves a token: form, issuer, algorithm, type, claims, and only then
@@ -111,7 +112,7 @@ func present(claim string, has bool) error {
 // audience that is asked for, and whether the issuer still stands by the key.
 // ok is false for a withdrawn key: then the token must be verified anew.
 func (p *Profile) Judge(facts *Facts, now time.Time) (ok bool, err error) {
-	if facts.Key.Retired() {
+	if facts.Key != nil && facts.Key.Retired() {
 		return false, nil
 	}
 	return true, p.judge(facts, now, nil)
@@ -144,6 +145,9 @@ func (p *Profile) checkNotBefore(facts *Facts, now time.Time) error {
 }
 
 func (p *Profile) checkAudience(facts *Facts) error {
+	if p.Resource != "" && !slices.Contains(facts.Audience, p.Resource) {
+		return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected %q", clip(strings.Join(facts.Audience, " ")), p.Resource))
+	}
 	if len(p.Audience) == 0 {
 		return nil
 	}
@@ -151,6 +155,9 @@ func (p *Profile) checkAudience(facts *Facts) error {
 		if slices.Contains(p.Audience, aud) {
 			return nil
 		}
+	}
+	if len(facts.Audience) == 0 {
+		return refuse(WrongAudience, fmt.Sprintf("there is no aud, expected one of %q", p.Audience))
 	}
 	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q", clip(strings.Join(facts.Audience, " ")), p.Audience))
 }

@@ -22,6 +22,7 @@ const (
 	WrongAudience   Reason = "wrong_audience"    // no member of aud is configured
 	Expired         Reason = "token_expired"     // now is at or past exp
 	NotYetValid     Reason = "token_not_yet"     // now is before nbf
+	Inactive        Reason = "token_inactive"    // its issuer says so at the introspection endpoint
 	KeyUnknown      Reason = "key_unknown"       // the issuer publishes no such key
 	KeyMismatch     Reason = "key_mismatch"      // the named key cannot have made a signature of this alg
 	SignatureFailed Reason = "signature_invalid" // the signature does not verify

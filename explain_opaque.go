@@ -1,0 +1,145 @@
+package caddyoauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+const (
+	introspectionStep = "introspection"
+	askedClause       = "RFC 7662 §2.2"
+)
+
+// silence is an issuer that cannot be asked from here.
+type silence struct {
+	issuer *Issuer
+	always bool // it would be asked about JWTs too
+	why    error
+}
+
+func (s *silence) about(issuer string) bool {
+	return s != nil && s.always && slices.Contains(s.issuer.URL, issuer)
+}
+
+// readOpaque tells what the issuer says of a token that only it can read.
+func (e *explaining) readOpaque(ctx context.Context) {
+	e.rec, e.u = &token.Record{}, &token.Unverified{}
+	size := explainedStep{
+		Check: string(token.CheckSize), Result: stepPassed, Clause: "RFC 9110 §5.4",
+		Found: fmt.Sprintf("%d bytes", len(e.bare)), Expected: fmt.Sprintf("%d bytes at most", token.MaxSize),
+	}
+	if len(e.bare) > token.MaxSize {
+		e.fail(&size, rejectToken(&token.Refusal{Reason: token.TooLarge}, ""))
+	}
+	e.Checks = append(e.Checks, size)
+	if e.how.silent != nil {
+		e.cannotAsk()
+		return
+	}
+	e.trust = e.gateway.validator.asked
+	e.Issuer = e.trust.profile.Issuer
+	form := explainedStep{
+		Check: string(token.CheckForm), Result: stepPassed, Clause: "RFC 7662 §1",
+		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
+	}
+	err := e.trust.mayAsk(e.bare, "")
+	if err != nil {
+		form.Found = detailOf(err)
+		e.fail(&form, err)
+	}
+	e.Checks = append(e.Checks, form)
+	var facts *token.Facts
+	if err == nil && len(e.bare) <= token.MaxSize {
+		facts = e.readAnswer(ctx, nil)
+	}
+	readable := facts != nil
+	if !readable {
+		facts = &token.Facts{}
+	}
+	e.readPolicy(facts, readable)
+}
+
+// cannotAsk says what would happen where the issuer cannot be asked from here.
+func (e *explaining) cannotAsk() {
+	step := explainedStep{
+		Check: introspectionStep, Result: stepNotReached, Clause: askedClause, Expected: "active: true",
+		Found:  "only its issuer can tell, and it cannot be asked from here: " + e.how.silent.why.Error(),
+		Change: "Ask the running gateway: POST /oauth/explain on the admin endpoint. It has the client's secret.",
+	}
+	if e.Verdict == verdictAccepted {
+		e.Verdict, e.Check, e.Clause, e.Detail, e.Change = verdictUnknown, step.Check, step.Clause, step.Found, step.Change
+	}
+	e.Checks = append(e.Checks, step)
+}
+
+// readAnswer asks the issuer, beside all limits, and judges what it says. jwt
+// are the facts of a token that was verified. It answers nil where nothing is
+// known.
+func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
+	t := e.trust
+	what := question{raw: e.bare, key: sha256.Sum256([]byte(e.bare)), jwt: jwt, clock: e.gateway.validator.now}
+	said, remembered, err := t.inquiry.consult(ctx, what)
+	step := explainedStep{Check: introspectionStep, Result: stepPassed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
+	if err != nil {
+		step.Found = "no answer: " + err.Error()
+		e.fail(&step, err)
+		e.Checks = append(e.Checks, step)
+		return nil
+	}
+	if said.refusal != nil {
+		step.Found = said.refusal.(*token.Refusal).Detail //nolint:errorlint // it is one, as it was made
+		e.fail(&step, rejectToken(said.refusal, e.Issuer))
+	}
+	if remembered {
+		step.Found += fmt.Sprintf("; so it said before, and is asked again in %s", time.Unix(0, said.until).Sub(what.clock()).Round(time.Second))
+	}
+	e.Checks = append(e.Checks, step)
+	if said.refusal != nil {
+		return nil
+	}
+	if jwt == nil {
+		e.u.Claims = token.AnswerClaims(said.answer)
+	}
+	e.Checks = append(e.Checks, e.judged(said.facts))
+	return said.facts
+}
+
+// judged tells what is judged on each request.
+func (e *explaining) judged(facts *token.Facts) explainedStep {
+	step := explainedStep{
+		Check: "exp, nbf, aud", Result: stepPassed, Clause: "RFC 7662 §4",
+		Found: fmt.Sprintf("aud is %.200q", facts.Audience), Expected: "now, and one of " + fmt.Sprintf("%.200q", e.trust.profile.Audience),
+	}
+	_, err := e.trust.profile.Judge(facts, e.how.at)
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+		step.Found = refusal.Detail
+		e.fail(&step, rejectToken(err, e.Issuer))
+	}
+	return step
+}
+
+// consult tells what would be said of a token, for people who ask why: what is
+// remembered, or else a call beside all limits. It changes nothing here.
+func (q *inquiry) consult(ctx context.Context, what question) (said *opinion, remembered bool, err error) {
+	now := what.clock()
+	if said := q.recall(what.key, now); said != nil {
+		return said, true, nil
+	}
+	if left := q.breaker.Open(now); left > 0 {
+		return nil, false, q.failed(introspectionUnavailable, left, errAskPaused)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	answer, doc, err := q.server.Introspect(ctx, q.at, secret.New(what.raw))
+	if err != nil {
+		return nil, false, q.failed(introspectionUnavailable, 0, err)
+	}
+	return q.read(answer, doc, what, now), false, nil
+}

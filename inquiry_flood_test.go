@@ -1,0 +1,81 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// A flood of invented tokens costs the issuer what rate allows and no more, and
+// evicts nothing.
+func TestAFloodCostsTheRateAndEvictsNoGoodToken(t *testing.T) {
+	issuer := newKnower(t)
+	g := newAsker(t, issuer, "rate 20", "cache 50")
+	for n := range 10 {
+		g.expects(fmt.Sprintf("good-%d", n), http.StatusOK)
+	}
+	issuer.take()
+	began := time.Now()
+	limited := 0
+	for n := range 3000 {
+		g.address = fmt.Sprintf("198.51.100.%d", n%250) // a share of its own for each
+		res := g.send(http.MethodGet, "/orders", "", "Authorization", fmt.Sprintf("Bearer bad-%d", n))
+		switch res.Code {
+		case http.StatusUnauthorized:
+		case http.StatusServiceUnavailable:
+			limited++
+			if res.Header().Get("Retry-After") != "1" {
+				t.Fatalf("Retry-After %q", res.Header().Get("Retry-After"))
+			}
+		default:
+			t.Fatal(res.Code, res.Body)
+		}
+	}
+	calls, most := issuer.count(), 20+int(20*time.Since(began).Seconds())+1
+	if calls > most || calls+limited != 3000 {
+		t.Errorf("%d calls, at most %d were allowed, and %d limited", calls, most, limited)
+	}
+	for n := range 10 {
+		g.expects(fmt.Sprintf("good-%d", n), http.StatusOK)
+	}
+	if now := issuer.count(); now != calls {
+		t.Errorf("%d good tokens were asked for again", now-calls)
+	}
+}
+
+func TestOneAddressGetsHalfOfTheRate(t *testing.T) {
+	limits, now := newAskLimits(10), time.Unix(1_800_000_000, 0)
+	count := func(address string) (n int) {
+		for range 100 {
+			if limits.allow(address, now) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count("192.0.2.1"); n != 5 {
+		t.Errorf("one address got %d of 10", n)
+	}
+	if n := count("2001:db8::1") + count("2001:db8::2"); n != 5 {
+		t.Errorf("one network got %d of 10", n)
+	}
+	if n := count("192.0.2.3"); n != 0 {
+		t.Errorf("beyond all a third one got %d", n)
+	}
+	if one := newAskLimits(1); !one.allow("192.0.2.1", now) || one.allow("192.0.2.2", now) {
+		t.Error("a rate of one is not one")
+	}
+}
+
+// What is not asked takes nothing from an address either.
+func TestWhatAllMayNotAskCostsAnAddressNothing(t *testing.T) {
+	limits, now := newAskLimits(2), time.Unix(1_800_000_000, 0)
+	if !limits.allow("192.0.2.1", now) || !limits.allow("192.0.2.2", now) || limits.allow("192.0.2.3", now) {
+		t.Fatal("two calls are not two")
+	}
+	now = now.Add(500 * time.Millisecond) // one more for all; the third one has its whole share
+	if !limits.allow("192.0.2.3", now) {
+		t.Error("the refusal was charged")
+	}
+}

@@ -1,0 +1,94 @@
+package as
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// maxAnswer bounds an answer about a token, in bytes: it is kept for as long as
+// it counts.
+const maxAnswer = 64 << 10
+
+// Introspection is where and as whom a server is asked about tokens.
+type Introspection struct {
+	Endpoint string // "": the one that the metadata name
+	Client   Client
+}
+
+// Introspect asks what a token is (RFC 7662 §2.1). It answers the server's JSON
+// as it came, too. Only a whole answer with status 200 counts. An error is a
+// [*CallError] if the endpoint was asked, else a failure to find it; none says
+// anything of the token.
+func (s *Server) Introspect(ctx context.Context, at Introspection, presented secret.Text) (*token.Answer, string, error) {
+	target, offered, err := s.introspection(ctx, at.Endpoint)
+	if err != nil {
+		return nil, "", err
+	}
+	form := url.Values{"token": {presented.Reveal()}, "token_type_hint": {"access_token"}}
+	r, failed := s.send(ctx, at.Client, "introspection endpoint", target, offered, form)
+	if failed != nil {
+		return nil, "", failed
+	}
+	if r.status != http.StatusOK {
+		members, _ := token.ParseObject(string(r.body)) // for the code of its error, if there is one
+		return nil, "", r.refused(members, false)
+	}
+	// Half an answer may lack the half that matters.
+	if r.broken == nil && len(r.body) > maxAnswer {
+		r.broken = fmt.Errorf("more than %d bytes", maxAnswer)
+	}
+	if r.broken != nil {
+		return nil, "", r.senseless(r.broken)
+	}
+	doc := string(r.body)
+	answer, err := token.ParseAnswer(doc)
+	if err != nil {
+		return nil, "", r.senseless(err)
+	}
+	return answer, doc, nil
+}
+
+func (r *response) senseless(why error) *CallError {
+	return &CallError{
+		Status: r.status, RetryAfter: r.after,
+		Err: fmt.Errorf("the %s answered with status %d and nothing of use: %w", r.endpoint, r.status, why),
+	}
+}
+
+// introspection is the endpoint, and the authentication methods it lists. With
+// an address of the configuration nothing waits for the metadata.
+func (s *Server) introspection(ctx context.Context, configured string) (target string, offered []string, err error) {
+	if configured != "" {
+		ends, _ := s.KnownEndpoints()
+		return configured, ends.AskMethods, nil
+	}
+	ends, err := s.Endpoints(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	if ends.Introspection == "" {
+		return "", nil, fmt.Errorf("no introspection endpoint of %s: %w", s.cfg.Issuer, ErrNoEndpoint)
+	}
+	return ends.Introspection, ends.AskMethods, nil
+}
+
+// Blameless tells whether a call that failed says nothing against the endpoint:
+// it answered, and did not like this one question. Strangers choose what is
+// asked, so they could make it look broken otherwise.
+func Blameless(err error) bool {
+	failed, ok := errors.AsType[*CallError](err)
+	if !ok {
+		return true // nobody was asked
+	}
+	switch failed.Status {
+	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false // nobody there, or our own credentials are wrong, or too many calls
+	}
+	return failed.Status >= 400 && failed.Status < 500
+}

@@ -1,0 +1,109 @@
+package token
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+const loginNonce, loginAccess = "nonce-of-this-log-in", "the access token"
+
+func login(tb testing.TB) *Login {
+	return &Login{Issuer: issuer, ClientID: "app", Algorithms: every(tb), Skew: time.Minute, Keys: &source{set: keySet(tb, k1())}}
+}
+
+func mintFor(tb testing.TB, typ string, base, edits map[string]any) string {
+	tb.Helper()
+	all := map[string]any{"iss": issuer, "aud": "app", "sub": "alice", "iat": noon.Unix() - 10, "exp": noon.Unix() + 300}
+	for _, more := range []map[string]any{base, edits} {
+		for name, value := range more {
+			if all[name] = value; value == (absent{}) {
+				delete(all, name)
+			}
+		}
+	}
+	raw, err := k1().Token(typ, all)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return raw
+}
+
+func TestAnIDTokenAnswersThisLogInOfThisClient(t *testing.T) {
+	for name, row := range map[string]struct {
+		typ   string
+		edits map[string]any
+		want  Reason
+	}{
+		"a good one":                  {"JWT", nil, ""},
+		"without typ":                 {"", nil, ""},
+		"its access token's hash":     {"JWT", map[string]any{"at_hash": leftHash("ES256", loginAccess)}, ""},
+		"two audiences and azp":       {"JWT", map[string]any{"aud": []string{"app", "b"}, "azp": "app"}, ""},
+		"an access token by typ":      {"at+jwt", nil, TypeRefused},
+		"a logout token by events":    {"JWT", map[string]any{"events": map[string]any{logoutEvent: map[string]any{}}}, TypeRefused},
+		"a bearer token in Keycloak":  {"JWT", map[string]any{"typ": "Bearer"}, TypeRefused},
+		"nobody":                      {"JWT", map[string]any{"sub": absent{}}, ClaimMissing},
+		"another log-in":              {"JWT", map[string]any{"nonce": "other"}, ClaimWrong},
+		"no nonce":                    {"JWT", map[string]any{"nonce": absent{}}, ClaimWrong},
+		"two audiences without azp":   {"JWT", map[string]any{"aud": []string{"app", "b"}}, ClaimMissing},
+		"another client's azp":        {"JWT", map[string]any{"azp": "b"}, ClaimWrong},
+		"azp as a list":               {"JWT", map[string]any{"azp": []string{"app"}}, ClaimWrong},
+		"another access token's hash": {"JWT", map[string]any{"at_hash": leftHash("ES256", "x")}, ClaimWrong},
+		"at_hash is null":             {"JWT", map[string]any{"at_hash": nil}, ClaimWrong},
+		"another audience":            {"JWT", map[string]any{"aud": "b"}, WrongAudience},
+		"another issuer":              {"JWT", map[string]any{"iss": issuer + "/"}, IssuerUnknown},
+		"expired":                     {"JWT", map[string]any{"exp": noon.Unix() - 60}, Expired},
+		"without exp":                 {"JWT", map[string]any{"exp": absent{}}, ClaimMissing},
+		"without iat":                 {"JWT", map[string]any{"iat": absent{}}, ClaimMissing},
+		"made in times to come":       {"JWT", map[string]any{"iat": noon.Unix() + 61}, NotYetValid},
+		"sid is a number":             {"JWT", map[string]any{"sid": 7}, ClaimType},
+	} {
+		raw := mintFor(t, row.typ, map[string]any{"nonce": loginNonce}, row.edits)
+		_, err := login(t).VerifyID(context.Background(), raw, loginNonce, loginAccess, noon)
+		if ReasonOf(err) != row.want || row.want == "" && err != nil {
+			t.Errorf("%s: got %v, want %q", name, err, row.want)
+		}
+	}
+}
+
+func TestALogoutTokenEndsWhatItNamesAndIsNothingElse(t *testing.T) {
+	base := map[string]any{"jti": "1", "sid": "s", "events": map[string]any{logoutEvent: map[string]any{}}}
+	for name, row := range map[string]struct {
+		typ   string
+		edits map[string]any
+		want  Reason
+	}{
+		"a good one":             {"logout+jwt", nil, ""},
+		"as JWT":                 {"JWT", nil, ""},
+		"a session alone":        {"logout+jwt", map[string]any{"sub": absent{}}, ""},
+		"a user alone":           {"logout+jwt", map[string]any{"sid": absent{}}, ""},
+		"an access token by typ": {"at+jwt", nil, TypeRefused},
+		"no events":              {"logout+jwt", map[string]any{"events": absent{}}, TypeRefused},
+		"another event":          {"logout+jwt", map[string]any{"events": map[string]any{"x": map[string]any{}}}, TypeRefused},
+		"an event that is none":  {"logout+jwt", map[string]any{"events": map[string]any{logoutEvent: true}}, TypeRefused},
+		"a nonce":                {"logout+jwt", map[string]any{"nonce": "n"}, ClaimWrong},
+		"a nonce that is null":   {"logout+jwt", map[string]any{"nonce": nil}, ClaimWrong},
+		"neither user nor sid":   {"logout+jwt", map[string]any{"sub": absent{}, "sid": absent{}}, ClaimMissing},
+		"sid is a number":        {"logout+jwt", map[string]any{"sid": 7}, ClaimMissing},
+		"sub is a number":        {"logout+jwt", map[string]any{"sub": 7}, ClaimType},
+		"no jti":                 {"logout+jwt", map[string]any{"jti": absent{}}, ClaimMissing},
+		"too old":                {"logout+jwt", map[string]any{"iat": noon.Add(-LogoutFresh).Unix() - 61}, Expired},
+		"no iat":                 {"logout+jwt", map[string]any{"iat": absent{}}, Expired},
+		"for another client":     {"logout+jwt", map[string]any{"aud": "b"}, WrongAudience},
+		"of another issuer":      {"logout+jwt", map[string]any{"iss": "https://evil.example"}, IssuerUnknown},
+		"without exp":            {"logout+jwt", map[string]any{"exp": absent{}}, ClaimMissing},
+		"made in times to come":  {"logout+jwt", map[string]any{"iat": noon.Unix() + 61}, NotYetValid},
+	} {
+		_, err := login(t).VerifyLogout(context.Background(), mintFor(t, row.typ, base, row.edits), noon)
+		if ReasonOf(err) != row.want || row.want == "" && err != nil {
+			t.Errorf("%s: got %v, want %q", name, err, row.want)
+		}
+	}
+}
+
+func TestNobodyElsesKeyLogsIn(t *testing.T) {
+	l := login(t)
+	l.Keys = &source{set: keySet(t, signer("k1", "ES256", "other P-256"))}
+	_, err := l.VerifyID(context.Background(), mintFor(t, "JWT", map[string]any{"nonce": loginNonce}, nil), loginNonce, loginAccess, noon)
+	wantReason(t, err, SignatureFailed)
+}

@@ -1,0 +1,136 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// IsOpaque tells whether a token is no JWT, so that only its issuer can say
+// what it is: anything without exactly two dots, encrypted tokens (JWE) among
+// it, or with a first part that is no JSON object. A JWT that is broken behind
+// its header stays one, and is refused.
+func IsOpaque(raw string) bool {
+	header, rest, _ := strings.Cut(raw, ".")
+	_, signature, two := strings.Cut(rest, ".")
+	if !two || strings.IndexByte(signature, '.') >= 0 {
+		return true
+	}
+	if strings.HasPrefix(header, "eyJ") { // {" in base64url
+		return false
+	}
+	h, err := decode(header)
+	if err != nil {
+		return true
+	}
+	_, err = ParseObject(text(h))
+	return err != nil
+}
+
+// Answer is what an issuer says of a token when it is asked (RFC 7662 §2.2).
+type Answer struct {
+	Active bool
+	Claims Claims // the members, active included; of an inactive token nothing may be made of them
+}
+
+// ParseAnswer reads an answer, as strictly as a token's payload. An error is a
+// failure and never a [*Refusal]: it says something of the issuer and nothing
+// of the token.
+func ParseAnswer(doc string) (*Answer, error) {
+	claims, err := parseClaims(doc, nil)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return nil, errors.New(refusal.Detail)
+	}
+	if err != nil {
+		return nil, err
+	}
+	active, ok := claims["active"].(bool)
+	if !ok {
+		return nil, errors.New("active is neither true nor false")
+	}
+	return &Answer{Active: active, Claims: claims}, nil
+}
+
+// AnswerClaims decodes an answer that was read before.
+func AnswerClaims(doc string) Claims {
+	claims, _ := parseClaims(doc, nil) // it was decoded before, so it can be again
+	return claims
+}
+
+// lastExpiry is that of a token whose issuer names none.
+const lastExpiry = lastSecond
+
+// Read makes facts of an answer about an opaque token. An error is a
+// [*Refusal], which holds for as long as the profile does. What depends on the
+// hour and on the audience is judged by [Profile.Judge], as it is for a JWT.
+func (p *Profile) Read(a *Answer) (*Facts, error) {
+	if err := p.checkAnswer(a); err != nil {
+		return nil, err
+	}
+	exp, has := seconds(a.Claims["exp"])
+	if !has {
+		exp = lastExpiry
+	}
+	nbf, _ := seconds(a.Claims["nbf"])
+	return &Facts{
+		Subject: a.Claims.String("sub"), Scope: a.Claims.Scope(), Audience: a.Claims.Audience(),
+		Expiry: int64(math.Floor(exp)), NotBefore: int64(math.Ceil(nbf)),
+	}, nil
+}
+
+// Confirm makes facts of an answer about a JWT that was verified. What the
+// answer names as well can only take away: it ends earlier, has less scope, is
+// meant for fewer.
+func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
+	said, err := p.Read(a)
+	if err != nil {
+		return nil, err
+	}
+	facts := *verified
+	facts.Expiry, facts.NotBefore = min(facts.Expiry, said.Expiry), max(facts.NotBefore, said.NotBefore)
+	if _, has := a.Claims["aud"]; has {
+		facts.Audience = common(facts.Audience, said.Audience)
+	}
+	if a.Claims["scope"] != nil || a.Claims["scp"] != nil {
+		facts.Scope = strings.Join(common(strings.Fields(facts.Scope), strings.Fields(said.Scope)), " ")
+	}
+	return &facts, nil
+}
+
+func common(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(one string) bool { return !slices.Contains(b, one) })
+}
+
+// checkAnswer looks at what RFC 7662 §2.2 and §4 have a resource check, besides
+// times and audience.
+func (p *Profile) checkAnswer(a *Answer) error {
+	if !a.Active {
+		return refuse(Inactive, "the issuer says that it is not active: revoked, expired, or none of its tokens")
+	}
+	if iss, has := a.Claims["iss"]; has && iss != p.Issuer {
+		return refuse(IssuerUnknown, "the issuer says that iss is "+clip(a.Claims.String("iss")))
+	}
+	// A sender-constrained token (DPoP) is no Bearer token, and a refresh token
+	// no access token, however active it is.
+	if kind, has := a.Claims["token_type"]; has {
+		name, _ := kind.(string)
+		if !strings.EqualFold(name, "Bearer") && name != "access_token" {
+			return refuse(TypeRefused, fmt.Sprintf("the issuer says that token_type is %.100q", clip(name)))
+		}
+	}
+	if use := a.Claims.String("token_use"); use != "" && use != "access_token" && use != "access" {
+		return refuse(TypeRefused, "the issuer says that token_use is "+clip(use))
+	}
+	marks, types := p.kinds()
+	for _, mark := range marks {
+		if _, has := a.Claims[mark]; has {
+			return refuse(IDToken, "the issuer names "+mark+", which marks an ID, logout or event token")
+		}
+	}
+	if typ := a.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
+		return refuse(IDToken, "the issuer says that typ is "+typ)
+	}
+	return nil
+}

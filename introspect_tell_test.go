@@ -1,0 +1,149 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func TestTheDoctorAsksTheIntrospectionEndpointAboutATokenThatNobodyHas(t *testing.T) {
+	for name, c := range map[string]struct {
+		status     int
+		body, want string
+	}{
+		"well":                 {200, `{"active":false}`, "ok introspection: /introspect takes the client gateway, and does not know"},
+		"says yes to anything": {200, `{"active":true}`, "fail introspection: calls a token active that was made up"},
+		"a wrong secret":       {401, `{"error":"invalid_client"}`, "fail introspection: does not take the client gateway"},
+		"another endpoint":     {404, `not found`, "fail introspection: and whether this is its introspection endpoint"},
+		"a page":               {200, `<html>`, "fail introspection: nothing of use"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := newGrantor(t, nil)
+			issuer.says(c.status, c.body)
+			d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\nintrospect\nclient gateway the-gateways-own-secret\n}\n}", issuer.URL))
+			d.wants(t, c.want)
+			if n := issuer.count(); n != 1 {
+				t.Errorf("%d calls", n)
+			}
+		})
+	}
+	none := newGrantor(t, func(m map[string]any) { delete(m, "introspection_endpoint") })
+	body := "oauth {\nissuer %s {\naudience api\nintrospect %s\nclient gateway the-gateways-own-secret\n}\n}"
+	examined(t, fmt.Sprintf(body, none.URL, "")).wants(t, "fail introspection: write its address as introspect <url>")
+	none.says(http.StatusOK, `{"active":false}`)
+	examined(t, fmt.Sprintf(body, none.URL, none.URL+"/elsewhere")).wants(t, "ok introspection: /elsewhere takes")
+	examined(t, fmt.Sprintf(body, none.URL, "http://127.0.0.1:1/")).wants(t, "fail introspection: see that the issuer runs")
+}
+
+func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
+	issuer := newKnower(t)
+	g := newAsker(t, issuer, "always", "")
+	g.expects("good", http.StatusOK)
+	g.expects("bad", http.StatusUnauthorized)
+	for _, q := range allInquiries() {
+		q.active.CleanUp()
+		q.inactive.CleanUp()
+	}
+	find := func() inquiryState {
+		for _, state := range issuerStates() {
+			if state.Issuer == issuer.URL && len(state.Introspection) == 1 {
+				return state.Introspection[0]
+			}
+		}
+		t.Fatal("nothing is told: ", issuerStates())
+		return inquiryState{}
+	}
+	if got, want := find(), (inquiryState{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	issuer.says(http.StatusInternalServerError, "")
+	for n := range 5 {
+		g.expects(fmt.Sprint("good-", n), http.StatusServiceUnavailable)
+	}
+	if !find().Breaker.Open {
+		t.Error("the breaker is closed")
+	}
+	state := gatewayState{Issuers: issuerStates()}
+	var text strings.Builder
+	if err := state.print(&text, time.Now()); err != nil || state.well() {
+		t.Error("all is well: ", err)
+	}
+	for _, want := range []string{"BREAKER OPEN", "INTROSPECTION AT " + issuer.URL, "every token", issuer.URL + "/introspect"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, &text)
+		}
+	}
+}
+
+func TestExplainTellsWhatTheIssuerAnsweredAndNeverTheToken(t *testing.T) {
+	issuer := newKnower(t)
+	config := fmt.Sprintf(":80 {\n\toauth {\n\t\tissuer %s {\n\t\t\taudience api\n\t\t\tintrospect\n\t\t\tclient gateway {env.EXPLAIN_SECRET}\n\t\t}\n\t}\n}\n", issuer.URL)
+	f := explainFlags{config: configFile(t, config), adapter: "caddyfile"}
+	const good, bad = "good-0123456789abcdefghijklmnop", "bad-0123456789abcdefghijklmnop"
+
+	issuer.clock.ahead.Store(int64(time.Until(verdictClock))) // at which explained judges
+	t.Setenv("EXPLAIN_SECRET", "the-gateways-own-secret")
+	for tok, want := range map[string]struct {
+		status int
+		words  []string
+	}{
+		good: {exitAccepted, []string{"ACCEPTED", "introspection", "active; expected: active: true, as " + issuer.URL + " says", `aud is ["api"]`}},
+		bad:  {exitRefused, []string{"REFUSED token_inactive: introspection (RFC 7662 §2.2)", "answer   401 invalid_token", "revoked, expired, or none of its tokens", "change   The issuer does not know it"}},
+	} {
+		status, out, err := explained(t, f, tok)
+		if err != nil || status != want.status {
+			t.Errorf("status %d, %v", status, err)
+		}
+		for _, word := range want.words {
+			if !strings.Contains(out, word) {
+				t.Errorf("no %q in\n%s", word, out)
+			}
+		}
+		if strings.Contains(out, tok[:20]) || strings.Contains(out, "own-secret") {
+			t.Errorf("shown:\n%s", out)
+		}
+	}
+	if n := issuer.count(); n != 2 {
+		t.Errorf("%d calls", n)
+	}
+
+	t.Setenv("EXPLAIN_SECRET", "")
+	status, out, err := explained(t, f, good)
+	if err != nil || status != exitUnknown || !strings.Contains(out, "NOT JUDGED") || !strings.Contains(out, "it cannot be asked from here") {
+		t.Errorf("without the secret: %d, %v\n%s", status, err, out)
+	}
+	if n := issuer.count(); n != 2 {
+		t.Errorf("without the secret %d calls", n)
+	}
+}
+
+// Two issuers with introspect can come by JSON as well.
+func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
+	client := &Client{ID: "gateway", Secret: "secret"}
+	zero, long := caddy.Duration(-1), caddy.Duration(2*time.Minute)
+	for want, issuers := range map[string][]*Issuer{
+		"needs a client": {{Introspect: &Introspect{}}},
+		"it can stand in one": {
+			{URL: []string{"https://a.example"}, Introspect: &Introspect{}, Client: client},
+			{URL: []string{"https://b.example"}, Introspect: &Introspect{}, Client: client},
+		},
+		"cache is -1ns": {{Introspect: &Introspect{Cache: &zero}, Client: client}},
+		"cache is 2m0s": {{Introspect: &Introspect{Cache: &long}, Client: client}},
+		"rate is -1":    {{Introspect: &Introspect{Rate: -1}, Client: client}},
+		"is plain http": {{Introspect: &Introspect{URL: "http://login.example.com/introspect"}, Client: client}},
+	} {
+		for _, one := range issuers {
+			one.Audience = []string{"api"}
+			if one.URL == nil {
+				one.URL = []string{"https://login.example.com"}
+			}
+		}
+		if err := (&Gateway{Issuer: issuers}).check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

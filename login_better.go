@@ -1,0 +1,61 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// better is what a log-in has to be beyond one: stronger, or more recent (RFC
+// 9470 §4). An issuer may answer with less, so it is looked at afterwards.
+type better struct {
+	ACR    []string `json:"a,omitempty"`
+	MaxAge int64    `json:"m,omitempty"` // seconds
+	Scope  []string `json:"-"`           // to ask for beside; who does not get it sees 403
+}
+
+// ask adds it to the parameters of an authorization request.
+func (b *better) ask(q url.Values) {
+	if len(b.ACR) > 0 {
+		q.Set("acr_values", strings.Join(b.ACR, " "))
+	}
+	if b.MaxAge > 0 {
+		q.Set("max_age", strconv.FormatInt(b.MaxAge, 10))
+	}
+	words := strings.Fields(q.Get("scope"))
+	for _, word := range b.Scope {
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	q.Set("scope", strings.Join(words, " "))
+}
+
+// lacks says what the log-in of a token is not, or nothing.
+func (b *better) lacks(p *Principal, now time.Time) string {
+	strong, recent := &Requirement{ACR: b.ACR}, &Requirement{MaxAge: caddy.Duration(b.MaxAge) * caddy.Duration(time.Second)}
+	acr, _ := p.Claim("acr")
+	switch {
+	case len(b.ACR) > 0 && !strong.loggedInAs(p):
+		return fmt.Sprintf("acr is %s, asked for was one of %q", told(acr), b.ACR)
+	case b.MaxAge > 0 && !recent.loggedInSince(p, now):
+		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", p.toldAge(now), b.MaxAge)
+	}
+	return ""
+}
+
+// logInBetter lets a browser log in again where its session's log-in is not
+// strong or recent enough (RFC 9470 §4). There is no loop: a log-in that is no
+// better fails.
+func (found presented) logInBetter(err error) error {
+	if rejection, ok := errors.AsType[*Rejection](err); ok && found.session && rejection.Code == insufficientLogin {
+		rejection.LogIn = true // it was made for this request
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package caddyoauth
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// askCollectors are about introspection.
+type askCollectors struct {
+	introspections *prometheus.CounterVec
+	asking         *prometheus.HistogramVec
+}
+
+// askMetrics are those of one issuer, found once.
+type askMetrics struct {
+	active, inactive, failed, limited, paused prometheus.Counter
+	duration                                  prometheus.Observer
+}
+
+func newAskCollectors() *askCollectors {
+	return &askCollectors{
+		introspections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_oauth_introspections_total",
+			Help: "Introspections that were needed, by outcome: active, inactive or error were asked, limited or breaker_open were not.",
+		}, []string{"issuer", "outcome"}),
+		asking: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "caddy_oauth_introspection_duration_seconds",
+			Help:    "How long the issuer took to answer an introspection.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"issuer"}),
+	}
+}
+
+func (c *askCollectors) all() []prometheus.Collector {
+	return []prometheus.Collector{c.introspections, c.asking, askBreakers{}}
+}
+
+func (c *askCollectors) forInquiry(issuer string) askMetrics {
+	outcome := func(name string) prometheus.Counter { return c.introspections.WithLabelValues(issuer, name) }
+	return askMetrics{
+		active: outcome("active"), inactive: outcome("inactive"), failed: outcome("error"),
+		limited: outcome("limited"), paused: outcome("breaker_open"),
+		duration: c.asking.WithLabelValues(issuer),
+	}
+}
+
+// recalled counts an opinion that was remembered.
+func (m *issuerMetrics) recalled(said *opinion) prometheus.Counter {
+	if said.refusal != nil {
+		return m.inactive
+	}
+	return m.hits
+}
+
+// askBreakers reads the breakers of introspection endpoints when it is asked.
+type askBreakers struct{}
+
+var askBreakerOpen = prometheus.NewDesc("caddy_oauth_introspection_breaker_open_seconds",
+	"How long the issuer's introspection endpoint is still left alone after failures; absent while it is asked.", []string{"issuer"}, nil)
+
+func (askBreakers) Describe(ch chan<- *prometheus.Desc) { ch <- askBreakerOpen }
+
+func (askBreakers) Collect(ch chan<- prometheus.Metric) {
+	longest := map[string]time.Duration{} // two settings of one issuer share a label
+	for _, q := range allInquiries() {
+		if left := q.breaker.Open(time.Now()); left > 0 {
+			longest[q.issuer] = max(longest[q.issuer], left)
+		}
+	}
+	for issuer, left := range longest {
+		ch <- prometheus.MustNewConstMetric(askBreakerOpen, prometheus.GaugeValue, left.Seconds(), issuer)
+	}
+}
+
+func allInquiries() (all []*inquiry) {
+	inquiries.Range(func(_, value any) bool {
+		if q, ok := value.(*inquiry); ok {
+			all = append(all, q)
+		}
+		return true
+	})
+	return all
+}

@@ -1,0 +1,105 @@
+package caddyoauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Requirements on how and when the user logged in (RFC 9470). The issuer says
+// both in the token (RFC 9068 §2.2.1); what it does not say does not hold.
+
+// loggedInAs reports whether the user logged in one of the ways required.
+func (q *Requirement) loggedInAs(p *Principal) bool {
+	acr, _ := p.Claim("acr")
+	way, ok := acr.(string)
+	return ok && slices.Contains(q.ACR, way)
+}
+
+// loggedInSince reports whether the user logged in recently enough, as far as
+// the clocks can tell. A log-in that is still to come is none.
+func (q *Requirement) loggedInSince(p *Principal, now time.Time) bool {
+	age, known := p.loginAge(now)
+	skew := p.trust.profile.Skew
+	return known && age >= -skew && age <= time.Duration(q.MaxAge)+skew
+}
+
+// century is far beyond any log-in, in seconds, and within a duration.
+const century = 100 * 365 * 24 * 3600
+
+// loginAge is the time since auth_time. One that is out of a duration's range
+// is not known.
+func (p *Principal) loginAge(now time.Time) (age time.Duration, known bool) {
+	claim, _ := p.Claim("auth_time")
+	number, ok := claim.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	at, err := number.Float64()
+	seconds := float64(now.UnixNano())/float64(time.Second) - at
+	if err != nil || math.Abs(seconds) > century {
+		return 0, false
+	}
+	return time.Duration(seconds * float64(time.Second)), true
+}
+
+// rejectLogin asks for another log-in (RFC 9470 §3). It names all that fit asks
+// of one, and not only what failed: a log-in that mends the one must not lose
+// the other. The same for scope, where that is missing too.
+func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Time) *Rejection {
+	rejection := &Rejection{Status: http.StatusUnauthorized, Code: insufficientLogin, Issuer: p.Issuer, ACR: q.ACR, MaxAge: time.Duration(q.MaxAge)}
+	for _, other := range fit {
+		if limit := time.Duration(other.MaxAge); limit > 0 && (rejection.MaxAge == 0 || limit < rejection.MaxAge) {
+			rejection.MaxAge = limit
+		}
+		if both := inBoth(rejection.ACR, other.ACR); len(both) > 0 {
+			rejection.ACR = both
+		}
+		if other.rank() == 2 && !other.holds(p, now) {
+			rejection.Scope = scopeOf(fit)
+		}
+	}
+	if len(q.ACR) > 0 {
+		acr, _ := p.Claim("acr")
+		rejection.Reason, rejection.Description = weakLogin, "a stronger log-in is required"
+		rejection.Detail = fmt.Sprintf("acr is %s, required is one of %q", told(acr), q.ACR)
+		return rejection
+	}
+	rejection.Reason, rejection.Description = oldLogin, "a more recent log-in is required"
+	rejection.Detail = fmt.Sprintf("auth_time is %s, required is max_age %s", p.toldAge(now), time.Duration(q.MaxAge))
+	return rejection
+}
+
+// inBoth are the words of a that are in b too. A list that is empty asks for
+// nothing.
+func inBoth(a, b []string) (both []string) {
+	if len(a) == 0 {
+		return b
+	}
+	for _, word := range a {
+		if slices.Contains(b, word) {
+			both = append(both, word)
+		}
+	}
+	return both
+}
+
+// told is a claim for the operator.
+func told(claim any) string {
+	if claim == nil {
+		return "absent"
+	}
+	return fmt.Sprintf("%.120q", fmt.Sprint(claim))
+}
+
+func (p *Principal) toldAge(now time.Time) string {
+	claim, _ := p.Claim("auth_time")
+	age, known := p.loginAge(now)
+	if !known {
+		return told(claim)
+	}
+	return fmt.Sprintf("%s ago", age.Round(time.Second))
+}

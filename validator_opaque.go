@@ -1,0 +1,81 @@
+package caddyoauth
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// introspect proves an opaque token: what was said of it not long ago counts,
+// else the issuer is asked.
+func (v *Validator) introspect(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
+	t := v.asked
+	said := t.inquiry.recall(key, now)
+	if said != nil {
+		t.metrics.recalled(said).Inc()
+	} else {
+		if err := t.mayAsk(raw, from.issuer); err != nil {
+			return nil, err
+		}
+		t.metrics.misses.Inc()
+		waited := traceWait(ctx, spanAsk)
+		var err error
+		said, err = t.inquiry.ask(ctx, question{raw: raw, key: key, remote: from.address(), clock: v.now})
+		if waited(err); err != nil {
+			return nil, err
+		}
+		now = v.now()
+	}
+	if said.refusal != nil {
+		return nil, rejectToken(said.refusal, t.profile.Issuer)
+	}
+	if _, err := t.profile.Judge(said.facts, now); err != nil {
+		return nil, rejectToken(err, t.profile.Issuer)
+	}
+	p := t.principal(raw, said.facts, nil)
+	p.answer = said.answer
+	return p, nil
+}
+
+// mayAsk keeps from an issuer what is not its own to see: what no token looks
+// like, the gateway's own tokens, and those of another issuer.
+func (t *trust) mayAsk(raw, issuer string) error {
+	switch {
+	case !isToken68(raw):
+		return rejectToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
+	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix) || strings.HasPrefix(raw, sessionPrefix):
+		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
+	case issuer != "" && issuer != t.profile.Issuer:
+		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", issuer)}, issuer)
+	}
+	return nil
+}
+
+// confirm asks the issuer about a JWT that was verified.
+func (v *Validator) confirm(ctx context.Context, t *trust, what question) (*token.Facts, error) {
+	said := t.inquiry.recall(what.key, what.clock())
+	if said != nil && said.refusal == nil && said.facts.Key.Retired() {
+		t.inquiry.forget(what.key) // it is said anew, under the key that verified it now
+		said = nil
+	}
+	if said != nil {
+		t.metrics.recalled(said).Inc()
+	} else {
+		waited := traceWait(ctx, spanAsk)
+		var err error
+		said, err = t.inquiry.ask(ctx, what)
+		if waited(err); err != nil {
+			return nil, err
+		}
+	}
+	if said.refusal != nil {
+		return nil, rejectToken(said.refusal, t.profile.Issuer)
+	}
+	if _, err := t.profile.Judge(said.facts, v.now()); err != nil {
+		return nil, rejectToken(err, t.profile.Issuer)
+	}
+	return said.facts, nil
+}
