@@ -111,13 +111,14 @@ func TestAccept22_AnOddExpiresInMakesNoStormAndNoFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, settings{life: 600})
-			r.tap.always(treatment{change: test.change})
-			kinds := []kind{withRT, rerun, browser}
+			// Two kinds that are renewed alike need a tap each.
+			api, site := newRig(t, settings{life: 600}), newRig(t, settings{life: 600})
+			rigs, kinds := []*rig{api, api, site}, []kind{withRT, rerun, browser}
 			var loads []*load
-			for _, k := range kinds {
-				s := k.begin(r)
-				loads = append(loads, startLoad(4, 50*time.Millisecond, func(int) (answer, error) { return r.tryGet(s) }))
+			for i, k := range kinds {
+				rigs[i].tap.always(treatment{change: test.change})
+				s := k.begin(rigs[i])
+				loads = append(loads, startLoad(4, 50*time.Millisecond, func(int) (answer, error) { return rigs[i].tryGet(s) }))
 			}
 			began := time.Now()
 			until := began.Add(5 * time.Second)
@@ -127,15 +128,9 @@ func TestAccept22_AnOddExpiresInMakesNoStormAndNoFailure(t *testing.T) {
 				if counts := statuses(samples); counts[http.StatusOK] != len(samples) {
 					t.Errorf("%s: %v", k.name, counts)
 				}
-				renewals := r.tap.all().of(k.renewal).keep(func(c call) bool { return c.Begin.After(began) && c.Begin.Before(until) })
-				sessions := 0 // that are renewed by the same grant
-				for _, other := range kinds {
-					if other.renewal == k.renewal {
-						sessions++
-					}
-				}
-				if n := len(renewals); n < sessions*test.least || n > sessions*test.most {
-					t.Errorf("%s: %d renewals of %d sessions in 5 s, want %d to %d of each", k.name, n, sessions, test.least, test.most)
+				renewals := rigs[i].tap.all().of(k.renewal).keep(func(c call) bool { return c.Begin.After(began) && c.Begin.Before(until) })
+				if n := len(renewals); n < test.least || n > test.most {
+					t.Errorf("%s: %d renewals in 5 s, want %d to %d", k.name, n, test.least, test.most)
 				}
 			}
 		})
