@@ -128,7 +128,7 @@ func listPlaces(all []gatewayPlace) string {
 // needs none, but the client's for asking about opaque tokens: without that
 // secret silent says why nobody can be asked.
 func provisionAside(config []byte, g *Gateway) (release func(), silent *silence, err error) {
-	g.Session, g.TokenEndpoint, g.Realm = nil, nil, ""
+	g.Session, g.TokenEndpoint, g.Login, g.Realm = nil, nil, nil, ""
 	for _, issuer := range g.Issuer {
 		issuer.aside = true
 		if issuer.Introspect != nil && issuer.Client != nil {

@@ -116,14 +116,19 @@ func (r *rig) write() {
 			device_authorization_endpoint /device
 			%s
 		}
-		login {
-			scope offline_access orders:read orders:write
-			resource %s
-			parameter prompt consent
-		}
+		%s
 		copy_claims sub>X-User-Id
 		%s
-	}`, r.set.site, r.tap.url, audience, client, store, strings.Join(keys, " "), r.set.session, r.set.tokens, audience, r.set.oauth), &r.api.upstream))
+	}`, r.set.site, r.tap.url, audience, client, store, strings.Join(keys, " "), r.set.session, r.set.tokens, r.set.logins(), r.set.oauth), &r.api.upstream))
+}
+
+// logins are the words for browsers, unless another proxy asks, which logs
+// nobody in.
+func (s *settings) logins() string {
+	if strings.HasPrefix(s.oauth, "forward_auth") {
+		return ""
+	}
+	return "login {\n\t\t\tscope offline_access orders:read orders:write\n\t\t\tresource " + audience + "\n\t\t\tparameter prompt consent\n\t\t}"
 }
 
 // start starts the gateway, perhaps once more.
