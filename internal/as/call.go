@@ -58,6 +58,8 @@ type CallError struct {
 	RetryAfter             time.Duration // as the server asks for, bounded; or zero
 	Salvaged               secret.Text   // the new refresh token, if it could be read out of a bad answer
 	Err                    error         // holds no part of a body or of the form
+
+	odd bool // about a token: an answer to the question, and none that can be used
 }
 
 // Error leaves the description out: only the code is sure to be no more than

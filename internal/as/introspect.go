@@ -1,11 +1,13 @@
 package as
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -37,28 +39,34 @@ func (s *Server) Introspect(ctx context.Context, at Introspection, presented sec
 	}
 	if r.status != http.StatusOK {
 		members, _ := token.ParseObject(string(r.body)) // for the code of its error, if there is one
-		return nil, "", r.refused(members, false)
+		failed := r.refused(members, false)
+		if strings.Contains(failed.Code+"\n"+failed.Description+"\n"+failed.URI, presented.Reveal()) {
+			failed.Code, failed.Description, failed.URI = "", "", "" // it quotes what it was asked about
+		}
+		return nil, "", failed
 	}
-	// Half an answer may lack the half that matters.
-	if r.broken == nil && len(r.body) > maxAnswer {
-		r.broken = fmt.Errorf("more than %d bytes", maxAnswer)
-	}
-	if r.broken != nil {
-		return nil, "", r.senseless(r.broken)
-	}
-	doc := string(r.body)
-	answer, err := token.ParseAnswer(doc)
+	answer, err := r.answer()
 	if err != nil {
-		return nil, "", r.senseless(err)
+		return nil, "", &CallError{
+			Status: r.status, RetryAfter: r.after, odd: r.broken == nil && !errors.Is(err, token.ErrNoAnswer),
+			Err: fmt.Errorf("the %s answered with status %d and nothing of use: %w", r.endpoint, r.status, err),
+		}
 	}
-	return answer, doc, nil
+	return answer, string(r.body), nil
 }
 
-func (r *response) senseless(why error) *CallError {
-	return &CallError{
-		Status: r.status, RetryAfter: r.after,
-		Err: fmt.Errorf("the %s answered with status %d and nothing of use: %w", r.endpoint, r.status, why),
+// answer reads a whole one. Half an answer may lack the half that matters.
+func (r *response) answer() (*token.Answer, error) {
+	doc := bytes.TrimSpace(r.body)
+	switch {
+	case r.broken != nil:
+		return nil, r.broken
+	case !bytes.HasPrefix(doc, []byte("{")) || !bytes.HasSuffix(doc, []byte("}")):
+		return nil, fmt.Errorf("%w: no JSON object", token.ErrNoAnswer)
+	case len(r.body) > maxAnswer:
+		return nil, fmt.Errorf("more than %d bytes", maxAnswer)
 	}
+	return token.ParseAnswer(string(r.body))
 }
 
 // introspection is the endpoint, and the authentication methods it lists. With
@@ -79,12 +87,16 @@ func (s *Server) introspection(ctx context.Context, configured string) (target s
 }
 
 // Blameless tells whether a call that failed says nothing against the endpoint:
-// it answered, and did not like this one question. Strangers choose what is
-// asked, so they could make it look broken otherwise.
+// it answered, and did not like this one question, or has an odd answer to this
+// one. Strangers choose what is asked, so they could make it look broken
+// otherwise.
 func Blameless(err error) bool {
 	failed, ok := errors.AsType[*CallError](err)
 	if !ok {
 		return true // nobody was asked
+	}
+	if failed.odd {
+		return true
 	}
 	switch failed.Status {
 	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:

@@ -79,7 +79,8 @@ func TestAnAnswerAboutATokenIsWholeOrNone(t *testing.T) {
 		"cut in the middle":      say(announced(200, len(activeAnswer), activeAnswer[:20])),
 		"no body":                say(whole(200, "")),
 		"an error that says 200": say(whole(200, `{"error":"invalid_client"}`)),
-		"more than 64 KB":        say(whole(200, `{"active":true,"x":"`+strings.Repeat("a", maxAnswer)+`"}`)),
+		"a page of 64 KB":        say(whole(200, "<html>"+strings.Repeat("a", maxAnswer))),
+		"a page":                 say(whole(200, "<html>")),
 		"more than it announced": say(announced(200, 13, activeAnswer)),
 		"no HTTP":                say("SSH-2.0-OpenSSH_9.6\r\n\r\n"),
 		"reset":                  reset,
@@ -99,6 +100,34 @@ func TestAnAnswerAboutATokenIsWholeOrNone(t *testing.T) {
 				t.Errorf("asked %d times", l.times())
 			}
 		})
+	}
+}
+
+// Its sender may have chosen the token for just that answer.
+func TestAnOddAnswerAboutOneTokenSaysNothingAgainstTheEndpoint(t *testing.T) {
+	for name, body := range map[string]string{
+		"more than 64 KB":         `{"active":true,"x":"` + strings.Repeat("a", maxAnswer) + `"}`,
+		"a claim of another type": `{"active":true,"sub":7}`,
+		"too many values":         ` {"active":true,"groups":[` + strings.Repeat(`"a",`, 2000) + `"a"]}`,
+		"a name twice":            `{"active":true,"active":true}`,
+	} {
+		err := inquire(t, lie(t, say(whole(200, body))), resource)
+		if _, asked := errors.AsType[*CallError](err); !asked || !Blameless(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNoErrorQuotesTheTokenThatWasAskedAbout(t *testing.T) {
+	for _, body := range []string{
+		`{"error":"no such token: ` + opaqueAT + `"}`, `{"error":"invalid_token","error_description":"` + opaqueAT + `"}`,
+		`{"error":"invalid_token","error_uri":"https://login.example/` + opaqueAT + `"}`,
+	} {
+		err := inquire(t, lie(t, say(whole(400, body))), resource) // which looks at the text
+		failed, _ := errors.AsType[*CallError](err)
+		if failed == nil || strings.Contains(failed.Code+failed.Description+failed.URI, opaqueAT) {
+			t.Errorf("%s: %+v", body, failed)
+		}
 	}
 }
 

@@ -35,6 +35,10 @@ type Answer struct {
 	Claims Claims // the members, active included; of an inactive token nothing may be made of them
 }
 
+// ErrNoAnswer is what is not even an odd answer about a token: it does not say
+// whether it is active.
+var ErrNoAnswer = errors.New("no answer about a token")
+
 // ParseAnswer reads an answer, as strictly as a token's payload. An error is a
 // failure and never a [*Refusal]: it says something of the issuer and nothing
 // of the token.
@@ -48,7 +52,7 @@ func ParseAnswer(doc string) (*Answer, error) {
 	}
 	active, ok := claims["active"].(bool)
 	if !ok {
-		return nil, errors.New("active is neither true nor false")
+		return nil, fmt.Errorf("%w: active is neither true nor false", ErrNoAnswer)
 	}
 	return &Answer{Active: active, Claims: claims}, nil
 }
