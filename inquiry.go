@@ -10,6 +10,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -25,6 +26,9 @@ const (
 	bytesPerAnswer = 1 << 10          // on average, for as many answers as "cache" allows
 )
 
+// askBreaks is when an endpoint is left alone that fails, and for how long.
+var askBreaks = breaker.Limits{After: 5, Least: time.Second, Most: 30 * time.Second, Within: askWithin}
+
 // inquiry asks one issuer about tokens, as one client, and remembers what it
 // said. Everything that changes what an answer means makes another inquiry, so
 // that no answer outlives or escapes the settings it was given under.
@@ -37,7 +41,7 @@ type inquiry struct {
 	at        as.Introspection
 	profile   token.Profile // for reading answers; audience and skew are each gateway's own
 	remember  time.Duration // 0: not at all
-	breaker   as.Breaker
+	breaker   breaker.Breaker
 	limits    *askLimits
 	metrics   askMetrics
 	ctx       context.Context
@@ -125,7 +129,7 @@ func (q *inquiry) Destruct() error {
 	q.stop()
 	q.active.StopAllGoroutines()
 	q.inactive.StopAllGoroutines()
-	q.limits.addresses.StopAllGoroutines()
+	q.limits.stop()
 	if q.own {
 		q.server.Close()
 	}
@@ -137,14 +141,12 @@ func (q *inquiry) recall(key digest, now time.Time) *opinion {
 	if q.remember == 0 {
 		return nil
 	}
-	said, hit := q.active.GetIfPresent(key)
-	if !hit {
-		said, hit = q.inactive.GetIfPresent(key)
+	for _, cache := range []*otter.Cache[digest, *opinion]{q.active, q.inactive} {
+		if said, hit := cache.GetIfPresent(key); hit && now.UnixNano() < said.until {
+			return said // one of the two: what is said anew ends what was said before
+		}
 	}
-	if !hit || now.UnixNano() >= said.until {
-		return nil
-	}
-	return said
+	return nil
 }
 
 // forget what was said of a token.
@@ -187,11 +189,17 @@ func (q *inquiry) board(what question) (*inquiryFlight, *opinion, error) {
 	if said := q.recall(what.key, now); said != nil {
 		return nil, said, nil // the call ended just now
 	}
-	if !q.limits.allow(what.remote, now) {
+	// In this order: who is turned away takes nothing from the rate, and who is
+	// over it is not the one that tries after a pause.
+	wait := q.breaker.Open(now)
+	if wait == 0 && !q.limits.allow(what.remote, what.key, now) {
 		q.metrics.limited.Inc()
 		return nil, nil, q.failed(introspectionLimited, time.Second, errAskTooOften)
 	}
-	if wait := q.breaker.Wait(now, askWithin); wait > 0 {
+	if wait == 0 {
+		wait = q.breaker.Wait(askBreaks, now)
+	}
+	if wait > 0 {
 		q.metrics.paused.Inc()
 		return nil, nil, q.failed(introspectionUnavailable, wait, errAskPaused)
 	}
@@ -212,7 +220,7 @@ func (q *inquiry) fly(flight *inquiryFlight, what question) {
 	if err == nil {
 		flight.opinion = q.read(answer, doc, what, now)
 	} else {
-		flight.err = q.failed(introspectionUnavailable, 0, err)
+		flight.err = q.failed(introspectionUnavailable, min(retryAfterOf(err), askBreaks.Most), err)
 	}
 	q.account(flight, err, now, time.Since(began))
 	q.mu.Lock()
@@ -245,8 +253,12 @@ func (q *inquiry) read(answer *token.Answer, doc string, what question, now time
 // keep remembers an opinion; failures are none. Of facts whose time is over
 // nothing is kept: they would only be asked for again.
 func (q *inquiry) keep(key digest, said *opinion, now time.Time) {
+	if said == nil {
+		return
+	}
+	q.limits.learn(key, said.refusal == nil)
 	switch {
-	case said == nil || now.UnixNano() >= said.until:
+	case now.UnixNano() >= said.until:
 	case said.refusal != nil:
 		q.inactive.Set(key, said)
 	default:
@@ -265,15 +277,19 @@ func (q *inquiry) account(flight *inquiryFlight, err error, now time.Time, took 
 	default:
 		q.metrics.active.Inc()
 	}
-	failure, called := errors.AsType[*as.CallError](err)
+	_, called := errors.AsType[*as.CallError](err)
 	if err != nil && !called {
 		return // nobody was asked
 	}
-	after := time.Duration(0)
-	if called {
-		after = failure.RetryAfter
+	q.breaker.Report(askBreaks, now, err != nil && !as.Blameless(err), retryAfterOf(err))
+}
+
+// retryAfterOf is what the endpoint asked for, or zero.
+func retryAfterOf(err error) time.Duration {
+	if failed, ok := errors.AsType[*as.CallError](err); ok {
+		return failed.RetryAfter
 	}
-	q.breaker.Report(now, err != nil && !as.Blameless(err), after)
+	return 0
 }
 
 func (q *inquiry) failed(reason string, after time.Duration, err error) error {

@@ -11,7 +11,7 @@ import (
 // evicts nothing.
 func TestAFloodCostsTheRateAndEvictsNoGoodToken(t *testing.T) {
 	issuer := newKnower(t)
-	g := newAsker(t, issuer, "rate 20", "cache 50")
+	g := newAsker(t, issuer, "rate 28", "cache 50")
 	for n := range 10 {
 		g.expects(fmt.Sprintf("good-%d", n), http.StatusOK)
 	}
@@ -32,7 +32,7 @@ func TestAFloodCostsTheRateAndEvictsNoGoodToken(t *testing.T) {
 			t.Fatal(res.Code, res.Body)
 		}
 	}
-	calls, most := issuer.count(), 20+int(20*time.Since(began).Seconds())+1
+	calls, most := issuer.count(), 28+int(28*time.Since(began).Seconds())+1
 	if calls > most || calls+limited != 3000 {
 		t.Errorf("%d calls, at most %d were allowed, and %d limited", calls, most, limited)
 	}
@@ -45,37 +45,67 @@ func TestAFloodCostsTheRateAndEvictsNoGoodToken(t *testing.T) {
 }
 
 func TestOneAddressGetsHalfOfTheRate(t *testing.T) {
-	limits, now := newAskLimits(10), time.Unix(1_800_000_000, 0)
-	count := func(address string) (n int) {
+	limits, now := newAskLimits(20), time.Unix(1_800_000_000, 0)
+	known, other := digest{1}, digest{2}
+	limits.learn(known, true)
+	count := func(address string, key digest) (n int) {
 		for range 100 {
-			if limits.allow(address, now) {
+			if limits.allow(address, key, now) {
 				n++
 			}
 		}
 		return n
 	}
-	if n := count("192.0.2.1"); n != 5 {
-		t.Errorf("one address got %d of 10", n)
+	if n := count("192.0.2.1", known); n != 10 {
+		t.Errorf("one address got %d of 20 for what is known", n)
 	}
-	if n := count("2001:db8::1") + count("2001:db8::2"); n != 5 {
-		t.Errorf("one network got %d of 10", n)
+	if n := count("2001:db8::1", other) + count("2001:db8::2", other); n != 5 {
+		t.Errorf("one network got %d of the 5 that are left for what is new", n)
 	}
-	if n := count("192.0.2.3"); n != 0 {
-		t.Errorf("beyond all a third one got %d", n)
+	if n := count("192.0.2.3", other); n != 0 {
+		t.Errorf("beyond all a third one got %d for what is new", n)
 	}
-	if one := newAskLimits(1); !one.allow("192.0.2.1", now) || one.allow("192.0.2.2", now) {
+	if n := count("192.0.2.4", known); n != 5 {
+		t.Errorf("a fourth one got %d of the 5 that are kept for what is known", n)
+	}
+	if one := newAskLimits(1); !one.allow("192.0.2.1", other, now) || one.allow("192.0.2.2", other, now) {
 		t.Error("a rate of one is not one")
+	}
+}
+
+func TestOneAddressKeepsAQuarterOfItsShareForTokensThatAreKnown(t *testing.T) {
+	limits, now := newAskLimits(1000), time.Unix(1_800_000_000, 0)
+	known, other := digest{1}, digest{2}
+	limits.learn(known, true)
+	count := func(key digest) (n int) {
+		for range 1000 {
+			if limits.allow("192.0.2.1", key, now) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count(other); n != 375 {
+		t.Errorf("%d calls of 500 about what is new", n)
+	}
+	if n := count(known); n != 125 {
+		t.Errorf("%d calls of 500 about what is known", n)
+	}
+	limits.learn(known, false)
+	now = now.Add(100 * time.Millisecond)
+	if n := count(known); n != 0 {
+		t.Errorf("%d calls about what was revoked, before what is new", n)
 	}
 }
 
 // What is not asked takes nothing from an address either.
 func TestWhatAllMayNotAskCostsAnAddressNothing(t *testing.T) {
 	limits, now := newAskLimits(2), time.Unix(1_800_000_000, 0)
-	if !limits.allow("192.0.2.1", now) || !limits.allow("192.0.2.2", now) || limits.allow("192.0.2.3", now) {
+	if !limits.allow("192.0.2.1", digest{}, now) || !limits.allow("192.0.2.2", digest{}, now) || limits.allow("192.0.2.3", digest{}, now) {
 		t.Fatal("two calls are not two")
 	}
 	now = now.Add(500 * time.Millisecond) // one more for all; the third one has its whole share
-	if !limits.allow("192.0.2.3", now) {
+	if !limits.allow("192.0.2.3", digest{}, now) {
 		t.Error("the refusal was charged")
 	}
 }

@@ -10,11 +10,21 @@ import (
 // askLimits bound how often strangers can have an issuer asked, in bounded
 // memory: in all, and half of it for one remote address, so that one that
 // floods leaves something to the others.
+//
+// Anybody can invent tokens, from many addresses and for longer than an answer
+// counts. So a quarter of each bound is out of reach of tokens that are new:
+// those that the issuer called active not long ago come first.
 type askLimits struct {
 	all       *rate.Limiter
 	each      int
 	addresses *otter.Cache[string, *rate.Limiter]
+	known     *otter.Cache[digest, struct{}]
 }
+
+const (
+	mostKnown = 100_000
+	knownFor  = time.Hour // since the issuer called a token active
+)
 
 func newAskLimits(perSecond int) *askLimits {
 	return &askLimits{
@@ -25,16 +35,38 @@ func newAskLimits(perSecond int) *askLimits {
 			ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](failureWindow),
 			Logger:           &otter.NoopLogger{},
 		}),
+		known: otter.Must(&otter.Options[digest, struct{}]{
+			MaximumSize:      mostKnown,
+			ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](knownFor),
+			Logger:           &otter.NoopLogger{},
+		}),
+	}
+}
+
+func (l *askLimits) stop() {
+	l.addresses.StopAllGoroutines()
+	l.known.StopAllGoroutines()
+}
+
+// learn what the issuer said of a token.
+func (l *askLimits) learn(key digest, active bool) {
+	if active {
+		l.known.Set(key, struct{}{})
+	} else {
+		l.known.Invalidate(key)
 	}
 }
 
 // allow takes a call from the address's share and from that of all, or none.
 // The address comes first: one that is over its own takes nothing from others.
-func (l *askLimits) allow(remote string, now time.Time) bool {
+func (l *askLimits) allow(remote string, key digest, now time.Time) bool {
 	remote = network(remote)
-	own, known := l.addresses.GetIfPresent(remote)
-	if !known {
+	own, found := l.addresses.GetIfPresent(remote)
+	if !found {
 		own, _ = l.addresses.SetIfAbsent(remote, rate.NewLimiter(rate.Limit(l.each), l.each))
+	}
+	if _, known := l.known.GetIfPresent(key); !known && (short(own, now) || short(l.all, now)) {
+		return false
 	}
 	share := own.ReserveN(now, 1)
 	if share.OK() && share.DelayFrom(now) == 0 && l.all.AllowN(now, 1) {
@@ -42,4 +74,9 @@ func (l *askLimits) allow(remote string, now time.Time) bool {
 	}
 	share.CancelAt(now)
 	return false
+}
+
+// short tells whether only that quarter is left.
+func short(l *rate.Limiter, now time.Time) bool {
+	return l.TokensAt(now) < float64(1+l.Burst()/4)
 }

@@ -230,7 +230,7 @@ func TestAReloadKeepsWhatTheIssuerSaidUnlessItMeansSomethingElse(t *testing.T) {
 
 func TestTheMetricsTellOfIntrospection(t *testing.T) {
 	issuer := newKnower(t)
-	g := newAsker(t, issuer, "rate 10", "")
+	g := newAsker(t, issuer, "rate 12", "")
 	g.expects("good", http.StatusOK)
 	g.expects("good", http.StatusOK)
 	g.expects("bad", http.StatusUnauthorized)

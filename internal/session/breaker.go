@@ -3,63 +3,33 @@ package session
 import (
 	"sync"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/breaker"
 )
 
 // breakers keep a node from hammering token endpoints that fail: one for each
 // issuer, in memory only.
 type breakers struct {
 	mu  sync.Mutex
-	all map[string]*breaker
+	all map[string]*breaker.Breaker
 }
 
-type breaker struct {
-	fails int           // in a row
-	pause time.Duration // the last one; zero while closed
-	until time.Time     // nobody asks before
-}
-
-// wait tells how long nobody may ask. After a pause one call goes first, and
-// the others wait for its outcome.
-func (b *breakers) wait(issuer string, o *Options, now time.Time) time.Duration {
+func (b *breakers) of(issuer string) *breaker.Breaker {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one := b.all[issuer]
 	if one == nil {
-		return 0
-	}
-	if left := one.until.Sub(now); left > 0 {
-		return left
-	}
-	if one.pause > 0 {
-		one.until = now.Add(o.TokenTimeout)
-	}
-	return 0
-}
-
-// report a call's outcome.
-func (b *breakers) report(issuer string, o *Options, now time.Time, failed bool, retryAfter time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !failed { // whatever it asked of one grant
-		delete(b.all, issuer)
-		return
-	}
-	if b.all == nil {
-		b.all = map[string]*breaker{}
-	}
-	one := b.all[issuer]
-	if one == nil {
-		one = &breaker{}
+		if b.all == nil {
+			b.all = map[string]*breaker.Breaker{}
+		}
+		one = new(breaker.Breaker)
 		b.all[issuer] = one
 	}
-	one.fails++
-	if one.fails >= o.BreakerAfter {
-		one.pause = min(max(2*one.pause, o.BreakerMin), o.BreakerMax)
-		one.until = now.Add(one.pause)
-	}
-	if asked := now.Add(min(retryAfter, o.BreakerMax)); asked.After(one.until) && retryAfter > 0 {
-		one.until = asked
-	}
+	return one
+}
+
+func (o *Options) breaks() breaker.Limits {
+	return breaker.Limits{After: o.BreakerAfter, Least: o.BreakerMin, Most: o.BreakerMax, Within: o.TokenTimeout}
 }
 
 // Breakers tells of each issuer that is not asked now, how long still.
@@ -69,7 +39,7 @@ func (v *Vault) Breakers() map[string]time.Duration {
 	defer v.brk.mu.Unlock()
 	open := map[string]time.Duration{}
 	for issuer, one := range v.brk.all {
-		if left := one.until.Sub(now); left > 0 {
+		if left := one.Open(now); left > 0 {
 			open[issuer] = left
 		}
 	}

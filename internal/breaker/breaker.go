@@ -1,0 +1,70 @@
+// Package breaker leaves an endpoint alone that fails, so that those who want to
+// ask are answered at once and it can come back.
+package breaker
+
+import (
+	"sync"
+	"time"
+)
+
+// Limits are how a breaker breaks.
+type Limits struct {
+	After       int           // failures in a row
+	Least, Most time.Duration // the first pause, of which each further one is twice the last, and the longest
+	Within      time.Duration // a call takes no longer
+}
+
+// Breaker is that of one endpoint. The zero value is closed.
+type Breaker struct {
+	mu     sync.Mutex
+	fails  int           // in a row
+	pause  time.Duration // the last one; zero while closed
+	until  time.Time     // nobody asks before
+	trying bool          // one call went first after the pause, and is not back
+}
+
+// Wait tells how long nobody may ask. After a pause one call goes first, and
+// the others wait for its outcome.
+func (b *Breaker) Wait(l Limits, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if left := b.until.Sub(now); left > 0 {
+		return left
+	}
+	if b.pause > 0 {
+		b.until, b.trying = now.Add(l.Within), true
+	}
+	return 0
+}
+
+// Open tells how long nobody may ask, and asks for nothing.
+func (b *Breaker) Open(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, b.until.Sub(now))
+}
+
+// Report a call's outcome. retryAfter is what the endpoint asked for, or zero.
+//
+// Calls that were under way when it opened fail one after the other, and say
+// nothing new: only the one that went first makes the pause longer.
+func (b *Breaker) Report(l Limits, now time.Time, failed bool, retryAfter time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !failed {
+		b.fails, b.pause, b.until, b.trying = 0, 0, time.Time{}, false
+		return
+	}
+	b.fails++
+	switch {
+	case b.trying:
+		b.pause, b.trying = min(2*b.pause, l.Most), false
+		b.until = now.Add(b.pause)
+	case b.pause == 0 && b.fails >= l.After:
+		b.pause = l.Least
+		b.until = now.Add(b.pause)
+	}
+	if asked := now.Add(min(retryAfter, l.Most)); retryAfter > 0 && asked.After(b.until) {
+		b.pause, b.until = max(b.pause, l.Least), asked
+	}
+}
