@@ -49,7 +49,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		Check: string(token.CheckForm), Result: stepPassed, Clause: "RFC 7662 §1",
 		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
 	}
-	err := e.trust.mayAsk(e.bare, "")
+	err := mayAsk(e.bare)
 	if err != nil {
 		form.Found = detailOf(err)
 		e.fail(&form, err)

@@ -192,6 +192,30 @@ func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *tes
 	}
 }
 
+// An access token behind a grant of one issuer counts for nothing at another,
+// also when that one has called the very same text active before.
+func TestWhatOneIssuerSaidOfATokenCountsForNoGrantOfAnother(t *testing.T) {
+	granting, asking := newGrantor(t, nil), newKnower(t)
+	granting.reply(func(w http.ResponseWriter, q *asked) {
+		_, _ = io.WriteString(w, `{"access_token":"good-behind","token_type":"Bearer","expires_in":300}`)
+	})
+	g := rawGate(t, fmt.Sprintf(`oauth {
+		issuer %s {
+			audience api
+		}
+		issuer %s {
+			audience api
+			introspect
+			client gateway the-gateways-own-secret
+		}
+		%s
+	}`, granting.URL, asking.URL, endpoint), &granting.clock)
+	g.expects("good-behind", http.StatusOK)
+	if status, _ := g.get(g.token("orders").AccessToken); status != http.StatusUnauthorized {
+		t.Errorf("status %d; log: %s", status, g.logged())
+	}
+}
+
 func TestWithAlwaysARevocationIsSeenWhenTheCacheLetsGo(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	revoked := false

@@ -13,11 +13,14 @@ import (
 // else the issuer is asked.
 func (v *Validator) introspect(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
 	t := v.asked
+	if from.issuer != "" && from.issuer != t.profile.Issuer { // whatever was said of the same text
+		return nil, rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.issuer)}, from.issuer)
+	}
 	said := t.inquiry.recall(key, now)
 	if said != nil {
 		t.metrics.recalled(said).Inc()
 	} else {
-		if err := t.mayAsk(raw, from.issuer); err != nil {
+		if err := mayAsk(raw); err != nil {
 			return nil, err
 		}
 		t.metrics.misses.Inc()
@@ -41,15 +44,13 @@ func (v *Validator) introspect(ctx context.Context, raw string, key digest, now 
 }
 
 // mayAsk keeps from an issuer what is not its own to see: what no token looks
-// like, the gateway's own tokens, and those of another issuer.
-func (t *trust) mayAsk(raw, issuer string) error {
+// like, and the gateway's own tokens.
+func mayAsk(raw string) error {
 	switch {
 	case !isToken68(raw):
 		return rejectToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
 	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix) || strings.HasPrefix(raw, sessionPrefix):
 		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
-	case issuer != "" && issuer != t.profile.Issuer:
-		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", issuer)}, issuer)
 	}
 	return nil
 }
