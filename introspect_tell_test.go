@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -144,6 +145,27 @@ func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
 		}
 		if err := (&Gateway{Issuer: issuers}).check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// What the issuer took back must not reach the upstream as if it still held.
+func TestTheUpstreamLearnsNoMoreScopeThanCounts(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	issuer.reply(func(w http.ResponseWriter, _ *asked) { _, _ = io.WriteString(w, `{"active":true,"scope":"read"}`) })
+	g := newAsker(t, issuer, "always", "copy_claims scope>X-Scope scp>X-Scp")
+	for name, claims := range map[string]map[string]any{
+		"scope":         {"scope": "read write"},
+		"scp as a text": {"scp": "read write"},
+		"scp as a list": {"scp": []string{"read", "write"}},
+	} {
+		tok := issuer.access("alice", claims)
+		for range 2 { // the second is remembered
+			g.expects(tok, http.StatusOK)
+			saw := g.saw[len(g.saw)-1].Header
+			if got := saw.Get("X-Scope") + saw.Get("X-Scp"); got != "read" {
+				t.Errorf("%s: the upstream is told %q", name, got)
+			}
 		}
 	}
 }

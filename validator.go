@@ -186,6 +186,7 @@ func (p *Principal) Claim(path string) (any, bool) {
 		default:
 			p.claims, _ = token.PayloadClaims(p.raw) // it was decoded before, so it can be again
 		}
+		p.claims = p.claims.Within(p.Scope) // nobody behind us learns of more than counts
 	})
 	return p.claims.Lookup(path)
 }

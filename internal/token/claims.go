@@ -2,7 +2,9 @@ package token
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -100,6 +102,27 @@ func (c Claims) Scope() string {
 		}
 	}
 	return strings.Join(kept, " ")
+}
+
+// Within are the claims with no more words of scope in them than granted has. c
+// itself stays as it is.
+func (c Claims) Within(granted string) Claims {
+	if c == nil || c.Scope() == granted {
+		return c
+	}
+	less := maps.Clone(c)
+	for _, name := range []string{"scope", "scp"} {
+		switch v := c[name].(type) {
+		case string:
+			less[name] = strings.Join(slices.DeleteFunc(strings.Fields(v), func(word string) bool { return !HasScope(granted, word) }), " ")
+		case []any:
+			less[name] = slices.DeleteFunc(slices.Clone(v), func(e any) bool {
+				word, _ := e.(string)
+				return !HasScope(granted, word)
+			})
+		}
+	}
+	return less
 }
 
 // HasScope reports whether word is one of the space-separated words of scope.
