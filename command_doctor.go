@@ -26,8 +26,10 @@ func newDoctorCommand() *cobra.Command {
 		Short: "Reaches the issuers of a configuration and says what is amiss",
 		Long: `Reaches each issuer of a configuration as the gateway would, and reports on
 its metadata, keys, algorithms, clock, certificates and endpoints, and on what
-is missing for the features that are configured. Nothing is changed, no grant
-is asked for, and no secret is sent or printed.
+is missing for the features that are configured. Where there is a resource, its
+own metadata are read as clients read them. Nothing is changed, no grant is
+asked for, and no secret is printed. With introspect the client's secret is sent
+to the introspection endpoint, as the gateway sends it.
 
 The exit status is 0 if nothing fails, 1 if something does, and 2 after a
 mistake in the call or a configuration that cannot be read.`,
@@ -61,14 +63,14 @@ mistake in the call or a configuration that cannot be read.`,
 }
 
 // doctorsGateways are those of a configuration, or a bare one for one issuer.
-func doctorsGateways(config, adapter, issuer string) ([]*Gateway, error) {
+func doctorsGateways(config, adapter, issuer string) ([]placedGateway, error) {
 	switch {
 	case (config == "") == (issuer == ""):
 		return nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
 		g := &Gateway{Issuer: []*Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
-		return []*Gateway{g}, g.check()
+		return []placedGateway{{Gateway: g}}, g.check()
 	}
 	doc, _, _, err := caddycmd.LoadConfig(config, adapter)
 	if err != nil {
@@ -81,7 +83,7 @@ func doctorsGateways(config, adapter, issuer string) ([]*Gateway, error) {
 	return gateways, err
 }
 
-func runDoctor(ctx context.Context, gateways []*Gateway) (*doctor, error) {
+func runDoctor(ctx context.Context, gateways []placedGateway) (*doctor, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}

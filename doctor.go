@@ -2,10 +2,7 @@ package caddyoauth
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +41,7 @@ const (
 	checkGrantTypes   = "grant types"
 	checkLogin        = "login"
 	checkIntrospect   = "introspection"
+	checkProtected    = "resource"
 )
 
 // doctor looks at issuers as the gateway would, and says what is amiss.
@@ -61,45 +59,30 @@ func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
 }
 
 // gatewaysIn finds the gateways in a configuration, wherever they stand.
-func gatewaysIn(config []byte) (found []*Gateway, err error) {
-	var doc any
-	if err := json.Unmarshal(config, &doc); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+func gatewaysIn(config []byte) (found []placedGateway, err error) {
+	places, err := findGateways(config)
+	if err != nil {
+		return nil, err
 	}
-	var walk func(value any) error
-	walk = func(value any) error {
-		switch v := value.(type) {
-		case []any:
-			for _, one := range v {
-				if err := walk(one); err != nil {
-					return err
-				}
-			}
-		case map[string]any:
-			if v["handler"] == "oauth" {
-				delete(v, "handler") // which is Caddy's
-				text, _ := json.Marshal(v)
-				g := new(Gateway)
-				if err := caddy.StrictUnmarshalJSON(text, g); err != nil {
-					return fmt.Errorf("reading a handler oauth: %w", err)
-				}
-				found = append(found, g)
-				return nil
-			}
-			for _, name := range slices.Sorted(maps.Keys(v)) {
-				if err := walk(v[name]); err != nil {
-					return err
-				}
-			}
+	for _, at := range places {
+		g := new(Gateway)
+		if err := caddy.StrictUnmarshalJSON(at.raw, g); err != nil {
+			return nil, fmt.Errorf("reading a handler oauth: %w", err)
 		}
-		return nil
+		found = append(found, placedGateway{g, at.hosts})
 	}
-	err = walk(doc)
-	return found, err
+	return found, nil
+}
+
+// placedGateway is a gateway and the hosts of its site; none: any.
+type placedGateway struct {
+	*Gateway
+	hosts []string
 }
 
 // examine looks at every issuer of a gateway.
-func (d *doctor) examine(g *Gateway) {
+func (d *doctor) examine(at placedGateway) {
+	g := at.Gateway
 	if err := g.check(); err != nil {
 		d.say("", checkConfig, resultFail, "correct the configuration; \"caddy validate\" names the line", "%v", err)
 		return
@@ -112,6 +95,7 @@ func (d *doctor) examine(g *Gateway) {
 			}
 		}
 	}
+	d.checkResource(g, at.hosts)
 	for n, issuer := range g.Issuer {
 		features := d.features(g, issuer, n == 0)
 		for _, p := range d.patients(issuer, repl, features) {
@@ -126,12 +110,14 @@ const doPlaceholder = "set the variable or write the file that the placeholder n
 type features struct {
 	tokens     *TokenEndpoint // new grants are asked there
 	login      *Login         // browsers log in there
+	resource   string         // that its tokens must be for
 	grants     bool           // grants of it are kept: they are refreshed and given back
 	grantTypes []string
 }
 
 func (d *doctor) features(g *Gateway, issuer *Issuer, first bool) (f features) {
 	f.grants = (g.Session != nil || g.TokenEndpoint != nil || g.Login != nil) && issuer.JWKS == ""
+	f.resource = g.Resource
 	if first {
 		f.login = g.Login
 	}
@@ -210,6 +196,7 @@ func (d *doctor) visit(p patient) {
 		d.say(p.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), p.set.jwks, keyNames(infos))
 		d.checkAlgorithms(p, infos)
 		d.checkIntrospection(ctx, p, nil)
+		d.checkResourceAt(p, nil)
 		return
 	}
 	report := as.Probe(ctx, p.config)
@@ -218,6 +205,7 @@ func (d *doctor) visit(p patient) {
 	d.checkClock(p, report)
 	d.checkEndpoints(ctx, p, report)
 	d.checkIntrospection(ctx, p, report.Endpoints)
+	d.checkResourceAt(p, report.Endpoints)
 	d.checkCertificates(p, report.Certificates)
 }
 

@@ -27,6 +27,8 @@ type Endpoints struct {
 	AuthMethods         []string // token_endpoint_auth_methods_supported
 	AskMethods          []string // introspection_endpoint_auth_methods_supported, or else AuthMethods
 	GrantTypes          []string // grant_types_supported
+	Registration        string   // RFC 7591
+	Resources           []string // protected_resources (RFC 9728 §4); none: nothing is said of them
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
 	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
@@ -49,6 +51,8 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 		Authorization:       usable("authorization_endpoint"),
 		EndSession:          usable("end_session_endpoint"),
 		Introspection:       usable("introspection_endpoint"),
+		Registration:        usable("registration_endpoint"),
+		Resources:           names(members["protected_resources"]),
 	}
 	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
 	if ends.AskMethods = names(members["introspection_endpoint_auth_methods_supported"]); ends.AskMethods == nil {

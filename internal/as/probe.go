@@ -107,6 +107,29 @@ func Reach(ctx context.Context, cfg Config, address string) (status int, certifi
 	return res.StatusCode, watch.certificates, nil
 }
 
+// FetchResource reads the metadata of a protected resource (RFC 9728 §3.2), and
+// answers the resource that they are about.
+func FetchResource(ctx context.Context, cfg Config, address string) (resource string, err error) {
+	s := New(cfg)
+	defer s.Close()
+	doc, _, err := s.get(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	members, err := token.ParseObject(string(doc))
+	if err != nil {
+		return "", &answerError{address, err}
+	}
+	resource, _ = members["resource"].(string)
+	return resource, nil
+}
+
+// Answered tells an answer that is of no use from none at all.
+func Answered(err error) bool {
+	_, answered := errors.AsType[*answerError](err)
+	return answered
+}
+
 // OtherIssuer is the issuer that metadata name instead of the one configured,
 // or "".
 func OtherIssuer(err error) string {

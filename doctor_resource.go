@@ -1,0 +1,84 @@
+package caddyoauth
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+)
+
+// checkResource looks at a gateway's resource as a client that was given its URL
+// does: the URL leads to this site, and from there to the document about it.
+func (d *doctor) checkResource(g *Gateway, hosts []string) {
+	if g.Resource == "" {
+		return
+	}
+	say := func(result, do, text string, args ...any) { d.say("", checkProtected, result, do, text, args...) }
+	u, err := url.Parse(g.Resource)
+	if err != nil {
+		return // check has said so
+	}
+	if !mayBe(hosts) && !servesHost(hosts, u.Hostname()) {
+		say(resultWarn, "write the URL that clients have of this site, or the site's address; nothing, if a proxy in front changes the host",
+			"the resource %s is at another host than this site, %s", g.Resource, strings.Join(hosts, " "))
+	}
+	if l := g.Login; l != nil && len(l.Resource) > 0 && !slices.Contains(l.Resource, g.Resource) && !mayBe(l.Resource) {
+		say(resultFail, "add it to resource in login, or leave that out: then it is what is asked for",
+			"log-ins ask for a token for %s, and %s must be in its aud: no log-in would pass", strings.Join(l.Resource, " "), g.Resource)
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
+	defer cancel()
+	at := u.Scheme + "://" + u.Host + metadataPath(g.Resource)
+	switch found, err := as.FetchResource(ctx, as.Config{Now: d.now}, at); {
+	case err != nil && as.Answered(err):
+		say(resultFail, "have the path lead to this oauth: in a handle or handle_path it has to be listed, and a proxy in front has to pass it on",
+			"clients find no document about the resource: %v", err)
+	case err != nil:
+		say(resultWarn, "nothing, before the gateway runs, or if this machine cannot reach it; else "+adviceFor(err), "%s cannot be reached: %v", at, err)
+	case found != g.Resource:
+		say(resultFail, "reload, if the configuration is new; else see which oauth the path leads to, and what stands in front of it",
+			"%s is about %s, and not about %s", at, found, g.Resource)
+	default:
+		say(resultOK, "", "%s tells clients of %s", at, g.Resource)
+	}
+}
+
+// mayBe tells whether values are not known here.
+func mayBe(values []string) bool {
+	return slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "{}") })
+}
+
+// checkResourceAt looks for what an issuer has for a resource, and for clients
+// that nobody has set up. Whether it writes the resource into aud no metadata
+// tell.
+func (d *doctor) checkResourceAt(p patient, ends *as.Endpoints) {
+	if p.resource == "" {
+		return
+	}
+	say := func(result, do, text string, args ...any) { d.say(p.url, checkProtected, result, do, text, args...) }
+	if len(p.set.audience) > 0 && !slices.Contains(p.set.audience, p.resource) {
+		say(resultWarn, "leave audience out, unless the issuer writes both into one token",
+			"a token must name %s in its aud, and one of %s as well", p.resource, strings.Join(p.set.audience, " "))
+	}
+	if ends == nil {
+		return
+	}
+	switch {
+	case len(ends.Resources) == 0: // which says nothing: few issuers list them
+	case slices.Contains(ends.Resources, p.resource):
+		say(resultOK, "", "the issuer lists %s among its protected_resources", p.resource)
+	default:
+		say(resultWarn, "register it there as a resource, API or audience, to the letter; nothing, if the issuer keeps some to itself",
+			"the issuer lists protected_resources (RFC 9728 §4), and %s is not among them", p.resource)
+	}
+	if ends.Registration == "" {
+		say(resultWarn, "nothing, if the issuer knows the clients; else turn dynamic registration on there",
+			"the metadata name no usable registration_endpoint: clients that nobody has set up cannot register (RFC 7591)")
+	}
+	if !slices.Contains(ends.ChallengeMethods, "S256") {
+		say(resultWarn, "turn PKCE with S256 on at the issuer, or have its metadata say so",
+			"the metadata do not list S256 among the code_challenge_methods_supported: MCP clients stop there")
+	}
+}
