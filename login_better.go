@@ -52,10 +52,10 @@ func (b *better) lacks(p *Principal, now time.Time) string {
 
 // logInBetter lets a browser log in again where its session's log-in is not
 // strong or recent enough (RFC 9470 §4). There is no loop: a log-in that is no
-// better fails.
+// better fails, and where none can be good enough nobody is sent.
 func (found presented) logInBetter(err error) error {
 	if rejection, ok := errors.AsType[*Rejection](err); ok && found.session && rejection.Code == insufficientLogin {
-		rejection.LogIn = true // it was made for this request
+		rejection.LogIn = rejection.Reason != weakLogin || len(rejection.ACR) > 0 // it was made for this request
 	}
 	return err
 }

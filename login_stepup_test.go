@@ -1,6 +1,7 @@
 package caddyoauth
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -96,4 +97,56 @@ func TestALogInAsksForTheGatewaysOwnResource(t *testing.T) {
 			t.Errorf("%s: resource is %q, want %q", block, got, want)
 		}
 	}
+}
+
+// Requirements that no one log-in meets would have each log-in undo the last.
+func TestWaysToLogInThatHaveNothingInCommonSendNobodyAround(t *testing.T) {
+	s := portalWith(t, "require acr gold\nrequire /vault acr silver\nlogin\n"+endpoint, nil)
+	s.logsInWith(map[string]any{"acr": "gold"})
+	b := s.browser().logIn()
+	res := b.do(http.MethodGet, "/vault", navigation...)
+	if said := res.Header().Get("WWW-Authenticate"); res.Code != http.StatusUnauthorized || !strings.Contains(said, insufficientLogin) || strings.Contains(said, "acr_values") {
+		t.Errorf("%d %s %s", res.Code, said, res.Header().Get("Location"))
+	}
+	if log := s.logged(); !strings.Contains(log, "no way to log in meets them all") {
+		t.Error(log)
+	}
+}
+
+// A page that needs a token leads to one, also where others do not need it.
+func TestABrowserThatIsAnonymousIsSentToLogInWhereATokenIsNeeded(t *testing.T) {
+	s := portalWith(t, "allow_anonymous\nrequire /vault scope vault\nlogin\n"+endpoint, nil)
+	b := s.browser()
+	if res := b.do(http.MethodGet, "/", navigation...); res.Code != http.StatusOK {
+		t.Errorf("elsewhere: %d", res.Code)
+	}
+	if res := b.do(http.MethodGet, "/vault"); res.Code != http.StatusUnauthorized {
+		t.Errorf("a script: %d", res.Code)
+	}
+	asked := b.begin("/vault")
+	s.logsInWith(map[string]any{"scope": "vault"})
+	if res := b.back(asked); res.Code != http.StatusSeeOther || res.Header().Get("Location") != "/vault" {
+		t.Errorf("back: %d %v", res.Code, res.Header())
+	}
+}
+
+// What an issuer said of an opaque token may be remembered; how long ago the
+// user logged in is judged each time.
+func TestHowAndWhenTheUserLoggedInIsJudgedOfOpaqueTokensToo(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	acr := "gold"
+	issuer.reply(func(w http.ResponseWriter, _ *asked) {
+		fmt.Fprintf(w, `{"active":true,"aud":"api","acr":%q,"auth_time":%d}`, acr, issuer.clock.now().Unix())
+	})
+	g := newAsker(t, issuer, "", "require acr gold\nrequire max_age 5s")
+	g.expects("good", http.StatusOK)
+	g.clock.ahead.Add(int64(40 * time.Second)) // beyond the skew, within the cache
+	if said := g.expects("good", http.StatusUnauthorized).Header().Get("WWW-Authenticate"); !strings.Contains(said, `max_age="5"`) || !strings.Contains(said, `acr_values="gold"`) {
+		t.Error(said)
+	}
+	if n := issuer.count(); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+	acr = "silver"
+	g.expects("other", http.StatusUnauthorized)
 }

@@ -181,7 +181,7 @@ func (g *Gateway) allow(r *http.Request, p *Principal) error {
 			continue
 		}
 		if p == nil {
-			return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential}
+			return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential, LogIn: true}
 		}
 		fit = append(fit, q)
 		if (failed == nil || q.rank() < failed.rank()) && !q.holds(p, now) {

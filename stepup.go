@@ -51,21 +51,30 @@ func (p *Principal) loginAge(now time.Time) (age time.Duration, known bool) {
 // the other. The same for scope, where that is missing too.
 func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Time) *Rejection {
 	rejection := &Rejection{Status: http.StatusUnauthorized, Code: insufficientLogin, Issuer: p.Issuer, ACR: q.ACR, MaxAge: time.Duration(q.MaxAge)}
+	apart := false
 	for _, other := range fit {
 		if limit := time.Duration(other.MaxAge); limit > 0 && (rejection.MaxAge == 0 || limit < rejection.MaxAge) {
 			rejection.MaxAge = limit
 		}
 		if both := inBoth(rejection.ACR, other.ACR); len(both) > 0 {
 			rejection.ACR = both
+		} else if len(other.ACR) > 0 {
+			apart = true
 		}
 		if other.rank() == 2 && !other.holds(p, now) {
 			rejection.Scope = scopeOf(fit)
 		}
 	}
+	if apart {
+		rejection.ACR = nil // each log-in would undo the last
+	}
 	if len(q.ACR) > 0 {
 		acr, _ := p.Claim("acr")
 		rejection.Reason, rejection.Description = weakLogin, "a stronger log-in is required"
 		rejection.Detail = fmt.Sprintf("acr is %s, required is one of %q", told(acr), q.ACR)
+		if apart {
+			rejection.Detail += ", and of other lists that have nothing in common with it: no way to log in meets them all"
+		}
 		return rejection
 	}
 	rejection.Reason, rejection.Description = oldLogin, "a more recent log-in is required"
