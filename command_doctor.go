@@ -123,8 +123,11 @@ func (d *doctor) print(w io.Writer, asJSON bool) error {
 	for n, one := range d.findings {
 		if one.Issuer != issuer || n == 0 {
 			issuer = one.Issuer
-			if issuer != "" {
+			switch {
+			case issuer != "":
 				fmt.Fprintln(&text, printable(issuer))
+			case n > 0:
+				fmt.Fprintln(&text, "the configuration")
 			}
 		}
 		fmt.Fprintf(&text, "  %-4s  %-12s  %s\n", one.Result, one.Check, printable(one.Text))
