@@ -65,6 +65,6 @@ func (b *Breaker) Report(l Limits, now time.Time, failed bool, retryAfter time.D
 		b.until = now.Add(b.pause)
 	}
 	if asked := now.Add(min(retryAfter, l.Most)); retryAfter > 0 && asked.After(b.until) {
-		b.pause, b.until = max(b.pause, l.Least), asked
+		b.until = asked
 	}
 }
