@@ -1,6 +1,8 @@
 package caddyoauth
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -132,5 +134,72 @@ func TestAFloodThatOutlivesTheCacheLeavesKnownTokensTheirCalls(t *testing.T) {
 				t.Errorf("good-%d: %d %s", n, res.Code, res.Body)
 			}
 		}
+	}
+}
+
+// People who ask why a token is refused change nothing for requests.
+func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
+	issuer := newKnower(t)
+	g := newAsker(t, issuer, "rate 2", "")
+	asking := g.validator.asked.inquiry
+	explain := func(tok string) error {
+		said, remembered, err := asking.consult(t.Context(), question{raw: tok, key: sha256.Sum256([]byte(tok)), clock: g.clock.now})
+		if remembered || err == nil && (said.refusal == nil) != (tok == "good") {
+			t.Errorf("%s: %v, %t", tok, said, remembered)
+		}
+		return err
+	}
+	for range 5 {
+		if err := errors.Join(explain("good"), explain("bad")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := issuer.count(); n != 10 {
+		t.Errorf("%d calls for 10 questions", n)
+	}
+	g.expects("good", http.StatusOK)
+	issuer.says(http.StatusInternalServerError, "")
+	for range 6 {
+		if explain("bad") == nil {
+			t.Fatal("a failure is an answer")
+		}
+	}
+	if left := asking.breaker.Open(g.clock.now()); left > 0 {
+		t.Error("the breaker is open")
+	}
+}
+
+// A call belongs to no request, so it has an end of its own: after some seconds,
+// or with the last configuration that asks so.
+func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
+	for name, leave := range map[string]func(g *gate){
+		"by itself":              func(*gate) {},
+		"with the configuration": func(g *gate) { _ = g.Gateway.Cleanup() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			issuer := newKnower(t)
+			g := newAsker(t, issuer, "", "")
+			inside, open := make(chan struct{}), make(chan struct{})
+			issuer.reply(func(http.ResponseWriter, *asked) {
+				close(inside)
+				<-open
+			})
+			defer close(open)
+			answered := make(chan int)
+			go func() {
+				answered <- g.send(http.MethodGet, "/orders", "", "Authorization", "Bearer good").Code
+			}()
+			<-inside
+			leave(g)
+			select {
+			case status := <-answered:
+				if status != http.StatusServiceUnavailable {
+					t.Errorf("status %d", status)
+				}
+			case <-time.After(time.Minute):
+				t.Error("it has no end")
+			}
+		})
 	}
 }
