@@ -174,7 +174,12 @@ func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 	for name, leave := range map[string]func(g *gate){
 		"by itself":              func(*gate) {},
-		"with the configuration": func(g *gate) { _ = g.Gateway.Cleanup() },
+		"with the configuration": func(g *gate) {
+			_ = g.Gateway.Cleanup()
+			if g.validator.asked.inquiry.ctx.Err() == nil {
+				g.Error("nobody told it that nobody asks any more")
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
