@@ -102,7 +102,7 @@ func (r *rig) tolerantAdminGet(path string) string {
 	defer closeAll(resp.Body)
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		r.t.Errorf("the admin endpoint answers %s with %d, %v", path, resp.StatusCode, err)
+		r.t.Errorf("the admin endpoint answers %s with %d %s, %v", path, resp.StatusCode, body, err)
 	}
 	return string(body)
 }
