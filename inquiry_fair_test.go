@@ -173,7 +173,7 @@ func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 // or with the last configuration that asks so.
 func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 	for name, leave := range map[string]func(g *gate){
-		"by itself":              func(*gate) {},
+		"by itself": func(*gate) {},
 		"with the configuration": func(g *gate) {
 			_ = g.Gateway.Cleanup()
 			if g.validator.asked.inquiry.ctx.Err() == nil {
