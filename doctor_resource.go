@@ -30,7 +30,7 @@ func (d *doctor) checkResource(g *Gateway, hosts []string) {
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
 	defer cancel()
-	at := u.Scheme + "://" + u.Host + metadataPaths(g.Resource)[0]
+	at := u.Scheme + "://" + u.Host + metadataPath(g.Resource)
 	switch found, err := as.FetchResource(ctx, as.Config{Now: d.now}, at); {
 	case err != nil && as.Answered(err):
 		say(resultFail, "have the path lead to this oauth: in a handle or handle_path it has to be listed, and a proxy in front has to pass it on",

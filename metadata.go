@@ -18,9 +18,9 @@ import (
 // resourceMetadata is the document that tells clients of the protected resource
 // (RFC 9728): made once, and served from memory.
 type resourceMetadata struct {
-	paths []string // where it is served
-	url   string   // the first of them as clients see it, for challenges
-	body  []byte
+	path string // where it is served
+	url  string // the same as clients see it, for challenges
+	body []byte
 }
 
 // address is what challenges name, or "" without a resource.
@@ -33,19 +33,14 @@ func (m *resourceMetadata) address() string {
 
 const wellKnownResource = "/.well-known/oauth-protected-resource"
 
-// metadataPaths inserts the well-known part before the path of a resource that
-// was checked. A slash that is all of its path goes (RFC 9728 §3.1); one at the
-// end of a path stays, but some clients take that away too.
-func metadataPaths(resource string) []string {
+// metadataPath inserts the well-known part before the path of a resource that
+// was checked. A slash that is all of its path goes (RFC 9728 §3.1).
+func metadataPath(resource string) string {
 	u, err := url.Parse(resource)
 	if err != nil || u.Path == "/" {
-		return []string{wellKnownResource}
+		return wellKnownResource
 	}
-	paths := []string{wellKnownResource + u.Path}
-	if short, slash := strings.CutSuffix(paths[0], "/"); slash {
-		paths = append(paths, short)
-	}
-	return paths
+	return wellKnownResource + u.Path
 }
 
 // plainResource is the form of a resource: what every client, which writes it
@@ -110,9 +105,9 @@ func (g *Gateway) describe() *resourceMetadata {
 		}
 	}
 	body, _ := json.Marshal(doc) // plain strings always encode
-	m := &resourceMetadata{paths: metadataPaths(g.Resource), body: append(body, '\n')}
+	m := &resourceMetadata{path: metadataPath(g.Resource), body: append(body, '\n')}
 	u, _ := url.Parse(g.Resource) // which was checked
-	m.url = u.Scheme + "://" + u.Host + m.paths[0]
+	m.url = u.Scheme + "://" + u.Host + m.path
 	return m
 }
 

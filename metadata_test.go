@@ -52,22 +52,6 @@ func TestEachGatewayOfASiteServesItsOwnDocumentWhateverItsMatcher(t *testing.T) 
 	}
 }
 
-// The TypeScript SDK of MCP looks without the slash where it had no challenge.
-func TestTheDocumentOfAResourceWithASlashAtItsEndIsFoundWithoutItToo(t *testing.T) {
-	const resource = "https://api.example/a/"
-	for _, matcher := range []string{"", "/a/*"} {
-		send := siteOf(t, resourceBlock(matcher, resource))
-		for _, path := range []string{wellKnownResource + "/a/", wellKnownResource + "/a"} {
-			if got := documentOf(t, send, path); got != resource {
-				t.Errorf("%q, %s: the document of %q", matcher, path, got)
-			}
-		}
-		if got := send(http.MethodGet, "/a/x", "").Header().Get("WWW-Authenticate"); !strings.Contains(got, wellKnownResource+`/a/"`) {
-			t.Error(got)
-		}
-	}
-}
-
 func TestEachGatewayOfASiteChallengesWithItsOwnDocument(t *testing.T) {
 	send := siteOf(t, resourceBlock("/a/*", "https://api.example/a")+resourceBlock("/b/*", "https://api.example/b"))
 	for _, name := range []string{"a", "b"} {

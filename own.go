@@ -2,7 +2,6 @@ package caddyoauth
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -19,7 +18,7 @@ func (g *Gateway) ownPaths() (paths []string) {
 		paths = append(paths, g.Login.prefix()+"/*")
 	}
 	if g.Resource != "" {
-		paths = append(paths, metadataPaths(g.Resource)...)
+		paths = append(paths, metadataPath(g.Resource))
 	}
 	return paths
 }
@@ -34,7 +33,7 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 	if g.Login != nil && serve == nil {
 		serve = g.Login.serve(g, r.URL.Path)
 	}
-	if serve == nil && g.metadata != nil && slices.ContainsFunc(g.metadata.paths, is) && !g.isQuestion(r) {
+	if serve == nil && g.metadata != nil && is(g.metadata.path) && !g.isQuestion(r) {
 		serve = g.serveMetadata
 	}
 	return serve
