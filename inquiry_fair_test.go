@@ -182,7 +182,6 @@ func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			issuer := newKnower(t)
 			g := newAsker(t, issuer, "", "")
 			inside, open := make(chan struct{}), make(chan struct{})
