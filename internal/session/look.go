@@ -96,10 +96,22 @@ func (v *Vault) savingOf(h Handle) *saving {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.unsaved[h.Key()]
-	if s == nil || s.pair == nil || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
+	if s == nil || !s.serves() || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
 		return nil
 	}
 	return s
+}
+
+// saves tells whether this node knows an outcome of the row's last intent, and
+// the store does not.
+func (v *Vault) saves(row *Row) bool {
+	if v.savings.Load() == 0 {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.unsaved[row.Key]
+	return s != nil && s.old == row.Version()
 }
 
 func (c *config) shift(key Key) byte { return key[0] ^ c.o.Node[0] }

@@ -15,6 +15,10 @@ type saving struct {
 	salvaged bool   // pair has a new RT and the old AT
 }
 
+// serves tells whether the pair is the grant's. A row that ends has one only to
+// give it back: it may be somebody else's.
+func (s *saving) serves() bool { return s.pair != nil && !s.row.Dead }
+
 func failed(out Outcome, kind Kind) bool {
 	switch out := out.(type) {
 	case Granted, Refused:
