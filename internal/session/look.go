@@ -102,16 +102,15 @@ func (v *Vault) savingOf(h Handle) *saving {
 	return s
 }
 
-// saves tells whether this node knows an outcome of the row's last intent, and
-// the store does not.
-func (v *Vault) saves(row *Row) bool {
+// saves tells whether this node knows an outcome that the store has not taken,
+// nor said that another one stands.
+func (v *Vault) saves(key Key) bool {
 	if v.savings.Load() == 0 {
 		return false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s := v.unsaved[row.Key]
-	return s != nil && s.old == row.Version()
+	return v.unsaved[key] != nil
 }
 
 func (c *config) shift(key Key) byte { return key[0] ^ c.o.Node[0] }

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +86,55 @@ func TestARefusalThatIsNotSavedYetIsNotForgotten(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		b.want("no grant")
+		b.wantCalls(1)
+	})
+}
+
+// unconfirmed is a store whose replicas do not answer: it shows what it has, and
+// says of nothing that it will last. What it is to write it does not.
+type unconfirmed struct {
+	*Memory
+	down    atomic.Bool
+	mu      sync.Mutex
+	intents map[ID]bool // that it was to write
+}
+
+func (s *unconfirmed) CompareAndSwap(ctx context.Context, old Version, next Row) error {
+	if !s.down.Load() {
+		return s.Memory.CompareAndSwap(ctx, old, next)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intents[next.Intent.ID] = true
+	return errTest
+}
+
+func (s *unconfirmed) Confirmed(ctx context.Context, key Key) (Row, error) {
+	if s.down.Load() {
+		return Row{}, errTest
+	}
+	return s.Memory.Load(ctx, key)
+}
+
+// An outage of hours must not leave a write behind of each request.
+func TestOneIntentAtATimeIsOnItsWayIntoAStoreThatTakesNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, always)
+		store := &unconfirmed{Memory: b.store, intents: map[ID]bool{}}
+		b.vault.store = store
+		time.Sleep(101 * time.Second)
+		store.down.Store(true)
+		for range 100 {
+			b.want("unavailable")
+			time.Sleep(time.Second)
+		}
+		if len(store.intents) != 1 {
+			t.Errorf("%d intents", len(store.intents))
+		}
+		b.wantCalls(0)
+		store.down.Store(false)
+		time.Sleep(8 * time.Second)
+		b.want("at2")
 		b.wantCalls(1)
 	})
 }

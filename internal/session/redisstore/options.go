@@ -66,7 +66,10 @@ func (o *Options) where() string {
 // link makes a client, which dials when it is used. The library tries nothing
 // twice: a write that took effect would meet itself, and be told of a conflict.
 func (o *Options) link() *link {
-	l := &link{options: *o, replicas: o.Replicas, confirm: o.Timeout / 2, replaced: make(chan struct{})}
+	l := &link{
+		options: *o, replicas: o.Replicas, confirm: o.Timeout / 2,
+		writing: make(chan struct{}, max(1, o.Connections/2)), replaced: make(chan struct{}),
+	}
 	quiet := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if o.Sentinel == "" {
 		network := "tcp"

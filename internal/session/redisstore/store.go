@@ -69,6 +69,7 @@ type link struct {
 	options  Options
 	replicas int
 	confirm  time.Duration // how long replicas may take
+	writing  chan struct{} // held by those that wait for replicas: half the connections at most
 	replaced chan struct{} // closed when another one has taken its place
 }
 
