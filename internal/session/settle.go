@@ -118,7 +118,7 @@ func (v *Vault) write(ctx context.Context, c *config, s *saving) written {
 		switch {
 		case there && row.Version() == s.row.Version() && row.Settled == s.row.Settled &&
 			row.Dead == s.row.Dead && !row.Intent.Open:
-		case there && !row.Dead && (row.Version() != s.old || errors.Is(err, ErrConflict)):
+		case there && !row.Dead && row.Version() != s.old:
 			if s.pair != nil {
 				// Giving the pair back could end the whole grant at the AS, and
 				// with it the outcome that stands.

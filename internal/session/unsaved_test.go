@@ -138,3 +138,34 @@ func TestOneIntentAtATimeIsOnItsWayIntoAStoreThatTakesNone(t *testing.T) {
 		b.wantCalls(1)
 	})
 }
+
+// undone is a store that answers an outcome with what a failover undoes then:
+// the other write it speaks of is gone.
+type undone struct {
+	*Memory
+	once sync.Once
+}
+
+func (s *undone) CompareAndSwap(ctx context.Context, old Version, next Row) (err error) {
+	if next.Generation != old.Generation {
+		s.once.Do(func() { err = ErrConflict })
+	}
+	if err != nil {
+		return err
+	}
+	return s.Memory.CompareAndSwap(ctx, old, next)
+}
+
+func TestAPairIsKeptIfWhatCameBeforeItWasUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, always)
+		b.vault.store = &undone{Memory: b.store}
+		time.Sleep(101 * time.Second)
+		b.want("at2")
+		time.Sleep(10 * time.Second)
+		b.wantStored("at2")
+		time.Sleep(30 * time.Second)
+		b.want("at2")
+		b.wantCalls(1)
+	})
+}
