@@ -159,7 +159,7 @@ func (s counted) Each(ctx context.Context, visit func(session.Row) bool) error {
 	return s.failed("each", s.Store.Each(ctx, visit))
 }
 
-// Confirmed, Wake and Exclusive pass on what the store may offer.
+// Confirmed, Wake, CatchUp and Exclusive pass on what the store may offer.
 func (s counted) Confirmed(ctx context.Context, key session.Key) (session.Row, error) {
 	confirmer, ok := s.Store.(session.Confirmer)
 	if !ok {
@@ -174,6 +174,13 @@ func (s counted) Wake(changed func(session.Key)) (stop func()) {
 		return waker.Wake(changed)
 	}
 	return func() {}
+}
+
+func (s counted) CatchUp(ctx context.Context) (line uint64, err error) {
+	if store, ok := s.Store.(session.CatchUp); ok {
+		return store.CatchUp(ctx)
+	}
+	return 0, errors.ErrUnsupported
 }
 
 func (s counted) Exclusive() bool {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -29,13 +30,37 @@ var inChromium = []string{
 
 func TestPeopleLogInAndOutInChromium(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t)
+	for _, store := range []string{"memory", "redis"} {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t)
+			words := "store memory"
+			if store == "redis" {
+				words = fmt.Sprintf("store redis %s\n\t\t\tkeys {file.%s}", startRedis(t).address(), sealingKey(t))
+			}
+			throughChromium(t, g, words)
+		})
+	}
+}
+
+// sealingKey is a file with the key of a store.
+func sealingKey(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func throughChromium(t *testing.T, g *gateway, store string) {
+	t.Helper()
 	down := freePort(t)
 	site := fmt.Sprintf("http://localhost:%d", g.port)
 	issuer := startLogInIssuer(t, site, "FORMS=1")
 	app := startApp(t)
 	g.write(fmt.Sprintf("%s {\n\tlog\n\t%s\n}\nhttp://localhost:%d {\n\tlog\n\t%s\n}\n",
-		site, loginGateway(issuer, app), down, loginGateway(fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), app)))
+		site, loginGateway(issuer, app, store), down, loginGateway(fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), app, store)))
 	g.start()
 
 	// Chromium's profile has a socket in it, whose path must be short.
@@ -49,7 +74,7 @@ func TestPeopleLogInAndOutInChromium(t *testing.T) {
 		"TMPDIR=" + tmp, "GATEWAY=" + site, fmt.Sprintf("DOWN=http://localhost:%d", down), "ISSUER=" + issuer,
 		"BESIDE=http://localhost" + elsewhere, "FAR=" + app.URL, "PICTURES=" + os.Getenv("E2E_PICTURES"),
 	}, "node", filepath.Join("clients", "browser.mjs"))
-	await(t, 75*time.Second, "Chromium to be through", func() bool {
+	await(t, 4*time.Minute, "Chromium to be through", func() bool {
 		select {
 		case <-script.done:
 			return true
@@ -104,7 +129,7 @@ func startLogInIssuer(t *testing.T, site string, env ...string) (url string) {
 }
 
 // loginGateway is what stands in a site where browsers log in.
-func loginGateway(issuer string, app *httptest.Server) string {
+func loginGateway(issuer string, app *httptest.Server, store string) string {
 	return fmt.Sprintf(`oauth {
 		issuer %s {
 			audience %s
@@ -116,9 +141,9 @@ func loginGateway(issuer string, app *httptest.Server) string {
 			post_logout /_oauth/logged_out
 		}
 		session {
-			store memory
+			%s
 		}
 		copy_claims sub>X-User-Id
 	}
-	reverse_proxy %s`, issuer, audience, loginSecret, strings.TrimPrefix(app.URL, "http://"))
+	reverse_proxy %s`, issuer, audience, loginSecret, store, strings.TrimPrefix(app.URL, "http://"))
 }

@@ -72,7 +72,7 @@ func (r *rig) checkNothingWritten() {
 		r.t.Error("INV3: the planted value is not found: the test cannot fail")
 	}
 	for _, path := range []string{"/metrics", "/oauth/grants", "/oauth/issuers", "/oauth/status", "/config/", "/debug/vars"} {
-		r.wantClean("the admin endpoint "+path, r.tolerantAdminGet(path))
+		r.wantClean("the admin endpoint "+path, r.patientAdminGet(path))
 	}
 	for _, proc := range r.g.procs {
 		r.wantClean("the gateway's output", proc.out.String())
@@ -92,19 +92,30 @@ func (r *rig) wantClean(where, text string) {
 	}
 }
 
-func (r *rig) tolerantAdminGet(path string) string {
+// patientAdminGet waits for a store that a test has made trouble for. It stops
+// no cleanup.
+func (r *rig) patientAdminGet(path string) string {
 	r.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		status, body, err := r.tryAdminGet(path)
+		if err == nil && status == http.StatusOK {
+			return body
+		}
+		if time.Now().After(end) {
+			r.t.Errorf("the admin endpoint answers %s with %d %s, %v", path, status, body, err)
+			return body
+		}
+	}
+}
+
+func (r *rig) tryAdminGet(path string) (status int, body string, err error) {
 	resp, err := http.Get("http://" + r.g.admin + path)
 	if err != nil {
-		r.t.Errorf("asking the admin endpoint for %s: %v", path, err)
-		return ""
+		return 0, "", err
 	}
 	defer closeAll(resp.Body)
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		r.t.Errorf("the admin endpoint answers %s with %d, %v", path, resp.StatusCode, err)
-	}
-	return string(body)
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
 }
 
 // checkNoCrash is INV5.

@@ -58,11 +58,24 @@ func (s *redisServer) resume() { _ = s.proc.cmd.Process.Signal(syscall.SIGCONT) 
 // cli asks the server something, and answers what it says.
 func (s *redisServer) cli(words ...string) string {
 	s.t.Helper()
-	out, stderr, code := runCommand(s.t, s.home, "", "redis-cli", append([]string{"-p", fmt.Sprint(s.port)}, words...)...)
+	out, stderr, code := s.ask(words...)
 	if code != 0 {
 		s.t.Fatalf("redis-cli %s: %s %s", strings.Join(words, " "), out, stderr)
 	}
 	return out
+}
+
+func (s *redisServer) ask(words ...string) (out, stderr string, code int) {
+	s.t.Helper()
+	return runCommand(s.t, s.home, "", "redis-cli", append([]string{"-p", fmt.Sprint(s.port)}, words...)...)
+}
+
+// tells asks a server whose connections a sentinel may cut at any moment, as it
+// does with one that changes its part.
+func (s *redisServer) tells(what string, words ...string) bool {
+	s.t.Helper()
+	out, _, code := s.ask(words...)
+	return code == 0 && strings.Contains(out, what)
 }
 
 // dump is all that the server holds.
@@ -99,7 +112,7 @@ func startFailover(t *testing.T) *failover {
 	f.sentinel = &redisServer{t: t, port: freePort(t), home: t.TempDir(), args: []string{file, "--sentinel"}}
 	f.sentinel.start()
 	await(t, 60*time.Second, "the sentinel to know the replica", func() bool {
-		return strings.Contains(f.sentinel.cli("sentinel", "replicas", masterName), fmt.Sprint(f.replica.port))
+		return f.sentinel.tells(fmt.Sprint(f.replica.port), "sentinel", "replicas", masterName)
 	})
 	return f
 }
@@ -107,9 +120,9 @@ func startFailover(t *testing.T) *failover {
 // follow makes one server the replica of another, and waits until it has all.
 func (f *failover) follow(one, other *redisServer) {
 	f.t.Helper()
-	one.cli("replicaof", "127.0.0.1", fmt.Sprint(other.port))
 	await(f.t, 60*time.Second, "the replica to be in step", func() bool {
-		return strings.Contains(one.cli("info", "replication"), "master_link_status:up")
+		return one.tells("OK", "replicaof", "127.0.0.1", fmt.Sprint(other.port)) &&
+			one.tells("master_link_status:up", "info", "replication")
 	})
 }
 
@@ -119,8 +132,8 @@ func (f *failover) kill() {
 	f.t.Helper()
 	f.master.proc.signal(syscall.SIGKILL)
 	await(f.t, 60*time.Second, "the failover", func() bool {
-		return strings.Contains(f.replica.cli("info", "replication"), "role:master") &&
-			strings.Contains(f.sentinel.cli("sentinel", "get-master-addr-by-name", masterName), fmt.Sprint(f.replica.port))
+		return f.replica.tells("role:master", "info", "replication") &&
+			f.sentinel.tells(fmt.Sprint(f.replica.port), "sentinel", "get-master-addr-by-name", masterName)
 	})
 	f.master, f.replica = f.replica, f.master
 	f.replica.start()

@@ -152,8 +152,14 @@ func (w *world) request(n *modelNode, impatient bool) {
 
 // served has two actors: what the request sets off inside may go on beside it.
 func (w *world) served(ctx, outside context.Context, n *modelNode, a *actor) (Access, error) {
+	if a.rnd.IntN(2) == 0 {
+		n.vault.catchUp(outside, n.ear)
+	}
 	asked := time.Now()
 	access, err := n.vault.Token(ctx, w.h)
+	if t := n.vault.warm.told.Load(); t != nil && !w.alone && within(staleMost, t.to, asked) && asked.Sub(t.from) > staleMost {
+		modelSeen.count("asked after long hearing all")
+	}
 	at := time.Now()
 	n.gate(outside, time.Millisecond) // who was woken together must not speak together
 	if err != nil {

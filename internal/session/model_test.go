@@ -103,7 +103,7 @@ type world struct {
 	saved    string          // the RT that the store holds
 	disowned bool            // the AS does not know the grant's own client any more
 	actors   uint64
-	listen   []func(Key)
+	listen   []*modelEar
 	requests sync.WaitGroup
 }
 
@@ -144,6 +144,7 @@ type modelNode struct {
 	w       *world
 	number  int
 	vault   *Vault
+	ear     *modelEar
 	mu      sync.Mutex
 	crashed bool
 	asleep  time.Time // until when

@@ -57,3 +57,12 @@ type Confirmer interface {
 type Waker interface {
 	Wake(changed func(Key)) (stop func())
 }
+
+// CatchUp is what a Waker may offer beside: it answers once changed was told of
+// each change made before the call, with the number of the line on which that
+// came. While the number stays the same, no change since the first answer with
+// it was lost. A vault then believes what it has read for as long as it catches
+// up, and reads no row again that nobody has changed.
+type CatchUp interface {
+	CatchUp(ctx context.Context) (line uint64, err error)
+}

@@ -85,6 +85,9 @@ func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	if w, ok := store.(Waker); ok {
 		v.unwake = w.Wake(v.changed)
 	}
+	if s, ok := store.(CatchUp); ok && !v.warm.alone {
+		go v.follow(s) // ends with v.base
+	}
 	return v, nil
 }
 

@@ -14,9 +14,14 @@ const (
 	warmMost   = 16_384 // grants, of all shards
 	warmTick   = 2 * time.Minute
 
-	// staleMost is how long a row serves without being read again that others
-	// may change meanwhile: so late an end is seen on another node at most.
+	// staleMost is how long a row serves that others may change meanwhile, from
+	// when it was read, or was known to be what had been read: so late an end is
+	// seen on another node at most.
 	staleMost = time.Second
+
+	// readMost is when a row is read again however surely nobody has changed it:
+	// those who take rows out of a store by hand tell nobody.
+	readMost = 30 * time.Second
 )
 
 // warm keeps the grants open that are in use, so that a request does not derive
@@ -32,6 +37,9 @@ const (
 type warm struct {
 	alone  bool // nobody else writes: the rows here are the store's
 	shards [warmShards]warmShard
+
+	// told is when changes were told, each of them; nil: never, as far as known.
+	told atomic.Pointer[told]
 
 	mu     sync.Mutex
 	closed bool
@@ -130,8 +138,17 @@ func (w *warm) stands(e *opened, now time.Time) bool {
 	if e == nil || w.alone {
 		return e != nil
 	}
-	age := now.Sub(e.read)
-	return age >= 0 && age < staleMost // also if the clock was set back
+	if within(staleMost, e.read, now) {
+		return true
+	}
+	t := w.told.Load()
+	return t != nil && !e.read.Before(t.from) && within(staleMost, t.to, now) && within(readMost, e.read, now)
+}
+
+// within is false too if the clock was set back.
+func within(most time.Duration, at, now time.Time) bool {
+	age := now.Sub(at)
+	return age >= 0 && age < most
 }
 
 // writing begins a write. The function that it answers ends it, with the row

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -30,7 +29,7 @@ func StartCluster(t testing.TB) *Cluster {
 	c := &Cluster{t: t, Master: Start(t)}
 	c.Replica = Start(t, "--replicaof", "127.0.0.1", strconv.Itoa(c.Master.Port), "--repl-diskless-sync-delay", "0")
 	c.await("the replica to be in step", func() bool {
-		return strings.Contains(c.Replica.Do("INFO", "replication"), "master_link_status:up")
+		return c.Replica.tells("master_link_status:up", "INFO", "replication")
 	})
 	c.Sentinel = c.AnotherSentinel()
 	return c
@@ -46,7 +45,7 @@ func (c *Cluster) AnotherSentinel() *Server {
 	}
 	sentinel := start(c.t, []string{file, "--sentinel"}, nil)
 	c.await("the sentinel to know the replica", func() bool {
-		return strings.Contains(sentinel.Do("SENTINEL", "REPLICAS", MasterName), strconv.Itoa(c.Replica.Port))
+		return sentinel.tells(strconv.Itoa(c.Replica.Port), "SENTINEL", "REPLICAS", MasterName)
 	})
 	return sentinel
 }
@@ -55,8 +54,8 @@ func (c *Cluster) AnotherSentinel() *Server {
 func (c *Cluster) AwaitFailover() {
 	c.t.Helper()
 	c.await("the failover", func() bool {
-		return strings.Contains(c.Replica.Do("INFO", "replication"), "role:master") &&
-			strings.Contains(c.Sentinel.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MasterName), strconv.Itoa(c.Replica.Port))
+		return c.Replica.tells("role:master", "INFO", "replication") &&
+			c.Sentinel.tells(strconv.Itoa(c.Replica.Port), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MasterName)
 	})
 }
 
@@ -66,8 +65,8 @@ func (c *Cluster) ReplaceReplica() {
 	c.t.Helper()
 	c.Master.Again()
 	c.await("the old master to follow", func() bool {
-		c.Master.Do("REPLICAOF", "127.0.0.1", strconv.Itoa(c.Replica.Port))
-		return strings.Contains(c.Master.Do("INFO", "replication"), "master_link_status:up")
+		return c.Master.tells("OK", "REPLICAOF", "127.0.0.1", strconv.Itoa(c.Replica.Port)) &&
+			c.Master.tells("master_link_status:up", "INFO", "replication")
 	})
 }
 

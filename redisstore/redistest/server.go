@@ -138,9 +138,17 @@ func (s *Server) Again() {
 // test wants of a server behind the store's back.
 func (s *Server) Do(words ...string) string {
 	s.t.Helper()
-	conn, err := net.DialTimeout("tcp", s.Address(), 5*time.Second)
+	answer, err := s.ask(words...)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	return answer
+}
+
+func (s *Server) ask(words ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", s.Address(), 5*time.Second)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
@@ -151,13 +159,17 @@ func (s *Server) Do(words ...string) string {
 	}
 	answer := make([]byte, 1<<16)
 	if _, err := conn.Write([]byte(text.String())); err != nil {
-		s.t.Fatal(err)
+		return "", err
 	}
 	n, err := conn.Read(answer)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return strings.TrimSpace(string(answer[:n]))
+	return strings.TrimSpace(string(answer[:n])), err
+}
+
+// tells asks a server whose connections a sentinel may cut at any moment, as it
+// does with one that changes its part.
+func (s *Server) tells(what string, words ...string) bool {
+	answer, err := s.ask(words...)
+	return err == nil && strings.Contains(answer, what)
 }
 
 // FreePort is one that nobody listens on.

@@ -1,6 +1,10 @@
 package redisstore
 
 import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -9,9 +13,18 @@ import (
 )
 
 const (
-	listenCheck  = 3 * time.Second // after so much silence the subscription is tried
-	listenBuffer = 4096            // keys that were not told yet; more get lost
+	listenSilence = 3 * time.Second // after so much of it the subscription is tried
+	listenAgain   = 200 * time.Millisecond
 )
+
+var errNotListening = errors.New("the subscription to changes is broken")
+
+// ear is the one subscription of this process.
+type ear struct {
+	from *redis.PubSub
+	gone chan struct{}          // closed when nothing is heard any more
+	wait map[string]chan uint64 // who waits for which answer; they get the line
+}
 
 // Wake tells changed of each row that anybody has changed.
 func (s *Store) Wake(changed func(session.Key)) (stop func()) {
@@ -27,31 +40,110 @@ func (s *Store) Wake(changed func(session.Key)) (stop func()) {
 	}
 }
 
-// listen is the one subscription of this process. It comes back by itself when
-// the connection breaks; what was said meanwhile is lost.
-func (s *Store) listen() {
-	for s.ctx.Err() == nil {
-		l := s.link.Load()
-		s.hear(l, l.client.Subscribe(s.ctx, s.channel))
+// CatchUp asks the server for an answer on the connection on which it tells of
+// changes: it tells of those before.
+func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
+	s.mu.Lock()
+	e := s.ear
+	if e == nil {
+		s.mu.Unlock()
+		return 0, errNotListening
+	}
+	s.lastPing++
+	word, answer := strconv.FormatUint(s.lastPing, 10), make(chan uint64, 1)
+	e.wait[word] = answer
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(e.wait, word)
+	}()
+	if err := e.from.Ping(ctx, word); err != nil {
+		return 0, err
+	}
+	select {
+	case line := <-answer:
+		return line, nil
+	case <-e.gone:
+		return 0, errNotListening
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 }
 
-func (s *Store) hear(l *link, from *redis.PubSub) {
-	defer func() { _ = from.Close() }()
-	messages := from.Channel(redis.WithChannelHealthCheckInterval(listenCheck), redis.WithChannelSize(listenBuffer))
-	for {
+// listen subscribes, and again when the connection breaks; what was said
+// meanwhile is lost.
+func (s *Store) listen() {
+	for s.ctx.Err() == nil {
+		l := s.link.Load()
+		s.hear(l)
 		select {
 		case <-s.ctx.Done():
-			return
 		case <-l.replaced:
+		case <-time.After(listenAgain):
+		}
+	}
+}
+
+// hear is one subscription's life.
+func (s *Store) hear(l *link) {
+	e := &ear{from: l.client.Subscribe(s.ctx, s.channel), gone: make(chan struct{}), wait: map[string]chan uint64{}}
+	s.setEar(e)
+	defer func() {
+		s.setEar(nil)
+		close(e.gone)
+		_ = e.from.Close()
+	}()
+	go func() { // the library reads on whatever the context says
+		select {
+		case <-s.ctx.Done():
+		case <-l.replaced:
+		case <-e.gone:
+		}
+		_ = e.from.Close()
+	}()
+	for silent := false; ; {
+		message, err := e.from.ReceiveTimeout(s.ctx, listenSilence)
+		switch {
+		case err == nil:
+			silent = false
+			s.heard(e, message)
+		case silent || !timedOut(err) || e.from.Ping(s.ctx) != nil:
 			return
-		case m, open := <-messages:
-			if !open {
-				return
-			}
-			if len(m.Payload) == len(session.Key{}) {
-				s.tell(session.Key([]byte(m.Payload)))
-			}
+		default:
+			silent = true
+		}
+	}
+}
+
+func timedOut(err error) bool {
+	failure, ok := errors.AsType[net.Error](err)
+	return ok && failure.Timeout()
+}
+
+func (s *Store) setEar(e *ear) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ear = e
+}
+
+// heard takes what the server says, one after the other.
+func (s *Store) heard(e *ear, message any) {
+	switch m := message.(type) {
+	case *redis.Subscription: // the library may have made a new connection
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.line++
+	case *redis.Pong:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if answer := e.wait[m.Payload]; answer != nil {
+			delete(e.wait, m.Payload)
+			answer <- s.line
+		}
+	case *redis.Message:
+		if len(m.Payload) == len(session.Key{}) {
+			s.tell(session.Key([]byte(m.Payload)))
 		}
 	}
 }

@@ -54,12 +54,16 @@ type Store struct {
 	mu       sync.Mutex
 	waking   map[int]func(session.Key)
 	lastWake int
+	ear      *ear   // nil: nothing is heard
+	line     uint64 // how many subscriptions there were
+	lastPing uint64
 	closed   bool
 }
 
 var (
 	_ session.Store     = (*Store)(nil)
 	_ session.Waker     = (*Store)(nil)
+	_ session.CatchUp   = (*Store)(nil)
 	_ session.Confirmer = (*Store)(nil)
 )
 

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -182,6 +183,49 @@ func TestAServerThatIsDownIsAFailureUntilItIsBack(t *testing.T) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// What was said while nobody listened is lost: then the line is another one.
+func TestALineThatBrokeIsAnotherOne(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, at(server.Address()))
+	ask := func() (line uint64) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			line, err := s.CatchUp(t.Context())
+			if err == nil {
+				return line
+			}
+			if time.Now().After(end) {
+				t.Fatal(err)
+			}
+		}
+	}
+	first := ask()
+	if again := ask(); again != first {
+		t.Errorf("line %d and %d, and nothing has happened", first, again)
+	}
+	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	for end := time.Now().Add(20 * time.Second); ask() == first; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the line broke, and is the same")
+		}
+	}
+	second := ask()
+	s.Apply(func() Options { o := at(server.Address()); o.Connections++; return o }())
+	for end := time.Now().Add(20 * time.Second); ask() == second; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the client is another one, and the line is the same")
+		}
+	}
+	server.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.CatchUp(ctx); err == nil {
+		t.Error("it says that it was told of all, and the server says nothing")
+	}
+	server.Resume()
+	ask()
 }
 
 // A server that stops in the middle holds nobody longer than the time-out.

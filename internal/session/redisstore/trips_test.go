@@ -75,6 +75,32 @@ func tripsRing(t testing.TB) *session.Keyring {
 	return ring
 }
 
+// However seldom a session is used, it is not read again for a while.
+func TestASessionThatNobodyChangesCostsNoRoundTripForLong(t *testing.T) {
+	server := redistest.Start(t)
+	ring, as := tripsRing(t), newAS(time.Hour)
+	var first, second trips
+	h := as.grant(t, first.vault(t, ring, at(server.Address()), as.renew))
+	v := second.vault(t, ring, at(server.Address()), as.renew)
+	token := func() {
+		t.Helper()
+		if _, err := v.Token(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token()
+	<-time.After(1500 * time.Millisecond) // it has to hear for some time before it believes
+	token()
+	for range 5 {
+		second.n.Store(0)
+		<-time.After(1500 * time.Millisecond)
+		if token(); second.n.Load() == 0 {
+			return
+		}
+	}
+	t.Error("it is read each time") // a slow machine may let it be read once or twice
+}
+
 func TestAColdSessionCostsOneRoundTripAWarmOneNoneAndARefreshFive(t *testing.T) {
 	c := redistest.StartCluster(t)
 	ring, as := tripsRing(t), newAS(3*time.Second)

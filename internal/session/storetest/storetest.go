@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) session.Store) {
 		"of many swaps one wins":                oneWins,
 		"the clock runs forward":                clockRuns,
 		"a waker wakes, if the store has one":   wakes,
+		"who has caught up was told of all":     catchesUp,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -240,43 +241,4 @@ func clockRuns(t *testing.T, s session.Store) {
 	if before.IsZero() || after.Before(before) {
 		t.Errorf("%v, then %v", before, after)
 	}
-}
-
-func wakes(t *testing.T, s session.Store) {
-	waker, ok := s.(session.Waker)
-	if !ok {
-		t.Skip("this store wakes nobody: vaults poll")
-	}
-	r := create(t, s)
-	woken := make(chan session.Key, 100)
-	stop := waker.Wake(func(key session.Key) {
-		select {
-		case woken <- key:
-		default:
-		}
-	})
-	end := time.After(20 * time.Second)
-	heard := func(key session.Key, change func()) {
-		t.Helper()
-		for { // the first ones may get lost
-			change()
-			select {
-			case got := <-woken:
-				if got == key {
-					return
-				}
-			case <-time.After(50 * time.Millisecond):
-			case <-end:
-				t.Fatal("nobody was woken")
-			}
-		}
-	}
-	heard(r.Key, func() {
-		next := r
-		next.Generation++
-		wantError(t, s.CompareAndSwap(t.Context(), r.Version(), next), nil)
-		r = next
-	})
-	heard(r.Key, func() { wantError(t, s.Delete(t.Context(), r.Key), nil) })
-	stop()
 }

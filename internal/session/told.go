@@ -1,0 +1,58 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// catchUpEvery is how often a vault makes sure that it was told of all changes.
+const catchUpEvery = staleMost / 4
+
+// told is a time in which this node was told of each change that anybody made.
+type told struct {
+	line     uint64
+	from, to time.Time
+}
+
+// follow catches up for as long as the vault is open, while it keeps anything.
+func (v *Vault) follow(store CatchUp) {
+	tick := time.NewTicker(catchUpEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-v.base.Done():
+			return
+		case <-tick.C:
+			if v.warm.busy() {
+				v.catchUp(v.base, store)
+			}
+		}
+	}
+}
+
+// catchUp stretches the time in which all was told up to now, or begins one anew
+// where something may have got lost. If it fails, what is known stays known.
+func (v *Vault) catchUp(ctx context.Context, store CatchUp) {
+	now := v.cfg.Load().o.Now
+	ctx, cancel := context.WithTimeout(ctx, staleMost)
+	defer cancel()
+	next := &told{to: now()}
+	var err error
+	if next.line, err = store.CatchUp(ctx); err != nil {
+		return
+	}
+	last := v.warm.told.Load()
+	if last != nil && last.line == next.line {
+		next.from = last.from
+	} else {
+		next.from = now() // the line was there by now, not when it was asked for
+	}
+	v.warm.told.Store(next)
+}
+
+// busy tells whether anything is kept.
+func (w *warm) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.timer != nil
+}
