@@ -26,17 +26,18 @@ func TestALeaseIsOfTheStoresClockWhateverTheNodesHave(t *testing.T) {
 				})
 				o := b.vault.cfg.Load().o
 				o.Node, o.Now = NewID(), func() time.Time { return time.Now().Add(wrong.comes) }
-				other, err := New(b.store, testRing(t, 1), o)
+				first := b.vault
+				second, err := New(b.store, testRing(t, 1), o)
 				if err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(130 * time.Second)
-				go func() { _, _ = b.vault.Token(t.Context(), b.h) }()
+				go func() { _, _ = first.Token(t.Context(), b.h) }()
 				time.Sleep(time.Second)
-				b.vault, other = other, b.vault
+				b.vault = second
 				b.want("at2")
 				b.wantCalls(1)
-				if err := other.Close(t.Context()); err != nil {
+				if err := first.Close(t.Context()); err != nil {
 					t.Error(err)
 				}
 			})
