@@ -38,12 +38,12 @@ func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
 		}
 		return res.Code, res.Body.String()
 	}
-	port := freePort(t)
+	port, storage := freePort(t), storageDir(t) // which outlives Caddy
 	site := func(host, more string) string {
 		return fmt.Sprintf("http://%s:%d {\nbind 127.0.0.1\noauth {\nissuer %s {\naudience api\n}\n%s\n}\nrespond ok\n}\n", host, port, issuer.URL, more)
 	}
 	t.Cleanup(func() { _ = caddy.Stop() })
-	load(t, fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nstorage file_system %s\nlog {\noutput discard\n}\n}\n", t.TempDir())+site("a.example", "")+site("b.example", "require scope admin\ntoken_endpoint /oauth/token {\nrevocation_endpoint /oauth/revoke\n}\nsession {\nstore memory\n}"))
+	load(t, fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nstorage file_system %s\nlog {\noutput discard\n}\n}\n", storage)+site("a.example", "")+site("b.example", "require scope admin\ntoken_endpoint /oauth/token {\nrevocation_endpoint /oauth/revoke\n}\nsession {\nstore memory\n}"))
 	token := issuer.token(t)
 	running, err := runningGateways()
 	if err != nil || len(running) < 2 {

@@ -74,12 +74,15 @@ func catchesUp(t *testing.T, s session.Store) {
 
 func caughtUp(t *testing.T, s session.CatchUp) uint64 {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	end := time.After(20 * time.Second)
+	for {
 		line, err := s.CatchUp(t.Context())
 		if err == nil {
 			return line
 		}
-		if time.Now().After(end) {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-end:
 			t.Fatal(err)
 		}
 	}
