@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/redisstore/redistest"
 )
@@ -53,5 +55,46 @@ func TestAClosedStoreLeavesNothingBehind(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The subscription belongs to the options of today: those of yesterday may open
+// nothing any more.
+func TestTheSubscriptionFollowsOtherOptions(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "first")
+	o := at(server.Address())
+	o.Timeout, o.Password = 500*time.Millisecond, session.NewSecret("first")
+	s := open(t, o)
+	heard := make(chan session.Key, 100)
+	defer s.Wake(func(key session.Key) { heard <- key })()
+	row := someRow(time.Now().Add(time.Hour))
+	if err := s.Create(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	admin := redis.NewClient(&redis.Options{Addr: server.Address(), Password: "first", Protocol: 2})
+	defer func() { _ = admin.Close() }()
+	if err := admin.Do(t.Context(), "acl", "setuser", "second", "on", ">word", "~*", "&*", "+@all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	o.Username, o.Password = "second", session.NewSecret("word")
+	s.Apply(o)
+	subscribed := func(user string) bool {
+		list, err := admin.Do(t.Context(), "client", "list", "type", "pubsub").Text()
+		return err == nil && strings.Contains(list, "user="+user)
+	}
+	for end := time.Now().Add(60 * time.Second); subscribed("default") || !subscribed("second"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not follow")
+		}
+	}
+	next := row
+	next.Generation++
+	if err := s.CompareAndSwap(t.Context(), row.Version(), next); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-heard:
+	case <-time.After(60 * time.Second):
+		t.Error("nothing is heard")
 	}
 }
