@@ -27,10 +27,11 @@ type keyringContent struct {
 
 // keyring is made of the configured keys, the first of which seals. Without
 // any, a key in Caddy's storage does, which is made when it is needed first;
-// with some, that one still opens what it sealed before. The keys of other
-// sites, and of the configuration before this one, open what they sealed.
+// with some, that one still opens what it sealed before. A shared store always
+// has some, and never met that one. The keys of other sites, and of the
+// configuration before this one, open what they sealed.
 func (v *vault) keyring(ctx context.Context, host *tenant) (*session.Keyring, error) {
-	if !v.looked || len(v.stored) == 0 && len(host.keys) == 0 {
+	if !host.store.Shared() && (!v.looked || len(v.stored) == 0 && len(host.keys) == 0) {
 		stored, err := loadKeyring(ctx, host.storage, len(host.keys) == 0)
 		if err != nil {
 			return nil, fmt.Errorf("the keyring in Caddy's storage: %w", err)

@@ -2,9 +2,11 @@ package caddyoauth
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -37,5 +39,34 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	}
 	if len(stores[0].applied) > 0 || len(stores[1].applied) != 1 || stores[1].applied[0] != rows {
 		t.Errorf("%v, %v", stores[0].applied, stores[1].applied)
+	}
+}
+
+// forMany is a store that other processes use too.
+type forMany struct{ settled }
+
+func (*forMany) Shared() bool { return true }
+
+// gone is a storage that does not answer.
+type gone struct{ certmagic.Storage }
+
+func (gone) Load(context.Context, string) ([]byte, error) { return nil, errors.New("no answer") }
+
+// What many nodes share is sealed with configured keys alone: Caddy's storage
+// has no part in it, and may fail.
+func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
+	for name, row := range map[string]struct {
+		store Store
+		opens bool
+	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
+		t.Run(name, func(t *testing.T) {
+			tenant := &tenant{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
+				storage: gone{}, issuer: func(string) *trust { return nil }}
+			v, release := join(tenant)
+			t.Cleanup(release)
+			if _, err := tenant.enter(context.Background(), v); (err == nil) != row.opens {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -74,7 +74,8 @@ type Store struct {
 	// How long a call may take; replicas may take half of it. Default: 2s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// Connections to the server at most, from this node. Default: 32.
+	// Connections to the server at most, from this node; half of them may wait
+	// for replicas. Default: 32.
 	Connections int `json:"connections,omitempty"`
 
 	options rows.Options

@@ -87,17 +87,16 @@ func (v *Vault) EndSubject(ctx context.Context, issuer, subject, reason string) 
 	return v.endEach(ctx, reason, func(row *Row) bool { return slices.Contains(digests, row.Subject) })
 }
 
-// endEach ends the live grants that fit.
+// endEach ends the live grants that fit. What was found ends also if others may
+// not have been found.
 func (v *Vault) endEach(ctx context.Context, reason string, fits func(*Row) bool) (ended int, err error) {
 	var keys []Key
-	if err := v.store.Each(ctx, func(row Row) bool {
+	walked := v.store.Each(ctx, func(row Row) bool {
 		if !row.Dead && row.Purpose == ForGrant && fits(&row) {
 			keys = append(keys, row.Key)
 		}
 		return true
-	}); err != nil {
-		return 0, &Unavailable{time.Second, fmt.Errorf("looking for grants to end: %w", err)}
-	}
+	})
 	for _, key := range keys {
 		switch err := v.EndKey(ctx, key, reason); {
 		case err == nil:
@@ -105,6 +104,9 @@ func (v *Vault) endEach(ctx context.Context, reason string, fits func(*Row) bool
 		case !errors.Is(err, ErrNoGrant):
 			return ended, err
 		}
+	}
+	if walked != nil {
+		return ended, &Unavailable{time.Second, fmt.Errorf("looking for grants to end: %w", walked)}
 	}
 	return ended, nil
 }

@@ -78,7 +78,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 		if f.c.phase(&w, w.at) == fresh {
 			return w.access(), nil // read before a renewal, arrived after it
 		}
-		if w.unsaved {
+		if w.unsaved || f.v.saves(f.h.Key()) {
 			return f.makeDo(&w, unavailable(0, "the last renewal is not saved yet"))
 		}
 		asked := o.Now() // before the store's clock is read, so that our deadline ends before the lease
@@ -268,7 +268,7 @@ func (f *flight) conclude(ctx context.Context, w *view, s *saving) (a Access, ov
 		return Access{}, false, nil
 	}
 	f.v.keepSaving(ctx, f.c, s)
-	if s.pair == nil || s.salvaged {
+	if !s.serves() || s.salvaged {
 		a, err := f.makeDo(w, unavailable(0, "the outcome of a renewal is not saved yet"))
 		return a, true, err
 	}

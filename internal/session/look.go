@@ -96,10 +96,21 @@ func (v *Vault) savingOf(h Handle) *saving {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.unsaved[h.Key()]
-	if s == nil || s.pair == nil || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
+	if s == nil || !s.serves() || subtle.ConstantTimeCompare(s.handle.parts().secret[:], h.parts().secret[:]) != 1 {
 		return nil
 	}
 	return s
+}
+
+// saves tells whether this node knows an outcome that the store has not taken,
+// nor said that another one stands.
+func (v *Vault) saves(key Key) bool {
+	if v.savings.Load() == 0 {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.unsaved[key] != nil
 }
 
 func (c *config) shift(key Key) byte { return key[0] ^ c.o.Node[0] }

@@ -15,6 +15,10 @@ type saving struct {
 	salvaged bool   // pair has a new RT and the old AT
 }
 
+// serves tells whether the pair is the grant's. A row that ends has one only to
+// give it back: it may be somebody else's.
+func (s *saving) serves() bool { return s.pair != nil && !s.row.Dead }
+
 func failed(out Outcome, kind Kind) bool {
 	switch out := out.(type) {
 	case Granted, Refused:
@@ -114,7 +118,7 @@ func (v *Vault) write(ctx context.Context, c *config, s *saving) written {
 		switch {
 		case there && row.Version() == s.row.Version() && row.Settled == s.row.Settled &&
 			row.Dead == s.row.Dead && !row.Intent.Open:
-		case there && !row.Dead && (row.Version() != s.old || errors.Is(err, ErrConflict)):
+		case there && !row.Dead && row.Version() != s.old:
 			if s.pair != nil {
 				// Giving the pair back could end the whole grant at the AS, and
 				// with it the outcome that stands.

@@ -29,7 +29,8 @@ type Store interface {
 	// Delete forgets a row; one that is not there is no error.
 	Delete(ctx context.Context, key Key) error
 	// Each shows every row until visit answers false. Rows that come or go
-	// meanwhile may be shown or not. Sealed may be left out.
+	// meanwhile may be shown or not. Sealed may be left out. Without an error all
+	// others were shown; where some cannot be read, that is an error in the end.
 	Each(ctx context.Context, visit func(Row) bool) error
 	// Now is the one clock of leases. Nodes have clocks of their own.
 	Now(ctx context.Context) (time.Time, error)

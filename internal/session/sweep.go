@@ -38,17 +38,19 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	}
 	now := c.o.Now()
 	var over []Key
-	if err := v.store.Each(ctx, func(row Row) bool {
+	walked := v.store.Each(ctx, func(row Row) bool {
 		if !c.o.over(&row, now, storeNow) {
 			n.count(&row, storeNow)
 		} else if n.More = len(over) >= sweepMost; !n.More {
 			over = append(over, row.Key)
 		}
 		return true
-	}); err != nil {
-		return n, unavailable(0, "walking the store: %w", err)
+	})
+	n, err = v.sweepAway(ctx, c, n, over, now, storeNow)
+	if walked != nil { // and what was found has gone all the same
+		err = unavailable(0, "walking the store: %w", errors.Join(walked, err))
 	}
-	return v.sweepAway(ctx, c, n, over, now, storeNow)
+	return n, err
 }
 
 // sweepAway looks at each row again and deletes it. Some go side by side, since

@@ -28,19 +28,26 @@ func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, Master: Start(t)}
 	c.Replica = Start(t, "--replicaof", "127.0.0.1", strconv.Itoa(c.Master.Port), "--repl-diskless-sync-delay", "0")
-	file := filepath.Join(t.TempDir(), "sentinel.conf") // it writes into it
-	if err := os.WriteFile(file, fmt.Appendf(nil, "sentinel monitor %s 127.0.0.1 %d 1\n"+
-		"sentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 6000\n", MasterName, c.Master.Port), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	c.await("the replica to be in step", func() bool {
 		return c.Replica.tells("master_link_status:up", "INFO", "replication")
 	})
-	c.Sentinel = start(t, []string{file, "--sentinel"}, nil)
-	c.await("the sentinel to know the replica", func() bool {
-		return c.Sentinel.tells(strconv.Itoa(c.Replica.Port), "SENTINEL", "REPLICAS", MasterName)
-	})
+	c.Sentinel = c.AnotherSentinel()
 	return c
+}
+
+// AnotherSentinel watches over both servers too, and answers once it knows them.
+func (c *Cluster) AnotherSentinel() *Server {
+	c.t.Helper()
+	file := filepath.Join(c.t.TempDir(), "sentinel.conf") // it writes into it
+	if err := os.WriteFile(file, fmt.Appendf(nil, "sentinel monitor %s 127.0.0.1 %d 1\n"+
+		"sentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 6000\n", MasterName, c.Master.Port), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	sentinel := start(c.t, []string{file, "--sentinel"}, nil)
+	c.await("the sentinel to know the replica", func() bool {
+		return sentinel.tells(strconv.Itoa(c.Replica.Port), "SENTINEL", "REPLICAS", MasterName)
+	})
+	return sentinel
 }
 
 // AwaitFailover waits until the replica is the master.

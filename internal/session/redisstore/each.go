@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -12,31 +13,57 @@ import (
 // atOnce is how many rows are read in one round trip.
 const atOnce = 500
 
+// unreadable are the records that a walk could not show.
+type unreadable struct {
+	n     int
+	first error
+}
+
+func (u *unreadable) add(err error) {
+	if u.n++; u.first == nil {
+		u.first = err
+	}
+}
+
 // Each shows the heads of all rows. While the server's table grows or shrinks,
-// it may show one twice.
+// it may show one twice. Records that cannot be read are an error, but only
+// after all others were shown.
+//
+// All of it goes over one connection: another one may lead to another server,
+// after a failover, where the walk would go on and skip what stands in another
+// order there.
 func (s *Store) Each(ctx context.Context, visit func(session.Row) bool) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	conn := s.link.Load().client.Conn()
+	defer func() { _ = conn.Close() }()
+	var left unreadable
 	for cursor := uint64(0); ; {
 		if err := s.ready(ctx); err != nil {
 			return err
 		}
-		client := s.link.Load().client
-		names, next, err := client.Scan(ctx, cursor, s.prefix+"*}", atOnce).Result()
+		names, next, err := conn.Scan(ctx, cursor, s.prefix+"*}", atOnce).Result()
 		if err != nil {
 			return err
 		}
-		if on, err := s.heads(ctx, client, names, visit); err != nil || !on {
+		if on, err := s.heads(ctx, conn, names, visit, &left); err != nil || !on {
 			return err
 		}
 		if cursor = next; cursor == 0 {
-			return nil
+			break
 		}
 	}
+	if left.n > 0 {
+		return fmt.Errorf("%d records were not shown: %w", left.n, left.first)
+	}
+	return nil
 }
 
-func (s *Store) heads(ctx context.Context, client *redis.Client, names []string, visit func(session.Row) bool) (on bool, err error) {
+func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, visit func(session.Row) bool, left *unreadable) (on bool, err error) {
 	var keys []session.Key
 	var heads []*redis.StringCmd
-	pipe := client.Pipeline()
+	pipe := conn.Pipeline()
 	for _, name := range names {
 		if key, ours := s.keyOf(name); ours {
 			keys, heads = append(keys, key), append(heads, pipe.GetRange(ctx, name, 0, versionSize+session.HeadSize-1))
@@ -48,17 +75,19 @@ func (s *Store) heads(ctx context.Context, client *redis.Client, names []string,
 	_, _ = pipe.Exec(ctx) // each has its own error
 	for i, head := range heads {
 		value, err := head.Result()
+		if redis.HasErrorPrefix(err, "WRONGTYPE") {
+			left.add(fmt.Errorf("reading %s: %w: %w", s.name(keys[i]), ErrDamaged, err))
+			continue
+		}
 		if err != nil {
 			return false, fmt.Errorf("reading %s: %w", s.name(keys[i]), err)
 		}
-		if value == "" {
-			continue // gone meanwhile
-		}
 		var row session.Row
-		if err := decode(value, keys[i], row.UnmarshalHead, &row); err != nil {
-			return false, fmt.Errorf("reading %s: %w", s.name(keys[i]), err)
-		}
-		if !visit(row) {
+		switch err := decode(value, keys[i], row.UnmarshalHead, &row); {
+		case errors.Is(err, session.ErrNotFound): // gone meanwhile
+		case err != nil:
+			left.add(fmt.Errorf("reading %s: %w", s.name(keys[i]), err))
+		case !visit(row):
 			return false, nil
 		}
 	}

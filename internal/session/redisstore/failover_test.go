@@ -265,3 +265,33 @@ func TestWithoutWaitingForReplicasAnIntentMayGetLost(t *testing.T) {
 		t.Errorf("%d presentations: the tests beside this one show nothing", calls)
 	}
 }
+
+// Many writes wait for a replica that does not answer, each on a connection of
+// its own. What only has to be read does not wait behind them.
+func TestWritesThatAreNotConfirmedLeaveRoomForReading(t *testing.T) {
+	c := redistest.StartCluster(t)
+	s := open(t, sentinelOf(c))
+	row := someRow(time.Now().Add(time.Hour))
+	if err := s.Create(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	c.Replica.Pause()
+	defer c.Replica.Resume()
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	var writes sync.WaitGroup
+	defer writes.Wait()
+	for range 200 {
+		writes.Go(func() {
+			if err := s.Create(ctx, someRow(time.Now().Add(time.Hour))); err == nil {
+				t.Error("a write that no replica has is called one")
+			}
+		})
+	}
+	for ctx.Err() == nil {
+		if _, err := s.Load(t.Context(), row.Key); err != nil {
+			t.Fatalf("nothing can be read: %v", err)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}

@@ -40,8 +40,10 @@ func (s *Store) Wake(changed func(session.Key)) (stop func()) {
 	}
 }
 
-// CatchUp asks the server for an answer on the connection on which it tells of
-// changes: it tells of those before.
+// CatchUp sends a word of its own the way that changes take, and waits until it
+// is told of that: it was told then of those before. A server that only answers
+// where it tells of changes may be the old master, of which nobody asks anything
+// any more.
 func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 	s.mu.Lock()
 	e := s.ear
@@ -49,8 +51,8 @@ func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 		s.mu.Unlock()
 		return 0, errNotListening
 	}
-	s.lastPing++
-	word, answer := strconv.FormatUint(s.lastPing, 10), make(chan uint64, 1)
+	s.lastWord++
+	word, answer := s.words+strconv.FormatUint(s.lastWord, 10), make(chan uint64, 1)
 	e.wait[word] = answer
 	s.mu.Unlock()
 	defer func() {
@@ -58,7 +60,7 @@ func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 		defer s.mu.Unlock()
 		delete(e.wait, word)
 	}()
-	if err := e.from.Ping(ctx, word); err != nil {
+	if err := s.link.Load().client.Publish(ctx, s.channel, word).Err(); err != nil {
 		return 0, err
 	}
 	select {
@@ -134,16 +136,16 @@ func (s *Store) heard(e *ear, message any) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.line++
-	case *redis.Pong:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if answer := e.wait[m.Payload]; answer != nil {
-			delete(e.wait, m.Payload)
-			answer <- s.line
-		}
 	case *redis.Message:
 		if len(m.Payload) == len(session.Key{}) {
 			s.tell(session.Key([]byte(m.Payload)))
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if answer := e.wait[m.Payload]; answer != nil { // else it is another node's word
+			delete(e.wait, m.Payload)
+			answer <- s.line
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package redisstore
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +66,10 @@ func (o *Options) where() string {
 // link makes a client, which dials when it is used. The library tries nothing
 // twice: a write that took effect would meet itself, and be told of a conflict.
 func (o *Options) link() *link {
-	l := &link{options: *o, replicas: o.Replicas, confirm: o.Timeout / 2, replaced: make(chan struct{})}
+	l := &link{
+		options: *o, replicas: o.Replicas, confirm: o.Timeout / 2,
+		writing: make(chan struct{}, max(1, o.Connections/2)), replaced: make(chan struct{}),
+	}
 	quiet := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if o.Sentinel == "" {
 		network := "tcp"
@@ -84,12 +89,28 @@ func (o *Options) link() *link {
 		MasterName: o.Sentinel, SentinelAddrs: o.Address,
 		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword.Reveal(),
 		Username: o.Username, Password: o.Password.Reveal(), DB: o.Database,
-		TLSConfig: o.TLS, Protocol: 2, DisableIdentity: true,
+		Protocol: 2, DisableIdentity: true,
 		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
-		DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
+		Dialer: o.dial, DialTimeout: askingSentinels * o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
 		PoolSize: o.Connections, PipelinePoolSize: -1, ConnMaxIdleTime: idleConnection,
 	})
 	return l
+}
+
+// askingSentinels is how many time-outs a connection may take to come about, in
+// the background: the sentinel that was asked so far is silent, and silent again
+// on a new connection, then all are asked, of whom the last is waited for, and
+// then there is the master. Were it one, the first would use it up, and no other
+// ever be asked. Who calls waits no longer for that.
+const askingSentinels = 4
+
+// dial is for servers and sentinels, each within the time-out.
+func (o *Options) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: o.Timeout}
+	if o.TLS == nil {
+		return dialer.DialContext(ctx, network, address)
+	}
+	return (&tls.Dialer{NetDialer: dialer, Config: o.TLS}).DialContext(ctx, network, address)
 }
 
 // idleConnection is after how long a connection is given up that nobody needs.

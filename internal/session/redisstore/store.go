@@ -56,7 +56,8 @@ type Store struct {
 	lastWake int
 	ear      *ear   // nil: nothing is heard
 	line     uint64 // how many subscriptions there were
-	lastPing uint64
+	words    string // what ours begin with: they are longer than a key
+	lastWord uint64
 	closed   bool
 }
 
@@ -73,6 +74,7 @@ type link struct {
 	options  Options
 	replicas int
 	confirm  time.Duration // how long replicas may take
+	writing  chan struct{} // held by those that wait for replicas: half the connections at most
 	replaced chan struct{} // closed when another one has taken its place
 }
 
@@ -81,7 +83,7 @@ type link struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		prefix: o.Prefix + ":{", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
-		waking: map[int]func(session.Key){},
+		waking: map[int]func(session.Key){}, words: fmt.Sprintf("told %x ", session.NewID()),
 	}
 	l := o.link()
 	if err := l.client.Ping(ctx).Err(); err != nil {

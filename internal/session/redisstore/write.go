@@ -141,6 +141,16 @@ func (s *Store) run(ctx context.Context, script *redis.Script, key session.Key, 
 		answer = script.Run(ctx, l.client, keys, args...)
 		return answer, nil, answer.Err()
 	}
+	// Each holds a connection until the replicas answer. While they do not, there
+	// must be some left to read what is live.
+	waiting, cancel := context.WithTimeout(ctx, l.options.Timeout)
+	defer cancel()
+	select {
+	case l.writing <- struct{}{}:
+		defer func() { <-l.writing }()
+	case <-waiting.Done():
+		return nil, nil, fmt.Errorf("too many writes wait for replicas already: %w", waiting.Err())
+	}
 	// Both on one connection: WAIT waits for what that has written.
 	once := func(eval func(pipe redis.Pipeliner) *redis.Cmd) (answer, wait *redis.Cmd) {
 		pipe := l.client.Pipeline()
