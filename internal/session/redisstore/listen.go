@@ -52,7 +52,7 @@ func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 		return 0, errNotListening
 	}
 	s.lastWord++
-	word, answer := s.words+strconv.FormatUint(s.lastWord, 10), make(chan uint64, 1)
+	word, answer := strconv.FormatUint(s.lastWord, 10), make(chan uint64, 1)
 	e.wait[word] = answer
 	s.mu.Unlock()
 	defer func() {
@@ -60,7 +60,7 @@ func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 		defer s.mu.Unlock()
 		delete(e.wait, word)
 	}()
-	if err := s.link.Load().client.Publish(ctx, s.channel, word).Err(); err != nil {
+	if err := s.link.Load().client.Publish(ctx, s.own, word).Err(); err != nil {
 		return 0, err
 	}
 	select {
@@ -89,7 +89,7 @@ func (s *Store) listen() {
 
 // hear is one subscription's life.
 func (s *Store) hear(l *link) {
-	e := &ear{from: l.client.Subscribe(s.ctx, s.channel), gone: make(chan struct{}), wait: map[string]chan uint64{}}
+	e := &ear{from: l.client.Subscribe(s.ctx, s.channel, s.own), gone: make(chan struct{}), wait: map[string]chan uint64{}}
 	s.setEar(e)
 	defer func() {
 		s.setEar(nil)
@@ -137,13 +137,15 @@ func (s *Store) heard(e *ear, message any) {
 		defer s.mu.Unlock()
 		s.line++
 	case *redis.Message:
-		if len(m.Payload) == len(session.Key{}) {
-			s.tell(session.Key([]byte(m.Payload)))
+		if m.Channel == s.channel {
+			if len(m.Payload) == len(session.Key{}) {
+				s.tell(session.Key([]byte(m.Payload)))
+			}
 			return
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if answer := e.wait[m.Payload]; answer != nil { // else it is another node's word
+		if answer := e.wait[m.Payload]; answer != nil {
 			delete(e.wait, m.Payload)
 			answer <- s.line
 		}

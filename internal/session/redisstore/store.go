@@ -45,7 +45,8 @@ const mostRow = 256 << 10
 // Store is a connection to the servers, shared by all who use it.
 type Store struct {
 	prefix  string
-	channel string
+	channel string          // of changes
+	own     string          // of what this process says to itself
 	ctx     context.Context // of what listens
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -56,7 +57,6 @@ type Store struct {
 	lastWake int
 	ear      *ear   // nil: nothing is heard
 	line     uint64 // how many subscriptions there were
-	words    string // what ours begin with: they are longer than a key
 	lastWord uint64
 	closed   bool
 }
@@ -83,8 +83,9 @@ type link struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		prefix: o.Prefix + ":{", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
-		waking: map[int]func(session.Key){}, words: fmt.Sprintf("told %x ", session.NewID()),
+		waking: map[int]func(session.Key){},
 	}
+	s.own = fmt.Sprintf("%s:%x", s.channel, session.NewID())
 	l := o.link()
 	if err := l.client.Ping(ctx).Err(); err != nil {
 		return nil, errors.Join(fmt.Errorf("asking %s: %w", o.where(), err), l.client.Close())
