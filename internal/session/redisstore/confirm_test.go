@@ -13,6 +13,7 @@ import (
 // nobody: not by the same write again, nor by who asks about it, on whichever
 // connection.
 func TestWhatNoReplicaHasIsNotConfirmedOnAnyConnection(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	s := open(t, sentinelOf(c))
 	row := someRow(time.Now().Add(time.Hour))

@@ -40,6 +40,7 @@ func TestRecordsThatCannotBeReadAreAnErrorAfterAllOthersWereShown(t *testing.T) 
 // Another server has its rows in another order: to go on there would skip some,
 // and call the walk complete.
 func TestAWalkThatAFailoverCutShortIsAnError(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	s := open(t, sentinelOf(c))
 	missing := createMany(t, s, 4*atOnce)

@@ -110,6 +110,7 @@ func wantServed(t *testing.T, v *session.Vault, h session.Handle) {
 // Three nodes use forty grants all the time, whose tokens live for two seconds,
 // when the master dies.
 func TestAFailoverLosesNoGrantAndPresentsNothingTwice(t *testing.T) {
+	t.Parallel()
 	c, as := redistest.StartCluster(t), newAS(2*time.Second)
 	var nodes []*session.Vault
 	for range 3 {
@@ -182,6 +183,7 @@ func expired(t *testing.T, o Options) (as *strictAS, v *session.Vault, h session
 
 // A failover would undo the intent, and the RT would be presented again.
 func TestOnAnIntentThatNoReplicaHasNothingIsPresented(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	as, v, h := expired(t, sentinelOf(c))
 	c.Replica.Pause()
@@ -205,6 +207,7 @@ func TestOnAnIntentThatNoReplicaHasNothingIsPresented(t *testing.T) {
 // The master shows the pair, and dies with it: the node that got it has not let
 // go of it.
 func TestAPairThatNoReplicaHadOutlivesTheMaster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	as, v, h := expired(t, sentinelOf(c))
 	as.before = func() {
@@ -229,6 +232,7 @@ func TestAPairThatNoReplicaHadOutlivesTheMaster(t *testing.T) {
 
 // While nothing can be confirmed, what lives is served.
 func TestALiveTokenIsServedWithoutReplicas(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	as := newAS(20 * time.Second) // due after 16 to 17 seconds
 	v := as.vault(t, sentinelOf(c))
@@ -254,6 +258,7 @@ func TestALiveTokenIsServedWithoutReplicas(t *testing.T) {
 
 // The other way round: what may get lost gets lost, where nobody waits.
 func TestWithoutWaitingForReplicasAnIntentMayGetLost(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	o := sentinelOf(c)
 	o.Replicas = 0
@@ -269,6 +274,7 @@ func TestWithoutWaitingForReplicasAnIntentMayGetLost(t *testing.T) {
 // Many writes wait for a replica that does not answer, each on a connection of
 // its own. What only has to be read does not wait behind them.
 func TestWritesThatAreNotConfirmedLeaveRoomForReading(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	s := open(t, sentinelOf(c))
 	row := someRow(time.Now().Add(time.Hour))

@@ -14,6 +14,7 @@ import (
 // After a failover that the old master has survived, that goes on answering for
 // some seconds, and hears of nothing: who listens there was not told of all.
 func TestWhoListensToAnOldMasterWasNotToldOfAll(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	o := sentinelOf(c)
 	o.Replicas = 0

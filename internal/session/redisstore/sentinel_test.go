@@ -11,6 +11,7 @@ import (
 // store opens all the same, and when the one that was asked so far falls silent
 // too, or instead, another one is asked.
 func TestASilentSentinelKeepsNobodyFromTheMaster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	second := c.AnotherSentinel()
 	o := sentinelOf(c)

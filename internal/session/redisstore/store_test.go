@@ -39,6 +39,7 @@ func TestRedisKeepsWhatAStoreKeeps(t *testing.T) {
 }
 
 func TestRedisWithAReplicaKeepsWhatAStoreKeeps(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	storetest.Run(t, func(t *testing.T) session.Store {
 		c.Master.Do("FLUSHALL")

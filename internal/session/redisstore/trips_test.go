@@ -77,6 +77,7 @@ func tripsRing(t testing.TB) *session.Keyring {
 
 // However seldom a session is used, it is not read again for a while.
 func TestASessionThatNobodyChangesCostsNoRoundTripForLong(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	ring, as := tripsRing(t), newAS(time.Hour)
 	var first, second trips
@@ -102,6 +103,7 @@ func TestASessionThatNobodyChangesCostsNoRoundTripForLong(t *testing.T) {
 }
 
 func TestAColdSessionCostsOneRoundTripAWarmOneNoneAndARefreshFive(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	ring, as := tripsRing(t), newAS(3*time.Second)
 	for name, o := range map[string]Options{"without replicas": at(c.Master.Address()), "with a replica": sentinelOf(c)} {
