@@ -113,6 +113,11 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	ctx := context.WithoutCancel(r.Context())
 	tokens, asked, err := g.exchange(ctx, p, q.code)
 	if err != nil {
+		if call, ok := errors.AsType[*as.CallError](err); ok && call.Fate == as.Refused {
+			// Anybody can begin a log-in and make up a code: no row is to stay of
+			// that. If it does, it ends by itself.
+			_ = s.CameToNothing(ctx, sealLogin, p.State)
+		}
 		return session.Handle{}, err
 	}
 	id, err := g.judgeLogin(ctx, r, p, tokens)

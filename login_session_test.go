@@ -193,3 +193,20 @@ func TestTheLogHasTheSessionAndNoSecret(t *testing.T) {
 	}
 	s.hides([]string{"a-secret-code", "the-code", asked.Get("state"), s.asked.Get("nonce"), b.cookies["__Host-oauth"]})
 }
+
+// Strangers begin as many log-ins as they like, and make up the codes.
+func TestACodeThatTheIssuerRefusesLeavesNothingInTheStore(t *testing.T) {
+	s := newPortal(t, "", nil)
+	grants, err := s.grants(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, want := range map[string]bool{"made up": false, "the-code": true} {
+		b := s.browser()
+		asked := b.begin("/")
+		b.back(asked, "code", code)
+		if noted, err := grants.Happened(t.Context(), sealLogin, asked.Get("state")); noted != want || err != nil {
+			t.Errorf("a log-in with the code %q is noted: %v %v, want %v", code, noted, err, want)
+		}
+	}
+}

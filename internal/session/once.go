@@ -26,6 +26,14 @@ func (v *Vault) Once(ctx context.Context, purpose string, until time.Time, parts
 	return true, nil
 }
 
+// CameToNothing undoes [Vault.Once], so that no row stays of it.
+func (v *Vault) CameToNothing(ctx context.Context, purpose string, parts ...string) error {
+	if err := v.forget(ctx, v.cfg.Load(), onceKey(purpose, parts)); err != nil {
+		return unavailable(0, "forgetting what came to nothing: %w", err)
+	}
+	return nil
+}
+
 // Happened tells whether Once was called with these parts.
 func (v *Vault) Happened(ctx context.Context, purpose string, parts ...string) (bool, error) {
 	switch _, err := v.load(ctx, v.cfg.Load(), onceKey(purpose, parts)); {
