@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -178,6 +179,27 @@ func TestStoreErrorsAreCountedAndVerdictsOfTheStoreAreNot(t *testing.T) {
 		name := "caddy_oauth_store_errors_total " + operation
 		if got := now[name] - before[name]; got != want {
 			t.Errorf("%s: %v, want %v", operation, got, want)
+		}
+	}
+}
+
+// Each value of a label is a series that stays for as long as the process runs.
+func TestWhatAnIssuerOrAStrangerInventsIsNoLabel(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, endpoint)
+	for n := range 3 {
+		issuer.says(http.StatusBadRequest, fmt.Sprintf(`{"error":"invented_%d"}`, n))
+		g.refused("a code of the issuer's own", g.post("/auth", "grant_type=client_credentials", basic("orders", "s")...), fmt.Sprintf("400 invented_%d", n))
+		g.post("/auth", fmt.Sprintf("grant_type=invented_%d&client_id=invented_%[1]d", n), "X-Invented", "1")
+		g.send(fmt.Sprintf("INVENTED_%d", n), fmt.Sprintf("/invented_%d", n), "", "Authorization", "Bearer invented")
+	}
+	now := measured(t)
+	if got := now["caddy_oauth_token_requests_total client_credentials "+issuer.URL+" other"]; got != 3 {
+		t.Errorf("%v are counted as other, want 3", got)
+	}
+	for name := range now {
+		if strings.Contains(strings.ToLower(name), "invented") {
+			t.Errorf("the label of a stranger: %s", name)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -110,4 +111,29 @@ func TestFiftyReloadsLeaveNoConnectionAndNoGoroutineBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "all connections to be closed", func() bool { return clients() <= none })
+}
+
+// Each node would seal with a key of its own, and none could open what another
+// one has sealed: every second request would be answered with 503.
+func TestAStoreOfManyNodesNeedsKeys(t *testing.T) {
+	doc, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(`{
+		admin off
+	}
+	:0 {
+		oauth https://login.example.com api {
+			session {
+				store redis 127.0.0.1:1
+			}
+		}
+	}`), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(doc, &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), "needs keys {file.") {
+		t.Errorf("got %v, want an error that asks for keys", err)
+	}
 }
