@@ -166,3 +166,25 @@ func TestAMatcherOfTheJudgesOwnRouteSkipsQuestions(t *testing.T) {
 		t.Error("not skipped, with a matcher")
 	}
 }
+
+// To a proxy that asks, 200 means that its request may pass. One that asks with
+// the client's own method, path and body must not be told so by our endpoints.
+func TestAQuestionAtOneOfOurEndpointsIsJudgedAsAnyOther(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, endpoint+"\nforward_auth {\nfrom 10.0.0.0/8\n}")
+	question := append([]string{"X-Forwarded-Method", "POST", "X-Forwarded-Uri", "/orders"}, "Content-Type", formType)
+	for _, row := range []struct{ path, form string }{
+		{"/revoke", "token=anything"}, {"/auth", "grant_type=client_credentials&client_id=orders&client_secret=orders-secret"},
+	} {
+		g.logs.TakeAll()
+		if got := g.verdict(g.send(http.MethodPost, row.path, row.form, question...)); got != "401 no_credential" {
+			t.Errorf("asked at %s: %s", row.path, got)
+		}
+		if half := g.send(http.MethodPost, row.path, row.form, question[2:]...); half.Code != http.StatusBadRequest {
+			t.Errorf("half a question at %s: %d", row.path, half.Code)
+		}
+		if res := g.post(row.path, row.form); res.Code != http.StatusOK {
+			t.Errorf("a client at %s: %d %s", row.path, res.Code, res.Body)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	ctx := context.WithoutCancel(r.Context())
 	hint := ""
 	if handle, ok := g.Login.handle(r); ok {
-		grant, err := s.Grant(ctx, handle)
+		grant, err := g.browserGrant(ctx, s, handle)
 		if err == nil {
 			hint = originOf(&grant).IDToken
 			err = g.endSession(ctx, s, handle)

@@ -37,11 +37,22 @@ func outsideOf(r *http.Request) outside {
 		}
 	}
 	if original := originalURL(r); original != nil {
-		if mount, ok := strings.CutSuffix(original.Path, r.URL.Path); ok {
-			o.mount = mount
-		}
+		o.mount = mountOf(original.EscapedPath(), r.URL.EscapedPath())
 	}
 	return o
+}
+
+// mountOf is what was taken off a path. Caddy takes //app for /app, and browsers
+// take //app/x for the host app: it is told in the one spelling that stays here.
+func mountOf(original, path string) string {
+	mount, ok := strings.CutSuffix(original, path)
+	if !ok || mount == "" {
+		return ""
+	}
+	if mount = caddyhttp.CleanPath(mount, true); !staysHere(mount + "/") {
+		return ""
+	}
+	return mount
 }
 
 // originalURL is the request's URL as it came, before anything was rewritten.

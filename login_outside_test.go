@@ -1,9 +1,12 @@
 package caddyoauth
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -103,5 +106,23 @@ func TestALogInOverPlainHTTPSaysWhatIsWrong(t *testing.T) {
 	s.browser().want("plain http", res, http.StatusBadRequest, "Log-in needs https")
 	if len(res.Result().Cookies()) != 0 {
 		t.Error("a cookie that no browser keeps")
+	}
+}
+
+// Caddy takes //app for /app, and browsers take //app/x for the host app.
+func TestALinkBelowAPrefixStaysOnTheSiteHoweverThePrefixIsSpelled(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	for _, row := range []struct{ path, target, want string }{
+		{"/app/*", "/app/_oauth/logout", "/app/_oauth/sessions"},
+		{"/app/*", "//app/_oauth/logout", "/app/_oauth/sessions"},
+		{"/app/*", "///app/_oauth/logout", "/app/_oauth/sessions"},
+		{"/app/v1/*", "//app//v1/_oauth/logout", "/app/v1/_oauth/sessions"},
+		{`"/a b/*"`, "/a%20b/_oauth/logout", "/a%20b/_oauth/sessions"},
+	} {
+		block := fmt.Sprintf("oauth {\nissuer %s {\naudience api\nclient gateway secret\n}\nlogin\nsession {\nstore memory\n}\n}", issuer.URL)
+		res := siteOf(t, "handle_path "+row.path+" {\n"+block+"\nrespond hi\n}")(http.MethodGet, "https://api.example"+row.target, "")
+		if want := `<a href="` + row.want + `">Where I am logged in</a>`; res.Code != http.StatusOK || !strings.Contains(res.Body.String(), want) {
+			t.Errorf("%s: %d %s, want %s", row.target, res.Code, regexp.MustCompile(`<a .*`).FindString(res.Body.String()), want)
+		}
 	}
 }

@@ -44,10 +44,7 @@ var styleDigest = func() string {
 
 // page answers with a page, whatever handle_errors says: own paths are ours.
 func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, p *page) error {
-	o := outsideOf(r)
-	if p.HomeAt = "/"; staysHere(o.mount + "/") {
-		p.HomeAt = o.mount + "/"
-	}
+	p.HomeAt = outsideOf(r).mount + "/"
 	var text bytes.Buffer
 	if err := pages.Execute(&text, p); err != nil {
 		return err

@@ -75,11 +75,21 @@ func (g *Gateway) ownSession(r *http.Request, s *session.Vault) (session.Handle,
 	if !ok {
 		return handle, session.Grant{}, session.ErrNoGrant
 	}
-	grant, err := s.Grant(r.Context(), handle)
+	grant, err := g.browserGrant(r.Context(), s, handle)
 	if err == nil && (originOf(&grant).IDSubject == "" || grant.Issuer != g.loginTrust().profile.Issuer) {
-		err = session.ErrNoGrant // no browser's, or of another configuration
+		err = session.ErrNoGrant // of another configuration
 	}
 	return handle, grant, err
+}
+
+// browserGrant opens a grant that stands behind a session's cookie. What a client
+// holds is spelled alike, but for its first letters, and is none.
+func (g *Gateway) browserGrant(ctx context.Context, s *session.Vault, handle session.Handle) (session.Grant, error) {
+	grant, user, err := s.Grant(ctx, handle)
+	if err == nil && user == (session.ID{}) {
+		return session.Grant{}, session.ErrNoGrant
+	}
+	return grant, err
 }
 
 func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {

@@ -111,8 +111,8 @@ func (g *Gateway) describe() *resourceMetadata {
 	return m
 }
 
-// isQuestion tells another proxy's question from a request for the document. To
-// a question the document's 200 would mean that the request may pass.
+// isQuestion tells another proxy's question from a request to a path of our own.
+// To a question our 200 would mean that its request may pass.
 func (g *Gateway) isQuestion(r *http.Request) bool {
 	return g.ForwardAuth != nil && (len(r.Header[g.ForwardAuth.method]) > 0 || len(r.Header[g.ForwardAuth.uri]) > 0)
 }

@@ -23,8 +23,12 @@ func (g *Gateway) ownPaths() (paths []string) {
 	return paths
 }
 
-// ownPath finds what answers a path of the gateway's own, or nil.
+// ownPath finds what answers a path of the gateway's own, or nil. Another proxy's
+// question is judged, wherever it is asked.
 func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
+	if g.isQuestion(r) {
+		return nil
+	}
 	// Case does not count, as it does not for Caddy's own path matcher.
 	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
 	if g.TokenEndpoint != nil {
@@ -33,7 +37,7 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 	if g.Login != nil && serve == nil {
 		serve = g.Login.serve(g, r.URL.Path)
 	}
-	if serve == nil && g.metadata != nil && is(g.metadata.path) && !g.isQuestion(r) {
+	if serve == nil && g.metadata != nil && is(g.metadata.path) {
 		serve = g.serveMetadata
 	}
 	return serve

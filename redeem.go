@@ -60,7 +60,7 @@ func (g *Gateway) accessOf(ctx context.Context, s *session.Vault, handle session
 	access, err := s.Token(ctx, handle)
 	if _, failed := errors.AsType[*session.Unavailable](err); failed {
 		// Perhaps nobody can refresh it any more.
-		if grant, lookErr := s.Grant(ctx, handle); lookErr == nil && g.vault.issuer(grant.Issuer) == nil {
+		if grant, _, lookErr := s.Grant(ctx, handle); lookErr == nil && g.vault.issuer(grant.Issuer) == nil {
 			return access, g.foreign(ctx, s, handle, grant.Issuer)
 		}
 	}

@@ -225,9 +225,9 @@ func (g *Gateway) proveHolder(c *tokenCall, text string) (*session.Vault, *sessi
 	if err != nil {
 		return nil, nil, err
 	}
-	grant, err := s.Grant(ctx, handle)
-	if errors.Is(err, session.ErrNoGrant) {
-		return s, nil, nil
+	grant, user, err := s.Grant(ctx, handle)
+	if errors.Is(err, session.ErrNoGrant) || err == nil && user != (session.ID{}) {
+		return s, nil, nil // or it is a browser's, and counts in its cookie alone
 	}
 	if err != nil {
 		return nil, nil, err

@@ -58,7 +58,7 @@ func TestAnEndedGrantHasNoRefreshTokens(t *testing.T) {
 	if _, err := b.vault.StartFamily(t.Context(), b.h); !errors.Is(err, ErrNoGrant) {
 		t.Error(err)
 	}
-	if _, err := b.vault.Grant(t.Context(), b.h); !errors.Is(err, ErrNoGrant) {
+	if _, _, err := b.vault.Grant(t.Context(), b.h); !errors.Is(err, ErrNoGrant) {
 		t.Error(err)
 	}
 }

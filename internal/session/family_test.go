@@ -108,7 +108,7 @@ func TestARefreshTokenRotatesAtUse(t *testing.T) {
 					if !slices.Equal(b.revoked, []string{"at1/rt1"}) {
 						t.Errorf("given back: %v", b.revoked)
 					}
-				} else if g, err := b.vault.Grant(t.Context(), b.h); err != nil || g.AccessToken.Reveal() != row.alive {
+				} else if g, _, err := b.vault.Grant(t.Context(), b.h); err != nil || g.AccessToken.Reveal() != row.alive {
 					t.Error(g.AccessToken.Reveal(), err)
 				}
 				b.wantCalls(0)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Grant opens a grant and renews nothing. The error is ErrNoGrant, or an
-// *Unavailable.
-func (v *Vault) Grant(ctx context.Context, h Handle) (Grant, error) {
+// Grant opens a grant and renews nothing. The user is what [Access] has: none,
+// and it is no browser's. The error is ErrNoGrant, or an *Unavailable.
+func (v *Vault) Grant(ctx context.Context, h Handle) (g Grant, user ID, err error) {
 	w, err := v.look(ctx, v.cfg.Load(), h, false)
-	return w.grant, err
+	return w.grant, w.row.User, err
 }
 
 // Rotate exchanges a reference refresh token for its successor, with
