@@ -50,8 +50,11 @@ func (env *environment) together(s *sidecar) {
 		env.fault("ADMIN is %s, which is LISTEN, HEALTH_LISTEN or UPSTREAM too; it needs a socket of its own", s.admin)
 	}
 	for _, dial := range s.upstreams {
-		if s.isOwn(dial) {
+		switch {
+		case isAt(s.listen, dial):
 			env.fault("UPSTREAM is %s, where the sidecar itself listens; change LISTEN or the application's port", dial)
+		case s.health != off && isAt(s.health, dial):
+			env.fault("UPSTREAM is %s, where the sidecar itself listens; change HEALTH_LISTEN or the application's port", dial)
 		}
 	}
 	if len(env.wrong) > 0 {
@@ -70,11 +73,15 @@ func (env *environment) exclude(a, b, why string, when ...bool) {
 	}
 }
 
-// isOwn tells whether an upstream is the sidecar's own listener. On an address
-// of its own, beside loopback, that may be the application's port too.
-func (s *sidecar) isOwn(dial string) bool {
+// isAt tells whether an upstream is a listener of our own: requests would go round
+// in a circle, or to the health of the sidecar. On an address of its own, beside
+// loopback, that may be the application's port too.
+func isAt(listen, dial string) bool {
+	if listen == dial { // a socket
+		return true
+	}
 	host, port, err := net.SplitHostPort(dial)
-	own, ownPort, ownErr := net.SplitHostPort(s.listen)
+	own, ownPort, ownErr := net.SplitHostPort(listen)
 	if err != nil || ownErr != nil || port != ownPort {
 		return false
 	}

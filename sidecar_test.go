@@ -99,6 +99,8 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{[]string{"UPSTREAM=app"}, `UPSTREAM is "app": app has no port; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front`},
 		{[]string{"UPSTREAM=http://app:1/v1"}, `UPSTREAM is "http://app:1/v1": http://app:1/v1 has more than a host and a port; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front`},
 		{[]string{"UPSTREAM=localhost:8080"}, `UPSTREAM is localhost:8080, where the sidecar itself listens; change LISTEN or the application's port`},
+		{[]string{"UPSTREAM=localhost:8081"}, `UPSTREAM is localhost:8081, where the sidecar itself listens; change HEALTH_LISTEN or the application's port`},
+		{[]string{"LISTEN=unix//run/s.sock", "UPSTREAM=unix//run/s.sock"}, `UPSTREAM is unix//run/s.sock, where the sidecar itself listens; change LISTEN or the application's port`},
 		{[]string{"LISTEN=8080"}, `LISTEN is "8080"; it takes an address such as :8080 or 10.0.0.1:8080, or unix//path`},
 		{[]string{"LISTEN=:8081"}, `LISTEN and HEALTH_LISTEN are both :8081; health needs a listener of its own`},
 		{[]string{"LISTEN=unix//run/s.sock", "ADMIN=unix//run/s.sock"}, `ADMIN is unix//run/s.sock, which is LISTEN, HEALTH_LISTEN or UPSTREAM too; it needs a socket of its own`},
@@ -123,6 +125,7 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 func TestAnUpstreamMayHaveTheSidecarsPortOnAnotherAddress(t *testing.T) {
 	for _, env := range [][]string{
 		{"LISTEN=10.0.0.1:8080", "UPSTREAM=127.0.0.1:8080"}, {"UPSTREAM=app:8080"}, {"LISTEN=127.0.0.1:8080", "UPSTREAM=10.0.0.2:8080"},
+		{"HEALTH_LISTEN=off", "UPSTREAM=127.0.0.1:8081"},
 	} {
 		if _, err := sidecarConfig(environ(env...), fakeFiles); err != nil {
 			t.Errorf("%q: %v", env, err)
