@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -177,12 +178,12 @@ func cookieValues(r *http.Request, name string) (values []string) {
 
 // queryPairs splits at ";" too: some upstreams do, and must not find a token
 // that was not looked at.
-func queryPairs(rawQuery string) []string {
-	return strings.FieldsFunc(rawQuery, func(c rune) bool { return c == '&' || c == ';' })
+func queryPairs(rawQuery string) iter.Seq[string] {
+	return strings.FieldsFuncSeq(rawQuery, func(c rune) bool { return c == '&' || c == ';' })
 }
 
 func queryValues(rawQuery, name string) (values []string) {
-	for _, pair := range queryPairs(rawQuery) {
+	for pair := range queryPairs(rawQuery) {
 		if key, value, _ := strings.Cut(pair, "="); unescape(key) == name {
 			values = append(values, unescape(value))
 		}
@@ -251,7 +252,7 @@ func dropQuery(r *http.Request, name string) {
 		return
 	}
 	var kept []string
-	for _, pair := range queryPairs(r.URL.RawQuery) {
+	for pair := range queryPairs(r.URL.RawQuery) {
 		if key, _, _ := strings.Cut(pair, "="); unescape(key) != name {
 			kept = append(kept, pair)
 		}

@@ -109,7 +109,7 @@ func (g *Gateway) strays(r *http.Request) bool {
 		return true
 	}
 	if r.URL.RawQuery != "" {
-		for _, pair := range queryPairs(r.URL.RawQuery) {
+		for pair := range queryPairs(r.URL.RawQuery) {
 			name, value, _ := strings.Cut(pair, "=")
 			if !g.isPlace(place{query: unescape(name)}) && (holdsOurs(unescape(value)) || holdsOurs(unescape(name))) {
 				return true
