@@ -10,18 +10,24 @@ import (
 	"time"
 )
 
+// newStranger is a bench whose AS answers with somebody else's token, while the
+// store goes down.
+func newStranger(t *testing.T) (b *bench, store *broken) {
+	t.Helper()
+	b, store = newBroken(t, func(_ context.Context, call int, _ Grant) Outcome {
+		store.down.Store(true)
+		answer := next(call)
+		answer.Subject = "somebody else"
+		return answer
+	})
+	return b, store
+}
+
 // The AS answered with somebody else's token, and the store does not take the
 // end: the token serves nobody meanwhile either.
 func TestAnotherSubjectsTokenServesNobodyWhileTheEndIsNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b *bench
-		var store *broken
-		b, store = newBroken(t, func(_ context.Context, call int, _ Grant) Outcome {
-			store.down.Store(true)
-			answer := next(call)
-			answer.Subject = "somebody else"
-			return answer
-		})
+		b, store := newStranger(t)
 		time.Sleep(90 * time.Second)
 		b.want("at1") // renewed behind
 		synctest.Wait()
@@ -46,14 +52,7 @@ func TestAnotherSubjectsTokenServesNobodyWhileTheEndIsNotSaved(t *testing.T) {
 // The one who waits is not served by it.
 func TestAnotherSubjectsTokenIsNotHandedToWhoWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b *bench
-		var store *broken
-		b, store = newBroken(t, func(_ context.Context, call int, _ Grant) Outcome {
-			store.down.Store(true)
-			answer := next(call)
-			answer.Subject = "somebody else"
-			return answer
-		})
+		b, store := newStranger(t)
 		time.Sleep(101 * time.Second)
 		b.want("unavailable")
 		store.down.Store(false)

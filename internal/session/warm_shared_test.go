@@ -104,12 +104,7 @@ func TestARowThatWasReadBesideAWakeUpServesOnce(t *testing.T) {
 func TestARenewalReadsAnewHoweverWarmTheRowIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _, other := newShared(t, nil)
-		hold := b.holdRenewals(other)
-		time.Sleep(101 * time.Second)
-		go func() { _, _ = other.Token(t.Context(), b.h) }()
-		synctest.Wait()
-		served := make(chan struct{})
-		go func() { defer close(served); b.want("at2") }()
+		hold, served := b.waitForRenewal(other)
 		time.Sleep(staleMost / 10)
 		close(hold)
 		time.Sleep(staleMost * 6 / 10)
@@ -137,6 +132,18 @@ func (b *bench) holdRenewals(v *Vault) (hold chan struct{}) {
 	return hold
 }
 
+// waitForRenewal lets one vault renew what has run out, until hold is closed, and
+// a request at the bench's own wait for that, until served is.
+func (b *bench) waitForRenewal(other *Vault) (hold, served chan struct{}) {
+	b.t.Helper()
+	hold, served = b.holdRenewals(other), make(chan struct{})
+	time.Sleep(101 * time.Second)
+	go func() { _, _ = other.Token(b.t.Context(), b.h) }()
+	synctest.Wait()
+	go func() { defer close(served); b.want("at2") }()
+	return hold, served
+}
+
 // Where it lay idle here, it may have been used elsewhere.
 func TestAGrantIsNotEndedAsIdleOverAnOldRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -157,12 +164,7 @@ func TestAGrantIsNotEndedAsIdleOverAnOldRow(t *testing.T) {
 func TestAFlightIsWokenByItsRowAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store, other := newShared(t, nil)
-		hold := b.holdRenewals(other)
-		time.Sleep(101 * time.Second)
-		go func() { _, _ = other.Token(t.Context(), b.h) }()
-		synctest.Wait()
-		served := make(chan struct{})
-		go func() { defer close(served); b.want("at2") }()
+		hold, served := b.waitForRenewal(other)
 		time.Sleep(2 * time.Second) // it polls each half second by now at most
 		close(hold)
 		synctest.Wait()
