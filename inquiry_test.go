@@ -167,13 +167,16 @@ func TestAnOpaqueTokenBehindAReferenceTokenIsAskedAbout(t *testing.T) {
 	}
 }
 
-// An opaque token behind a reference token is shown to its own issuer alone.
-func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *testing.T) {
-	granting, asking := newGrantor(t, nil), newKnower(t)
+// newOpaqueGate is a gate whose issuer of grants gives opaque tokens, beside
+// another issuer that is asked about such.
+func newOpaqueGate(t *testing.T) (g *gate, asking *grantor) {
+	t.Helper()
+	granting := newGrantor(t, nil)
+	asking = newKnower(t)
 	granting.reply(func(w http.ResponseWriter, q *asked) {
 		_, _ = io.WriteString(w, `{"access_token":"good-behind","token_type":"Bearer","expires_in":300}`)
 	})
-	g := rawGate(t, fmt.Sprintf(`oauth {
+	g = rawGate(t, fmt.Sprintf(`oauth {
 		issuer %s {
 			audience api
 		}
@@ -184,6 +187,12 @@ func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *tes
 		}
 		%s
 	}`, granting.URL, asking.URL, endpoint), &granting.clock)
+	return g, asking
+}
+
+// An opaque token behind a reference token is shown to its own issuer alone.
+func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *testing.T) {
+	g, asking := newOpaqueGate(t)
 	if status, _ := g.get(g.token("orders").AccessToken); status != http.StatusUnauthorized {
 		t.Errorf("status %d; log: %s", status, g.logged())
 	}
@@ -195,21 +204,7 @@ func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *tes
 // An access token behind a grant of one issuer counts for nothing at another,
 // also when that one has called the very same text active before.
 func TestWhatOneIssuerSaidOfATokenCountsForNoGrantOfAnother(t *testing.T) {
-	granting, asking := newGrantor(t, nil), newKnower(t)
-	granting.reply(func(w http.ResponseWriter, q *asked) {
-		_, _ = io.WriteString(w, `{"access_token":"good-behind","token_type":"Bearer","expires_in":300}`)
-	})
-	g := rawGate(t, fmt.Sprintf(`oauth {
-		issuer %s {
-			audience api
-		}
-		issuer %s {
-			audience api
-			introspect
-			client gateway the-gateways-own-secret
-		}
-		%s
-	}`, granting.URL, asking.URL, endpoint), &granting.clock)
+	g, _ := newOpaqueGate(t)
 	g.expects("good-behind", http.StatusOK)
 	if status, _ := g.get(g.token("orders").AccessToken); status != http.StatusUnauthorized {
 		t.Errorf("status %d; log: %s", status, g.logged())

@@ -9,19 +9,26 @@ import (
 	"github.com/caddyoauth/caddyoauth/redisstore/redistest"
 )
 
+// silentReplica is a store with a row, whose master's replica stops then.
+func silentReplica(t *testing.T) (c *redistest.Cluster, s *Store, row session.Row) {
+	t.Helper()
+	c = redistest.StartCluster(t)
+	s = open(t, sentinelOf(c))
+	row = someRow(time.Now().Add(time.Hour))
+	if err := s.Create(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	c.Replica.Pause()
+	t.Cleanup(c.Replica.Resume)
+	return c, s, row
+}
+
 // A write that no replica has is shown by the master, and called lasting by
 // nobody: not by the same write again, nor by who asks about it, on whichever
 // connection.
 func TestWhatNoReplicaHasIsNotConfirmedOnAnyConnection(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t)
-	s := open(t, sentinelOf(c))
-	row := someRow(time.Now().Add(time.Hour))
-	if err := s.Create(t.Context(), row); err != nil {
-		t.Fatal(err)
-	}
-	c.Replica.Pause()
-	defer c.Replica.Resume()
+	c, s, row := silentReplica(t)
 	next := row
 	next.Generation++
 	for n := range 2 {

@@ -275,14 +275,7 @@ func TestWithoutWaitingForReplicasAnIntentMayGetLost(t *testing.T) {
 // its own. What only has to be read does not wait behind them.
 func TestWritesThatAreNotConfirmedLeaveRoomForReading(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t)
-	s := open(t, sentinelOf(c))
-	row := someRow(time.Now().Add(time.Hour))
-	if err := s.Create(t.Context(), row); err != nil {
-		t.Fatal(err)
-	}
-	c.Replica.Pause()
-	defer c.Replica.Resume()
+	_, s, row := silentReplica(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	var writes sync.WaitGroup
