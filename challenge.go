@@ -77,6 +77,7 @@ var descriptions = map[token.Reason]string{
 	token.WrongAudience: "the access token is not meant for this resource",
 	token.IssuerUnknown: "the issuer of the access token is not accepted here",
 	token.Inactive:      "the access token is not active",
+	token.BoundToken:    "the access token is bound to a key, and such tokens are not accepted here",
 	token.NotJWT:        "the access token is not of a form that is accepted here",
 }
 

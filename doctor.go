@@ -34,6 +34,7 @@ const (
 	checkMetadata     = "metadata"
 	checkKeys         = "keys"
 	checkAlgorithms   = "algorithms"
+	checkBinding      = "binding"
 	checkClock        = "clock"
 	checkCertificates = "certificates"
 	checkEndpoints    = "endpoints"
@@ -202,6 +203,7 @@ func (d *doctor) visit(p patient) {
 	report := as.Probe(ctx, p.config)
 	d.checkMetadata(p, report)
 	d.checkKeys(p, report)
+	d.checkBinding(p, report.Endpoints)
 	d.checkClock(p, report)
 	d.checkEndpoints(ctx, p, report)
 	d.checkIntrospection(ctx, p, report.Endpoints)

@@ -214,3 +214,25 @@ func TestTheDoctorUsesTheTrustPoolOfTheConfiguration(t *testing.T) {
 	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\ntrust_pool pki_root local\n}\n}", server.URL))
 	d.wants(t, "fail config: trust_pool")
 }
+
+// Bound tokens are refused, so an issuer that gives out no others is worth a
+// warning, and one that could a line.
+func TestTheDoctorTellsOfIssuersThatBindTheirTokens(t *testing.T) {
+	all := newGrantor(t, func(m map[string]any) { m["dpop_bound_access_tokens"] = true })
+	examined(t, "oauth "+all.URL+" api").wants(t, "warn binding: dpop_bound_access_tokens", "warn binding: plain Bearer tokens")
+	some := newGrantor(t, func(m map[string]any) {
+		m["tls_client_certificate_bound_access_tokens"] = true
+		m["dpop_signing_alg_values_supported"] = []string{"ES256"}
+	})
+	d := examined(t, "oauth "+some.URL+" api")
+	d.wants(t, "ok binding: dpop_signing_alg_values_supported, tls_client_certificate_bound_access_tokens")
+	if d.worst() != resultOK {
+		t.Errorf("the worst is %s", d.worst())
+	}
+	none := newGrantor(t, func(m map[string]any) { m["tls_client_certificate_bound_access_tokens"] = false })
+	for _, one := range examined(t, "oauth "+none.URL+" api").findings {
+		if one.Check == checkBinding {
+			t.Error(one)
+		}
+	}
+}

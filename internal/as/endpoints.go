@@ -32,6 +32,8 @@ type Endpoints struct {
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
 	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
+	Binds               []string // members that say that access tokens may be bound to keys
+	BindsAll            bool     // dpop_bound_access_tokens: they are
 }
 
 // readEndpoints drops an address that may not be asked, and not the metadata
@@ -62,6 +64,13 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
 	ends.ResponseTypes = names(members["response_types_supported"])
 	ends.NamesItself = members["authorization_response_iss_parameter_supported"] == true
+	ends.BindsAll = members["dpop_bound_access_tokens"] == true
+	if len(names(members["dpop_signing_alg_values_supported"])) > 0 { // RFC 9449 §5.1
+		ends.Binds = append(ends.Binds, "dpop_signing_alg_values_supported")
+	}
+	if members["tls_client_certificate_bound_access_tokens"] == true { // RFC 8705 §3.3
+		ends.Binds = append(ends.Binds, "tls_client_certificate_bound_access_tokens")
+	}
 	return ends
 }
 

@@ -60,6 +60,8 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 		marks, types := p.kinds()
 		return r.told(check, "no mark of another kind"),
 			"none of the claims " + strings.Join(marks, ", ") + "; the claim typ none of " + strings.Join(types, ", ")
+	case CheckBound:
+		return r.told(check, "bound to no key"), "no claim cnf, and no claim typ of DPoP: such a token is good with a proof of its key alone"
 	case CheckExpiry:
 		return r.told(check, "exp"), "exp"
 	case CheckExpired:

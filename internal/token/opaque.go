@@ -116,10 +116,15 @@ func (p *Profile) checkAnswer(a *Answer) error {
 	if iss, has := a.Claims["iss"]; has && iss != p.Issuer {
 		return refuse(IssuerUnknown, "the issuer says that iss is "+clip(a.Claims.String("iss")))
 	}
-	// A sender-constrained token (DPoP) is no Bearer token, and a refresh token
-	// no access token, however active it is.
+	if err := checkBound(a.Claims); err != nil {
+		return err
+	}
+	// A refresh token is no access token, however active it is.
 	if kind, has := a.Claims["token_type"]; has {
 		name, _ := kind.(string)
+		if strings.EqualFold(name, "DPoP") {
+			return refuse(BoundToken, "the issuer says that token_type is "+name)
+		}
 		if !strings.EqualFold(name, "Bearer") && name != "access_token" {
 			return refuse(TypeRefused, fmt.Sprintf("the issuer says that token_type is %.100q", clip(name)))
 		}

@@ -61,6 +61,9 @@ func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec 
 	if err := p.checkType(u, rec); err != nil {
 		return nil, err
 	}
+	if err := rec.note(CheckBound, checkBound(u.Claims)); err != nil {
+		return nil, err
+	}
 	exp, has := seconds(u.Claims["exp"])
 	if err := rec.note(CheckExpiry, present("exp", has)); err != nil {
 		return nil, err
@@ -160,73 +163,6 @@ func (p *Profile) checkAudience(facts *Facts) error {
 		return refuse(WrongAudience, fmt.Sprintf("there is no aud, expected one of %q", p.Audience))
 	}
 	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q", clip(strings.Join(facts.Audience, " ")), p.Audience))
-}
-
-// checkType keeps every other kind of JWT out (RFC 8725 §3.11, RFC 9068 §4).
-func (p *Profile) checkType(u *Unverified, rec *Record) error {
-	if err := rec.note(CheckType, p.checkTyp(u)); err != nil {
-		return err
-	}
-	if p.Strict {
-		for _, name := range required {
-			_, has := u.Claims[name]
-			if err := rec.note(CheckRequired, present(name, has)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := rec.note(CheckRequired, nil); err != nil {
-		return err
-	}
-	marks, types := p.kinds()
-	for _, mark := range marks {
-		if _, has := u.Claims[mark]; has {
-			if err := rec.note(CheckKind, refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")); err != nil {
-				return err
-			}
-		}
-	}
-	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
-		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+typ))
-	}
-	return rec.note(CheckKind, nil)
-}
-
-func (p *Profile) checkTyp(u *Unverified) error {
-	if u.typed && !isType(u.typ, "at+jwt") && (p.Strict || !isType(u.typ, "jwt")) {
-		return refuse(TypeRefused, "typ is "+clip(u.typ))
-	}
-	if p.Strict && !u.typed {
-		return refuse(TypeRefused, "no typ, expected at+jwt")
-	}
-	return nil
-}
-
-func (p *Profile) kinds() (marks, types []string) {
-	if p.IDTokens {
-		return marksNever, typesNever
-	}
-	return marksAll, typesAll
-}
-
-// required is what RFC 9068 §2.2 asks for beside iss and exp.
-var required = []string{"aud", "sub", "client_id", "iat", "jti"}
-
-// Marks of tokens that are no access tokens: ID tokens (OpenID Connect Core
-// §2), and those that nobody wants to take for one, by the events claim
-// (RFC 8417) and by Keycloak's claim typ.
-var (
-	marksNever = []string{"events"}
-	marksAll   = append([]string{"nonce", "at_hash", "c_hash"}, marksNever...)
-	typesNever = []string{"refresh", "offline", "logout"}
-	typesAll   = append([]string{"id"}, typesNever...)
-)
-
-// isType compares media types: case does not matter and "application/" may be
-// left out (RFC 7515 §4.1.9).
-func isType(typ, want string) bool {
-	typ = strings.ToLower(typ)
-	return strings.TrimPrefix(typ, "application/") == want
 }
 
 // prove finds the key that signed the token. A kid that the set does not have,

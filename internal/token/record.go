@@ -21,6 +21,7 @@ const (
 	CheckType         Check = "typ"
 	CheckRequired     Check = "required claims"
 	CheckKind         Check = "kind of token"
+	CheckBound        Check = "cnf"
 	CheckExpiry       Check = "exp is there"
 	CheckExpired      Check = "exp"
 	CheckNotBefore    Check = "nbf"
@@ -57,6 +58,7 @@ var Rules = []Rule{
 	{Check: CheckType, Clause: "RFC 9068 §4, RFC 8725 §3.11", needs: []Check{CheckHeaderJSON}, members: []string{"typ"}},
 	{Check: CheckRequired, Clause: "RFC 9068 §2.2", needs: []Check{CheckPayloadJSON}},
 	{Check: CheckKind, Clause: "RFC 8725 §3.12", needs: []Check{CheckPayloadJSON}},
+	{Check: CheckBound, Clause: "RFC 8705 §3, RFC 9449 §7", needs: []Check{CheckPayloadJSON}},
 	{Check: CheckExpiry, Clause: "RFC 9068 §2.2", needs: []Check{CheckPayloadJSON}, members: []string{"exp"}},
 	{Check: CheckExpired, Clause: "RFC 7519 §4.1.4", needs: []Check{CheckExpiry}},
 	{Check: CheckNotBefore, Clause: "RFC 7519 §4.1.5", needs: []Check{CheckPayloadJSON}, members: []string{"nbf"}},

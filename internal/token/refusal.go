@@ -15,6 +15,7 @@ const (
 	AlgRefused      Reason = "alg_refused"       // none, HMAC, unknown, or not in the issuer's list
 	TypeRefused     Reason = "typ_refused"       // an explicit typ that is no access token
 	IDToken         Reason = "id_token"          // carries the marks of an ID or logout token
+	BoundToken      Reason = "bound_token"       // bound to a key of its client, which nobody proves here
 	ClaimType       Reason = "claim_type"        // a registered claim of a wrong JSON type
 	ClaimMissing    Reason = "claim_missing"     // exp, or what RFC 9068 §2.2 requires
 	ClaimWrong      Reason = "claim_wrong"       // of an ID or logout token: not of this log-in, or for another client

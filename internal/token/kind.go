@@ -1,0 +1,88 @@
+package token
+
+import (
+	"slices"
+	"strings"
+)
+
+// checkType keeps every other kind of JWT out (RFC 8725 §3.11, RFC 9068 §4).
+func (p *Profile) checkType(u *Unverified, rec *Record) error {
+	if err := rec.note(CheckType, p.checkTyp(u)); err != nil {
+		return err
+	}
+	if p.Strict {
+		for _, name := range required {
+			_, has := u.Claims[name]
+			if err := rec.note(CheckRequired, present(name, has)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rec.note(CheckRequired, nil); err != nil {
+		return err
+	}
+	marks, types := p.kinds()
+	for _, mark := range marks {
+		if _, has := u.Claims[mark]; has {
+			if err := rec.note(CheckKind, refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")); err != nil {
+				return err
+			}
+		}
+	}
+	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
+		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+typ))
+	}
+	return rec.note(CheckKind, nil)
+}
+
+func (p *Profile) checkTyp(u *Unverified) error {
+	if u.typed && !isType(u.typ, "at+jwt") && (p.Strict || !isType(u.typ, "jwt")) {
+		return refuse(TypeRefused, "typ is "+clip(u.typ))
+	}
+	if p.Strict && !u.typed {
+		return refuse(TypeRefused, "no typ, expected at+jwt")
+	}
+	return nil
+}
+
+func (p *Profile) kinds() (marks, types []string) {
+	if p.IDTokens {
+		return marksNever, typesNever
+	}
+	return marksAll, typesAll
+}
+
+// required is what RFC 9068 §2.2 asks for beside iss and exp.
+var required = []string{"aud", "sub", "client_id", "iat", "jti"}
+
+// Marks of tokens that are no access tokens: ID tokens (OpenID Connect Core
+// §2), and those that nobody wants to take for one, by the events claim
+// (RFC 8417) and by Keycloak's claim typ.
+var (
+	marksNever = []string{"events"}
+	marksAll   = append([]string{"nonce", "at_hash", "c_hash"}, marksNever...)
+	typesNever = []string{"refresh", "offline", "logout"}
+	typesAll   = append([]string{"id"}, typesNever...)
+)
+
+// isType compares media types: case does not matter and "application/" may be
+// left out (RFC 7515 §4.1.9).
+func isType(typ, want string) bool {
+	typ = strings.ToLower(typ)
+	return strings.TrimPrefix(typ, "application/") == want
+}
+
+// checkBound refuses a token that is bound to a key of its client (RFC 7800
+// §3.1, RFC 8705 §3.1, RFC 9449 §6): whoever presents it has to prove that the
+// key is theirs, which is not looked at here. Taken as a Bearer token it would
+// be good for whoever stole it, and stolen ones are what the binding is against.
+// The claims are a JWT's, or an issuer's answer.
+func checkBound(c Claims) error {
+	if _, has := c["cnf"]; has { // null as well: whatever it means, it is no Bearer token's
+		return refuse(BoundToken, "the claim cnf binds it to a key of its client")
+	}
+	if typ := c.String("typ"); strings.EqualFold(typ, "DPoP") { // Keycloak says so too
+		return refuse(BoundToken, "the claim typ is "+typ)
+	}
+	return nil
+}
