@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // Credential is a place where a token may be presented. One field is set.
@@ -70,9 +72,10 @@ func (at place) rank() int {
 type presented struct {
 	token   string
 	at      place
-	swapped bool   // the request brought a reference token in its place
-	issuer  string // whose token stood behind it
-	lost    string // scope that its grant once had and has no more
+	swapped bool           // the request brought a reference token in its place
+	grant   session.Handle // that the reference token, or the session, stands for
+	issuer  string         // whose token stood behind it
+	lost    string         // scope that its grant once had and has no more
 
 	session  bool // it came as a session's cookie
 	replaced bool // which a newer log-in of the same browser has replaced

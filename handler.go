@@ -39,20 +39,13 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if found.token != "" || found.session {
-		waited := traceWait(r.Context(), spanGrant)
-		found, err = g.redeem(r.Context(), found)
-		if waited(err); err != nil {
-			return err
-		}
-	}
-	if found.token == "" {
-		g.dropCookie(w, found)
-		return g.admitAnonymous(r, found)
-	}
-	principal, err := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
+	principal, found, err := g.prove(r, found)
 	if err != nil {
 		return found.logInAnew(err)
+	}
+	if principal == nil {
+		g.dropCookie(w, found)
+		return g.admitAnonymous(r, found)
 	}
 	principal.lose(found.lost)
 	g.identity.introduce(r, principal)

@@ -47,20 +47,8 @@ func (g *Gateway) redeemSession(ctx context.Context, found presented) (presented
 	if err != nil {
 		return found, err
 	}
-	access, err := g.accessOf(ctx, s, handle)
-	if errors.Is(err, session.ErrNoGrant) || err == nil && access.User == (session.ID{}) {
-		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
-		return found, nil
-	}
-	if _, rejected := errors.AsType[*Rejection](err); rejected {
-		found.token = "" // of an issuer where this site logs nobody in any more
-		return found, nil
-	}
-	if err != nil {
-		return found, err
-	}
-	found.token, found.swapped, found.lost, found.issuer = access.Token.Reveal(), true, access.Lost, access.Issuer
-	return found, nil
+	found.grant = handle
+	return found.become(g.accessOf(ctx, s, handle))
 }
 
 // dropCookie takes a session's cookie away that is good for nothing. One that a

@@ -44,11 +44,25 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	if err != nil {
 		return found, err
 	}
-	access, err := g.accessOf(ctx, s, handle)
-	if errors.Is(err, session.ErrNoGrant) || err == nil && access.User != (session.ID{}) {
+	found.grant = handle
+	return found.become(g.accessOf(ctx, s, handle))
+}
+
+// become puts the access token of a grant in the place of its handle. A handle
+// counts in its own place alone: a browser's in the cookie. A session that has
+// ended is none: then the token is empty.
+func (found presented) become(access session.Access, err error) (presented, error) {
+	_, rejected := errors.AsType[*Rejection](err)
+	switch none := errors.Is(err, session.ErrNoGrant) || err == nil && found.session != (access.User != session.ID{}); {
+	case none && !found.session:
 		return found, rejectReference(noGrant, "")
-	}
-	if err != nil {
+	case none:
+		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
+		return found, nil
+	case rejected && found.session:
+		found.token = "" // of an issuer where this site logs nobody in any more
+		return found, nil
+	case err != nil:
 		return found, err
 	}
 	found.token, found.swapped, found.lost, found.issuer = access.Token.Reveal(), true, access.Lost, access.Issuer

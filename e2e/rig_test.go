@@ -41,6 +41,7 @@ type settings struct {
 	site    string // more lines before it
 	tokens  string // more lines for the token_endpoint block
 	client  string // the client's lines, instead of its secret
+	asking  string // words of introspect, if the server is asked about its tokens
 }
 
 // newRig starts everything. When the test ends, the invariants are checked.
@@ -95,6 +96,9 @@ func (r *rig) write() {
 	client := r.set.client
 	if client == "" {
 		client = "client gateway " + r.file("gateway-secret", r.gatewaySecret)
+	}
+	if r.set.asking != "" {
+		client += fmt.Sprintf("\n\t\t\tintrospect %s/_test/introspect {\n%s\n\t\t\t}", r.tap.url, r.set.asking)
 	}
 	r.g.write(r.g.site(r.g.port, fmt.Sprintf(`%s
 	request_header X-Judged-At {time.now.unix_ms}

@@ -13,6 +13,10 @@
 // refresh token is answered again; GATEWAY_JWKS, public keys that "gateway"
 // authenticates with instead of its secret; GATEWAY_AUTH, another way to authenticate.
 //
+// With KILL_OLD=1 a grant's access token ends as soon as a refresh makes another,
+// as at servers that keep their access tokens; the answer leaves 300 ms later.
+// POST /_test/introspect says which are alive (RFC 7662).
+//
 // POST /_test/ttl?seconds=60             new access tokens live that long
 // POST /_test/scope?scope=orders:read    new access tokens can do no more
 // POST /_test/secret?client=robot&secret=x   another secret, from now on
@@ -104,6 +108,35 @@ const provider = new Provider(issuer, {
 provider.on('server_error', (ctx, err) => console.error(err));
 provider.on('backchannel.error', (ctx, err) => console.error(err));
 
+// alive is the newest access token of each grant.
+const alive = new Map();
+if (process.env.KILL_OLD === '1') {
+  provider.use(async (ctx, next) => {
+    await next();
+    const grant = ctx.oidc?.entities?.Grant?.jti;
+    if (ctx.path === '/token' && ctx.status === 200 && grant) {
+      const renewed = alive.has(grant);
+      alive.set(grant, ctx.body.access_token);
+      if (renewed) {
+        await new Promise((resolve) => { setTimeout(resolve, 300); });
+      }
+    }
+  });
+}
+
+async function introspect(req, res) {
+  let body = '';
+  for await (const chunk of req) {
+    body += chunk;
+  }
+  const token = new URLSearchParams(body).get('token');
+  if (![...alive.values()].includes(token)) {
+    sendJSON(res, 200, { active: false });
+    return;
+  }
+  sendJSON(res, 200, { active: true, ...JSON.parse(Buffer.from(token.split('.')[1], 'base64url')) });
+}
+
 async function newGrant(accountId, clientId) {
   const grant = new provider.Grant({ accountId, clientId });
   grant.addOIDCScope(offered.join(' '));
@@ -158,6 +191,8 @@ await serve(() => {
     const fail = (err) => sendJSON(res, 500, { error: String(err) });
     if (word === 'interaction') {
       interaction(req, res).catch(fail);
+    } else if (word === 'introspect') {
+      introspect(req, res).catch(fail);
     } else if (req.method === 'POST' && word in controls) {
       Promise.resolve(controls[word](url.searchParams)).then(() => sendJSON(res, 200, {}), fail);
     } else {

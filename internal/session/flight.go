@@ -18,7 +18,8 @@ type flight struct {
 	done    chan struct{} // closed after access and err were set
 	access  Access
 	err     error
-	waiters int // under the vault's lock
+	waiters int    // under the vault's lock
+	dead    Secret // an AT that is good for nothing any more; under the vault's lock
 }
 
 // errLeft ends a flight that would have to wait, and that nobody waits for.
@@ -75,6 +76,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 		if err != nil {
 			return Access{}, err
 		}
+		f.bury(&w)
 		if f.c.phase(&w, w.at) == fresh {
 			return w.access(), nil // read before a renewal, arrived after it
 		}
@@ -118,7 +120,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 
 // makeDo answers the AT while it lives, for lack of a better.
 func (f *flight) makeDo(w *view, err error) (Access, error) {
-	if w.grant.Expiry.After(f.c.o.Now()) {
+	if f.bury(w); w.grant.Expiry.After(f.c.o.Now()) {
 		return w.access(), nil
 	}
 	return Access{}, err

@@ -21,11 +21,16 @@ func (v *Vault) renewBehind(ctx context.Context, c *config, h Handle, w *view) {
 }
 
 // wait joins the flight of a record, or starts it.
-func (v *Vault) wait(ctx context.Context, c *config, h Handle, issuer string, patience time.Duration) (a Access, err error) {
+func (v *Vault) wait(ctx context.Context, c *config, h Handle, issuer string, patience time.Duration) (Access, error) {
 	f, err := v.join(ctx, c, h)
 	if err != nil {
 		return Access{}, err
 	}
+	return v.await(ctx, c, f, issuer, patience)
+}
+
+// await is one of those who have joined a flight.
+func (v *Vault) await(ctx context.Context, c *config, f *flight, issuer string, patience time.Duration) (a Access, err error) {
 	began := c.o.Now()
 	defer func() {
 		v.mu.Lock()
@@ -50,6 +55,10 @@ func (v *Vault) wait(ctx context.Context, c *config, h Handle, issuer string, pa
 func (v *Vault) join(ctx context.Context, c *config, h Handle) (*flight, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.joinLocked(ctx, c, h)
+}
+
+func (v *Vault) joinLocked(ctx context.Context, c *config, h Handle) (*flight, error) {
 	f := v.flights[h.Key()]
 	switch {
 	case v.closed && f == nil:

@@ -1,0 +1,149 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// wantAfter asks for what comes after an AT that is dead.
+func (b *bench) wantAfter(v *Vault, dead, want string) {
+	b.t.Helper()
+	access, err := v.After(context.Background(), b.h, NewSecret(dead))
+	got := access.Token.Reveal()
+	if _, down := errors.AsType[*Unavailable](err); down {
+		got = "unavailable"
+	} else if errors.Is(err, ErrLast) {
+		got = "last"
+	} else if errors.Is(err, ErrNoGrant) {
+		got = "no grant"
+	} else if err != nil {
+		got = err.Error()
+	}
+	if got != want {
+		b.t.Errorf("after %s: %s (%v), want %s", dead, got, err, want)
+	}
+}
+
+// The AS ends the old AT when it rotates the RT: before the pair is here.
+func TestWhoHasADeadTokenWaitsForThePairThatIsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, func(_ context.Context, call int, _ Grant) Outcome {
+			time.Sleep(3 * time.Second)
+			return next(call)
+		})
+		time.Sleep(85 * time.Second)
+		b.want("at1") // due: it is renewed behind
+		synctest.Wait()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { b.wantAfter(b.vault, "at1", "at2") })
+		}
+		all.Wait()
+		b.wantAfter(b.vault, "at1", "at2") // and who comes later
+		b.wantCalls(1)
+	})
+}
+
+func TestWhoHasADeadTokenWaitsForThePairOfAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _, other := newShared(t, nil)
+		time.Sleep(85 * time.Second)
+		hold := b.holdRenewals(b.vault)
+		b.want("at1")
+		synctest.Wait()
+		var all sync.WaitGroup
+		all.Go(func() { b.wantAfter(other, "at1", "at2") })
+		time.Sleep(2 * time.Second)
+		close(hold)
+		all.Wait()
+		b.wantAfter(other, "at1", "at2")
+		b.wantCalls(1)
+	})
+}
+
+// Nobody renews it: the AS has lost it, or somebody revoked it there.
+func TestATokenThatDiedBeforeItsTimeIsRenewedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, func(_ context.Context, call int, _ Grant) Outcome {
+			time.Sleep(time.Second)
+			return next(call)
+		})
+		b.wantAfter(b.vault, "at1", "last") // it came just now
+		b.wantCalls(0)
+		time.Sleep(30 * time.Second)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { b.wantAfter(b.vault, "at1", "at2") })
+		}
+		all.Wait()
+		b.wantAfter(b.vault, "at2", "last") // an issuer that calls all inactive is not asked for each request
+		b.wantCalls(1)
+	})
+}
+
+func TestAGrantThatItsIssuerTookBackEndsWhenItsTokenIsDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, func(context.Context, int, Grant) Outcome { return Refused{errors.New("invalid_grant")} })
+		time.Sleep(30 * time.Second)
+		b.wantAfter(b.vault, "at1", "no grant")
+		b.want("no grant")
+		b.wantCalls(1)
+	})
+}
+
+func TestAnOutageWhileATokenIsDeadIsNoVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := false
+		b := newBench(t, nil, func(context.Context, int, Grant) Outcome {
+			if up {
+				return next(1)
+			}
+			return Unconsumed{Err: errors.New("503")}
+		})
+		time.Sleep(30 * time.Second)
+		b.wantAfter(b.vault, "at1", "unavailable")
+		b.want("at1") // whoever asks nobody about it
+		up = true
+		time.Sleep(time.Minute)
+		b.wantAfter(b.vault, "at1", "at2")
+	})
+}
+
+// The answer got lost: at the AT's end the RT is presented once more, and a
+// dead one has come to its end.
+func TestAfterALostAnswerADeadTokenIsAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, func(_ context.Context, call int, _ Grant) Outcome {
+			if call == 1 {
+				return Unknown{Err: errors.New("reset")}
+			}
+			return next(call)
+		})
+		time.Sleep(85 * time.Second)
+		b.want("at1")
+		synctest.Wait()
+		b.want("at1")
+		b.wantCalls(1)
+		b.wantAfter(b.vault, "at1", "at3")
+		b.wantCalls(2)
+	})
+}
+
+func TestAfterTheTokenOfAGrantThatCannotBeRenewedNoneComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, always)
+		var err error
+		b.h, _, err = b.vault.Create(t.Context(), Grant{Issuer: "iss"}, Granted{AccessToken: NewSecret("at1"), ExpiresIn: seconds(100)}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		b.wantAfter(b.vault, "at1", "last")
+		b.want("at1")
+		b.wantCalls(0)
+	})
+}

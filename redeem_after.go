@@ -1,0 +1,72 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// mostTokens is how many access tokens of one grant are judged for a request:
+// two that a renewal has made useless meanwhile, and one more.
+const mostTokens = 3
+
+// prove judges the token that a request carries, or the one that stands behind
+// it. Without a principal and without an error there is none, or no longer.
+//
+// An access token that the gateway refreshes is not given up for the first no of
+// its issuer. Many issuers end the old one when they rotate the refresh token,
+// some time before the new pair is here; then its answer tells of a refresh, and
+// not of a grant that was taken back.
+func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented, error) {
+	if found.token == "" && !found.session {
+		return nil, found, nil
+	}
+	waited := traceWait(r.Context(), spanGrant)
+	found, err := g.redeem(r.Context(), found)
+	waited(err)
+	began := time.Now()
+	for judged := 1; err == nil && found.token != ""; judged++ {
+		principal, verdict := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
+		if verdict == nil {
+			return principal, found, nil
+		}
+		if !found.swapped || !isInactive(verdict) || judged == mostTokens || time.Since(began) > g.refreshWait() {
+			return nil, found, verdict
+		}
+		waited := traceWait(r.Context(), spanGrant)
+		found, err = g.redeemAfter(r.Context(), found, verdict)
+		waited(err)
+	}
+	return nil, found, err
+}
+
+func isInactive(err error) bool {
+	rejection, ok := errors.AsType[*Rejection](err)
+	return ok && rejection.Reason == string(token.Inactive)
+}
+
+// redeemAfter finds the access token that comes after one that is inactive. If
+// none will come, the verdict on that one stands.
+func (g *Gateway) redeemAfter(ctx context.Context, found presented, verdict error) (presented, error) {
+	s, err := g.grants(ctx)
+	if err != nil {
+		return found, err
+	}
+	access, err := s.After(ctx, found.grant, session.NewSecret(found.token))
+	if errors.Is(err, session.ErrLast) {
+		return found, verdict
+	}
+	return found.become(access, err)
+}
+
+// refreshWait is how long a request waits for a refresh, as the vault has it.
+func (g *Gateway) refreshWait() time.Duration {
+	if s := g.Session; s != nil && s.RefreshWait > 0 {
+		return time.Duration(s.RefreshWait)
+	}
+	return 10 * time.Second
+}
