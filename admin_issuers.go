@@ -167,7 +167,7 @@ func (a *authority) state(now time.Time) issuerState {
 	if a.server == nil {
 		state.Source = "file"
 		if set, ok := a.keys.(*token.KeySet); ok {
-			for _, key := range set.Infos() {
+			for _, key := range set.InfosFor(a.signed) {
 				state.Keys = append(state.Keys, stateOfKey(key, time.Time{}, now))
 			}
 		}
@@ -178,7 +178,7 @@ func (a *authority) state(now time.Time) issuerState {
 	if status.Err != nil {
 		state.LastError = status.Err.Error()
 	}
-	for _, key := range a.server.KeyStates() {
+	for _, key := range a.server.KeyStates(a.signed) {
 		state.Keys = append(state.Keys, stateOfKey(key.KeyInfo, key.Since, now))
 	}
 	if ends, known := a.server.KnownEndpoints(); known {

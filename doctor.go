@@ -193,9 +193,10 @@ func (d *doctor) visit(p patient) {
 	defer cancel()
 	d.checkSettings(p)
 	if p.set.fixed != nil {
-		infos := p.set.fixed.Infos()
+		infos := p.set.fixed.InfosFor(p.set.algorithms)
 		d.say(p.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), p.set.jwks, keyNames(infos))
 		d.checkAlgorithms(p, infos)
+		d.checkPlainKeys(p, infos, nil)
 		d.checkIntrospection(ctx, p, nil)
 		d.checkResourceAt(p, nil)
 		return

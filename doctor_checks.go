@@ -93,8 +93,10 @@ func (d *doctor) checkKeys(p patient, r *as.Report) {
 		d.say(p.url, checkKeys, resultFail, "without keys every token is answered with 503: "+adviceFor(r.KeysErr), "%s: %v", r.KeysURL, r.KeysErr)
 		return
 	}
-	d.say(p.url, checkKeys, resultOK, "", "%d usable keys at %s: %s", len(r.Keys), r.KeysURL, keyNames(r.Keys))
-	d.checkAlgorithms(p, r.Keys)
+	infos := r.Keys.InfosFor(p.set.algorithms)
+	d.say(p.url, checkKeys, resultOK, "", "%d usable keys at %s: %s", len(infos), r.KeysURL, keyNames(infos))
+	d.checkAlgorithms(p, infos)
+	d.checkPlainKeys(p, infos, r.Endpoints)
 }
 
 func keyNames(keys []token.KeyInfo) string {

@@ -25,7 +25,7 @@ var advices = map[string]string{
 	string(token.Inactive):        "The issuer does not know it, or it was revoked, has expired, or is of another client's kind. Client: get a new one. If it is new, look whether it comes from this very issuer, and whether the gateway's client may introspect it there.",
 	introspectionUnavailable:      "Nothing can be judged without the issuer's answer. \"caddy oauth doctor\" asks the introspection endpoint with the gateway's own client, and says what is amiss.",
 	string(token.KeyUnknown):      "The issuer does not publish the key: a token of another environment, of a key that was withdrawn, or forged. Issuer: publish the key at jwks_uri. Caddyfile: check jwks, if it is set.",
-	string(token.KeyMismatch):     "Issuer: the key's alg, kty or crv does not fit the token's alg. Otherwise it is forged.",
+	string(token.KeyMismatch):     "Issuer: the key's alg, kty or crv does not fit the token's alg. Caddyfile: an RSA key without alg is for RS256, unless algorithms or the metadata name another; if the issuer signs with this one, write algorithms with it. Otherwise it is forged.",
 	string(token.SignatureFailed): "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
 	missingScope:                  "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
 	missingClaim:                  "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",

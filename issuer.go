@@ -34,7 +34,10 @@ type Issuer struct {
 	Audience []string `json:"audience,omitempty"`
 
 	// The signature algorithms taken, of RS256 RS384 RS512 PS256 PS384 PS512
-	// ES256 ES384 ES512 EdDSA Ed25519. Default: all of these.
+	// ES256 ES384 ES512 EdDSA Ed25519. Default: all of these; but an RSA key
+	// without an alg of its own is for those alone that are named here, or else
+	// in the issuer's metadata (id_token_signing_alg_values_supported), or else
+	// for RS256.
 	Algorithms []string `json:"algorithms,omitempty"`
 
 	// "at+jwt" takes only tokens of the JWT profile for access tokens
@@ -257,7 +260,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 		Now:       time.Now,
 		Jitter:    rand.Float64,
 	}
-	l.authority, l.release = acquire(key, capacity, set.fixed, l.config, as.Env{Storage: ctx.Storage(), Observe: newHerald(ctx, log).watching(url, observer(log, url))})
+	l.authority, l.release = acquire(key, capacity, &set, l.config, as.Env{Storage: ctx.Storage(), Observe: newHerald(ctx, log).watching(url, observer(log, url))})
 	return l
 }
 

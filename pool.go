@@ -32,6 +32,7 @@ type authority struct {
 	issuer string
 	server *as.Server // nil: the keys come from a file
 	keys   token.KeySource
+	signed token.Algorithms // that are configured
 	cache  *otter.Cache[digest, *token.Facts]
 
 	mu         sync.Mutex
@@ -40,9 +41,9 @@ type authority struct {
 
 // acquire gets or makes the authority for key and lends it env until release
 // is called.
-func acquire(key string, capacity int, fixed *token.KeySet, cfg as.Config, env as.Env) (auth *authority, release func()) {
+func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
 	value, _, err := authorities.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return newAuthority(fixed, cfg), nil
+		return newAuthority(set, cfg), nil
 	})
 	if err != nil {
 		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
@@ -69,15 +70,15 @@ func (g *Gateway) capacity() int {
 	return *g.Cache
 }
 
-func newAuthority(fixed *token.KeySet, cfg as.Config) *authority {
-	auth := &authority{issuer: cfg.Issuer}
+func newAuthority(set *settings, cfg as.Config) *authority {
+	auth := &authority{issuer: cfg.Issuer, signed: set.algorithms}
 	auth.cache = otter.Must(&otter.Options[digest, *token.Facts]{
 		MaximumSize:      defaultCache,
 		ExpiryCalculator: otter.ExpiryWriting[digest, *token.Facts](remembered),
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
-	if fixed != nil {
-		auth.keys = fixed
+	if set.fixed != nil {
+		auth.keys = set.fixed
 		return auth
 	}
 	auth.server = as.New(cfg)

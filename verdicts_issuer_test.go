@@ -26,6 +26,7 @@ type liveIssuer struct {
 //	text <text>        or this text
 //	status <code>      of the answer with the keys
 //	issuer <text>      what the metadata say; default: its URL
+//	signs <alg...>     the metadata's id_token_signing_alg_values_supported
 //	introspect <text>  what it says of every token
 //	introspect_status <code>   of that answer
 //	introspect_location <url>  where that answer leads
@@ -52,9 +53,12 @@ func (l *liveIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Unlock()
 	switch r.URL.Path {
 	case "/.well-known/oauth-authorization-server":
-		doc := map[string]string{"issuer": set["issuer"], "jwks_uri": l.URL + "/keys", "introspection_endpoint": l.URL + "/introspect"}
+		doc := map[string]any{"issuer": set["issuer"], "jwks_uri": l.URL + "/keys", "introspection_endpoint": l.URL + "/introspect"}
 		if set["no_endpoint"] != "" {
 			delete(doc, "introspection_endpoint")
+		}
+		if set["signs"] != "" {
+			doc["id_token_signing_alg_values_supported"] = strings.Fields(set["signs"])
 		}
 		_ = json.NewEncoder(w).Encode(doc)
 	case "/keys":

@@ -32,6 +32,7 @@ type Endpoints struct {
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
 	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
+	SigningAlgorithms   []string // id_token_signing_alg_values_supported (OpenID Connect Discovery §3)
 	Binds               []string // members that say that access tokens may be bound to keys
 	BindsAll            bool     // dpop_bound_access_tokens: they are
 }
@@ -64,6 +65,7 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
 	ends.ResponseTypes = names(members["response_types_supported"])
 	ends.NamesItself = members["authorization_response_iss_parameter_supported"] == true
+	ends.SigningAlgorithms = names(members["id_token_signing_alg_values_supported"])
 	ends.BindsAll = members["dpop_bound_access_tokens"] == true
 	if len(names(members["dpop_signing_alg_values_supported"])) > 0 { // RFC 9449 §5.1
 		ends.Binds = append(ends.Binds, "dpop_signing_alg_values_supported")

@@ -3,6 +3,7 @@ package as
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -14,6 +15,7 @@ type fetcher struct {
 	metaUntil time.Time // when the metadata stop being fresh
 	form      int       // which of the well-known forms answered last
 	doc       []byte    // the last good key document
+	named     []string  // algorithms that the metadata named then
 	stored    time.Time // when it was last written to the storage
 	failures  int       // in a row
 	restored  bool      // the keys in force come from the storage
@@ -90,9 +92,18 @@ func (s *Server) fetch() time.Duration {
 	return next
 }
 
+// signingAlgorithms are those that the metadata name, if there are any.
+func (s *Server) signingAlgorithms() []string {
+	if ends := s.endpoints.Load(); ends != nil {
+		return ends.SigningAlgorithms
+	}
+	return nil
+}
+
 // accept puts a good document in force, whole: keys that are not in it die.
 func (s *Server) accept(event *Event, doc []byte, fetched time.Time) error {
-	set, skipped, err := token.ParseKeySet(doc)
+	named := s.signingAlgorithms()
+	set, skipped, err := token.ParseKeySet(doc, named...)
 	event.Skipped = skipped
 	if err != nil {
 		return err
@@ -101,7 +112,10 @@ func (s *Server) accept(event *Event, doc []byte, fetched time.Time) error {
 	if old := s.current.Load(); old != nil && event.Changed {
 		event.Added, event.Removed = without(set, old), without(old, set)
 	}
-	s.doc, s.failures, s.restored = doc, 0, false
+	if !slices.Equal(named, s.named) {
+		s.stored = time.Time{} // they are stored with the keys
+	}
+	s.doc, s.named, s.failures, s.restored = doc, named, 0, false
 	s.put(token.Replace(s.current.Load(), set), fetched)
 	return nil
 }

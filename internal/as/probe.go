@@ -18,7 +18,7 @@ type Report struct {
 	Metadata  string // the one that answered well; "": none, or none is needed
 	Endpoints *Endpoints
 	KeysURL   string
-	Keys      []token.KeyInfo
+	Keys      *token.KeySet
 	Skipped   []token.Skipped
 	KeysErr   error // why there are no keys
 
@@ -55,9 +55,7 @@ func Probe(ctx context.Context, cfg Config) *Report {
 	if report.KeysURL != "" {
 		doc, _, err := s.get(ctx, report.KeysURL)
 		if err == nil {
-			var set *token.KeySet
-			set, report.Skipped, err = token.ParseKeySet(doc)
-			report.Keys = set.Infos()
+			report.Keys, report.Skipped, err = token.ParseKeySet(doc, s.signingAlgorithms()...)
 		}
 		report.KeysErr = err
 	}

@@ -35,7 +35,7 @@ func TestAProbeTellsWhichFormAnsweredAndWhatTheOthersSaid(t *testing.T) {
 	if err := r.Forms[1].Err; err == nil || !strings.Contains(err.Error(), "404") || OtherIssuer(err) != "" {
 		t.Errorf("the second form: %v", err)
 	}
-	if len(r.Keys) != 1 || r.Keys[0].ID != "a" || r.KeysErr != nil || r.KeysURL != keysURL {
+	if r.Keys.Len() != 1 || r.Keys.Infos()[0].ID != "a" || r.KeysErr != nil || r.KeysURL != keysURL {
 		t.Errorf("keys %+v of %s: %v", r.Keys, r.KeysURL, r.KeysErr)
 	}
 	if e := r.Endpoints; e.Token == "" || len(e.GrantTypes) != 1 || len(e.ChallengeMethods) != 1 || e.Revocation != "" {
@@ -89,7 +89,7 @@ func TestAProbeTellsWhenCertificatesEnd(t *testing.T) {
 	trust := x509.NewCertPool()
 	trust.AddCert(server.Certificate())
 	r := Probe(t.Context(), Config{Issuer: server.URL, Now: time.Now, Trust: trust})
-	if len(r.Certificates) != 1 || !r.Certificates[0].NotAfter.Equal(server.Certificate().NotAfter) || len(r.Keys) != 1 {
+	if len(r.Certificates) != 1 || !r.Certificates[0].NotAfter.Equal(server.Certificate().NotAfter) || r.Keys.Len() != 1 {
 		t.Errorf("%+v", r)
 	}
 	r = Probe(t.Context(), Config{Issuer: server.URL, Now: time.Now, Trust: x509.NewCertPool()})

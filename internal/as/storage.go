@@ -77,6 +77,7 @@ type storedKeys struct {
 	Issuer  string          `json:"issuer"`
 	Fetched time.Time       `json:"fetched"`
 	JWKS    json.RawMessage `json:"jwks"`
+	Named   []string        `json:"algorithms,omitempty"` // by the metadata, for keys that name none
 }
 
 // restore puts stored keys in force until the first fetch answers, so that a
@@ -99,7 +100,7 @@ func (s *Server) restore() bool {
 		s.observe(Event{Op: OpRestore, Err: err})
 		return false
 	}
-	set, skipped, err := token.ParseKeySet(kept.JWKS)
+	set, skipped, err := token.ParseKeySet(kept.JWKS, kept.Named...)
 	s.observe(Event{Op: OpRestore, Err: err, Keys: set.Len(), Skipped: skipped})
 	if err != nil {
 		return false
@@ -128,7 +129,7 @@ func (s *Server) store(storage Storage, doc []byte, changed bool, fetched time.T
 	if storage == nil || s.cfg.StoreAs == "" || (!changed && fetched.Sub(s.stored) < storeAgain) {
 		return
 	}
-	data, err := json.Marshal(storedKeys{Issuer: s.cfg.Issuer, Fetched: fetched, JWKS: doc})
+	data, err := json.Marshal(storedKeys{Issuer: s.cfg.Issuer, Fetched: fetched, JWKS: doc, Named: s.named})
 	if err == nil {
 		err = s.bounded(context.WithoutCancel(s.ctx), func(ctx context.Context) error { return storage.Store(ctx, s.cfg.StoreAs, data) })
 	}

@@ -14,9 +14,9 @@ type KeyState struct {
 	Since time.Time
 }
 
-// KeyStates tells of the keys in force.
-func (s *Server) KeyStates() []KeyState {
-	infos := s.current.Load().Infos()
+// KeyStates tells of the keys in force, where these algorithms are configured.
+func (s *Server) KeyStates(configured token.Algorithms) []KeyState {
+	infos := s.current.Load().InfosFor(configured)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]KeyState, len(infos))

@@ -36,11 +36,18 @@ var algorithms = map[string]algorithm{
 // AlgorithmNames is every name that [ParseAlgorithms] takes, for error texts.
 const AlgorithmNames = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519"
 
+// Sets that more than one place knows.
+const (
+	rsaNames Algorithms = 1<<6 - 1  // of RSA keys
+	allNames Algorithms = 1<<10 - 1 // every one
+	unnamed  Algorithms = 1 << 10   // a mark: nobody has chosen
+)
+
 // ParseAlgorithms makes a set of algorithm names; no name at all means every
-// algorithm of [AlgorithmNames].
+// algorithm of [AlgorithmNames], as nobody's choice.
 func ParseAlgorithms(names []string) (Algorithms, error) {
 	if len(names) == 0 {
-		return 1<<10 - 1, nil
+		return allNames | unnamed, nil
 	}
 	var set Algorithms
 	for _, name := range names {
@@ -60,3 +67,36 @@ func ParseAlgorithms(names []string) (Algorithms, error) {
 func (a Algorithms) has(name string) bool {
 	return a&algorithms[name].bit != 0
 }
+
+// rsaOf are those of the names that an RSA key can be for. Names that nobody
+// knows are the issuer's own affair.
+func rsaOf(names []string) (set Algorithms) {
+	for _, name := range names {
+		set |= algorithms[name].bit & rsaNames
+	}
+	return set
+}
+
+// plainRSA is what a key of RSA is for that has no alg of its own: one
+// algorithm, unless somebody who may says otherwise (RFC 8725 §3.1). The
+// operator does with algorithms, or else the issuer with its metadata; RS256 is
+// what every issuer of JWTs has to have (RFC 9068 §4, OpenID Connect Core §15.1).
+// A key that takes six algorithms would take the weakest of them, too. EC and
+// OKP keys need nobody to say: their curve has one algorithm.
+func (s *KeySet) plainRSA(configured Algorithms) Algorithms {
+	switch {
+	case configured&unnamed == 0:
+		return configured & rsaNames
+	case s != nil && s.named != 0:
+		return s.named
+	}
+	return algorithms["RS256"].bit
+}
+
+// takes reports whether a key of the set may verify signatures of alg, under
+// the algorithms that are configured.
+func (s *KeySet) takes(key *Key, alg string, configured Algorithms) bool {
+	return key.fits(alg) && (!key.plainRSA() || s.plainRSA(configured).has(alg))
+}
+
+func (k *Key) plainRSA() bool { return k.kty == "RSA" && k.alg == "" }

@@ -127,7 +127,8 @@ func TestTheAlgorithmMustFitTheKey(t *testing.T) {
 		"RS256 with a key for PS256":              {"RSA", "PS256", "RS256", KeyMismatch},
 		"PS256 with a key for RS256":              {"RSA", "RS256", "PS256", KeyMismatch},
 		"RS512 with a key for RS256":              {"RSA", "RS256", "RS512", KeyMismatch},
-		"PS384 with an RSA key for anything":      {"RSA", "", "PS384", ""},
+		"RS256 with an RSA key that names no alg": {"RSA", "", "RS256", ""},
+		"PS384 with an RSA key that names no alg": {"RSA", "", "PS384", KeyMismatch},
 		"Ed25519 with a key for EdDSA":            {"Ed25519", "EdDSA", "Ed25519", ""},
 		"EdDSA with a key for Ed25519":            {"Ed25519", "Ed25519", "EdDSA", ""},
 		"EdDSA with an Ed25519 key for anything":  {"Ed25519", "", "EdDSA", ""},
@@ -153,6 +154,62 @@ func TestTheAlgorithmMustFitTheKey(t *testing.T) {
 				t.Error("the kid is known, and a newer set was asked for")
 			}
 		})
+	}
+}
+
+// An RSA key that names no alg verified all six names of RSA: whoever can make
+// a signature by the weakest of them had a token. One key is for one algorithm,
+// unless those who may say otherwise do (RFC 8725 §3.1).
+func TestAnRSAKeyWithoutAnAlgIsForWhatConfigurationOrMetadataNameAndElseForRS256(t *testing.T) {
+	rsaAlgs := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+	for name, row := range map[string]struct {
+		configured, metadata string
+		taken                string
+	}{
+		"nobody":                              {"", "", "RS256"},
+		"the metadata":                        {"", "PS384 ES256", "PS384"},
+		"the metadata, several":               {"", "RS256 PS256", "RS256 PS256"},
+		"the metadata, none of RSA":           {"", "ES256 HS256 none", "RS256"},
+		"algorithms":                          {"PS256", "", "PS256"},
+		"algorithms, before the metadata":     {"PS512", "RS256", "PS512"},
+		"algorithms, all of them by name":     {AlgorithmNames, "", "RS256 RS384 RS512 PS256 PS384 PS512"},
+		"algorithms, none of RSA":             {"ES256", "RS256", ""},
+		"odd names in the metadata are none":  {"", "rs256 PS256x RSA-OAEP", "RS256"},
+		"an empty name in the metadata, too":  {"", "RS512", "RS512"},
+		"algorithms with EC beside it":        {"ES256 RS384", "PS256", "RS384"},
+		"metadata that name every one of RSA": {"", strings.Join(rsaAlgs, " "), strings.Join(rsaAlgs, " ")},
+	} {
+		for _, alg := range rsaAlgs {
+			for _, kid := range []string{"k1", ""} {
+				key := signer(kid, alg, "RSA")
+				doc := `{"keys":[` + jwkOf(t, key, map[string]any{"alg": absent{}}) + `]}`
+				set, _, err := ParseKeySet([]byte(doc), append(strings.Fields(row.metadata), "")...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := profile(t)
+				p.Algorithms, p.Keys = only(t, row.configured), Replace(setOf(t, jwkOf(t, k1(), nil)), set)
+				_, err = prove(p, mint(t, key, nil))
+				if taken := slices.Contains(strings.Fields(row.taken), alg); taken != (err == nil) {
+					t.Errorf("%s: %s, kid %q: %v; taken are %q", name, alg, kid, err, row.taken)
+				}
+				if infos := set.InfosFor(p.Algorithms); len(infos) != 1 || !infos[0].Plain || slices.Contains(infos[0].Algorithms, alg) != slices.Contains(strings.Fields(row.taken), alg) {
+					t.Errorf("%s: operators are told %+v", name, infos)
+				}
+			}
+		}
+	}
+}
+
+// The set may be older than a key for the token's algorithm that is there now.
+func TestATokenWithoutAKidThatNoPlainKeyIsForAsksForNewerKeys(t *testing.T) {
+	plain := jwkOf(t, signer("", "RS256", "RSA"), map[string]any{"alg": absent{}})
+	src := &source{set: setOf(t, plain)}
+	p := profile(t)
+	p.Keys = src
+	_, err := prove(p, mint(t, signer("", "PS256", "RSA"), nil))
+	if wantReason(t, err, KeyUnknown); src.newer != 1 || !strings.Contains(err.Error(), "RS256") {
+		t.Errorf("asked %d times for newer keys; %v", src.newer, err)
 	}
 }
 

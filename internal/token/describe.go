@@ -81,10 +81,10 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 		}
 		return u.quoted("aud"), strings.Join(expected, ", and ")
 	}
-	return r.describeKey(check, u)
+	return r.describeKey(check, u, p)
 }
 
-func (r *Record) describeKey(check Check, u *Unverified) (found, expected string) {
+func (r *Record) describeKey(check Check, u *Unverified, p *Profile) (found, expected string) {
 	kid := quote(u.kid)
 	if u.kid == "" {
 		kid = "no kid"
@@ -96,11 +96,17 @@ func (r *Record) describeKey(check Check, u *Unverified) (found, expected string
 		}
 		return strconv.Itoa(r.set.Len()) + " usable keys", "the issuer's keys"
 	case CheckKey:
+		if text, ok := r.plain(u, p); ok && u.kid == "" && !r.Passed(check) {
+			return "no kid, and " + text, plainWanted(u)
+		}
 		if u.kid == "" && !r.Passed(check) {
 			return "no kid, and no key for " + quote(u.alg) + " verifies the signature", "a key of the issuer that does"
 		}
 		return kid, "a key of the issuer: " + r.set.ids()
 	case CheckKeyAlgorithm:
+		if text, ok := r.plain(u, p); ok {
+			return text, plainWanted(u)
+		}
 		if !r.Passed(check) {
 			return "the key " + kid + " is not for " + quote(u.alg), "a key for " + quote(u.alg)
 		}
@@ -112,6 +118,31 @@ func (r *Record) describeKey(check Check, u *Unverified) (found, expected string
 		return "it verifies", "made with that key over these bytes"
 	}
 	return "", ""
+}
+
+// plain says that an RSA key would do, had somebody said what it is for.
+func (r *Record) plain(u *Unverified, p *Profile) (text string, ok bool) {
+	if r.set == nil {
+		return "", false
+	}
+	fit, _, plain := r.set.candidates(u.kid, u.alg, p.Algorithms)
+	return r.set.plainText(u.alg, p.Algorithms), plain && len(fit) == 0
+}
+
+func plainWanted(u *Unverified) string {
+	return "a key whose alg is " + quote(u.alg) + ", or algorithms in the issuer block that name it"
+}
+
+// plainText says why an RSA key without an alg is not for one.
+func (s *KeySet) plainText(alg string, configured Algorithms) string {
+	text := "the RSA key has no alg, and so is for " + s.plainRSA(configured).String()
+	switch {
+	case configured&unnamed == 0:
+		text += " (algorithms)"
+	case s.named != 0:
+		text += " (the issuer's metadata)"
+	}
+	return text + " and not for " + quote(alg)
 }
 
 // told is what the check's refusals say, or ok where there are none.

@@ -13,28 +13,33 @@ type KeyInfo struct {
 	Curve      string   // crv, or ""
 	Bits       int      // of an RSA modulus, else 0
 	Algorithms []string // that it may verify, sorted; EdDSA also stands for Ed25519
+	Plain      bool     // of RSA without an alg: somebody else says what it is for
 	Print      string   // the same for the same key under the same kid and alg, in any document
 }
 
-// Infos tells of each key in the set, in its order. A nil set has none.
-func (s *KeySet) Infos() []KeyInfo {
+// Infos tells of each key in the set, in its order, where no algorithms are
+// configured. A nil set has none.
+func (s *KeySet) Infos() []KeyInfo { return s.InfosFor(allNames | unnamed) }
+
+// InfosFor does it where these are.
+func (s *KeySet) InfosFor(configured Algorithms) []KeyInfo {
 	if s == nil {
 		return nil
 	}
 	all := make([]KeyInfo, len(s.keys))
 	for i, key := range s.keys {
-		all[i] = key.info()
+		all[i] = s.info(key, configured)
 	}
 	return all
 }
 
-func (k *Key) info() KeyInfo {
-	info := KeyInfo{ID: clip(k.ID), Type: k.kty, Curve: k.crv, Print: hex.EncodeToString(k.print[:8])}
+func (s *KeySet) info(k *Key, configured Algorithms) KeyInfo {
+	info := KeyInfo{ID: clip(k.ID), Type: k.kty, Curve: k.crv, Plain: k.plainRSA(), Print: hex.EncodeToString(k.print[:8])}
 	if public, ok := k.public.(*rsa.PublicKey); ok {
 		info.Bits = public.N.BitLen()
 	}
 	for name := range algorithms {
-		if name != "Ed25519" && k.fits(name) {
+		if name != "Ed25519" && s.takes(k, name, configured) {
 			info.Algorithms = append(info.Algorithms, name)
 		}
 	}

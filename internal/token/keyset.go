@@ -26,8 +26,9 @@ type KeySource interface {
 // KeySet is an issuer's JWK Set (RFC 7517 §5), without the keys that cannot be
 // used. It does not change.
 type KeySet struct {
-	keys []*Key
-	byID map[string][]*Key // two keys may share a kid and differ in type
+	keys  []*Key
+	byID  map[string][]*Key // two keys may share a kid and differ in type
+	named Algorithms        // of RSA keys, that the issuer's metadata name; 0: none
 }
 
 // Skipped is a key that was left out of a set.
@@ -38,8 +39,9 @@ type Skipped struct {
 }
 
 // ParseKeySet reads a JWK Set. A key that is odd is skipped and the rest kept;
-// it is an error when none is left.
-func ParseKeySet(doc []byte) (*KeySet, []Skipped, error) {
+// it is an error when none is left. named are the algorithms that the issuer
+// says it signs with, where it does: an RSA key without an alg is for those.
+func ParseKeySet(doc []byte, named ...string) (*KeySet, []Skipped, error) {
 	list, err := keyList(doc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading a JWK Set: %w", err)
@@ -47,7 +49,7 @@ func ParseKeySet(doc []byte) (*KeySet, []Skipped, error) {
 	if len(list) > maxKeys {
 		return nil, nil, fmt.Errorf("reading a JWK Set: %d keys, more than %d", len(list), maxKeys)
 	}
-	set := &KeySet{byID: make(map[string][]*Key)}
+	set := &KeySet{byID: make(map[string][]*Key), named: rsaOf(named)}
 	var skipped []Skipped
 	for i, entry := range list {
 		key, err := ParseKey(string(entry))
@@ -131,6 +133,7 @@ func Replace(old, next *KeySet) *KeySet {
 	merged := &KeySet{byID: make(map[string][]*Key)}
 	kept := make(map[*Key]bool)
 	if next != nil {
+		merged.named = next.named
 		for _, key := range next.keys {
 			if same := old.find(key); same != nil {
 				kept[same] = true
@@ -165,16 +168,20 @@ func (s *KeySet) find(like *Key) *Key {
 
 // candidates are the keys that may have signed: those with the kid, or all
 // where the token names none, that fit the algorithm. known tells whether the
-// set has the kid at all.
-func (s *KeySet) candidates(kid, alg string) (fit []*Key, known bool) {
+// set has the kid at all, and plain whether an RSA key would fit if somebody had
+// said that it is for this algorithm.
+func (s *KeySet) candidates(kid, alg string, configured Algorithms) (fit []*Key, known, plain bool) {
 	from := s.keys
 	if kid != "" {
 		from = s.byID[kid]
 	}
 	for _, key := range from {
-		if key.fits(alg) {
+		switch {
+		case s.takes(key, alg, configured):
 			fit = append(fit, key)
+		case key.fits(alg):
+			plain = true
 		}
 	}
-	return fit, kid != "" && len(from) > 0
+	return fit, kid != "" && len(from) > 0, plain
 }

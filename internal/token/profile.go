@@ -174,7 +174,7 @@ func (p *Profile) prove(ctx context.Context, u *Unverified, rec *Record) (*Key, 
 		return nil, err
 	}
 	rec.saw(set)
-	key, err := u.provenBy(set)
+	key, err := u.provenBy(set, p.Algorithms)
 	if ReasonOf(err) != KeyUnknown {
 		return key, err
 	}
@@ -186,11 +186,11 @@ func (p *Profile) prove(ctx context.Context, u *Unverified, rec *Record) (*Key, 
 		return nil, err
 	}
 	rec.saw(newer)
-	return u.provenBy(newer)
+	return u.provenBy(newer, p.Algorithms)
 }
 
-func (u *Unverified) provenBy(set *KeySet) (*Key, error) {
-	fit, known := set.candidates(u.kid, u.alg)
+func (u *Unverified) provenBy(set *KeySet, configured Algorithms) (*Key, error) {
+	fit, known, plain := set.candidates(u.kid, u.alg, configured)
 	signed := []byte(u.signed)
 	for _, key := range fit {
 		err := key.verify(u.alg, signed, u.signature)
@@ -202,6 +202,10 @@ func (u *Unverified) provenBy(set *KeySet) (*Key, error) {
 		}
 	}
 	switch {
+	case plain && len(fit) == 0 && known:
+		return nil, refuse(KeyMismatch, set.plainText(u.alg, configured))
+	case plain && len(fit) == 0 && u.kid == "": // a newer set may have one
+		return nil, refuse(KeyUnknown, "no kid, and "+set.plainText(u.alg, configured))
 	case !known && u.kid == "":
 		return nil, refuse(KeyUnknown, "no kid, and none of the issuer's keys for "+u.alg+" verifies")
 	case !known:

@@ -147,6 +147,6 @@ func verifyVector(set, raw string) error {
 	if err != nil {
 		return err
 	}
-	_, err = u.provenBy(keys)
+	_, err = u.provenBy(keys, all)
 	return err
 }
