@@ -96,8 +96,9 @@ type settings struct {
 	fixed          *token.KeySet // keys from a file
 	content        string        // and the file they came from
 	trust          *x509.CertPool
-	trusted        string // what trust was made of
-	opaque         bool   // trust was made of something that cannot be told here
+	trusted        string          // what trust was made of
+	pool           json.RawMessage // the words that it was made of
+	opaque         bool            // trust was made of something that cannot be told here
 }
 
 // provision makes a trust of each URL. What it acquired is released by the
@@ -124,6 +125,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 		release = append(release, l.release)
 		t := &trust{
 			authority: l.authority,
+			reach:     reachOf(url, set.metadata, set.pool, i.InsecureHTTP),
 			remember:  capacity > 0,
 			profile: token.Profile{
 				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{l.keys},
@@ -182,6 +184,7 @@ func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings
 		}
 	}
 	if i.TrustPool != nil {
+		set.pool = i.TrustPool
 		set.trusted, set.opaque, err = trustText(i.TrustPool) // before LoadModule takes it
 		if err != nil {
 			return set, err

@@ -203,7 +203,8 @@ const mostHint = 4 << 10
 
 func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.Vault, id *token.ID, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
 	t := g.loginTrust()
-	from := origin{Client: t.client.ID, IDSubject: id.Subject}
+	from := g.origin(t)
+	from.IDSubject = id.Subject
 	if len(tokens.IDToken.Reveal()) <= mostHint {
 		from.IDToken = tokens.IDToken.Reveal()
 	}
@@ -237,6 +238,6 @@ func (g *Gateway) returnTokens(ctx context.Context, tokens *as.Tokens) {
 	defer cancel()
 	t := g.loginTrust()
 	g.vault.revoke(ctx, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: origin{Client: t.client.ID}.seal(),
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: g.origin(t).seal(),
 	})
 }

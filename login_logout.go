@@ -41,11 +41,13 @@ func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	}
 	// A browser that goes meanwhile still wants to be logged out.
 	ctx := context.WithoutCancel(r.Context())
-	hint := ""
+	t, hint := g.loginTrust(), ""
 	if handle, ok := g.Login.handle(r); ok {
 		grant, err := g.browserGrant(ctx, s, handle)
 		if err == nil {
-			hint = originOf(&grant).IDToken
+			if lender, none := g.vault.lender(&grant); none == nil && lender.client != nil {
+				t, hint = lender, originOf(&grant).IDToken // nobody else sees it
+			}
 			err = g.endSession(ctx, s, handle)
 		}
 		if err != nil && !errors.Is(err, session.ErrNoGrant) {
@@ -56,7 +58,7 @@ func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	setCookie(w, g.Login.cookie(), "", -1)
-	address := g.endSessionURL(r, hint)
+	address := g.endSessionURL(r, t, hint)
 	if address == "" {
 		return g.serveLoggedOut(w, r)
 	}
@@ -68,11 +70,10 @@ func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endSessionURL is where the browser logs out at the issuer (OpenID Connect
-// RP-Initiated Logout §2), or "" where it has no such place. There is no state:
+// endSessionURL is where the browser logs out at the issuer of its session
+// (OpenID Connect RP-Initiated Logout §2), or "" where it has no such place. There is no state:
 // the page that one comes back to changes nothing.
-func (g *Gateway) endSessionURL(r *http.Request, hint string) string {
-	t := g.loginTrust()
+func (g *Gateway) endSessionURL(r *http.Request, t *trust, hint string) string {
 	var ends as.Endpoints
 	if status := t.server.Status(); status.Keys > 0 { // else nobody waits for the issuer here
 		ends, _ = t.server.Endpoints(r.Context())

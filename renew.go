@@ -22,13 +22,10 @@ import (
 // token endpoint for a grant that exists.
 func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	from := originOf(&g)
-	t := v.issuer(g.Issuer)
-	if g.Kind == session.ByRefreshToken {
-		t = v.issuerAs(g.Issuer, from.Client)
-	}
-	if t == nil {
+	t, err := v.lender(&g)
+	if err != nil {
 		// No verdict: perhaps the configuration is on its way out or in.
-		return session.NotSent{Err: errors.New("no configuration has its issuer, with the client that it began with")}
+		return session.NotSent{Err: err}
 	}
 	client, form, err := t.renewal(&g)
 	if err != nil {
@@ -75,11 +72,13 @@ func (t *trust) renewal(g *session.Grant) (as.Client, url.Values, error) {
 // revoke gives tokens back that nobody will use (RFC 7009). With an access
 // token alone, as client_credentials gives, there is little to win.
 func (v *vault) revoke(ctx context.Context, g session.Grant) {
-	t := v.issuerAs(g.Issuer, originOf(&g).Client)
-	if t == nil || g.Kind != session.ByRefreshToken || g.Refresh.Empty() {
+	if g.Kind != session.ByRefreshToken || g.Refresh.Empty() {
 		return
 	}
-	err := t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
+	t, err := v.lender(&g)
+	if err == nil {
+		err = t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
+	}
 	host := v.host()
 	if err == nil || host == nil {
 		return
@@ -89,23 +88,6 @@ func (v *vault) revoke(ctx context.Context, g session.Grant) {
 		level = zapcore.DebugLevel // it never takes any back
 	}
 	host.log.Log(level, "an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
-}
-
-// origin is what a grant by refresh token remembers of its beginning.
-type origin struct {
-	Client    string `json:"client"`               // who the gateway was at the issuer: nobody else may refresh it
-	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
-	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
-}
-
-func (o origin) seal() secret.Text {
-	text, _ := json.Marshal(o) // two strings always encode
-	return secret.New(string(text))
-}
-
-func originOf(g *session.Grant) (o origin) {
-	_ = json.Unmarshal([]byte(g.App.Reveal()), &o) // a grant by running again has none
-	return o
 }
 
 // observe counts and logs what the vault does.

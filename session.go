@@ -111,6 +111,7 @@ func (s *Session) options() session.Options {
 		TokenTimeout: time.Duration(s.TokenTimeout), Lease: time.Duration(s.Lease),
 		RefreshWait: time.Duration(s.RefreshWait), ReuseGrace: time.Duration(s.ReuseGrace),
 		OnUncertain: onUncertain[s.OnUncertain], Idle: time.Duration(s.Idle), Max: time.Duration(s.Max),
+		Authority: renewedAt,
 	}
 }
 
@@ -159,7 +160,7 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 		return err
 	}
 	g.tenant = &tenant{
-		store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
+		site: siteName(ctx), store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
 		issuer: func(url string) *trust { return g.validator.byIssuer[url] },
 	}
 	var release func()

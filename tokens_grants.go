@@ -113,7 +113,7 @@ func (g *Gateway) grantClient(c *tokenCall) error {
 	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
 	return g.handOut(c, tokens, began, session.Grant{
 		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
-		Credentials: session.NewSecret(string(sealed)),
+		Credentials: session.NewSecret(string(sealed)), App: g.originOfCaller(t).seal(),
 	})
 }
 
@@ -142,9 +142,10 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 	if err != nil {
 		return ours(err)
 	}
+	from := g.origin(t)
+	from.IDSubject = subjectOf(tokens.IDToken)
 	return g.handOut(c, tokens, began, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID,
-		App: origin{Client: t.client.ID, IDSubject: subjectOf(tokens.IDToken)}.seal(),
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.seal(),
 	})
 }
 

@@ -27,6 +27,7 @@ type Validator struct {
 type trust struct {
 	*authority
 	profile  token.Profile
+	reach    string     // a digest of what says who the issuer is
 	remember bool       // use the cache
 	client   *as.Client // who the gateway is there; nil: nobody
 	inquiry  *inquiry   // asks about tokens; nil: nobody does

@@ -57,6 +57,7 @@ type vault struct {
 // came into force the last one counts: nothing may be sealed with the keys of
 // a configuration that fails to start.
 type tenant struct {
+	site    string // its name; "": nobody can tell
 	store   Store
 	options session.Options
 	keys    [][]byte // configured; none: the keyring in storage
@@ -115,22 +116,12 @@ func (t *tenant) enter(ctx context.Context, v *vault) (*session.Vault, error) {
 	return v.open(ctx)
 }
 
-// issuer finds how to speak to an issuer: the newest configuration that has it.
+// issuer finds the newest configuration that has an issuer of this name.
 func (v *vault) issuer(url string) *trust {
-	return v.find(url, func(*trust) bool { return true })
-}
-
-// issuerAs finds how to speak to an issuer as one client there. To another one
-// the issuer would refuse what it granted, and may take it for stolen.
-func (v *vault) issuerAs(url, client string) *trust {
-	return v.find(url, func(t *trust) bool { return t.client != nil && t.client.ID == client })
-}
-
-func (v *vault) find(url string, fits func(*trust) bool) *trust {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, t := range slices.Backward(v.tenants) {
-		if found := t.issuer(url); found != nil && fits(found) {
+		if found := t.issuer(url); found != nil {
 			return found
 		}
 	}

@@ -8,24 +8,30 @@ import (
 )
 
 // breakers keep a node from hammering token endpoints that fail: one for each
-// issuer, in memory only.
+// server, in memory only.
 type breakers struct {
 	mu  sync.Mutex
-	all map[string]*breaker.Breaker
+	all map[string]*issuerBreaker
 }
 
-func (b *breakers) of(issuer string) *breaker.Breaker {
+type issuerBreaker struct {
+	breaker.Breaker
+	issuer string
+}
+
+func (b *breakers) of(o *Options, g *Grant) *breaker.Breaker {
+	authority := o.Authority(g)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	one := b.all[issuer]
+	one := b.all[authority]
 	if one == nil {
 		if b.all == nil {
-			b.all = map[string]*breaker.Breaker{}
+			b.all = map[string]*issuerBreaker{}
 		}
-		one = new(breaker.Breaker)
-		b.all[issuer] = one
+		one = &issuerBreaker{issuer: g.Issuer}
+		b.all[authority] = one
 	}
-	return one
+	return &one.Breaker
 }
 
 func (o *Options) breaks() breaker.Limits {
@@ -38,9 +44,9 @@ func (v *Vault) Breakers() map[string]time.Duration {
 	v.brk.mu.Lock()
 	defer v.brk.mu.Unlock()
 	open := map[string]time.Duration{}
-	for issuer, one := range v.brk.all {
+	for _, one := range v.brk.all {
 		if left := one.Open(now); left > 0 {
-			open[issuer] = left
+			open[one.issuer] = max(open[one.issuer], left)
 		}
 	}
 	return open

@@ -103,7 +103,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 		case await:
 			wait = pause + o.jitter(pause)
 		case present:
-			if wait = f.v.brk.of(w.grant.Issuer).Wait(o.breaks(), asked); wait > 0 {
+			if wait = f.v.brk.of(o, &w.grant).Wait(o.breaks(), asked); wait > 0 {
 				return f.makeDo(&w, unavailable(wait, "the token endpoint fails"))
 			}
 			access, over, err := f.present(ctx, &w, asked, storeNow, doubts)
@@ -234,7 +234,7 @@ func (f *flight) present(ctx context.Context, w *view, asked, storeNow time.Time
 	after := o.Now()
 	f.c.observe(Event{Name: EventRenewal, Sref: f.c.ring.Sref(row.Key), Issuer: w.grant.Issuer,
 		Detail: out.name(), Kind: w.grant.Kind, Took: after.Sub(before), Err: cause(out)})
-	f.v.brk.of(w.grant.Issuer).Report(o.breaks(), after, failed(out, w.grant.Kind), retryAfter(out))
+	f.v.brk.of(o, &w.grant).Report(o.breaks(), after, failed(out, w.grant.Kind), retryAfter(out))
 	s := f.outcome(row, w.grant, out, before)
 	return f.conclude(ctx, w, s)
 }

@@ -238,3 +238,31 @@ func TestSweepingSparesAnOpenIntent(t *testing.T) {
 		}
 	})
 }
+
+// Two servers may go by one name, of which one fails.
+func TestAServerThatFailsIsNoMatterOfAnotherOneOfTheSameName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := func(g *Grant) bool { return g.App.Reveal() == "bad" }
+		b := newBench(t, func(o *Options) {
+			o.BreakerAfter = 1
+			o.Authority = func(g *Grant) string { return g.App.Reveal() }
+		}, func(_ context.Context, call int, g Grant) Outcome {
+			if bad(&g) {
+				return Unconsumed{Err: errTest}
+			}
+			return next(call)
+		})
+		broken, _, err := b.vault.Create(t.Context(), Grant{Kind: ByRefreshToken, Issuer: "iss", App: NewSecret("bad")},
+			Granted{AccessToken: NewSecret("x"), Refresh: NewSecret("y"), ExpiresIn: seconds(100)}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(101 * time.Second)
+		if _, err := b.vault.Token(t.Context(), broken); err == nil || len(b.vault.Breakers()) != 1 {
+			t.Errorf("the bad one: %v, %v", err, b.vault.Breakers())
+		}
+		if access, err := b.vault.Token(t.Context(), b.h); err != nil {
+			t.Errorf("the good one: %v, %v", access, err)
+		}
+	})
+}

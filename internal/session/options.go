@@ -35,6 +35,10 @@ type Options struct {
 	// Observe is told of each renewal, wait, end and failed save. It may be nil,
 	// and must not block.
 	Observe func(Event)
+	// Authority names the server that a grant is renewed at: failures and waiting
+	// requests are counted for each. It is the grant's issuer by default, and has
+	// to be another where two servers go by one name.
+	Authority func(grant *Grant) string
 	// Node names this process. Drawn at random by default.
 	Node ID
 
@@ -70,8 +74,8 @@ type Options struct {
 	Idle time.Duration
 	// Max ends a grant however much it is used: 12 h.
 	Max time.Duration
-	// Waiters bound the requests that wait for one record and in all: 1,024
-	// and 10,000. Those beyond are answered at once.
+	// Waiters bound the requests that wait for one record and at one server:
+	// 1,024 and 10,000. Those beyond are answered at once.
 	WaitersPerRecord, Waiters int
 	// The breaker of an issuer opens after BreakerAfter failures in a row (5),
 	// for BreakerMin (5 s), doubling to BreakerMax (60 s). BreakerMax also
@@ -108,6 +112,9 @@ func (o Options) complete() (Options, error) {
 	or(&o.Max, 12*time.Hour)
 	or(&o.WaitersPerRecord, 1024)
 	or(&o.Waiters, 10_000)
+	if o.Authority == nil {
+		o.Authority = func(g *Grant) string { return g.Issuer }
+	}
 	or(&o.BreakerAfter, 5)
 	or(&o.BreakerMin, 5*time.Second)
 	or(&o.BreakerMax, time.Minute)

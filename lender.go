@@ -1,0 +1,122 @@
+package caddyoauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// origin is what a grant remembers of its beginning, sealed with it. Another
+// site may name the same issuer and mean another server, or have another secret
+// for the same client, perhaps a stale one: neither may see what this grant is
+// refreshed with, nor spoil it.
+type origin struct {
+	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: nobody else may refresh it
+	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
+	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
+
+	// None of these are there in a grant from before they were remembered.
+	Server string `json:"server,omitempty"` // what said who the issuer is, as a digest
+	Proof  string `json:"proof,omitempty"`  // what the gateway proved itself with, as a digest
+	Site   string `json:"site,omitempty"`   // where it began
+}
+
+func (o origin) seal() secret.Text {
+	text, _ := json.Marshal(o) // strings always encode
+	return secret.New(string(text))
+}
+
+func originOf(g *session.Grant) (o origin) {
+	_ = json.Unmarshal([]byte(g.App.Reveal()), &o) // a grant by running again had none
+	return o
+}
+
+// origin is that of a grant that begins now at this site, in the words of its
+// issuer's trust.
+func (g *Gateway) origin(t *trust) origin {
+	o := g.originOfCaller(t)
+	o.Client, o.Proof = t.client.ID, t.client.Print()
+	return o
+}
+
+// originOfCaller is that of a grant that is run again as whoever asked for it.
+func (g *Gateway) originOfCaller(t *trust) origin {
+	return origin{Server: t.reach, Site: g.tenant.site}
+}
+
+// reachOf is a digest of what says who an issuer is: a refresh token, or a
+// secret, that goes to one goes to no other. What a token must be to pass here
+// is not in it. A file of certificates counts by its name, so that it can be
+// renewed.
+func reachOf(url, metadata string, trustPool json.RawMessage, insecureHTTP bool) string {
+	var pool bytes.Buffer
+	_ = json.Compact(&pool, trustPool) // it was read before
+	all, _ := json.Marshal([]any{url, metadata, pool.String(), insecureHTTP})
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:16])
+}
+
+// renewedAt names the server that a grant is refreshed at: what fails there,
+// and who waits for it, is no matter of another server of the same name.
+func renewedAt(g *session.Grant) string {
+	if from := originOf(g); from.Server != "" {
+		return from.Server
+	}
+	return g.Issuer
+}
+
+var (
+	errNoLender = errors.New("no configuration has its issuer, with the settings and the client that it began with")
+	errLenders  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")
+)
+
+// lender finds how to speak to a grant's issuer as the client that it began
+// with. The site where it began comes first, with whatever settings it has now:
+// a secret that was changed there, or metadata, end no grant. Then others that
+// mean the same server and have the same secret. A grant from before this was
+// remembered goes by issuer and client alone, the newest configuration first.
+func (v *vault) lender(g *session.Grant) (*trust, error) {
+	from := originOf(g)
+	asClient := g.Kind == session.ByRefreshToken
+	var own, same []*trust
+	v.mu.Lock()
+	for _, t := range slices.Backward(v.tenants) {
+		found := t.issuer(g.Issuer)
+		switch {
+		case found == nil || found.server == nil || asClient && !found.is(from.Client):
+		case from.Server == "" || from.Site != "" && t.site == from.Site:
+			own = append(own, found)
+		case found.reach == from.Server:
+			same = append(same, found)
+		}
+	}
+	v.mu.Unlock()
+	began := func(t *trust) bool { return t.reach == from.Server && (!asClient || t.client.Print() == from.Proof) }
+	// While a reload is under way there may be two of the site.
+	switch n := slices.IndexFunc(own, began); {
+	case n >= 0:
+		return own[n], nil
+	case len(own) > 0:
+		return own[0], nil
+	}
+	if n := slices.IndexFunc(same, began); n >= 0 {
+		return same[n], nil
+	}
+	// Its site has gone, or has changed its address and its secret at once.
+	switch {
+	case len(same) == 0:
+		return nil, errNoLender
+	case slices.ContainsFunc(same, func(t *trust) bool { return asClient && t.client.Print() != same[0].client.Print() }):
+		return nil, errLenders
+	}
+	return same[0], nil
+}
+
+// is tells whether the gateway is this client at the issuer.
+func (t *trust) is(client string) bool { return t.client != nil && t.client.ID == client }
