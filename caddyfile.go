@@ -76,6 +76,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		list_claims <name...>
 //		strip_token
 //		allow_anonymous
+//		insecure_upgrades <protocol...>
 //		realm <text>
 //		audit
 //		cache <entries>
@@ -115,7 +116,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 	return g, nil
 }
 
-const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, realm, audit, cache"
+const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
 
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
@@ -148,6 +149,10 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 		err = seen.flag(h.Dispenser, &g.StripToken)
 	case "allow_anonymous":
 		err = seen.flag(h.Dispenser, &g.AllowAnonymous)
+	case "insecure_upgrades":
+		if err = list(h.Dispenser, &g.InsecureUpgrades); err == nil {
+			err = wrap(h.Dispenser, checkUpgrades(g.InsecureUpgrades))
+		}
 	case "audit":
 		err = seen.flag(h.Dispenser, &g.Audit)
 	case "realm":

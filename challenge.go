@@ -37,6 +37,7 @@ const (
 	badCredential    = "credential_malformed"
 	twoCredentials   = "two_credentials"
 	ambiguousPath    = "ambiguous_path"
+	tunnelRefused    = "tunnel"
 	noGrant          = "no_grant"
 	refreshPresented = "refresh_token"
 	strayToken       = "stray_token"

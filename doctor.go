@@ -96,6 +96,10 @@ func (d *doctor) examine(at placedGateway) {
 			}
 		}
 	}
+	if names := strings.Join(g.InsecureUpgrades, " "); names != "" {
+		d.say("", checkSettings, resultWarn, "take the word out, unless the upstream has no other way to be reached",
+			"insecure_upgrades %s: what comes in such a connection is judged by nobody", names)
+	}
 	d.checkResource(g, at.hosts)
 	for n, issuer := range g.Issuer {
 		features := d.features(g, issuer, n == 0)

@@ -1,6 +1,7 @@
 package caddyoauth
 
 import (
+	"context"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,6 +22,15 @@ const (
 	eventIssuerUp      = "oauth_issuer_up"
 	eventRenewalFailed = "oauth_renewal_failed"
 )
+
+// onEvent makes a function a handler of Caddy's events.
+type onEvent func()
+
+// Handle calls the function.
+func (f onEvent) Handle(context.Context, caddy.Event) error {
+	f()
+	return nil
+}
 
 // mostQueued bounds the events that wait for a slow handler.
 const mostQueued = 64

@@ -28,9 +28,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // admit lets a request pass, with the identity it proved, or says why not: a
 // [*Rejection] for the sender's faults, any other error for failures.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
-	g.identity.strip(r) // first and always, also for what passes unauthenticated
-	if err := checkPath(r.URL, g.pathRules); err != nil {
+	if err := g.clean(r); err != nil {
 		return err
+	}
+	if r.Method == http.MethodConnect { // for a WebSocket: the upstream will see GET (RFC 8441 §5)
+		r.Method = http.MethodGet
+		defer func() { r.Method = http.MethodConnect }()
 	}
 	found, err := find(g.places, r)
 	if err == nil && g.Login != nil {

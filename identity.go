@@ -30,7 +30,7 @@ type claimCopy struct{ claim, header string }
 // reserved are headers that carry the request itself.
 var reserved = []string{
 	"authorization", "connection", "content-length", "content-type", "cookie", "host", "proxy-authorization",
-	"te", "trailer", "transfer-encoding", "upgrade",
+	"http2-settings", "te", "trailer", "transfer-encoding", "upgrade",
 }
 
 func newIdentity(copyClaims, listClaims []string) (*identity, error) {
@@ -66,6 +66,7 @@ func newIdentity(copyClaims, listClaims []string) (*identity, error) {
 // strip removes what a client sent under our names, in every spelling that
 // some server behind us may take for them, from the headers, from the trailers
 // and from Connection (naming a header there would have the proxy delete it).
+// There no name of a stripped wish for another protocol stays behind either.
 func (id *identity) strip(r *http.Request) {
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		id.stripConnection(r.Header, fields)
@@ -95,7 +96,10 @@ func (id *identity) stripConnection(h http.Header, fields []string) {
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
 			option = strings.TrimSpace(option)
-			if folded := fold(option); option != "" && folded != "authorization" && !slices.Contains(id.names, folded) {
+			switch folded := fold(option); {
+			case option == "", folded == "authorization", slices.Contains(id.names, folded):
+			case folded == "upgrade" && len(h["Upgrade"]) == 0, folded == "http2-settings" && len(h[http2Settings]) == 0:
+			default:
 				kept = append(kept, option)
 			}
 		}

@@ -99,7 +99,7 @@ func sameOrigin(r *http.Request) bool {
 func changes(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return len(r.Header["Upgrade"]) > 0
+		return upgrades(r)
 	}
 	return true
 }
@@ -107,7 +107,7 @@ func changes(r *http.Request) bool {
 // navigates tells whether a person looks at what comes back. Browsers that do
 // not say so ask for HTML.
 func navigates(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || len(r.Header["Upgrade"]) > 0 {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || upgrades(r) {
 		return false
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")

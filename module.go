@@ -16,7 +16,6 @@
 package caddyoauth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -92,6 +91,12 @@ type Gateway struct {
 	// holds.
 	AllowAnonymous bool `json:"allow_anonymous,omitempty"`
 
+	// Protocols besides WebSocket that a request may turn its connection into
+	// (Upgrade), such as h2c. All that comes in such a connection reaches the
+	// upstream unjudged, other requests and forged identity headers included.
+	// Default: none.
+	InsecureUpgrades []string `json:"insecure_upgrades,omitempty"`
+
 	// The realm of challenges (RFC 9110 §11.5). Default: none.
 	Realm string `json:"realm,omitempty"`
 
@@ -108,6 +113,7 @@ type Gateway struct {
 	vault     *vault // nil: no grants are kept here
 	tenant    *tenant
 	identity  *identity
+	tunnels   tunnels
 	places    []place
 	realm     string
 	metadata  *resourceMetadata // nil: there is no resource
@@ -147,6 +153,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.places, err = newPlaces(g.Credentials); err != nil {
 		return err
 	}
+	g.tunnels = g.InsecureUpgrades
 	for _, at := range g.places {
 		if at.header != "" {
 			g.identity.trailers = append(g.identity.trailers, fold(at.header))
@@ -273,16 +280,10 @@ func (g *Gateway) check() error {
 	if err := g.checkForwardAuth(); err != nil {
 		return err
 	}
+	if err := checkUpgrades(g.InsecureUpgrades); err != nil {
+		return err
+	}
 	return checkRealm(g.Realm)
-}
-
-// onEvent makes a function a handler of Caddy's events.
-type onEvent func()
-
-// Handle calls the function.
-func (f onEvent) Handle(context.Context, caddy.Event) error {
-	f()
-	return nil
 }
 
 // Interface guards

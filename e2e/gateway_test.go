@@ -47,6 +47,7 @@ type gateway struct {
 	tlsPort int    // for a site with TLS, over TCP and UDP
 	open    int    // of a site without oauth; where Caddy believes port 80 to be
 	options string // more global options
+	env     []string
 	proc    *process
 	procs   []*process // all that were started, proc is the last one
 }
@@ -116,7 +117,7 @@ func (g *gateway) write(sites string) {
 
 func (g *gateway) start() {
 	g.t.Helper()
-	g.proc = startProcess(g.t, g.home, nil, g.binary, "run", "--config", g.config, "--adapter", "caddyfile")
+	g.proc = startProcess(g.t, g.home, g.env, g.binary, "run", "--config", g.config, "--adapter", "caddyfile")
 	g.procs = append(g.procs, g.proc)
 	address := fmt.Sprintf("127.0.0.1:%d", g.port)
 	await(g.t, 30*time.Second, "the gateway to listen", func() bool {

@@ -1,0 +1,20 @@
+package caddyoauth
+
+import "net/http"
+
+// clean takes off r, first and always, what no upstream may see of a client's,
+// also where nobody has to prove anything. Then it refuses requests that the
+// upstream would understand in another way than the rules here: what was
+// judged would not be what is served.
+func (g *Gateway) clean(r *http.Request) error {
+	other := g.tunnels.strip(r.Header)
+	g.identity.strip(r)
+	switch {
+	case other && g.ForwardAuth != nil: // what is stripped here, the proxy still has
+		return rejectTunnel("an Upgrade to something else than one WebSocket")
+	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !overCONNECT(r)):
+		// Its body would go to the upstream without framing.
+		return rejectTunnel("CONNECT")
+	}
+	return checkPath(r.URL, g.pathRules)
+}

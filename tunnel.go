@@ -1,0 +1,85 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// tunnels are the protocols that a request may turn its connection into: a
+// WebSocket, and those that the operator named.
+//
+// Behind the upstream's 101 (RFC 9110 §7.8) the proxy copies bytes, and nobody
+// judges. With Upgrade: h2c (RFC 7540 §3.2) those bytes are requests, to any
+// path and with any identity headers. The frames of a WebSocket (RFC 6455) are
+// none.
+type tunnels []string
+
+const (
+	webSocket     = "websocket"
+	http2Settings = "Http2-Settings" // only h2c needs it
+)
+
+// strip takes from h the wish for a protocol that must not pass, and reports
+// that there was one. It goes rather than the request: a server is free to
+// ignore the field, and curl sends it as a hint.
+//
+// Exactly one field with exactly one word passes: of several the upstream takes
+// one, and the proxy may have looked at another.
+func (t tunnels) strip(h http.Header) (stripped bool) {
+	if fields := h["Upgrade"]; len(fields) > 0 && !(len(fields) == 1 && isProtocol(fields[0], webSocket)) {
+		if len(fields) == 1 && slices.ContainsFunc(t, func(name string) bool { return isProtocol(fields[0], name) }) {
+			return false
+		}
+		delete(h, "Upgrade")
+		stripped = true
+	}
+	delete(h, http2Settings)
+	return stripped
+}
+
+// isProtocol compares names of ASCII (RFC 9110 §7.8); of the same length, no
+// other letter folds to one of them.
+func isProtocol(text, name string) bool {
+	return len(text) == len(name) && strings.EqualFold(text, name)
+}
+
+// overCONNECT reports whether r opens a WebSocket over HTTP/2 or HTTP/3 (RFC
+// 8441 §4, RFC 9220 §3): Caddy's proxy makes a GET with Upgrade of that, and
+// of no other CONNECT. Each server keeps :protocol in a place of its own.
+func overCONNECT(r *http.Request) bool {
+	switch protocol := r.Header[":protocol"]; r.ProtoMajor {
+	case 2:
+		return len(protocol) == 1 && protocol[0] == webSocket
+	case 3:
+		return r.Proto == webSocket
+	}
+	return false
+}
+
+// upgrades reports whether r opens a WebSocket, or what else may pass.
+func upgrades(r *http.Request) bool { return len(r.Header["Upgrade"]) > 0 || overCONNECT(r) }
+
+func rejectTunnel(detail string) *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest, Reason: tunnelRefused, Code: invalidRequest,
+		Description: "no other protocol is spoken here", Detail: detail,
+	}
+}
+
+// checkUpgrades looks at insecure_upgrades: names of RFC 9110 §7.8.
+func checkUpgrades(names []string) error {
+	for _, name := range names {
+		protocol, version, versioned := strings.Cut(name, "/")
+		switch {
+		case isProtocol(name, webSocket):
+			return fmt.Errorf("insecure_upgrades %s: a WebSocket passes anyway; leave it out", name)
+		case name == "*" || !httpguts.ValidHeaderFieldName(protocol) || versioned && !httpguts.ValidHeaderFieldName(version):
+			return fmt.Errorf("insecure_upgrades: %q is not the name of one protocol, such as h2c", name)
+		}
+	}
+	return nil
+}
