@@ -37,11 +37,11 @@ mistake in the call or a configuration that cannot be read.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			gateways, err := doctorsGateways(config, adapter, issuer)
+			gateways, doc, err := doctorsGateways(config, adapter, issuer)
 			if err != nil {
 				return exitWith(cmd, exitUsage, err)
 			}
-			d, err := runDoctor(cmd.Context(), gateways)
+			d, err := runDoctor(cmd.Context(), gateways, doc)
 			if err != nil {
 				return exitWith(cmd, exitUsage, err)
 			}
@@ -62,34 +62,41 @@ mistake in the call or a configuration that cannot be read.`,
 	return cmd
 }
 
-// doctorsGateways are those of a configuration, or a bare one for one issuer.
-func doctorsGateways(config, adapter, issuer string) ([]placedGateway, error) {
+// doctorsGateways are those of a configuration, with the whole of it, or a bare
+// one for one issuer.
+func doctorsGateways(config, adapter, issuer string) (gateways []placedGateway, doc []byte, err error) {
 	switch {
 	case (config == "") == (issuer == ""):
-		return nil, errors.New("name a configuration with --config, or one issuer with --issuer")
+		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
 		g := &Gateway{Issuer: []*Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
-		return []placedGateway{{Gateway: g}}, g.check()
+		return []placedGateway{{Gateway: g}}, nil, g.check()
 	}
-	doc, _, _, err := caddycmd.LoadConfig(config, adapter)
-	if err != nil {
-		return nil, err
+	if doc, _, _, err = caddycmd.LoadConfig(config, adapter); err != nil {
+		return nil, nil, err
 	}
-	gateways, err := gatewaysIn(doc)
+	gateways, err = gatewaysIn(doc)
 	if err == nil && len(gateways) == 0 {
 		err = errors.New("there is no oauth in this configuration")
 	}
-	return gateways, err
+	return gateways, doc, err
 }
 
-func runDoctor(ctx context.Context, gateways []placedGateway) (*doctor, error) {
+// runDoctor looks at gateways, and at the configuration around them if there is
+// one.
+func runDoctor(ctx context.Context, gateways []placedGateway, config []byte) (*doctor, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	inner, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	defer cancel()
 	d := &doctor{ctx: ctx, caddy: inner, now: time.Now}
+	if config != nil {
+		if err := d.survey(config); err != nil {
+			return nil, err
+		}
+	}
 	for _, g := range gateways {
 		d.examine(g)
 	}

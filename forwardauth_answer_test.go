@@ -104,69 +104,6 @@ func TestAQuestionIsNeverLoggedAsItCame(t *testing.T) {
 	}
 }
 
-// To a request that no handler takes Caddy answers 200. A proxy that asks would
-// let a client pass that chose another Host.
-func TestAJudgeThatDoesNotGetEveryQuestionAnswersNone(t *testing.T) {
-	t.Cleanup(func() { _ = caddy.Stop() })
-	port := freePort(t)
-	const judge = `oauth {
-		issuer https://issuer.example {
-			audience api
-			jwks testdata/keys/issuer.jwks.json
-		}
-		allow_anonymous
-		forward_auth {
-			from 127.0.0.1
-		}
-	}`
-	for _, row := range []struct {
-		site string
-		want int
-	}{
-		{fmt.Sprintf(":%d {\n%s\n}", port, judge), 200},
-		{fmt.Sprintf(":%d {\nroute {\n%s\n}\n}", port, judge), 200},
-		{fmt.Sprintf("http://127.0.0.1:%d {\n%s\n}", port, judge), 503},
-		{fmt.Sprintf(":%d {\nhandle /a* {\n%s\n}\n}", port, judge), 503},
-		{fmt.Sprintf(":%d {\nhandle_path /b/* {\nrespond 204\n}\nhandle {\n%s\n}\n}", port, judge), 200},
-		{fmt.Sprintf(":%d {\n%s\n}\nhttp://status.example:%d {\nrespond ok\n}", port, judge, port), 503},
-		{fmt.Sprintf(":%d {\n@host host a.example\nhandle @host {\nrespond ok\n}\nhandle {\n%s\n}\n}", port, judge), 503},
-		{fmt.Sprintf("&(judge) {\n%s\n}\nhttp://127.0.0.1:%d {\ninvoke judge\n}", judge, port), 503},
-		{fmt.Sprintf(":%d {\n@get method GET\nroute @get {\nroute {\n%s\n}\n}\n}", port, judge), 503},
-	} {
-		load(t, fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nstorage file_system %s\nlog {\noutput discard\n}\n}\n%s", storageDir(t), row.site))
-		r, _ := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/auth", port), nil)
-		r.Header.Set("X-Forwarded-Method", "GET")
-		r.Header.Set("X-Forwarded-Uri", "/")
-		r.Close = true
-		status := 0
-		await(t, "an answer", func() bool {
-			res, err := http.DefaultClient.Do(r)
-			if err != nil {
-				return false
-			}
-			_ = res.Body.Close()
-			status = res.StatusCode
-			return true
-		})
-		if status != row.want {
-			t.Errorf("%s: %d, want %d", row.site, status, row.want)
-		}
-	}
-}
-
-// In JSON the matcher may stand beside the handler.
-func TestAMatcherOfTheJudgesOwnRouteSkipsQuestions(t *testing.T) {
-	g := new(Gateway)
-	route := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{new(Gateway), g}}
-	if g.isSkipped(caddyhttp.RouteList{{}, route}, false) {
-		t.Error("skipped, without a matcher")
-	}
-	route.MatcherSets = caddyhttp.MatcherSets{{caddyhttp.MatchHost{"a.example"}}}
-	if !g.isSkipped(caddyhttp.RouteList{{}, route}, false) {
-		t.Error("not skipped, with a matcher")
-	}
-}
-
 // To a proxy that asks, 200 means that its request may pass. One that asks with
 // the client's own method, path and body must not be told so by our endpoints.
 func TestAQuestionAtOneOfOurEndpointsIsJudgedAsAnyOther(t *testing.T) {

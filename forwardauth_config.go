@@ -9,13 +9,18 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 )
 
 const unixPeer = "unix"
+
+// The mark of a yes. A 200 that is not the gateway's own, such as Caddy's to a
+// request that reaches no handler, has none, and a client can put none there:
+// it is a header of the answer, which proxies should look for.
+const (
+	verdictHeader = "X-Oauth-Verdict"
+	verdictPass   = "pass"
+)
 
 func (f *ForwardAuth) headers() (method, uri string) {
 	method, uri = "X-Forwarded-Method", "X-Forwarded-Uri"
@@ -66,12 +71,15 @@ func (g *Gateway) checkForwardHeaders(method, uri string) error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains(id.names, fold(verdictHeader)) {
+		return fmt.Errorf("copy_claims: with forward_auth the header %s says that a request may pass", verdictHeader)
+	}
 	for _, name := range []string{method, uri} {
 		folded := fold(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "_."):
 			return fmt.Errorf("forward_auth: %q is not a header's name of letters, digits and -", name)
-		case slices.Contains(reserved, folded) || slices.Contains(id.names, folded) ||
+		case slices.Contains(reserved, folded) || slices.Contains(id.names, folded) || folded == fold(verdictHeader) ||
 			slices.ContainsFunc(g.Credentials, func(c Credential) bool { return fold(c.Header) == folded }):
 			return fmt.Errorf("forward_auth: the header %s has a use of its own", name)
 		}
@@ -103,14 +111,10 @@ func (g *Gateway) provisionForwardAuth(ctx caddy.Context, repl *caddy.Replacer) 
 	if g.ForwardAuth == nil {
 		return nil
 	}
-	if err := g.ForwardAuth.provision(repl); err != nil {
+	if err := g.checkPlace(ctx); err != nil {
 		return err
 	}
-	events, err := ctx.App("events")
-	if err != nil {
-		return fmt.Errorf("getting the events app: %w", err)
-	}
-	return events.(*caddyevents.App).On("started", onEvent(func() { g.lookAround(ctx) }))
+	return g.ForwardAuth.provision(repl)
 }
 
 func (f *ForwardAuth) provision(repl *caddy.Replacer) error {
@@ -131,69 +135,4 @@ func (f *ForwardAuth) provision(repl *caddy.Replacer) error {
 	}
 	f.method, f.uri = f.headers()
 	return nil
-}
-
-// errSkipped is the answer to every question where some would not get here.
-var errSkipped = errors.New("forward_auth stands behind a matcher, such as a site's host name: to questions that it skips Caddy answers 200, which the proxy takes for a yes; give it a site of its own without a host, such as :9091")
-
-// lookAround finds out, once everything is there, whether a matcher keeps
-// questions from the gateway. Caddy answers 200 to what nobody handles, so a
-// client that chooses its Host could pass. Those the gateway never sees; but if
-// it answers no others either, nobody runs it like that.
-func (g *Gateway) lookAround(ctx caddy.Context) {
-	app, err := ctx.AppIfConfigured("http")
-	if err != nil {
-		return
-	}
-	for _, server := range app.(*caddyhttp.App).Servers {
-		skipped := g.isSkipped(server.Routes, false)
-		for _, named := range server.NamedRoutes { // who invokes it, and where, is not followed
-			skipped = skipped || g.isSkipped(caddyhttp.RouteList{*named}, true)
-		}
-		if skipped {
-			g.ForwardAuth.skipped.Store(true)
-			g.log.Error("no question is answered", zap.Error(errSkipped))
-		}
-	}
-}
-
-func (g *Gateway) isSkipped(routes caddyhttp.RouteList, matched bool) bool {
-	for n, route := range routes {
-		some := matched || len(route.MatcherSets) > 0 ||
-			slices.ContainsFunc(routes[:n], func(before caddyhttp.Route) bool { return takesFrom(before, route) })
-		for _, handler := range route.Handlers {
-			switch h := handler.(type) {
-			case *Gateway:
-				if h == g {
-					return some
-				}
-			case *caddyhttp.Subroute:
-				if g.isSkipped(h.Routes, some) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// takesFrom tells whether a route keeps requests from a later one: another site
-// on the same listener, or another block of one group. A path is no matter,
-// since the proxy chooses that of its question.
-func takesFrom(before, route caddyhttp.Route) bool {
-	if len(before.MatcherSets) == 0 {
-		return false
-	}
-	if !before.Terminal && (before.Group == "" || before.Group != route.Group) {
-		return false
-	}
-	return slices.ContainsFunc(before.MatcherSets, func(set caddyhttp.MatcherSet) bool {
-		return slices.ContainsFunc(set, func(matcher any) bool {
-			switch matcher.(type) {
-			case caddyhttp.MatchPath, *caddyhttp.MatchPath:
-				return false
-			}
-			return true
-		})
-	})
 }

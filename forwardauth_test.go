@@ -59,6 +59,9 @@ func (g *gate) verdict(res *httptest.ResponseRecorder) string {
 	if res.Header().Get("Cache-Control") != "no-store" {
 		g.Error("an answer that may be cached")
 	}
+	if (res.Code == http.StatusOK) != (res.Header().Get("X-Oauth-Verdict") == "pass") {
+		g.Errorf("%d with the verdict %q", res.Code, res.Header().Get("X-Oauth-Verdict"))
+	}
 	if length := res.Header().Get("Content-Length"); length != "" && length != strconv.Itoa(res.Body.Len()) {
 		g.Errorf("Content-Length %s, and a body of %d bytes", length, res.Body.Len())
 	}

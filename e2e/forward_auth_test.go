@@ -201,13 +201,31 @@ func TestBehindAProxyThatAsksNoOddRequestLineHidesAPath(t *testing.T) {
 	})
 }
 
-// The gateway must answer for every Host: Caddy says 200 to those that no site
-// has, and a proxy hands the client's on.
+// The gateway answers for every Host: Caddy says 200 to those that no site has,
+// and a proxy hands the client's on.
 func TestBehindAProxyThatAsksAnotherHostOpensNothing(t *testing.T) {
 	behindEachProxy(t, func(a *asker) {
 		for _, host := range []string{"evil.example", "127.0.0.1", "localhost:1", "[::1]"} {
 			if got := a.raw("DELETE /orders/1", host); a.up.requests.Load() != 0 || got != http.StatusForbidden && a.name != "caddy" {
 				a.Fatalf("Host %s: %d, and %d requests reached the upstream", host, got, a.up.requests.Load())
+			}
+		}
+	})
+}
+
+// Whatever came to stand in the gateway's place: to a request that no handler
+// takes Caddy answers 200 with nothing in it.
+func TestBehindAProxyThatAsksA200ThatIsNotTheGatewaysOpensNothing(t *testing.T) {
+	behindEachProxy(t, func(a *asker) {
+		stranger := newGateway(a.T)
+		stranger.write(fmt.Sprintf("http://elsewhere.example:%d {\n}\n", stranger.port))
+		stranger.start()
+		url := a.start(a.T, strings.TrimPrefix(stranger.url(""), "http://"), a.up.address())
+		for _, headers := range [][]string{{}, {"X-Oauth-Verdict", "pass"}, {"X_Oauth_Verdict", "pass", "X-User-Id", "mallory"}} {
+			b := *a
+			b.url = url
+			if got := b.do(http.MethodGet, "/orders/1", a.reading, headers...); got.status != http.StatusServiceUnavailable || a.up.requests.Load() != 0 {
+				a.Errorf("%v: %d, and %d requests reached the upstream", headers, got.status, a.up.requests.Load())
 			}
 		}
 	})
@@ -243,7 +261,7 @@ func TestAQuestionWithoutItsHeadersIsRefusedAndNoneIsLogged(t *testing.T) {
 		a.refused(fmt.Sprint(headers), a.do(http.MethodGet, "/", token, headers...), http.StatusBadRequest, noQuestion)
 	}
 	good := a.do(http.MethodGet, "/", token, m, "GET", u, secret)
-	if good.status != http.StatusOK || good.body != "" || good.header.Get("X-User-Id") != "alice" || good.header.Get("Authorization") != "Bearer "+token {
+	if good.status != http.StatusOK || good.body != "" || good.header.Get("X-User-Id") != "alice" || good.header.Get("Authorization") != "Bearer "+token || good.header.Get("X-Oauth-Verdict") != "pass" {
 		t.Errorf("a good question: %d %v", good.status, good.header)
 	}
 	// HEAD is asked about with GET, and the refusal has its body.
@@ -255,5 +273,34 @@ func TestAQuestionWithoutItsHeadersIsRefusedAndNoneIsLogged(t *testing.T) {
 	lines := g.logLines(func(entry map[string]any) bool { return entry["msg"] == "handled request" })
 	if len(lines) != 9 || lines[7]["path"] != "/orders" || lines[7]["user_id"] != "alice" {
 		t.Errorf("%d lines for 9 questions: %v", len(lines), lines)
+	}
+}
+
+func TestAJudgeOnASiteWithAnAddressDoesNotStart(t *testing.T) {
+	t.Parallel()
+	f := startFakeIssuer(t)
+	g := newGateway(t)
+	judge := fmt.Sprintf(" {\n\toauth %s %s {\n\t\tforward_auth {\n\t\t\tfrom 127.0.0.1\n\t\t}\n\t}\n}\n", f.url, audience)
+	good, bad := fmt.Sprintf(":%d", g.port)+judge, fmt.Sprintf("http://127.0.0.1:%d", g.port)+judge
+	want := fmt.Sprintf("http://:%d", g.port)
+	refuses := func(args ...string) {
+		t.Helper()
+		if stdout, stderr, code := g.command(args...); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, no %s in\n%s%s", args[0], code, want, stdout, stderr)
+		}
+	}
+	g.write(bad)
+	refuses("validate", "--config", g.config, "--adapter", "caddyfile")
+	refuses("run", "--config", g.config, "--adapter", "caddyfile")
+	if stdout, _, code := g.command("oauth", "doctor", "--config", g.config, "--adapter", "caddyfile"); code != 1 || !strings.Contains(stdout, "forward_auth stands behind a matcher") {
+		t.Errorf("doctor: %d\n%s", code, stdout)
+	}
+	g.write(good)
+	g.start()
+	g.write(bad)
+	refuses("reload", "--config", g.config, "--adapter", "caddyfile", "--address", g.admin)
+	a := &asker{T: t, url: g.url("")}
+	if got := a.do(http.MethodGet, "/", f.token(nil), "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/"); got.status != http.StatusOK || got.header.Get("X-Oauth-Verdict") != "pass" {
+		t.Errorf("after a reload that failed: %d %v", got.status, got.header)
 	}
 }

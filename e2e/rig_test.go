@@ -100,7 +100,7 @@ func (r *rig) write() {
 	if r.set.asking != "" {
 		client += fmt.Sprintf("\n\t\t\tintrospect %s/_test/introspect {\n%s\n\t\t\t}", r.tap.url, r.set.asking)
 	}
-	r.g.write(r.g.site(r.g.port, fmt.Sprintf(`%s
+	site := r.g.site(r.g.port, fmt.Sprintf(`%s
 	request_header X-Judged-At {time.now.unix_ms}
 	oauth {
 		issuer %s {
@@ -123,7 +123,11 @@ func (r *rig) write() {
 		%s
 		copy_claims sub>X-User-Id
 		%s
-	}`, r.set.site, r.tap.url, audience, client, store, strings.Join(keys, " "), r.set.session, r.set.tokens, r.set.logins(), r.set.oauth), &r.api.upstream))
+	}`, r.set.site, r.tap.url, audience, client, store, strings.Join(keys, " "), r.set.session, r.set.tokens, r.set.logins(), r.set.oauth), &r.api.upstream)
+	if strings.HasPrefix(r.set.oauth, "forward_auth") { // a judge needs a site for every host
+		site = strings.Replace(site, "http://127.0.0.1:", ":", 1)
+	}
+	r.g.write(site)
 }
 
 // logins are the words for browsers, unless another proxy asks, which logs
