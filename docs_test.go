@@ -143,3 +143,19 @@ func matches(pattern, name string) bool {
 	begin, open := strings.CutSuffix(pattern, "*")
 	return name == pattern || open && strings.HasPrefix(name, begin)
 }
+
+// One without the other is worse than neither: a client chooses its address.
+func TestWhereTrustedProxiesAreNamedSoIsTheWordThatMakesThemStrict(t *testing.T) {
+	files := pages(t)
+	examples, err := filepath.Glob("caddyfile/*.Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, examples...) {
+		for paragraph := range strings.SplitSeq(read(t, file), "\n\n") {
+			if strings.Contains(strings.ReplaceAll(paragraph, "trusted_proxies_strict", ""), "trusted_proxies") && !strings.Contains(paragraph, "trusted_proxies_strict") {
+				t.Errorf("%s: %s", file, paragraph)
+			}
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -36,6 +37,22 @@ func (d *doctor) surveyServer(server *caddyhttp.Server) {
 	if err := misplaced(server); err != nil {
 		d.say("", checkConfig, resultFail, "put it there: until then Caddy does not take this configuration", "%v", placeError(err, server.Listen))
 	}
+	if len(server.TrustedProxiesRaw) == 0 {
+		return
+	}
+	all, err := json.Marshal(server)
+	if err != nil {
+		return
+	}
+	gateways, err := gatewaysIn(all)
+	if err != nil || !slices.ContainsFunc(gateways, func(at placedGateway) bool { return at.countsByAddress() }) {
+		return
+	}
+	if server.TrustedProxiesStrict == 0 {
+		d.say("", checkProxies, resultWarn, doStrict, "%s (%s)", looseProxies, strings.Join(server.Listen, " "))
+		return
+	}
+	d.say("", checkProxies, resultOK, "", "%s (%s)", provenProxies, strings.Join(server.Listen, " "))
 }
 
 // misplaced is why not every question gets to a gateway that answers them, as

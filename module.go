@@ -185,6 +185,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.metadata = g.describe()
+	g.warnOfProxies(ctx)
 	return g.provisionTellers(ctx, g.provisionSession(ctx, repl))
 }
 
