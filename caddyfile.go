@@ -55,7 +55,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //			skew       <duration>
 //			metadata   <url>
 //			jwks       <url|path>
-//			introspect [<url>] { always   cache <duration>   rate <n> }
+//			introspect [<url>] { always   cache <duration>   rate <n>   insecure_any_token }
 //			client     <id> [<secret>] { auth <method>   key <file>   assertion_audience <url> }
 //			trust_pool <module...>
 //			insecure_http

@@ -22,6 +22,14 @@ func (d *doctor) checkSettings(p patient) {
 		d.say(p.url, checkSettings, resultWarn, "name the audience of this API, if the issuer can be made to set one",
 			"insecure_any_audience: any service that gets a token of this issuer can use it here")
 	}
+	switch n := p.issuer.Introspect; {
+	case n != nil && n.InsecureAnyToken:
+		d.say(p.url, checkSettings, resultWarn, "name the audience of this API, or have the issuer say token_type in its answers, and take the word out",
+			"insecure_any_token: a refresh token passes as an access token, and reaches the upstream")
+	case n != nil && p.issuer.InsecureAnyAudience:
+		d.say(p.url, checkSettings, resultWarn, "see that its answers have token_type, token_use or typ: \"caddy oauth explain\" tells what is said of a token",
+			"introspect without an audience: opaque tokens pass only if the issuer says that they are access tokens")
+	}
 	if p.issuer.InsecureIDTokens {
 		d.say(p.url, checkSettings, resultWarn, "take the word out, unless the issuer is Dex",
 			"insecure_id_tokens: whoever a user logs in to can act as the user here")

@@ -242,3 +242,16 @@ func TestTheDoctorTellsOfIssuersThatBindTheirTokens(t *testing.T) {
 		}
 	}
 }
+
+// Without an audience nothing tells a refresh token from an access token, but
+// the issuer's word.
+func TestTheDoctorWarnsWhereRefreshTokensMayPass(t *testing.T) {
+	issuer := newKnower(t)
+	for words, want := range map[string]string{
+		"":                   "warn settings: opaque tokens pass only if the issuer says that they are access tokens",
+		"insecure_any_token": "warn settings: insecure_any_token: a refresh token passes as an access token",
+	} {
+		examined(t, fmt.Sprintf("oauth {\nissuer %s {\ninsecure_any_audience\nintrospect {\n%s\n}\nclient gateway the-gateways-own-secret\n}\n}", issuer.URL, words)).
+			wants(t, want, "warn settings: insecure_any_audience")
+	}
+}

@@ -77,7 +77,7 @@ var words = []string{
 	"forward_auth", "from", "method", "uri", "statuses",
 	"redis", "sentinel", "sentinel_username", "sentinel_password", "username", "password", "database", "prefix", "tls",
 	"replicas", "timeout", "connections",
-	"introspect", "always", "rate",
+	"introspect", "always", "rate", "insecure_any_token",
 }
 
 func TestEachWordHasAGoldenOfEachKind(t *testing.T) {

@@ -87,12 +87,12 @@ var (
 
 // inquire gets the inquiry of an issuer from the pool.
 func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquiry, release func()) {
-	key := l.key + " " + i.Introspect.mark(set.introspect, t.client, entries)
+	key := l.key + " " + i.Introspect.mark(set.introspect, t.client, entries, i.wantsType())
 	value, _, err := inquiries.LoadOrNew(key, func() (caddy.Destructor, error) {
 		q := &inquiry{
 			authority: l.authority, issuer: l.issuer, always: i.Introspect.Always, server: l.server,
 			at:       as.Introspection{Endpoint: set.introspect, Client: *t.client},
-			profile:  token.Profile{Issuer: t.profile.Issuer, IDTokens: t.profile.IDTokens},
+			profile:  token.Profile{Issuer: t.profile.Issuer, IDTokens: t.profile.IDTokens, Told: i.wantsType()},
 			remember: i.Introspect.remember(), limits: newAskLimits(i.Introspect.rate()),
 			metrics: measure.forInquiry(l.issuer), flights: map[digest]*inquiryFlight{},
 		}

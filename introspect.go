@@ -36,6 +36,11 @@ type Introspect struct {
 	// gets more than half of them. Requests beyond that are answered with 503,
 	// while tokens that are remembered keep passing. Default: 100.
 	Rate int `json:"rate,omitempty"`
+
+	// With insecure_any_audience, take opaque tokens of which the answer does not
+	// say what they are, either: refresh tokens pass as access tokens then, for
+	// as long as they live.
+	InsecureAnyToken bool `json:"insecure_any_token,omitempty"`
 }
 
 const (
@@ -44,7 +49,7 @@ const (
 	mostRate       = 100_000
 )
 
-const introspectWords = "always, cache, rate"
+const introspectWords = "always, cache, rate, insecure_any_token"
 
 // check finds what is wrong without looking at placeholders.
 func (n *Introspect) check() error {
@@ -68,10 +73,18 @@ func (i *Issuer) checkIntrospect() error {
 		return errors.New("introspect is for one issuer, and not for several URLs: a token of one would be shown to another. Use a block for each")
 	case i.JWKS != "" && n.URL == "":
 		return errors.New(`introspect needs a URL with jwks: without metadata nobody can tell where the endpoint is. Write "introspect <url>"`)
+	case n.InsecureAnyToken && !i.InsecureAnyAudience:
+		return errors.New("introspect: insecure_any_token has a use with insecure_any_audience alone: where there is an audience, what the answer has to name is that. Leave it out")
 	default:
 		return n.check()
 	}
 }
+
+// wantsType tells whether an answer has to say what an opaque token is. An
+// audience tells access tokens of this API from all else. Where none is asked
+// for, a refresh token passed, and reached the upstream, at issuers whose
+// answers are alike for both kinds.
+func (i *Issuer) wantsType() bool { return i.InsecureAnyAudience && !i.Introspect.InsecureAnyToken }
 
 // checkOneIntrospect keeps an opaque token from being shown to issuers that it
 // is not of: nothing in it tells whose it is.
@@ -117,8 +130,8 @@ func (n *Introspect) rate() int {
 // mark tells whether answers mean the same in two configurations, beside the
 // issuer itself: what was said to one client, at one address, counts for no
 // other.
-func (n *Introspect) mark(endpoint string, client *as.Client, entries int) string {
-	all, err := json.Marshal([]any{endpoint, n.Always, n.remember(), n.rate(), entries, client.Print()})
+func (n *Introspect) mark(endpoint string, client *as.Client, entries int, wantsType bool) string {
+	all, err := json.Marshal([]any{endpoint, n.Always, n.remember(), n.rate(), entries, client.Print(), wantsType})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
 	}
@@ -132,6 +145,7 @@ func (n *Introspect) mark(endpoint string, client *as.Client, entries int) strin
 //		always
 //		cache <duration>
 //		rate  <n>
+//		insecure_any_token
 //	}
 func (i *Issuer) parseIntrospect(d *caddyfile.Dispenser, seen once) error {
 	if err := seen.first(d); err != nil {
@@ -159,6 +173,8 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen once) error {
 	switch word := d.Val(); word {
 	case "always":
 		return seen.flag(d, &n.Always)
+	case "insecure_any_token":
+		return seen.flag(d, &n.InsecureAnyToken)
 	case "cache":
 		if err := seen.text(d, &text); err != nil {
 			return err

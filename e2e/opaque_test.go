@@ -122,6 +122,33 @@ func TestOpaqueTokensOfOIDCProviderPassWithEachWayToProveTheClient(t *testing.T)
 	}
 }
 
+// Of a refresh token oidc-provider says that it is active, and not what it is.
+// Without an audience that was an access token, for 14 days, and the upstream
+// got it.
+func TestARefreshTokenOfOIDCProviderIsNoAccessToken(t *testing.T) {
+	t.Parallel()
+	issuer := startNode(t, "opaque.mjs")
+	up := startUpstream(t)
+	made := get(t, issuer.url+"/_test/refresh", "")
+	var refresh struct{ Token string }
+	if err := json.Unmarshal([]byte(made.body), &refresh); err != nil || refresh.Token == "" {
+		t.Fatalf("no refresh token: %d %s", made.status, made.body)
+	}
+	anybody := func(words string) *gateway {
+		t.Helper()
+		directive := asking(issuer.url, "none", "gateway-basic secret", words)
+		return startGateway(t, up, strings.Replace(directive, "audience none", "insecure_any_audience", 1))
+	}
+	g := anybody("")
+	get(t, g.url("/orders"), issuer.opaqueToken(t, "urn:none")).wantPass(t, "service")
+	get(t, g.url("/orders"), refresh.Token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+	await(t, 10*time.Second, "the line that says that nobody says what it is", func() bool {
+		return strings.Contains(g.proc.out.String(), "typ_refused")
+	})
+	// Who wants it so, says so.
+	get(t, anybody("insecure_any_token").url("/orders"), refresh.Token).wantPass(t, "service")
+}
+
 func TestARevocationIsSeenWhenTheAnswerIsForgotten(t *testing.T) {
 	t.Parallel()
 	issuer := startNode(t, "opaque.mjs")

@@ -5,9 +5,11 @@
 //
 // The audience of a token is the resource that was asked for. A token for
 // urn:none has none.
+//
+// POST /_test/refresh answers a refresh token of alice's at the client service.
 import { Provider } from 'oidc-provider';
 import { MapAdapter } from './map-adapter.mjs';
-import { serve } from './serve.mjs';
+import { sendJSON, serve } from './serve.mjs';
 
 const lifetime = Number(process.env.TOKEN_SECONDS ?? 600);
 
@@ -39,11 +41,24 @@ if (process.env.GATEWAY_JWK) {
   }));
 }
 
+// refreshToken is what a log-in would have left.
+async function refreshToken(provider) {
+  const grant = new provider.Grant({ accountId: 'alice', clientId: 'service' });
+  grant.addOIDCScope('openid offline_access');
+  return new provider.RefreshToken({
+    accountId: 'alice',
+    client: await provider.Client.find('service'),
+    grantId: await grant.save(),
+    gty: 'authorization_code',
+    scope: 'openid offline_access',
+  }).save();
+}
+
 await serve((issuer) => {
   const provider = new Provider(issuer, {
     adapter: MapAdapter,
     clockTolerance: 0,
-    scopes: ['orders:read', 'orders:write'],
+    scopes: ['openid', 'offline_access', 'orders:read', 'orders:write'],
     clients,
     features: {
       devInteractions: { enabled: false },
@@ -62,8 +77,18 @@ await serve((issuer) => {
         }),
       },
     },
-    ttl: { ClientCredentials: lifetime },
+    ttl: { ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400 },
   });
   provider.on('server_error', (ctx, err) => console.error(err));
-  return provider.callback();
+  const handle = provider.callback();
+  return (req, res) => {
+    if (req.url === '/_test/refresh') {
+      refreshToken(provider).then(
+        (token) => sendJSON(res, 200, { token }),
+        (err) => sendJSON(res, 500, { error: String(err) }),
+      );
+      return;
+    }
+    handle(req, res);
+  };
 }, { introspections: ['/token/introspection'] });

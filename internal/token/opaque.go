@@ -73,6 +73,21 @@ func (p *Profile) Read(a *Answer) (*Facts, error) {
 	if err := p.checkAnswer(a); err != nil {
 		return nil, err
 	}
+	if p.Told && !a.isAccessToken() {
+		return nil, refuse(TypeRefused, "the issuer does not say what it is (token_type, token_use or typ), and no audience tells: it may be a refresh token")
+	}
+	return a.facts(), nil
+}
+
+// isAccessToken tells whether the answer says so. What says otherwise was
+// refused before.
+func (a *Answer) isAccessToken() bool {
+	_, typed := a.Claims["token_type"] // RFC 7662 §2.2: of access tokens, as RFC 6749 §5.1 has it
+	typ := a.Claims.String("typ")
+	return typed || a.Claims.String("token_use") != "" || strings.EqualFold(typ, "Bearer") || isType(typ, "at+jwt")
+}
+
+func (a *Answer) facts() *Facts {
 	exp, has := seconds(a.Claims["exp"])
 	if !has {
 		exp = lastExpiry
@@ -81,18 +96,17 @@ func (p *Profile) Read(a *Answer) (*Facts, error) {
 	return &Facts{
 		Subject: a.Claims.String("sub"), Scope: a.Claims.Scope(), Audience: a.Claims.Audience(),
 		Expiry: int64(math.Floor(exp)), NotBefore: int64(math.Ceil(nbf)),
-	}, nil
+	}
 }
 
 // Confirm makes facts of an answer about a JWT that was verified. What the
 // answer names as well can only take away: it ends earlier, has less scope, is
 // meant for fewer.
 func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
-	said, err := p.Read(a)
-	if err != nil {
+	if err := p.checkAnswer(a); err != nil {
 		return nil, err
 	}
-	facts := *verified
+	said, facts := a.facts(), *verified
 	facts.Expiry, facts.NotBefore = min(facts.Expiry, said.Expiry), max(facts.NotBefore, said.NotBefore)
 	if _, has := a.Claims["aud"]; has {
 		facts.Audience = common(facts.Audience, said.Audience)

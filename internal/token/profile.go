@@ -18,6 +18,7 @@ type Profile struct {
 	Algorithms Algorithms    // of the signature
 	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
 	IDTokens   bool          // let ID tokens pass as access tokens
+	Told       bool          // an answer about an opaque token must say that it is an access token
 	Skew       time.Duration // how far clocks may differ
 	Keys       KeySource
 }
