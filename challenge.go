@@ -37,6 +37,7 @@ const (
 	badCredential    = "credential_malformed"
 	twoCredentials   = "two_credentials"
 	ambiguousPath    = "ambiguous_path"
+	ambiguousMethod  = "ambiguous_method"
 	tunnelRefused    = "tunnel"
 	noGrant          = "no_grant"
 	refreshPresented = "refresh_token"

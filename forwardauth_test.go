@@ -86,7 +86,8 @@ func TestTheMethodAndTheTargetThatAreJudgedAreThoseOfTheHeaders(t *testing.T) {
 		{"HEAD", "/orders/1", "200"},
 		{"POST", "/orders/1", "403 missing_scope"},
 		{"PROPFIND", "/orders/1", "403 missing_scope"},
-		{"get", "/orders/1", "403 missing_scope"}, // methods are told apart by case
+		{"get", "/orders/1", "400 ambiguous_method"}, // methods are told apart by case
+		{"delete", "/orders/1", "400 ambiguous_method"},
 		{"POST", "/orders/1?a=b", "403 missing_scope"},
 		{"POST", "/%6frders/1", "403 missing_scope"},
 		{"POST", "/other", "200"},

@@ -1,6 +1,9 @@
 package caddyoauth
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // clean takes off r, first and always, what no upstream may see of a client's,
 // also where nobody has to prove anything. Then it refuses requests that the
@@ -10,6 +13,8 @@ func (g *Gateway) clean(r *http.Request) error {
 	other := g.tunnels.strip(r.Header)
 	g.identity.strip(r)
 	switch {
+	case !isMethod(r.Method) || strings.ContainsFunc(r.Method, isLower):
+		return ambiguously("method", ambiguousMethod, "it is no token, or has a letter in lower case")
 	case other && g.ForwardAuth != nil: // what is stripped here, the proxy still has
 		return rejectTunnel("an Upgrade to something else than one WebSocket")
 	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !overCONNECT(r)):
@@ -18,3 +23,8 @@ func (g *Gateway) clean(r *http.Request) error {
 	}
 	return checkPath(r.URL, g.pathRules)
 }
+
+// isLower tells letters that make a method another one: methods are compared
+// by case (RFC 9110 §9.1), and many an upstream folds it. None that is
+// registered has one.
+func isLower(c rune) bool { return c >= 'a' && c <= 'z' }

@@ -259,6 +259,9 @@ func FuzzPath(f *testing.F) {
 			}
 		}
 		if strict == nil && strings.HasPrefix(u.Path, "/") {
+			if twice, err := url.PathUnescape(u.Path); err == nil && twice != u.Path {
+				t.Errorf("%q passes, and is %q to who decodes once more", target, twice)
+			}
 			if clean := path.Clean(u.Path); clean != u.Path && clean+"/" != u.Path {
 				t.Errorf("%q passes, and is %q to others", target, clean)
 			}

@@ -10,11 +10,12 @@ import (
 // checkPath refuses paths that the upstream may read differently from the
 // matchers here: what a rule was judged for would not be what is served.
 //
-// Always refused are dot segments however they are spelled, backslashes, NUL,
-// and targets that are no path at all: matchers see "" in "x:http://h/admin"
-// while the proxy passes it on. Where a requirement looks at the path
-// (strictly), so are empty segments, path parameters, control characters and
-// broken UTF-8: some servers read /admin;x/y, //admin and /admin%20 as /admin.
+// Always refused are dot segments however they are spelled, also for readers
+// that decode twice or fold letters (hidesDots), backslashes, NUL, and targets
+// that are no path at all: matchers see "" in "x:http://h/admin" while the
+// proxy passes it on. Where a requirement looks at the path (strictly), so is
+// all that some server takes for another path: /admin;x/y, //admin, /admin%20,
+// /admin., /%2561dmin and /ａdmin are /admin somewhere.
 func checkPath(u *url.URL, strictly bool) error {
 	path := u.Path // decoded: "%2e%2e%2f" is "../" here
 	if u.Opaque != "" || !strings.HasPrefix(path, "/") {
@@ -23,34 +24,45 @@ func checkPath(u *url.URL, strictly bool) error {
 	if strings.ContainsAny(path, "\\\x00") {
 		return ambiguous("a backslash or NUL")
 	}
-	for segment := range strings.SplitSeq(path, "/") {
-		name, _, _ := strings.Cut(segment, ";")
-		if name == "." || name == ".." {
-			return ambiguous("a dot segment")
-		}
-	}
-	if strictly {
+	switch {
+	case hasDotSegment(path):
+		return ambiguous("a dot segment")
+	case hidesDots(path):
+		return ambiguous("what some read as a dot segment")
+	case strictly:
 		return checkPathStrictly(path)
 	}
 	return nil
 }
 
+func hasDotSegment(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
+			return true
+		}
+	}
+	return false
+}
+
 func checkPathStrictly(path string) error {
-	control := func(c rune) bool { return c < ' ' || c == 0x7f }
 	switch {
 	case strings.Contains(path, "//") || strings.Contains(path, ";"):
 		return ambiguous("an empty segment or a path parameter, where a requirement looks at the path")
-	case strings.Contains(path, " /") || strings.HasSuffix(path, " "):
-		return ambiguous("a segment that ends with a space, where a requirement looks at the path")
-	case !utf8.ValidString(path) || strings.ContainsFunc(path, control):
-		return ambiguous("broken UTF-8 or a control character, where a requirement looks at the path")
+	case strings.Contains(path, " /") || strings.HasSuffix(path, " ") || strings.Contains(path, "./") || strings.HasSuffix(path, "."):
+		return ambiguous("a segment that ends with a space or a dot, where a requirement looks at the path")
+	case decodeOnce(path) != path || strings.ContainsAny(path, "?#"):
+		return ambiguous("an escape in an escape, or an encoded ? or #, where a requirement looks at the path")
+	case !utf8.ValidString(path) || strings.ContainsFunc(path, readsAsOther):
+		return ambiguous("broken UTF-8, a control character or one that some read as ASCII, where a requirement looks at the path")
 	}
 	return nil
 }
 
-func ambiguous(detail string) error {
+func ambiguous(detail string) error { return ambiguously("path", ambiguousPath, detail) }
+
+func ambiguously(what, reason, detail string) error {
 	return &Rejection{
-		Status: http.StatusBadRequest, Reason: ambiguousPath, Code: invalidRequest,
-		Description: "the path can be read in more than one way", Detail: detail,
+		Status: http.StatusBadRequest, Reason: reason, Code: invalidRequest,
+		Description: "the " + what + " can be read in more than one way", Detail: detail,
 	}
 }

@@ -104,9 +104,14 @@ func (q *Requirement) provision(ctx caddy.Context, repl *caddy.Replacer) (err er
 var pathBlind = []string{"method", "header", "header_regexp", "host", "protocol", "query", "remote_ip", "client_ip", "tls"}
 
 func (q *Requirement) readsPath() bool {
-	for _, set := range q.Match {
-		for name := range set {
-			if !slices.Contains(pathBlind, name) {
+	return readPath(q.Match)
+}
+
+func readPath(sets caddyhttp.RawMatcherSets) bool {
+	for _, set := range sets {
+		for name, raw := range set {
+			var inner caddyhttp.RawMatcherSets // of "not"
+			if !slices.Contains(pathBlind, name) && (name != "not" || json.Unmarshal(raw, &inner) != nil || readPath(inner)) {
 				return true
 			}
 		}

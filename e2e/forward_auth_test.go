@@ -191,6 +191,11 @@ func TestBehindAProxyThatAsksNoOddRequestLineHidesAPath(t *testing.T) {
 				a.Errorf("%s: %d", target, got)
 			}
 		}
+		for _, method := range []string{"delete", "Delete", "post"} {
+			if got := a.raw(method+" /orders/1", own); got < 400 || got >= 500 {
+				a.Errorf("%s: %d", method, got)
+			}
+		}
 		if n := a.up.requests.Load(); n != 0 {
 			a.Errorf("%d requests reached the upstream", n)
 		}
