@@ -9,6 +9,7 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	dropCookies(r.Header, g.strayCookie)
 	stray := g.strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
 		return serve(w, r)

@@ -125,6 +125,9 @@ func (l *Login) checkWords() error {
 	if c := l.Cookie; c != "" && (!strings.HasPrefix(c, "__Host-") || len(c) > 64 || !httpguts.ValidHeaderFieldName(c) || c == "__Host-") {
 		return fmt.Errorf("login: cookie is %q; it takes a name that begins with __Host-, which keeps other hosts from setting it", c)
 	}
+	if isBegunName(l.Cookie) {
+		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, pendingMark, nameLetters)
+	}
 	return nil
 }
 

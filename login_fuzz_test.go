@@ -117,8 +117,7 @@ func FuzzCookieField(f *testing.F) {
 		if _, n := l.find(h); n != 0 {
 			t.Fatalf("%q leaves %q", field, left)
 		}
-		r := &http.Request{Header: h}
-		if names := l.pendingNames(r); len(names) > 0 {
+		if begun := l.begun(h, nil); len(begun) > 0 {
 			t.Fatalf("%q leaves %q", field, left)
 		}
 		var want []string
@@ -128,7 +127,7 @@ func FuzzCookieField(f *testing.F) {
 				want = append(want, pair)
 			}
 		}
-		if strings.TrimLeft(strings.Join(want, ";"), " ") != left && strings.Contains(field, defaultCookie) {
+		if strings.TrimLeft(strings.Join(want, ";"), " ") != left && left != field {
 			t.Fatalf("%q leaves %q", field, left)
 		}
 	})

@@ -1,6 +1,7 @@
 package caddyoauth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -16,6 +17,7 @@ import (
 const (
 	pendingLife  = 10 * time.Minute
 	mostPending  = 5    // log-ins that one browser may have begun
+	mostLooked   = 16   // of their cookies in one request, whatever it brings
 	pendingBytes = 4096 // of their cookies together: proxies in front refuse long headers
 	stateLetters = 43   // 32 bytes in base64url
 	nameLetters  = 8    // of the state, in the cookie's name
@@ -79,27 +81,43 @@ func (l *Login) keep(w http.ResponseWriter, r *http.Request, s *session.Vault, p
 	return nil
 }
 
-// tooMany are the names of pending log-ins that have to go for another one.
-func (l *Login) tooMany(r *http.Request, s *session.Vault, size int) (gone []string) {
-	type begun struct {
-		name  string
-		size  int
-		began int64 // 0: it does not open
-	}
-	var all []begun
-	for _, name := range l.pendingNames(r) {
-		one := begun{name: name}
-		for _, value := range cookieValues(r, name) {
-			one.size += len(name) + len(value)
+// begun is a cookie of a log-in that this browser has begun.
+type begun struct {
+	name string
+	size int
+	at   int64 // 0: it does not open
+}
+
+// begun are the log-ins that this browser has begun, as far as anybody looks: a
+// stranger may send as many as fit into a header, and each has to be opened.
+// Browsers send the oldest first, so what is left for the next time is younger.
+func (l *Login) begun(h http.Header, s *session.Vault) (all []begun) {
+	for _, field := range h["Cookie"] {
+		for name, value := range eachCookie(field) {
+			if _, isPending := l.ours(name); !isPending {
+				continue
+			}
+			one := begun{name: name, size: len(name) + len(value)}
 			if p := openPending(s, name, value); p != nil {
-				one.began = p.Began
+				one.at = p.Began
+			}
+			if all = append(all, one); len(all) == mostLooked {
+				return all
 			}
 		}
-		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b begun) int { return int(b.began - a.began) }) // the youngest first
+	return all
+}
+
+// tooMany are the names of pending log-ins that have to go for another one.
+func (l *Login) tooMany(r *http.Request, s *session.Vault, size int) (gone []string) {
+	all := l.begun(r.Header, s)
+	slices.SortFunc(all, func(a, b begun) int { return cmp.Compare(b.at, a.at) }) // the youngest first
 	for n, one := range all {
-		if size += one.size; n+1 >= mostPending || size > pendingBytes || one.began == 0 {
+		if size += one.size; n+1 < mostPending && size <= pendingBytes && one.at != 0 {
+			continue
+		}
+		if !slices.Contains(gone, one.name) {
 			gone = append(gone, one.name)
 		}
 	}
@@ -107,8 +125,11 @@ func (l *Login) tooMany(r *http.Request, s *session.Vault, size int) (gone []str
 }
 
 func openPending(s *session.Vault, name, value string) *pending {
+	if len(value) > pendingBytes {
+		return nil
+	}
 	sealed, err := strictBase64.DecodeString(value)
-	if err != nil || len(value) > pendingBytes {
+	if err != nil {
 		return nil
 	}
 	plain, err := s.Open(sealLogin, name, sealed)

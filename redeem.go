@@ -114,7 +114,8 @@ var descriptionOf = map[string]string{
 
 // strays tells whether one of our tokens stands where none belongs: in the
 // request's target, or in a header other than the credential's. Neither the
-// upstream nor a log may see it.
+// upstream nor a log may see it. Browsers send cookies unasked, so those are
+// taken off instead.
 func (g *Gateway) strays(r *http.Request) bool {
 	if g.vault == nil {
 		return false
@@ -131,25 +132,13 @@ func (g *Gateway) strays(r *http.Request) bool {
 		}
 	}
 	for name, values := range r.Header {
-		if name == "Authorization" { // find looks at it, and settle
+		if name == "Authorization" || name == "Cookie" { // find looks at the one, and strayCookie at the other
 			continue
 		}
 		for _, value := range values {
-			if holdsOurs(value) && !g.isPlace(place{header: name}) && (name != "Cookie" || g.strayCookie(value)) {
+			if holdsOurs(value) && !g.isPlace(place{header: name}) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// strayCookie looks at the field as it came: upstreams may find cookies where
-// strict parsers find none.
-func (g *Gateway) strayCookie(field string) bool {
-	for pair := range strings.SplitSeq(field, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		if holdsOurs(name) || holdsOurs(value) && !g.isPlace(place{cookie: strings.TrimSpace(name)}) {
-			return true
 		}
 	}
 	return false
@@ -166,11 +155,18 @@ func (g *Gateway) isPlace(where place) bool {
 
 // holdsOurs finds a whole token of ours in a text, also in one that is escaped
 // for a URL. Shorter ones, and the same letters inside another token, are none.
-func holdsOurs(text string) bool {
-	return holdsPlain(text) || strings.IndexByte(text, '%') >= 0 && holdsPlain(unescape(text))
+func holdsOurs(text string) bool { return holdsAny(text, ourPrefixes[:]) }
+
+// holdsSession finds the handle of a browser's session alone.
+func holdsSession(text string) bool { return holdsAny(text, ourPrefixes[:1]) }
+
+var ourPrefixes = [...]string{sessionPrefix, accessPrefix, refreshPrefix}
+
+func holdsAny(text string, prefixes []string) bool {
+	return holdsPlain(text, prefixes) || strings.IndexByte(text, '%') >= 0 && holdsPlain(unescape(text), prefixes)
 }
 
-func holdsPlain(text string) bool {
+func holdsPlain(text string, prefixes []string) bool {
 	for at := 0; ; {
 		next := strings.Index(text[at:], "og")
 		if next < 0 {
@@ -182,7 +178,7 @@ func holdsPlain(text string) bool {
 			continue
 		}
 		rest := text[begin:]
-		if !strings.HasPrefix(rest, accessPrefix) && !strings.HasPrefix(rest, refreshPrefix) && !strings.HasPrefix(rest, sessionPrefix) {
+		if !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(rest, prefix) }) {
 			continue
 		}
 		end, whole := len(accessPrefix), len(accessPrefix)+session.HandleLength

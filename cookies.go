@@ -1,0 +1,110 @@
+package caddyoauth
+
+import (
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// hostOnly begins the names of our cookies: browsers keep one of such a name
+// only for the host that set it, over https.
+const hostOnly = "__Host-"
+
+// eachCookie walks a Cookie field as it came: upstreams may find cookies where
+// strict parsers find none.
+func eachCookie(field string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for pair := range strings.SplitSeq(field, ";") {
+			if name, value := cookieOf(pair); !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+func cookieOf(pair string) (name, value string) {
+	name, value, _ = strings.Cut(pair, "=")
+	return strings.Trim(name, " \t"), strings.Trim(value, " \t")
+}
+
+// dropCookies takes some cookies off a request. All others stay byte for byte.
+func dropCookies(h http.Header, drop func(name, value string) bool) {
+	fields := h["Cookie"]
+	if !slices.ContainsFunc(fields, func(field string) bool { return anyCookie(field, drop) }) {
+		return
+	}
+	kept := make([]string, 0, len(fields))
+	for _, field := range fields {
+		var few [8]string // on the stack
+		rest := few[:0]
+		for pair := range strings.SplitSeq(field, ";") {
+			if name, value := cookieOf(pair); !drop(name, value) {
+				rest = append(rest, pair)
+			}
+		}
+		if text := strings.TrimLeft(strings.Join(rest, ";"), " "); text != "" {
+			kept = append(kept, text)
+		}
+	}
+	if h.Del("Cookie"); len(kept) > 0 {
+		h["Cookie"] = kept
+	}
+}
+
+func anyCookie(field string, is func(name, value string) bool) bool {
+	for name, value := range eachCookie(field) {
+		if is(name, value) {
+			return true
+		}
+	}
+	return false
+}
+
+// strayCookie tells whether a cookie is a gateway's, and none that this one reads.
+// A browser sends it to all of its host, so it stands for no mistake of anybody:
+// it is taken off, and nobody is refused for it. It is known by its form: one
+// gateway does not know the names of another's.
+func (g *Gateway) strayCookie(name, value string) bool {
+	if g.Login != nil {
+		if isSession, isPending := g.Login.ours(name); isSession || isPending {
+			return false
+		}
+	}
+	switch {
+	case holdsSession(name), holdsSession(value), isBegun(name, value):
+		return true
+	case g.vault == nil: // then these are some application's own affair
+		return false
+	}
+	return holdsOurs(name) || holdsOurs(value) && !g.isPlace(place{cookie: name})
+}
+
+// leastBegun is less than any log-in that has begun takes, in letters: three
+// times 32 random bytes and two addresses are in it.
+const leastBegun = 200
+
+// isBegun knows a log-in that has begun by its form.
+func isBegun(name, value string) bool {
+	return isBegunName(name) && len(value) >= leastBegun && allBase64URL(value)
+}
+
+func isBegunName(name string) bool {
+	at := len(name) - len(pendingMark) - nameLetters
+	return at > len(hostOnly) && strings.HasPrefix(name, hostOnly) && isBegunEnd(name[at:])
+}
+
+// isBegunEnd knows what stands behind the session cookie's name.
+func isBegunEnd(rest string) bool {
+	letters, marked := strings.CutPrefix(rest, pendingMark)
+	return marked && len(letters) == nameLetters && allBase64URL(letters)
+}
+
+func allBase64URL(text string) bool {
+	for i := range len(text) {
+		if !isBase64URL(text[i]) {
+			return false
+		}
+	}
+	return true
+}
