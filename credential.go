@@ -75,6 +75,7 @@ type presented struct {
 	swapped bool           // the request brought a reference token in its place
 	grant   session.Handle // that the reference token, or the session, stands for
 	issuer  string         // whose token stood behind it
+	subject string         // of its grant, from the beginning; "": nobody said
 	lost    string         // scope that its grant once had and has no more
 
 	session  bool // it came as a session's cookie

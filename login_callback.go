@@ -120,12 +120,12 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 		}
 		return session.Handle{}, err
 	}
-	id, err := g.judgeLogin(ctx, r, p, tokens)
+	id, principal, err := g.judgeLogin(ctx, r, p, tokens)
 	if err != nil {
 		g.returnTokens(ctx, tokens)
 		return session.Handle{}, err
 	}
-	return g.openSession(ctx, r, s, id, tokens, asked)
+	return g.openSession(ctx, r, s, id, principal.Subject, tokens, asked)
 }
 
 // exchange asks for the tokens that the code stands for, once (RFC 6749 §4.1.3).
@@ -146,47 +146,47 @@ func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.To
 
 // judgeLogin proves who has logged in, and that the access token will pass here:
 // a session whose every request is refused would help nobody.
-func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, error) {
+func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *Principal, error) {
 	t := g.loginTrust()
 	if tokens.IDToken.Empty() {
-		return nil, &loginError{
+		return nil, nil, &loginError{
 			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the issuer gave no ID token: it has to know the scope openid for this client",
 		}
 	}
 	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), g.validator.now())
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
-		return nil, &loginError{
+		return nil, nil, &loginError{
 			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the ID token does not pass: " + refusal.Error(),
 		}
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{r, t.profile.Issuer})
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
-		return nil, &loginError{
+		return nil, nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token of this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail +
 				"; see docs/login.md on resource and audience",
 		}
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if principal.Issuer != t.profile.Issuer {
-		return nil, &loginError{
+		return nil, nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token is another issuer's",
 		}
 	}
 	if lacks := p.Better.lacks(principal, g.validator.now()); lacks != "" {
 		// To ask again would go on for ever.
-		return nil, &loginError{
+		return nil, nil, &loginError{
 			outcome: loginWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
 			detail: "the access token does not tell of the log-in that was asked for: " + lacks,
 		}
 	}
-	return id, nil
+	return id, principal, nil
 }
 
 // logins is what ID and logout tokens of an issuer must be.
@@ -201,14 +201,16 @@ func (t *trust) logins() *token.Login {
 // then.
 const mostHint = 4 << 10
 
-func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.Vault, id *token.ID, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
+// openSession keeps the grant of a log-in. subject is what the access token was
+// judged to be of: issuers may name a user differently there and in the ID token.
+func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.Vault, id *token.ID, subject string, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
 	t := g.loginTrust()
 	from := g.origin(t)
 	from.IDSubject = id.Subject
 	if len(tokens.IDToken.Reveal()) <= mostHint {
 		from.IDToken = tokens.IDToken.Reveal()
 	}
-	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, App: from.seal()}
+	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.seal()}
 	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
 	handle, _, err := s.CreateFor(ctx, browser, grant, granting(tokens, id.Subject), asked)
 	if err != nil {

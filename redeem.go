@@ -65,7 +65,7 @@ func (found presented) become(access session.Access, err error) (presented, erro
 	case err != nil:
 		return found, err
 	}
-	found.token, found.swapped, found.lost, found.issuer = access.Token.Reveal(), true, access.Lost, access.Issuer
+	found.token, found.swapped, found.lost, found.issuer, found.subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
 	return found, nil
 }
 

@@ -31,8 +31,12 @@ func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented
 	began := time.Now()
 	for judged := 1; err == nil && found.token != ""; judged++ {
 		principal, verdict := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
-		if verdict == nil {
+		if verdict == nil && found.isOf(principal) {
 			return principal, found, nil
+		}
+		if verdict == nil {
+			found, err = g.endOfAnother(r.Context(), found)
+			return nil, found, err
 		}
 		if !found.swapped || !isInactive(verdict) || judged == mostTokens || time.Since(began) > g.refreshWait() {
 			return nil, found, verdict

@@ -36,7 +36,7 @@ type trust struct {
 
 // Principal is who a verified token speaks for.
 type Principal struct {
-	Issuer  string // the issuer whose key verified the token
+	Issuer  string // the issuer whose key verified the token, or that was asked about it
 	Subject string // sub; some issuers leave it out for clients
 	Scope   string // granted scope, words separated by spaces
 
@@ -176,8 +176,11 @@ func (t *trust) principal(raw string, facts *token.Facts, claims token.Claims) *
 // Claim finds a claim by name or dotted path, decoding the token when it was
 // only recognised and nobody has asked before.
 func (p *Principal) Claim(path string) (any, bool) {
-	if path == "sub" && p.Subject != "" {
+	switch {
+	case path == "sub" && p.Subject != "":
 		return p.Subject, true
+	case path == "iss" && p.Issuer != "":
+		return p.Issuer, true // also where its answer about an opaque token leaves it out
 	}
 	p.decode.Do(func() {
 		switch {
