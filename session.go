@@ -54,7 +54,8 @@ type Session struct {
 
 	// What happens at the access token's end when a refresh token may have
 	// been consumed by a refresh whose answer was lost: "retry" presents it
-	// once more, "reauth" ends the grant. Default: retry.
+	// once more, and on with pauses until there is an answer; "reauth" ends
+	// the grant. Default: retry.
 	OnUncertain string `json:"on_uncertain,omitempty"`
 
 	// keys and store, ready.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,30 +30,71 @@ func TestAccept28_TenTimesTheTokenRunsOutUnderLoadAndTenTimesTheGrantIsRunAgain(
 	}
 }
 
-func TestAccept28_AClientThatTheServerRevokedIsOutWithinOneTokensLife(t *testing.T) {
+func TestAccept28_AClientThatTheServerRevokedIsServedWhileItsTokenLivesAndOutAfterTwoMinutes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, settings{})
+	r := newRig(t, settings{life: 10, session: "refresh_wait 1s"})
 	s := r.runCredentials()
 	first := r.tap.lastIssued(t)
 	before := r.renewals(rerun)
 	r.control("secret", "client", "robot", "secret", "nobody knows this one")
-	l := startLoad(20, 20*time.Millisecond, func(int) (answer, error) {
-		a, err := try(r.client, r.g.url("/orders"), s.access)
-		if err == nil && a.status != http.StatusOK && a.status != http.StatusUnauthorized {
-			err = errors.New(http.StatusText(a.status))
-		}
-		return a, err
-	})
-	r.awaitDeath(first)
+	l := bearerLoad(r.client, 4, 100*time.Millisecond, r.g.url("/orders"), s.access)
+	all := r.tap.await(t, 200*time.Second, "the two minutes to be over", func(all calls) bool {
+		again := all.of(rerun.renewal)[before:].ended()
+		return len(again) > 0 && again[len(again)-1].End.Sub(again[0].Begin) >= 2*time.Minute
+	}).of(rerun.renewal)[before:]
+	await(t, 10*time.Second, "the end of the grant", func() bool { return r.get(s).status == http.StatusUnauthorized })
 	r.wantOver(s)
+	over := all[len(all)-1].End
 	for _, one := range l.stop() {
-		if one.err != nil {
-			t.Fatal(one.err)
+		want := []int{http.StatusServiceUnavailable}
+		switch {
+		case one.end.Before(first.expiry.Add(-time.Second)):
+			want = []int{http.StatusOK}
+		case one.start.Before(first.expiry):
+			want = append(want, http.StatusOK)
+		case one.end.After(over):
+			want = append(want, http.StatusUnauthorized)
+		}
+		if one.err != nil || !slices.Contains(want, one.status) {
+			t.Fatalf("%v after the token's end: %d %v, want one of %d", one.start.Sub(first.expiry), one.status, one.err, want)
 		}
 	}
-	r.wantRenewals(rerun, before, 1)
-	if failing := r.tap.all()[before]; failing.Error != "invalid_client" {
-		t.Errorf("the failing call: %v", failing)
+	if n := r.renewals(rerun) - before; n < 3 || n > 6 {
+		t.Errorf("%d failing calls, want at most six", n)
+	}
+	for _, failing := range all {
+		if failing.Error != "invalid_client" {
+			t.Errorf("a failing call: %v", failing)
+		}
+	}
+}
+
+// A server whose database fails says invalid_client to everybody.
+func TestAccept28_ADatabaseOutageOfAMinuteThatSaysInvalidClientEndsNoGrant(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{session: "refresh_wait 1s"})
+	var robots []session
+	for range 5 {
+		robots = append(robots, r.runCredentials())
+	}
+	last := r.tap.lastIssued(t)
+	r.tap.always(treatment{instead: invalidClient})
+	began := time.Now()
+	r.awaitDeath(last)
+	for time.Since(began) < time.Minute {
+		for _, s := range robots {
+			r.get(s).wantUnavailable(t)
+		}
+	}
+	r.tap.well()
+	for _, s := range robots {
+		await(t, 45*time.Second, "the grant to go on", func() bool {
+			a := r.get(s)
+			if a.status == http.StatusUnauthorized {
+				t.Fatal("the outage ended a grant")
+			}
+			return a.status == http.StatusOK
+		})
 	}
 }
 

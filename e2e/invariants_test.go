@@ -24,7 +24,8 @@ func (r *rig) checkInvariants() {
 }
 
 // presentedTwice looks for a refresh token that was presented when it may have
-// been consumed (I1), but for the one retry, and for two presentations at a time.
+// been consumed (I1), but for the one retry and, where its outcome is unknown
+// too, those that follow with growing pauses; and for two presentations at a time.
 func presentedTwice(all calls) error {
 	byRT := map[string]calls{}
 	for _, c := range all.of("refresh_token") {
@@ -43,12 +44,22 @@ func presentedTwice(all calls) error {
 			case fateRotated, fateRefused:
 				return fmt.Errorf("a refresh token was presented after it was %s: %v", before.Fate, presented)
 			}
-			if doubts > 1 {
-				return fmt.Errorf("a refresh token was presented again after two unknown outcomes: %v", presented)
+			if least := pauseAfter(doubts); c.Begin.Sub(before.End) < least {
+				return fmt.Errorf("a refresh token was presented again %v after %d unknown outcomes, want %v: %v",
+					c.Begin.Sub(before.End), doubts, least, presented)
 			}
 		}
 	}
 	return nil
+}
+
+// pauseAfter is how long a refresh token is left alone after so many unknown
+// outcomes. The first one may have been a crash, after which nobody counts.
+func pauseAfter(doubts int) time.Duration {
+	if doubts < 2 {
+		return 0
+	}
+	return 9 * min(time.Second<<min(doubts-2, 10), 10*time.Second) / 10 // clocks and loopback
 }
 
 // checkNothingWritten is INV3, with its positive control.
@@ -139,6 +150,8 @@ func TestTheTapsLedgerTellsAllowedPresentationsFromForbiddenOnes(t *testing.T) {
 		}
 		return all
 	}
+	growing := presented(fateUnknown, fateUnknown, fateUnknown, fateRefused)
+	growing[3].Begin, growing[3].End = at(7), at(8)
 	overlapping := presented(fateKept, fateKept)
 	overlapping[0].End = at(3)
 	open := presented(fateOpen, fateKept)
@@ -153,7 +166,9 @@ func TestTheTapsLedgerTellsAllowedPresentationsFromForbiddenOnes(t *testing.T) {
 		"one retry and failures":  {presented(fateUnknown, fateKept, fateRotated), true},
 		"after it was rotated":    {presented(fateRotated, fateRefused), false},
 		"after it was refused":    {presented(fateRefused, fateRefused), false},
-		"a second retry":          {presented(fateUnknown, fateUnknown, fateRefused), false},
+		"a second retry":          {presented(fateUnknown, fateUnknown, fateRefused), true},
+		"a third after a pause":   {growing, true},
+		"a third too soon":        {presented(fateUnknown, fateUnknown, fateUnknown, fateRefused), false},
 		"two at a time":           {overlapping, false},
 		"while the first is open": {open, false},
 	} {

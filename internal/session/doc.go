@@ -5,7 +5,8 @@
 // invariants hold the package together:
 //
 //   - I1: an RT that may have been consumed is never presented again, except
-//     for one deliberate retry after an unknown outcome.
+//     deliberately: once after an unknown outcome, and where the outcome of
+//     that is unknown too, with growing pauses until there is one.
 //   - I2: a new pair is durable before anything uses it.
 //
 // A [Row] is what a [Store] holds. Its head is in the clear, so that nodes can

@@ -203,7 +203,10 @@ func (f *flight) finish(ctx context.Context, w *view) (over bool, err error) {
 // over if the row has to be looked at again.
 func (f *flight) present(ctx context.Context, w *view, asked, storeNow time.Time, doubts uint8) (a Access, over bool, err error) {
 	o, row := &f.c.o, w.row
-	if row.Intent.Open {
+	switch {
+	case row.Intent.Open && w.grant.Kind == ByRunningAgain:
+		row.DoubtSince = time.Time{} // what its owner was told, nobody knows
+	case row.Intent.Open:
 		row.DoubtSince = row.Intent.Since
 	}
 	row.Doubts, row.LastUsed = doubts, asked

@@ -21,13 +21,15 @@ type modelAS struct {
 	dead     bool
 	rts      map[string]*presented
 	expiries map[string]time.Time
+	denial   modelDenial
 }
 
 // presented is what became of one RT.
 type presented struct {
-	now    int  // under way: never more than one
-	doubts int  // ended without a definite answer for the presenter
-	done   bool // the store holds its successor
+	now    int       // under way: never more than one
+	doubts int       // ended without a definite answer for the presenter
+	left   time.Time // when the last one ended
+	done   bool      // the store holds its successor
 }
 
 var errModelAS = errors.New("the authorization server does not answer")
@@ -48,9 +50,11 @@ func (s *modelAS) arrive(n *modelNode, g *Grant) *presented {
 		p = &presented{}
 		s.rts[rt] = p
 	}
-	allowed := 1
-	if s.w.o.OnUncertain == Reauth && s.w.o.ReuseGrace == 0 {
-		allowed = 0
+	allowed, grace := 1<<20, s.w.o.ReuseGrace
+	if s.w.o.OnUncertain == Reauth {
+		if allowed = 1; grace == 0 {
+			allowed = 0
+		}
 	}
 	switch {
 	case g.Kind == ByRunningAgain: // as often as one likes, but not twice at once
@@ -63,8 +67,13 @@ func (s *modelAS) arrive(n *modelNode, g *Grant) *presented {
 		s.w.fail("I1: node %d presents %s, whose successor is stored", n.number, rt)
 	case p.doubts > allowed:
 		s.w.fail("I1: node %d presents %s with %d unknown outcomes", n.number, rt, p.doubts)
-	case p.doubts > 0 && s.w.o.ReuseGrace == 0 && g.Expiry.After(now):
+	case p.doubts > 0 && (grace == 0 || p.doubts > 1) && g.Expiry.After(now):
 		s.w.fail("I1: node %d retries %s while its AT lives", n.number, rt)
+	case p.doubts > 1 && now.Sub(p.left) < s.w.o.BackOffMin:
+		s.w.fail("node %d presents %s again after %v", n.number, rt, now.Sub(p.left))
+	}
+	if p.doubts > 1 {
+		modelSeen.count(fmt.Sprintf("presented %d times and more", min(p.doubts+1, 5)))
 	}
 	p.now++
 	p.doubts++
@@ -75,7 +84,7 @@ func (s *modelAS) arrive(n *modelNode, g *Grant) *presented {
 // sure takes the doubt back: the presenter has learned that nothing happened.
 func (s *modelAS) sure(p *presented) { s.mu.Lock(); p.doubts--; s.mu.Unlock() }
 
-func (s *modelAS) gone(p *presented) { s.mu.Lock(); p.now--; s.mu.Unlock() }
+func (s *modelAS) gone(p *presented) { s.mu.Lock(); p.now, p.left = p.now-1, time.Now(); s.mu.Unlock() }
 
 // decide is the AS's own view of a presented RT.
 func (s *modelAS) decide(rt string, rotate bool, life time.Duration) (answer Granted, ok bool) {
@@ -154,6 +163,13 @@ func (n *modelNode) renew(ctx context.Context, g Grant) Outcome {
 		slow = 12 * time.Second
 	}
 	listens := s.work(ctx, a, slow)
+	if listens && g.Kind == ByRunningAgain && s.deny(a, w.isCalm()) {
+		s.gone(p)
+		n.gate(ctx, time.Millisecond)
+		n.mishap(ctx, a, "before a denial arrives")
+		modelSeen.count("denied")
+		return BadClient{errModelAS}
+	}
 	if fate >= 15 && fate < 25 {
 		s.gone(p)
 		n.gate(ctx, time.Millisecond)
@@ -163,10 +179,7 @@ func (n *modelNode) renew(ctx context.Context, g Grant) Outcome {
 		}
 		s.sure(p)
 		modelSeen.count("503")
-		if fate < 18 && (g.Kind != ByRunningAgain || fate < 16) {
-			w.mu.Lock()
-			w.disowned = true
-			w.mu.Unlock()
+		if fate < 18 && g.Kind != ByRunningAgain {
 			return BadClient{errModelAS}
 		}
 		return Unconsumed{errModelAS, time.Duration(a.rnd.IntN(3)) * 5 * time.Second, a.rnd.IntN(4) == 0}

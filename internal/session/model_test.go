@@ -21,9 +21,9 @@ var (
 // The model: nodes that crash at every step and sleep past their leases, on one
 // store whose answers get lost, before an AS that is strict, slow and
 // unreliable. There are several at once, or one after the other, for whom the
-// store is exclusive. A grant is renewed by RTs or by running it again. Each run is made from its seed alone. Every step of every request
-// and flight happens at an instant of its own, so that nothing depends on the
-// order in which Go runs what is ready.
+// store is exclusive. A grant is renewed by RTs or by running it again. Each run
+// is made from its seed alone. Every step happens at an instant of its own, so
+// that nothing depends on the order in which Go runs what is ready.
 //
 //	go test ./internal/session -run Model -runs 100000
 //	go test ./internal/session -run Model -seed 17 -v
@@ -101,7 +101,7 @@ type world struct {
 	wished   bool            // somebody wanted to end the grant
 	endedAt  time.Time       // when somebody's wish to end the grant was granted
 	saved    string          // the RT that the store holds
-	disowned bool            // the AS does not know the grant's own client any more
+	disowned bool            // the grant ended, since the AS did not know its own client
 	actors   uint64
 	listen   []*modelEar
 	requests sync.WaitGroup
@@ -284,6 +284,7 @@ func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) e
 			}
 		}
 		if err == nil {
+			n.w.as.ended(&next)
 			n.w.wakeSome(ctx, next.Key)
 		}
 		return err

@@ -12,7 +12,8 @@ import (
 type OnUncertain uint8
 
 const (
-	// Retry presents the RT once more. An AS with reuse detection may then end
+	// Retry presents the RT once more, and again, with pauses, where nobody
+	// answers that. An AS with reuse detection may then end
 	// the whole grant; one with a reuse grace, or one that never saw the first
 	// presentation, renews it.
 	Retry OnUncertain = iota

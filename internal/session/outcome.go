@@ -37,12 +37,12 @@ type Unconsumed struct {
 	Works bool
 }
 
-// BadClient is invalid_client or unauthorized_client. It ends a grant that is
-// renewed with its own credentials; otherwise it is our misconfiguration and
-// ends nothing.
+// BadClient is invalid_client, or unauthorized_client where no RT was presented.
+// A grant that is renewed with its own credentials ends when the answer stands
+// for a while; otherwise it is our misconfiguration and ends nothing.
 type BadClient struct{ Err error }
 
-// Refused is invalid_grant, or invalid_request on a refresh. The grant is over.
+// Refused is a definite no, such as invalid_grant. The grant is over.
 type Refused struct{ Err error }
 
 // Unknown means sent, and no definite answer.

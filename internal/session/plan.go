@@ -47,7 +47,7 @@ func (o *Options) plan(row *Row, g *Grant, now, storeNow time.Time) (next move, 
 			return await, doubts, 0
 		}
 		// Its owner died or sleeps. It may have asked.
-		doubts++
+		doubts = oneMore(doubts)
 		since = row.Intent.Since
 	}
 	if g.Kind == ByRunningAgain {
@@ -59,12 +59,18 @@ func (o *Options) plan(row *Row, g *Grant, now, storeNow time.Time) (next move, 
 		case inGrace:
 		case g.Expiry.After(now):
 			return rest, doubts, 0
-		case doubts > 1 || o.OnUncertain == Reauth:
+		case o.OnUncertain == Reauth:
 			return finish, doubts, 0
 		}
+		// Retry goes on, with pauses, until there is an answer. A server that
+		// watches for reuse made up its mind at the second presentation: a
+		// third makes nothing worse. And one that hung never saw any.
 	}
 	if wait = row.NotBefore.Sub(now); wait > 0 {
 		return hold, doubts, wait
 	}
 	return present, doubts, 0
 }
+
+// oneMore counts presentations of unknown outcome, and stays countable.
+func oneMore(doubts uint8) uint8 { return min(doubts, 254) + 1 }

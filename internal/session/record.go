@@ -40,7 +40,9 @@ type Row struct {
 	Intent     Intent // the one under way, or the last one of this generation
 	Settled    ID     // the intent whose answer made this generation
 	Doubts     uint8  // presentations of this RT whose outcome nobody knows
-	DoubtSince time.Time
+	// DoubtSince is when the last of those began; of a grant that is run again,
+	// since when the AS has said nothing but that it does not know its client.
+	DoubtSince time.Time // store's clock
 	Fails      uint8     // failures since the last success, for the back-off
 	NotBefore  time.Time // the AS is not asked earlier: back-off and loop guard
 	Dead       bool      // final; a tombstone until Until

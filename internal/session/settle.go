@@ -58,7 +58,7 @@ func (f *flight) outcome(row Row, g Grant, out Outcome, asked time.Time) *saving
 		return s
 	case BadClient:
 		if g.Kind == ByRunningAgain {
-			s.row = tombstone(row, EndedRefused)
+			s.disown(o)
 			return s
 		}
 	case Unknown:
@@ -67,9 +67,12 @@ func (f *flight) outcome(row Row, g Grant, out Outcome, asked time.Time) *saving
 			s.renew(f.c, g)
 			s.salvaged = true
 		} else if g.Kind == ByRefreshToken {
-			s.row.Doubts++
+			s.row.Doubts = oneMore(s.row.Doubts)
 			s.row.DoubtSince = row.Intent.Since
 		}
+	}
+	if g.Kind == ByRunningAgain {
+		s.row.DoubtSince = time.Time{} // another answer than that the client is unknown, or none
 	}
 	s.row.Intent.Open = false
 	s.row.Fails = min(s.row.Fails+1, 200)
@@ -78,6 +81,34 @@ func (f *flight) outcome(row Row, g Grant, out Outcome, asked time.Time) *saving
 		s.row.NotBefore = time.Time{} // there is little time to try again
 	}
 	return s
+}
+
+// A grant's own client that the AS does not know any more is revoked, or the
+// AS's database fails: Ory Hydra says invalid_client then. So the grant ends
+// only when the answer has stood for disownedFor, with no other one between,
+// and was given some times. Six calls are enough for that.
+const (
+	disownedFor   = 2 * time.Minute
+	disownedTimes = 3
+	disownedPause = 11 * time.Second // as often as the answer was given, up to
+	disownedRest  = 30 * time.Second
+)
+
+// disown notes that the AS does not know the grant's own client. Since when is
+// written down, so that it counts for all nodes and after a restart.
+func (s *saving) disown(o *Options) {
+	row := &s.row
+	if row.DoubtSince.IsZero() {
+		row.DoubtSince, row.Fails = row.Intent.Since, 0
+	}
+	row.Fails = min(row.Fails+1, 200)
+	if row.Fails >= disownedTimes && row.Intent.Since.Sub(row.DoubtSince) >= disownedFor {
+		*row = tombstone(*row, EndedRefused)
+		return
+	}
+	row.Intent.Open = false
+	pause := min(time.Duration(row.Fails)*disownedPause, disownedRest)
+	row.NotBefore = o.Now().Add(pause + o.jitter(pause/8))
 }
 
 // renew makes the row's next generation.
