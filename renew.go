@@ -45,8 +45,7 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	case as.Unconsumed:
 		// A refusal of this one grant says that the server works. So does 429
 		// to a caller that asks with credentials of its own.
-		works := failed.Status < http.StatusInternalServerError &&
-			(failed.Status != http.StatusTooManyRequests || g.Kind == session.ByRunningAgain)
+		works := !failed.Busy() || failed.Status == http.StatusTooManyRequests && g.Kind == session.ByRunningAgain
 		return session.Unconsumed{Err: err, RetryAfter: failed.RetryAfter, Works: works}
 	case as.BadClient:
 		return session.BadClient{Err: err}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -171,16 +172,24 @@ func changed(body string, change func(map[string]any)) string {
 	return string(text)
 }
 
+// saysNo are the codes after which a refresh token is of no use.
+var saysNo = []string{
+	"invalid_grant", "invalid_request", "invalid_scope", "unauthorized_client", "unsupported_grant_type", "access_denied",
+	"interaction_required", "login_required", "account_selection_required", "consent_required", "invalid_target",
+}
+
 // answer gives the gateway its answer, and notes what it may know from it.
 func (tp *tap) answer(w http.ResponseWriter, c *call, resp fixed) {
 	var said reply
 	readable := json.Unmarshal([]byte(resp.body), &said) == nil
 	f := fateUnknown
 	switch {
-	case resp.status >= 500, resp.status == http.StatusTooManyRequests, said.Error == "invalid_client", said.Error == "unauthorized_client":
+	case resp.status >= 500, resp.status == http.StatusTooManyRequests:
 		f = fateKept
-	case resp.status >= 400:
+	case resp.status >= 400 && slices.Contains(saysNo, said.Error):
 		f = fateRefused
+	case resp.status >= 400:
+		f = fateKept // as good as an outage
 	case readable && said.AccessToken != "" && (said.RefreshToken == "" || digest(said.RefreshToken) == c.RT):
 		f = fateKept
 	case readable && said.AccessToken != "":

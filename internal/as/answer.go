@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -110,9 +109,9 @@ func readLife(value any) *time.Duration {
 	return &life
 }
 
-// refused makes the error of an answer that is none of the good ones. refresh
-// tells that a refresh token was presented.
-func (r *response) refused(members map[string]any, refresh bool) *CallError {
+// refused makes the error of an answer that is none of the good ones. grant is
+// the grant type that was asked with, if any.
+func (r *response) refused(members map[string]any, grant string) *CallError {
 	e := &CallError{
 		Status: r.status, RetryAfter: r.after,
 		Code:        plain(members["error"], maxCode),
@@ -120,24 +119,8 @@ func (r *response) refused(members map[string]any, refresh bool) *CallError {
 		URI:         strings.ReplaceAll(plain(members["error_uri"], maxDescription), " ", "%20"),
 		Err:         fmt.Errorf("the %s answered with status %d", r.endpoint, r.status),
 	}
-	e.Fate = fate(r.status, e.Code, refresh)
+	e.Fate = fate(r.status, e.Code, grant)
 	return e
-}
-
-// fate tells what an answer means for the grant that was presented.
-func fate(status int, code string, refresh bool) Fate {
-	good := status >= 200 && status < 300
-	switch {
-	case status < 200 || status > 599, good && code == "":
-		return Unknown
-	case status >= 500, status == http.StatusTooManyRequests, status >= 300 && status < 400:
-		return Unconsumed
-	case code == "invalid_grant", code == "invalid_request" && refresh:
-		return Refused // with whatever 4xx: Auth0 says 403
-	case code == "invalid_client", code == "unauthorized_client":
-		return BadClient
-	}
-	return Unconsumed
 }
 
 // plain is a string in the letters of RFC 6749 §5.2, within a length, or "".
@@ -159,10 +142,10 @@ func (r *response) unusable(why error) *CallError {
 
 // judge takes an answer apart: its members if it is a good one, or what is
 // wrong with it.
-func (r *response) judge(refresh bool) (map[string]any, *CallError) {
+func (r *response) judge(grant string) (map[string]any, *CallError) {
 	members, err := token.ParseObject(string(r.body))
 	if r.status < 200 || r.status > 299 {
-		return nil, r.refused(members, refresh)
+		return nil, r.refused(members, grant)
 	}
 	if err != nil && r.broken != nil {
 		err = r.broken // what is whole is good, even if more was announced

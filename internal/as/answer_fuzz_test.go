@@ -2,6 +2,7 @@ package as
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,8 @@ func FuzzTokenAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte, status int, refresh bool) {
 		r := &response{endpoint: "token endpoint", status: status, body: doc}
-		tokens, failed := r.tokens(refresh)
+		grant := map[bool]string{true: grantRefreshToken, false: "authorization_code"}[refresh]
+		tokens, failed := r.tokens(grant)
 		if (tokens == nil) == (failed == nil) {
 			t.Fatalf("tokens %v and error %v", tokens, failed)
 		}
@@ -50,7 +52,7 @@ func FuzzTokenAnswer(f *testing.F) {
 
 func checkFailure(t *testing.T, e *CallError, status int, refresh bool) {
 	t.Helper()
-	over := e.Code == "invalid_grant" || e.Code == "invalid_request" && refresh
+	over := e.Code == "invalid_grant" || refresh && (e.Code == "unauthorized_client" || slices.Contains(saysNo, e.Code))
 	client := e.Code == "invalid_client" || e.Code == "unauthorized_client"
 	judged := status >= 400 && status < 500 && status != 429 || status >= 200 && status < 300
 	good := status >= 200 && status < 300

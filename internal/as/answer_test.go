@@ -44,7 +44,7 @@ func TestAnswersThatAreOddAndGood(t *testing.T) {
 		"a scope in a list":      bearer(`"scope":["a","b"],` + rtMember),
 	} {
 		r := &response{status: 200, body: []byte(doc)}
-		got, failed := r.tokens(true)
+		got, failed := r.tokens(grantRefreshToken)
 		if failed != nil {
 			t.Errorf("%s: %v", name, failed)
 			continue
@@ -57,12 +57,12 @@ func TestAnswersThatAreOddAndGood(t *testing.T) {
 		}
 	}
 	for _, none := range []string{bearer(`"refresh_token":null`), bearer(`"refresh_token":""`)} {
-		if got, failed := (&response{status: 200, body: []byte(none)}).tokens(true); failed != nil || !got.RefreshToken.Empty() {
+		if got, failed := (&response{status: 200, body: []byte(none)}).tokens(grantRefreshToken); failed != nil || !got.RefreshToken.Empty() {
 			t.Errorf("%s: %v", none, failed)
 		}
 	}
 	whole := &response{status: 200, body: []byte(bearer(rtMember)), broken: errSealed}
-	if got, failed := whole.tokens(true); failed != nil || got.RefreshToken.Reveal() != newRT {
+	if got, failed := whole.tokens(grantRefreshToken); failed != nil || got.RefreshToken.Reveal() != newRT {
 		t.Errorf("whole, though more was announced: %v", failed)
 	}
 }
@@ -77,12 +77,12 @@ func TestOnlyTheLettersOfTheRFCArePassedOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, failed := (&response{status: 400, body: doc}).tokens(false)
+		_, failed := (&response{status: 400, body: doc}).tokens("authorization_code")
 		if failed.Code != "invalid_scope" || failed.Description != want || failed.URI != strings.ReplaceAll(want, " ", "%20") {
 			t.Errorf("%q: %+v", given, failed)
 		}
 	}
-	if _, failed := (&response{status: 400, body: []byte(`{"error":"` + long + `"}`)}).tokens(false); failed.Code != "" {
+	if _, failed := (&response{status: 400, body: []byte(`{"error":"` + long + `"}`)}).tokens("authorization_code"); failed.Code != "" {
 		t.Errorf("a code of %d letters", len(failed.Code))
 	}
 }

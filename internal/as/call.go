@@ -30,8 +30,8 @@ const (
 	Unknown    Fate = iota // sent, and no definite answer
 	NotSent                // it did not leave this node: DNS, dial, TLS, no endpoint
 	Unconsumed             // the server answered, and did not use it up: 5xx, 429, most 4xx
-	BadClient              // invalid_client or unauthorized_client: nobody looked at it
-	Refused                // invalid_grant, or invalid_request on a refresh: it is over
+	BadClient              // invalid_client, or unauthorized_client without a refresh token: nobody looked at it
+	Refused                // invalid_grant, or another definite no to what was to be renewed: it is over
 )
 
 func (f Fate) String() string {

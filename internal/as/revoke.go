@@ -21,7 +21,7 @@ func (s *Server) Revoke(ctx context.Context, client Client, token secret.Text, h
 		return failed
 	}
 	if r.status < 200 || r.status > 299 { // the body of a good answer means nothing (§2.2)
-		_, failed = r.judge(false)
+		_, failed = r.judge("")
 		return failed
 	}
 	return nil
@@ -36,7 +36,7 @@ func (s *Server) DeviceAuthorization(ctx context.Context, client Client, form ur
 	if failed != nil {
 		return nil, failed
 	}
-	members, failed := r.judge(false)
+	members, failed := r.judge("")
 	if failed != nil {
 		return nil, failed
 	}

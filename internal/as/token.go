@@ -28,22 +28,22 @@ func (s *Server) Token(ctx context.Context, client Client, form url.Values) (*To
 	if failed != nil {
 		return nil, failed
 	}
-	tokens, failed := r.tokens(form.Get("grant_type") == "refresh_token")
+	tokens, failed := r.tokens(form.Get("grant_type"))
 	if failed != nil {
 		return nil, failed
 	}
 	return tokens, nil
 }
 
-func (r *response) tokens(refresh bool) (*Tokens, *CallError) {
-	members, failed := r.judge(refresh)
+func (r *response) tokens(grant string) (*Tokens, *CallError) {
+	members, failed := r.judge(grant)
 	if failed != nil {
 		return nil, failed
 	}
 	// Some servers (GitHub) say 200 and mean an error.
 	if code, _ := members["error"].(string); code != "" {
 		if members["access_token"] == nil && members["refresh_token"] == nil {
-			if e := r.refused(members, refresh); e.Fate != Unknown {
+			if e := r.refused(members, grant); e.Fate != Unknown {
 				return nil, e
 			}
 		}

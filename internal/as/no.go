@@ -1,0 +1,48 @@
+package as
+
+import (
+	"net/http"
+	"slices"
+)
+
+// The grant types that renew what was granted before.
+const (
+	grantRefreshToken      = "refresh_token"
+	grantClientCredentials = "client_credentials"
+)
+
+// saysNo are the codes of a server that has looked at what is to be renewed,
+// and will not: asking again brings the same answer. Of others nobody knows what
+// they mean for a grant, so they are as good as an outage.
+var saysNo = []string{
+	"invalid_request", "unsupported_grant_type", "invalid_scope", // RFC 6749 §5.2
+	"access_denied",                                                                            // RFC 6749 §4.1.2.1
+	"interaction_required", "login_required", "account_selection_required", "consent_required", // OpenID Connect Core §3.1.2.6
+	"invalid_target",                   // RFC 8707 §2
+	"invalid_authorization_details",    // RFC 9396 §5
+	"insufficient_user_authentication", // RFC 9470 §3
+}
+
+// fate tells what an answer means for the grant that was presented. An outage
+// is one with whatever code: a proxy, or half a server, may have made it up.
+func fate(status int, code, grant string) Fate {
+	good := status >= 200 && status < 300
+	renews := grant == grantRefreshToken || grant == grantClientCredentials
+	switch {
+	case status < 200 || status > 599, good && code == "":
+		return Unknown
+	case status >= 500, status == http.StatusTooManyRequests, status >= 300 && status < 400:
+		return Unconsumed
+	case code == "invalid_grant", renews && slices.Contains(saysNo, code), grant == grantRefreshToken && code == "unauthorized_client":
+		return Refused // with whatever 4xx: Auth0 says 403
+	case code == "invalid_client", code == "unauthorized_client":
+		return BadClient
+	}
+	return Unconsumed
+}
+
+// Busy tells whether the server, by its own word, could not answer anybody now.
+func (e *CallError) Busy() bool {
+	return e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests ||
+		slices.Contains([]string{"server_error", "temporarily_unavailable", "slow_down"}, e.Code)
+}
