@@ -162,7 +162,7 @@ func (d *doctor) checkClock(p patient, r *as.Report) {
 	case off.Abs() <= clockNear:
 		d.say(p.url, checkClock, resultOK, "", "its clock and ours agree to about a second")
 	case off.Abs() > skew:
-		d.say(p.url, checkClock, resultFail, "set the clocks by NTP: new tokens may be refused, and expired ones taken", "%s", text)
+		d.say(p.url, checkClock, resultFail, "set the clocks by NTP: new tokens may be refused, and expired ones taken; a grant whose fresh token fails by that answers 503", "%s", text)
 	case off.Abs() > skew/2:
 		d.say(p.url, checkClock, resultWarn, "set the clocks by NTP before they drift further", "%s", text)
 	default:

@@ -155,7 +155,9 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 		}
 	}
 	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), g.validator.now())
-	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) {
+		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh ID token does not pass: " + refusal.Error()}
+	} else if ok {
 		return nil, nil, &loginError{
 			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the ID token does not pass: " + refusal.Error(),
@@ -164,7 +166,12 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 		return nil, nil, err
 	}
 	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{r, t.profile.Issuer})
-	if rejection, ok := errors.AsType[*Rejection](err); ok {
+	if late := t.untimely(tokens.AccessToken); late != nil {
+		return nil, nil, late
+	}
+	if rejection, ok := errors.AsType[*Rejection](err); ok && byTime(rejection.Reason) {
+		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
+	} else if ok {
 		return nil, nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token of this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail +
@@ -212,7 +219,7 @@ func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.V
 	}
 	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.seal()}
 	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
-	handle, _, err := s.CreateFor(ctx, browser, grant, granting(tokens, id.Subject), asked)
+	handle, _, err := s.CreateFor(ctx, browser, grant, t.granting(tokens, id.Subject), asked)
 	if err != nil {
 		return handle, err
 	}

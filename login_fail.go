@@ -70,6 +70,10 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 	if limited, ok := errors.AsType[*tooMany](err); ok {
 		return shown, limited.wait
 	}
+	if clocksOf(err) {
+		shown.level = zapcore.ErrorLevel
+		return shown, time.Minute
+	}
 	call, ok := errors.AsType[*as.CallError](err)
 	if !ok {
 		return shown, time.Second

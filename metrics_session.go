@@ -36,7 +36,7 @@ func newSessionCollectors() *sessionCollectors {
 			"Requests to the gateway's own token, revocation and device authorization endpoints, by what was asked for and the result: granted, or the error.",
 			"issuer", "grant_type", "result"),
 		renewals: counter("caddy_oauth_renewals_total",
-			"Refreshes of grants, by outcome: granted, not_sent, unconsumed, bad_client, refused or unknown.", "issuer", "outcome"),
+			"Refreshes of grants, by outcome: granted, untimely, not_sent, unconsumed, bad_client, refused or unknown.", "issuer", "outcome"),
 		presentations: counter("caddy_oauth_presentations_total",
 			"Refresh tokens presented to the issuer.", "issuer"),
 		renewing: seconds("caddy_oauth_renewal_duration_seconds",

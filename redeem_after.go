@@ -38,7 +38,13 @@ func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented
 			found, err = g.endOfAnother(r.Context(), found)
 			return nil, found, err
 		}
-		if !found.swapped || !isInactive(verdict) || judged == mostTokens || time.Since(began) > g.refreshWait() {
+		reason := tokenReason(verdict)
+		switch {
+		case !found.swapped:
+			return nil, found, verdict
+		case reason == token.NotYetValid:
+			return nil, found, found.tooEarly(verdict)
+		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > g.refreshWait():
 			return nil, found, verdict
 		}
 		waited := traceWait(r.Context(), spanGrant)
@@ -48,23 +54,36 @@ func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented
 	return nil, found, err
 }
 
-func isInactive(err error) bool {
-	rejection, ok := errors.AsType[*Rejection](err)
-	return ok && rejection.Reason == string(token.Inactive)
+func tokenReason(err error) token.Reason {
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		return token.Reason(rejection.Reason)
+	}
+	return ""
 }
 
-// redeemAfter finds the access token that comes after one that is inactive. If
-// none will come, the verdict on that one stands.
+// redeemAfter finds the access token that comes after one that is inactive, or
+// that has run out earlier than the issuer said when it granted it. If none will
+// come, the verdict on that one stands; but one that has just come and has run
+// out is nobody's fault but the clocks'.
 func (g *Gateway) redeemAfter(ctx context.Context, found presented, verdict error) (presented, error) {
 	s, err := g.grants(ctx)
 	if err != nil {
 		return found, err
 	}
 	access, err := s.After(ctx, found.grant, session.NewSecret(found.token))
+	if errors.Is(err, session.ErrYoung) && tokenReason(verdict) == token.Expired {
+		return found, &clocksDiffer{found.issuer, "an access token that has just come has run out: " + detailOf(verdict)}
+	}
 	if errors.Is(err, session.ErrLast) {
 		return found, verdict
 	}
 	return found.become(access, err)
+}
+
+// tooEarly is the failure of a gateway that holds an access token which does not
+// count yet: its issuer has just made it.
+func (found presented) tooEarly(verdict error) error {
+	return &clocksDiffer{found.issuer, "an access token that has just come does not count yet: " + detailOf(verdict)}
 }
 
 // refreshWait is how long a request waits for a refresh, as the vault has it.

@@ -68,6 +68,9 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		if later, ok := errors.AsType[*session.Unavailable](err); ok {
 			reason, level, after = grantUnavailable, zapcore.WarnLevel, seconds(later.RetryAfter)
 		}
+		if clocks, ok := errors.AsType[*clocksDiffer](err); ok {
+			reason, issuer, level = grantUnavailable, clocks.issuer, zapcore.ErrorLevel
+		}
 		if none, ok := errors.AsType[*unasked](err); ok {
 			reason, issuer, level = none.reason, none.issuer, zapcore.WarnLevel
 			if none.reason == introspectionLimited {

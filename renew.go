@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -14,7 +13,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/session"
-	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -33,7 +31,11 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	}
 	tokens, err := t.server.Token(ctx, client, form)
 	if err == nil {
-		return granting(tokens, from.IDSubject)
+		granted := t.granting(tokens, from.IDSubject)
+		if late := t.untimely(tokens.AccessToken); late != nil {
+			return session.Untimely{Answer: granted, Err: late}
+		}
+		return granted
 	}
 	failed, ok := errors.AsType[*as.CallError](err)
 	if !ok {
@@ -105,6 +107,9 @@ func (v *vault) observe(e session.Event) {
 		if e.Err != nil {
 			level, text = zapcore.WarnLevel, "refreshing a grant failed"
 		}
+		if clocksOf(e.Err) {
+			level, text = zapcore.ErrorLevel, "a refresh brought an access token that is good for nothing: clocks differ"
+		}
 	case session.EventEnd:
 		level, text = zapcore.InfoLevel, "a grant has ended"
 	case session.EventReuse:
@@ -127,34 +132,6 @@ func (v *vault) observe(e session.Event) {
 		}
 		entry.Write(zap.String("sref", e.Sref), known("issuer", e.Issuer), known("outcome", e.Detail), took, failure)
 	}
-}
-
-// granting is an answer as the vault takes it. The subject is the access
-// token's, where it can be read. An ID token is only compared with the one
-// that came with the grant, idSubject, since issuers may name a user
-// differently in the two: another one is another user's answer.
-func granting(tokens *as.Tokens, idSubject string) session.Granted {
-	subject := subjectOf(tokens.AccessToken)
-	if now := subjectOf(tokens.IDToken); idSubject != "" && now != "" && now != idSubject {
-		subject = "another: " + now
-	}
-	return session.Granted{
-		AccessToken: tokens.AccessToken, Refresh: tokens.RefreshToken, ExpiresIn: tokens.ExpiresIn,
-		Scope: tokens.Scope, Subject: subject,
-	}
-}
-
-// subjectOf reads the subject of a JWT that came straight from its issuer, or
-// nothing. Who a request speaks for is not read here: the Validator tells.
-func subjectOf(text secret.Text) string {
-	if text.Empty() || len(text.Reveal()) > token.MaxSize || strings.Count(text.Reveal(), ".") != 2 {
-		return ""
-	}
-	claims, err := token.PayloadClaims(text.Reveal())
-	if err != nil {
-		return ""
-	}
-	return claims.String("sub")
 }
 
 // client is the caller at the issuer.

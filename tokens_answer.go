@@ -31,7 +31,12 @@ func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, gran
 	if err != nil {
 		return err
 	}
-	handle, access, err := s.Create(ctx, grant, granting(tokens, ""), asked)
+	if late := c.trust().untimely(tokens.AccessToken); late != nil {
+		grant.Refresh = tokens.RefreshToken
+		g.vault.revoke(ctx, grant) // nobody will use it
+		return late
+	}
+	handle, access, err := s.Create(ctx, grant, c.trust().granting(tokens, ""), asked)
 	if err != nil {
 		return err
 	}

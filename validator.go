@@ -32,6 +32,7 @@ type trust struct {
 	client   *as.Client // who the gateway is there; nil: nobody
 	inquiry  *inquiry   // asks about tokens; nil: nobody does
 	metrics  issuerMetrics
+	now      func() time.Time // the validator's
 }
 
 // Principal is who a verified token speaks for.
@@ -56,7 +57,7 @@ func (v *Validator) add(t *trust) error {
 	if v.byIssuer[t.profile.Issuer] != nil {
 		return alreadyThere(t.profile.Issuer) // by way of placeholders
 	}
-	v.byIssuer[t.profile.Issuer] = t
+	v.byIssuer[t.profile.Issuer], t.now = t, func() time.Time { return v.now() }
 	v.trusts = append(v.trusts, t)
 	if t.inquiry != nil {
 		v.asked = t

@@ -20,6 +20,7 @@
 // POST /_test/ttl?seconds=60             new access tokens live that long
 // POST /_test/scope?scope=orders:read    new access tokens can do no more
 // POST /_test/secret?client=robot&secret=x   another secret, from now on
+// POST /_test/clock?seconds=-120         its clock is two minutes behind
 // POST /_test/forget                     no refresh token and no grant is known any more
 // POST /_test/approve?user_code=X        whoever has the device logs in as alice
 import { generateKeyPairSync } from 'node:crypto';
@@ -36,6 +37,15 @@ const now = {
   lifetime: Number(process.env.TOKEN_SECONDS ?? 6),
   scope: 'orders:read orders:write',
 };
+
+// Another clock than everybody else's. Access tokens count from now, by it.
+const realNow = Date.now;
+let off = 0;
+globalThis.Date = class extends Date {
+  constructor(...args) { super(...(args.length === 0 ? [realNow() + off] : args)); }
+  static now() { return realNow() + off; }
+};
+
 withGrace(Number(process.env.REUSE_GRACE ?? 0));
 
 const clients = {
@@ -74,6 +84,7 @@ const provider = new Provider(issuer, {
   adapter: MapAdapter,
   jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
   clockTolerance: 0,
+  formats: { customizers: { jwt: (ctx, token, jwt) => { jwt.payload.nbf = jwt.payload.iat; } } },
   cookies: { keys: ['only for tests'] },
   scopes: offered,
   rotateRefreshToken: process.env.ROTATE !== '0',
@@ -175,6 +186,7 @@ const controls = {
     const id = query.get('client');
     put('Client', id, { client_id: id, ...clients[id], client_secret: query.get('secret') });
   },
+  clock: (query) => { off = Number(query.get('seconds')) * 1000; },
   forget: () => forget('RefreshToken', 'Grant'),
   approve: (query) => approve(query.get('user_code')),
 };

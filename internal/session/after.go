@@ -4,14 +4,19 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"time"
 )
 
 // ErrLast is a verdict: after this AT of the grant no other will come now.
 var ErrLast = errors.New("no other access token will come now")
 
+// ErrYoung is an ErrLast: the AT has just come by a renewal, and the next one
+// has to wait.
+var ErrYoung = fmt.Errorf("%w: this one has just come", ErrLast)
+
 // After answers the AT that comes after one of the handle's grant of which its
-// AS says that it is not active, before its time.
+// AS says that it is not active, or has run out, before its time.
 //
 // Many servers end the old AT when they rotate the RT, and so before the new
 // pair is here: if a renewal is under way, on this node or another one, or a
@@ -54,8 +59,11 @@ func (v *Vault) joinAfter(ctx context.Context, c *config, h Handle, w *view, dea
 	// The pause after a renewal that went well: were it not kept to, an issuer
 	// that calls every AT inactive would be asked for each request.
 	young := w.row.Fails == 0 && c.o.Now().Before(w.row.NotBefore)
-	if !busy && (young || !w.grant.renewable()) {
+	switch {
+	case !busy && !w.grant.renewable():
 		return nil, ErrLast
+	case !busy && young:
+		return nil, ErrYoung
 	}
 	f, err := v.joinLocked(ctx, c, h)
 	if err == nil {

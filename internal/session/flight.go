@@ -264,6 +264,10 @@ func (f *flight) conclude(ctx context.Context, w *view, s *saving) (a Access, ov
 		if s.row.Dead {
 			return Access{}, true, ErrNoGrant
 		}
+		if s.untimely != nil {
+			a, err := f.makeDo(w, unavailable(s.row.NotBefore.Sub(f.c.o.Now()), "%w", s.untimely))
+			return a, true, err
+		}
 		if s.pair == nil || s.salvaged || !s.pair.Expiry.After(f.c.o.Now()) {
 			return Access{}, false, nil
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,10 +24,10 @@ func TestAServerThatHangsThroughManyAttemptsEndsNoGrant(t *testing.T) {
 			"and knows nobody for a time": {BadClient{errTest}, "unavailable"},
 		} {
 			synctest.Test(t, func(t *testing.T) {
-				var begun, ended []time.Time
+				var begun, ended moments
 				b := newBench(t, func(o *Options) { o.Idle = o.Max }, func(ctx context.Context, call int, g Grant) Outcome {
-					begun = append(begun, time.Now())
-					defer func() { ended = append(ended, time.Now()) }()
+					begun.note()
+					defer ended.note()
 					if call > attempts {
 						return last.outcome
 					}
@@ -51,7 +53,7 @@ func TestAServerThatHangsThroughManyAttemptsEndsNoGrant(t *testing.T) {
 				}
 				before := time.Duration(0)
 				for i := range min(attempts, 10) - 1 {
-					pause := begun[i+1].Sub(ended[i])
+					pause := begun.all()[i+1].Sub(ended.all()[i])
 					if pause < before/2 || pause < time.Second {
 						t.Errorf("%s: after attempt %d a pause of %v, before it one of %v", name, i+1, pause, before)
 					}
@@ -68,3 +70,13 @@ func (b *bench) made() int {
 	defer b.mu.Unlock()
 	return b.calls
 }
+
+// moments are when something happened.
+type moments struct {
+	mu   sync.Mutex
+	list []time.Time
+}
+
+func (m *moments) note() { m.mu.Lock(); m.list = append(m.list, time.Now()); m.mu.Unlock() }
+
+func (m *moments) all() []time.Time { m.mu.Lock(); defer m.mu.Unlock(); return slices.Clone(m.list) }

@@ -116,6 +116,9 @@ func (s *modelAS) decide(rt string, rotate bool, life time.Duration) (answer Gra
 	return answer, true
 }
 
+// useless: an AT of another clock has run out before it came.
+func (s *modelAS) useless(at string) { s.mu.Lock(); s.expiries[at] = time.Time{}; s.mu.Unlock() }
+
 // saved: the store holds a new generation. Its RT's predecessor is never seen
 // again; if the AS did not rotate, the RT is as good as new.
 func (s *modelAS) saved(before, rt string) {
@@ -208,6 +211,12 @@ func (n *modelNode) renew(ctx context.Context, g Grant) Outcome {
 	}
 	if answer.Refresh.Empty() {
 		s.sure(p) // not rotated, and the node knows
+	}
+	if fate >= 88 && fate < 93 && !w.isCalm() {
+		modelSeen.count("untimely")
+		w.tell("node %d gets %s, by another clock", n.number, answer.AccessToken.Reveal())
+		s.useless(answer.AccessToken.Reveal())
+		return Untimely{Answer: answer, Err: errModelAS}
 	}
 	modelSeen.count("granted")
 	w.tell("node %d gets %s", n.number, answer.AccessToken.Reveal())

@@ -20,10 +20,9 @@ var (
 
 // The model: nodes that crash at every step and sleep past their leases, on one
 // store whose answers get lost, before an AS that is strict, slow and
-// unreliable. There are several at once, or one after the other, for whom the
-// store is exclusive. A grant is renewed by RTs or by running it again. Each run
-// is made from its seed alone. Every step happens at an instant of its own, so
-// that nothing depends on the order in which Go runs what is ready.
+// unreliable. Several at once, or one after the other, with a store of their own.
+// A grant is renewed by RTs or by running it again. Each run is made from its
+// seed alone: every step has an instant of its own, whatever Go runs first.
 //
 //	go test ./internal/session -run Model -runs 100000
 //	go test ./internal/session -run Model -seed 17 -v

@@ -147,6 +147,16 @@ func (o *Options) interval(lifetime time.Duration) time.Duration {
 	return min(o.MinRefreshInterval, lifetime/4)
 }
 
+// pause is how long the AS is left alone after a failure. One whose clock is off
+// is asked no more often than where all is well; and nobody waits for a clock.
+func (o *Options) pause(out Outcome, fails uint8) time.Duration {
+	if late, ok := out.(Untimely); ok {
+		life, _ := o.life(&late.Answer, o.Now())
+		return max(o.backOff(fails), o.interval(life), o.RefreshWait+time.Second)
+	}
+	return o.backOff(fails)
+}
+
 // backOff is the pause after the given number of failures.
 func (o *Options) backOff(fails uint8) time.Duration {
 	pause := o.BackOffMin

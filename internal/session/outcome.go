@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Outcome is what became of one call to the AS: one of Granted, NotSent,
-// Unconsumed, BadClient, Refused and Unknown. When in doubt it is Unknown: a
+// Outcome is what became of one call to the AS: one of Granted, Untimely,
+// NotSent, Unconsumed, BadClient, Refused and Unknown. When in doubt it is Unknown: a
 // wrong NotSent or Unconsumed breaks I1.
 type Outcome interface{ name() string }
 
@@ -18,10 +18,24 @@ type Granted struct {
 	Refresh Secret
 	// ExpiresIn is what the AS said; nil if it said nothing, or no number.
 	ExpiresIn *time.Duration
+	// Ends is when the AT runs out by its own word, and Life how long it lives
+	// by that. Zero: it does not say, or cannot be read.
+	Ends time.Time
+	Life time.Duration
+	// Grace is for how much longer whoever judges the AT here takes it.
+	Grace time.Duration
 	// Scope is nil if the answer has none: then it is what was asked for.
 	Scope *string
 	// Subject of the answer if it names one; another than the grant's ends it.
 	Subject string
+}
+
+// Untimely is a complete answer with an AT that is good for nothing by time
+// alone: it has run out on arrival, or does not count yet. Clocks differ, and
+// that is nobody's grant's fault.
+type Untimely struct {
+	Answer Granted
+	Err    error
 }
 
 // NotSent means that the request did not leave this node whole: DNS, dial, TLS.
@@ -53,6 +67,7 @@ type Unknown struct {
 }
 
 func (Granted) name() string    { return "granted" }
+func (Untimely) name() string   { return "untimely" }
 func (NotSent) name() string    { return "not_sent" }
 func (Unconsumed) name() string { return "unconsumed" }
 func (BadClient) name() string  { return "bad_client" }
@@ -61,6 +76,8 @@ func (Unknown) name() string    { return "unknown" }
 
 func cause(out Outcome) error {
 	switch out := out.(type) {
+	case Untimely:
+		return out.Err
 	case NotSent:
 		return out.Err
 	case Unconsumed:
@@ -73,25 +90,6 @@ func cause(out Outcome) error {
 		return out.Err
 	}
 	return nil
-}
-
-// lifetime of an AT: the AS's word if it makes sense. An AT that lives zero
-// seconds, or fewer, would be renewed on each request.
-func (o *Options) lifetime(said *time.Duration) time.Duration {
-	if said == nil || *said <= 0 {
-		return o.DefaultLifetime
-	}
-	return *said
-}
-
-// expiry counts from before the AS was asked. A JWT's exp is in whole seconds
-// cut off, so that an AT of some seconds is dead up to one second earlier than
-// a plain sum would have it.
-func expiry(asked time.Time, lifetime time.Duration) time.Time {
-	if lifetime >= 4*time.Second {
-		asked = asked.Truncate(time.Second)
-	}
-	return asked.Add(lifetime)
 }
 
 // takenBack are the words of before that now lacks.
@@ -108,8 +106,7 @@ func takenBack(before, now string) string {
 // renewed is the grant after an answer.
 func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 	g.AccessToken = answer.AccessToken
-	g.Lifetime = o.lifetime(answer.ExpiresIn)
-	g.Expiry = expiry(asked, g.Lifetime)
+	g.Lifetime, g.Expiry = o.life(&answer, asked)
 	if !answer.Refresh.Empty() {
 		g.Refresh = answer.Refresh
 	}
@@ -118,4 +115,9 @@ func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 		g.Scope = *answer.Scope
 	}
 	return g
+}
+
+// another tells that an answer is somebody else's.
+func (g *Grant) another(answer *Granted) bool {
+	return answer.Subject != "" && g.Subject != "" && answer.Subject != g.Subject
 }

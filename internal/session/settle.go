@@ -13,6 +13,7 @@ type saving struct {
 	row      Row
 	pair     *Grant // what the AS granted, if it did
 	salvaged bool   // pair has a new RT and the old AT
+	untimely error  // why the new AT is good for nothing
 }
 
 // serves tells whether the pair is the grant's. A row that ends has one only to
@@ -44,15 +45,23 @@ func (f *flight) outcome(row Row, g Grant, out Outcome, asked time.Time) *saving
 	s := &saving{handle: f.h, old: row.Version(), row: row}
 	switch out := out.(type) {
 	case Granted:
-		if out.Subject != "" && g.Subject != "" && out.Subject != g.Subject {
-			s.row = tombstone(row, EndedSubject)
-			pair := o.renewed(g, out, asked)
-			s.pair = &pair
-			return s
+		if g.another(&out) {
+			return s.foreign(o.renewed(g, out, asked))
 		}
 		s.renew(f.c, o.renewed(g, out, asked))
 		s.row.Fails, s.row.NotBefore = 0, o.Now().Add(o.interval(s.pair.Lifetime))
 		return s
+	case Untimely:
+		if g.another(&out.Answer) {
+			return s.foreign(o.renewed(g, out.Answer, asked))
+		}
+		s.untimely = out.Err
+		if !out.Answer.Refresh.Empty() && g.Kind == ByRefreshToken {
+			g.Refresh = out.Answer.Refresh
+			s.renew(f.c, g)
+			s.salvaged = true
+		}
+		s.row.Doubts, s.row.DoubtSince = 0, time.Time{} // it answered
 	case Refused:
 		s.row = tombstone(row, EndedRefused)
 		return s
@@ -76,7 +85,7 @@ func (f *flight) outcome(row Row, g Grant, out Outcome, asked time.Time) *saving
 	}
 	s.row.Intent.Open = false
 	s.row.Fails = min(s.row.Fails+1, 200)
-	s.row.NotBefore = o.Now().Add(max(o.backOff(s.row.Fails), min(retryAfter(out), o.BreakerMax)))
+	s.row.NotBefore = o.Now().Add(max(o.pause(out, s.row.Fails), min(retryAfter(out), o.BreakerMax)))
 	if s.row.Doubts == 1 && o.ReuseGrace > 0 {
 		s.row.NotBefore = time.Time{} // there is little time to try again
 	}
@@ -109,6 +118,13 @@ func (s *saving) disown(o *Options) {
 	row.Intent.Open = false
 	pause := min(time.Duration(row.Fails)*disownedPause, disownedRest)
 	row.NotBefore = o.Now().Add(pause + o.jitter(pause/8))
+}
+
+// foreign ends a grant for which somebody else's tokens came, and keeps those
+// to give them back.
+func (s *saving) foreign(pair Grant) *saving {
+	s.row, s.pair = tombstone(s.row, EndedSubject), &pair
+	return s
 }
 
 // renew makes the row's next generation.

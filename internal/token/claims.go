@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Claims are the members of a payload: strings, bools, nil, [json.Number],
@@ -170,4 +171,18 @@ func seconds(v any) (float64, bool) {
 		return 0, false
 	}
 	return math.Max(-lastSecond, math.Min(f, lastSecond)), true
+}
+
+// Times are what a token says of its own life; zero is what it does not say.
+type Times struct{ Issued, Starts, Ends time.Time }
+
+// Times reads iat, nbf and exp (RFC 7519 §4.1).
+func (c Claims) Times() Times {
+	at := func(name string) (t time.Time) {
+		if s, ok := seconds(c[name]); ok {
+			t = time.Unix(int64(math.Floor(s)), 0)
+		}
+		return t
+	}
+	return Times{Issued: at("iat"), Starts: at("nbf"), Ends: at("exp")}
 }
