@@ -97,11 +97,15 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
 	// Before anything is written, and used up: whoever has to wait may try again.
-	leave, err := tokenLimits().place(r.Context(), clientAddress(r))
+	leave, err := g.limits.place(r.Context(), clientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
 	defer leave()
+	attempts, err := g.limits.attempt(atCallback, t.client.ID, clientAddress(r))
+	if err != nil {
+		return session.Handle{}, err
+	}
 	first, err := s.Once(r.Context(), sealLogin, time.Now().Add(pendingLife+time.Minute), p.State)
 	if err != nil {
 		return session.Handle{}, err
@@ -113,6 +117,9 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	ctx := context.WithoutCancel(r.Context())
 	tokens, asked, err := g.exchange(ctx, p, q.code)
 	if err != nil {
+		if failedAttempt(ours(err)) {
+			attempts.fail()
+		}
 		if call, ok := errors.AsType[*as.CallError](err); ok && call.Fate == as.Refused {
 			// Anybody can begin a log-in and make up a code: no row is to stay of
 			// that. If it does, it ends by itself.

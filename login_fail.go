@@ -27,6 +27,7 @@ const (
 	loginWeak        = "weak"
 	loginInsecure    = "insecure"
 	loginRefused     = "refused"
+	loginTooMany     = "too_many"
 	loginUnavailable = "unavailable"
 )
 
@@ -68,7 +69,9 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 		return shown, later.RetryAfter
 	}
 	if limited, ok := errors.AsType[*tooMany](err); ok {
-		return shown, limited.wait
+		return &loginError{
+			outcome: loginTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.description(),
+		}, limited.wait
 	}
 	if clocksOf(err) {
 		shown.level = zapcore.ErrorLevel
@@ -106,8 +109,11 @@ func (g *Gateway) failLogin(w http.ResponseWriter, r *http.Request, p *pending, 
 		entry.Write(zap.String("outcome", shown.outcome), zap.Int("status", shown.status), known("detail", shown.detail),
 			zap.String("issuer", issuer), zap.String("client_ip", clientAddress(r)))
 	}
-	if shown.status >= http.StatusInternalServerError || wait > 0 {
+	if shown.status >= http.StatusInternalServerError {
 		return g.pageLater(w, r, max(wait, time.Second), againOf(p))
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", seconds(wait))
 	}
 	texts := failures[shown.outcome]
 	return g.page(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})
@@ -132,5 +138,6 @@ var failures = map[string][2]string{
 	loginAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
 	loginWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
 	loginInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
+	loginTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},
 	loginRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
 }

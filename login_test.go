@@ -205,6 +205,36 @@ func TestABadCodeIsRefusedAndAnOutageIsNot(t *testing.T) {
 	b.want("a wrong secret", b.back(b.begin("/")), 503, "Try again later")
 }
 
+// A log-in costs a stranger nothing to begin, and each callback with a code that
+// was made up is a call to the issuer as the gateway's client.
+func TestCallbacksWithAMadeUpCodeAreBounded(t *testing.T) {
+	s := newPortal(t, "", nil)
+	b := s.browser()
+	for range mostFailures {
+		b.want("a made-up code", b.back(b.begin("/"), "code", "made-up"), 400, "does not know this log-in any more")
+	}
+	s.issuer.take()
+	last := b.begin("/")
+	res := b.back(last, "code", "made-up")
+	b.want("after ten", res, 429, "Try again in a minute")
+	if n := s.issuer.count(); n > 0 || res.Header().Get("Retry-After") == "" {
+		t.Errorf("the issuer was asked %d times more; %v", n, res.Header())
+	}
+	if !strings.Contains(s.logged(), "too many failed attempts") {
+		t.Error("no log line says why")
+	}
+	s.answer(s.post("/auth", "grant_type=client_credentials", basic("orders", "s")...)) // no matter of the token endpoint's
+	there := s.address
+	s.address = nextAddress()
+	s.browser().logIn()
+	s.address = there
+	for range mostFailures { // and the other way round
+		s.post("/auth", "grant_type=refresh_token&refresh_token=x", basic("gateway", "s")...)
+	}
+	s.address = nextAddress()
+	s.browser().logIn()
+}
+
 func TestTabsLogInSideBySideAndTheLastOneCounts(t *testing.T) {
 	s := newPortal(t, "", nil)
 	b := s.browser()

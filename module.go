@@ -112,6 +112,7 @@ type Gateway struct {
 	validator *Validator
 	vault     *vault // nil: no grants are kept here
 	tenant    *tenant
+	limits    *limits // of the issuer that new grants are asked of
 	identity  *identity
 	tunnels   tunnels
 	places    []place

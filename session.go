@@ -164,8 +164,9 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 		site: siteName(ctx), store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
 		issuer: func(url string) *trust { return g.validator.byIssuer[url] },
 	}
-	var release func()
-	g.vault, release = join(g.tenant)
-	g.acquired = append(g.acquired, release)
+	var leave, release func()
+	g.limits, release = acquireLimits(g.validator.trusts[0].reach)
+	g.vault, leave = join(g.tenant)
+	g.acquired = append(g.acquired, leave, release)
 	return nil
 }

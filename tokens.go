@@ -163,15 +163,16 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 			return nil
 		}
 		call := &tokenCall{gateway: g, Request: q, w: w, r: r}
-		done, err := tokenLimits().attempt(q.ClientID, clientAddress(r))
+		attempts, err := g.limits.attempt(atTokenEndpoint, q.ClientID, clientAddress(r))
 		if err == nil {
 			defer func() {
 				if call.leave != nil {
 					call.leave()
 				}
 			}()
-			err = serve(call)
-			done(err)
+			if err = serve(call); failedAttempt(err) {
+				attempts.fail()
+			}
 		}
 		if err != nil {
 			g.refuseToken(w, r, call, err)

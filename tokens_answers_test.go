@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // retryHeader compares Retry-After: a number of seconds, or none at all.
@@ -228,6 +230,37 @@ func TestParallelGuessesAreBounded(t *testing.T) {
 	if most := callsPerAddress + mostFailures; codes[401] > most || codes[401]+codes[429] != guesses || issuer.count() > most {
 		t.Errorf("answers: %v, %d calls", codes, issuer.count())
 	}
+}
+
+// An issuer that is slow, or is kept busy by strangers, used to take the places
+// of all issuers.
+func TestRequestsThatWaitForOneIssuerStopNobodyAtAnother(t *testing.T) {
+	slow, quick := newGrantor(t, nil), newGrantor(t, nil)
+	crowd, g := newGate(t, slow, endpoint), newGate(t, quick, endpoint)
+	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	slow.reply(func(w http.ResponseWriter, q *asked) { <-hold; slow.grant(w, q) })
+	var all sync.WaitGroup
+	for range callsAtOnce / callsPerAddress {
+		crowd.address = nextAddress()
+		for range callsPerAddress {
+			raw := httptest.NewRequest(http.MethodPost, "/auth", strings.NewReader("grant_type=client_credentials"))
+			raw.Host, raw.RemoteAddr = "api.example", crowd.address+":4711"
+			raw.Header.Set("Content-Type", formType)
+			raw.SetBasicAuth("orders", "s")
+			all.Go(func() { crowd.serve(raw) })
+		}
+	}
+	await(t, "all places at the slow one to be taken", func() bool { return slow.count() == callsAtOnce })
+	g.address = crowd.address
+	began := time.Now()
+	g.answer(g.post("/auth", "grant_type=client_credentials", basic("orders", "s")...))
+	if took := time.Since(began); took >= placeWait {
+		t.Errorf("it took %v", took)
+	}
+	release()
+	all.Wait()
 }
 
 // A burst of good requests waits for its turn.

@@ -164,8 +164,8 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 // failure is counted: of many guesses at one time only so many are made.
 func (c *tokenCall) enter() (err error) {
 	address := clientAddress(c.r)
-	if c.leave, err = tokenLimits().place(c.r.Context(), address); err == nil {
-		_, err = tokenLimits().attempt(c.ClientID, address)
+	if c.leave, err = c.gateway.limits.place(c.r.Context(), address); err == nil {
+		_, err = c.gateway.limits.attempt(atTokenEndpoint, c.ClientID, address)
 	}
 	return err
 }

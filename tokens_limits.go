@@ -4,27 +4,37 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/maypok86/otter/v2"
 )
 
-// How often a client may fail at the token endpoint, from one address. One
-// that others fail with from theirs is not locked out.
+// How often a client may fail at an issuer, from one address. One that others
+// fail with from theirs is not locked out.
 const (
 	mostFailures  = 10
 	failureWindow = time.Minute
-	mostLimits    = 50_000
+	mostLimits    = 50_000 // for each issuer
 )
 
-// How many calls to issuers strangers may cause at one time. Those beyond wait
-// for a place, and for so long.
+// How many calls to one issuer strangers may cause at one time. Those beyond
+// wait for a place, and for so long.
 const (
 	callsAtOnce     = 256
 	callsPerAddress = 32
 	placeWait       = 5 * time.Second
+)
+
+// attempted is what a client tries. Each is counted by itself, so that nobody
+// keeps users from logging in by failing at the token endpoint.
+type attempted string
+
+const (
+	atTokenEndpoint attempted = ""
+	atCallback      attempted = "callback" // with a code that anybody can make up
+	atDevice        attempted = "device"   // that begins, for nothing or not
 )
 
 // tooMany refuses a client for a while.
@@ -42,8 +52,10 @@ func (t *tooMany) description() string {
 	return "too many requests at one time"
 }
 
-// limits counts failures for each pair of client id and remote address, and
-// the calls under way for each address, in bounded memory.
+// limits counts the failures at one issuer for each pair of client id and remote
+// address, and the calls under way for each address, in bounded memory. Nothing
+// of it is shared with other issuers: one that is slow, or that strangers keep
+// busy, stops no log-in at another.
 type limits struct {
 	pairs     *otter.Cache[digest, *attempts]
 	addresses *otter.Cache[string, chan struct{}]
@@ -55,8 +67,24 @@ type attempts struct {
 	failures atomic.Int32
 }
 
-// tokenLimits are one for the process: a reload forgets no failure.
-var tokenLimits = sync.OnceValue(func() *limits {
+// fail counts one more.
+func (a *attempts) fail() { a.failures.Add(1) }
+
+// limiters has the limits of each issuer for as long as a configuration asks it
+// for grants, so that a reload forgets no failure.
+var limiters = caddy.NewUsagePool()
+
+// acquireLimits lends the limits of the issuer with a reach until release is
+// called.
+func acquireLimits(reach string) (l *limits, release func()) {
+	value, _, err := limiters.LoadOrNew(reach, func() (caddy.Destructor, error) { return newLimits(), nil })
+	if err != nil {
+		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
+	}
+	return value.(*limits), func() { _, _ = limiters.Delete(reach) }
+}
+
+func newLimits() *limits {
 	return &limits{
 		pairs: otter.Must(&otter.Options[digest, *attempts]{
 			MaximumSize:      mostLimits,
@@ -70,20 +98,23 @@ var tokenLimits = sync.OnceValue(func() *limits {
 		}),
 		all: make(chan struct{}, callsAtOnce),
 	}
-})
+}
 
-// attempt answers a *tooMany, or where to tell what became of a request.
-func (l *limits) attempt(clientID, address string) (done func(error), err error) {
-	key := digest(sha256.Sum256([]byte(network(address) + "\x00" + clientID)))
+// Destruct ends the background work of the caches.
+func (l *limits) Destruct() error {
+	l.pairs.StopAllGoroutines()
+	l.addresses.StopAllGoroutines()
+	return nil
+}
+
+// attempt answers a *tooMany, or where to count a failure.
+func (l *limits) attempt(what attempted, clientID, address string) (*attempts, error) {
+	key := digest(sha256.Sum256([]byte(string(what) + "\x00" + network(address) + "\x00" + clientID)))
 	one, _ := l.pairs.SetIfAbsent(key, &attempts{began: time.Now()})
 	if one.failures.Load() >= mostFailures {
 		return nil, &tooMany{max(time.Second, time.Until(one.began.Add(failureWindow))), true}
 	}
-	return func(err error) {
-		if failedAttempt(err) {
-			one.failures.Add(1)
-		}
-	}, nil
+	return one, nil
 }
 
 // place waits for a place among the calls of an address and of all. Who has

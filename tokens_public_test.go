@@ -105,7 +105,7 @@ func TestADeviceBeginsThroughTheGateway(t *testing.T) {
 func TestADeviceThatWaitsForItsUserIsToldAndNotLockedOut(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, publicEndpoint)
-	for _, code := range []string{"authorization_pending", "slow_down", "expired_token", "access_denied"} {
+	for _, code := range []string{"authorization_pending", "slow_down"} {
 		issuer.says(http.StatusBadRequest, `{"error":"`+code+`"}`)
 		for range mostFailures + 2 {
 			g.refused(code, g.post("/auth", deviceForm), "400 "+code)
@@ -113,6 +113,48 @@ func TestADeviceThatWaitsForItsUserIsToldAndNotLockedOut(t *testing.T) {
 	}
 	issuer.reply(nil)
 	g.answer(g.post("/auth", deviceForm))
+}
+
+// Whoever knows the id of a public client can have the gateway ask, with its own
+// credentials. What an issuer calls a code that was made up is its own affair.
+func TestEveryRefusalOfACodeCountsAsAnAttempt(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, publicEndpoint)
+	for _, code := range []string{"invalid_grant", "expired_token", "access_denied", "invalid_request", "a_word_of_its_own"} {
+		g.address = nextAddress()
+		issuer.says(http.StatusBadRequest, `{"error":"`+code+`"}`)
+		for range mostFailures {
+			g.refused(code, g.post("/auth", deviceForm), "400 "+code)
+		}
+		issuer.take()
+		g.refused("after ten of "+code, g.post("/auth", deviceForm), "429 temporarily_unavailable")
+		if n := issuer.count(); n > 0 {
+			t.Errorf("%s: the issuer was asked %d times more", code, n)
+		}
+	}
+}
+
+// To begin costs a stranger nothing, and the issuer a row and a call.
+func TestDevicesThatBeginAreBoundedAndThoseThatWaitGoOn(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, publicEndpoint)
+	for range mostFailures {
+		if res := g.post("/device", "client_id=tv"); res.Code != http.StatusOK {
+			t.Fatal(res.Code, res.Body)
+		}
+	}
+	issuer.take()
+	res := g.post("/device", "client_id=tv")
+	g.refused("one more", res, "429 temporarily_unavailable")
+	g.retryHeader("one more", res, 1, 60)
+	if n := issuer.count(); n > 0 {
+		t.Errorf("the issuer was asked %d times more", n)
+	}
+	g.answer(g.post("/auth", deviceForm))
+	g.address = nextAddress()
+	if res := g.post("/device", "client_id=tv"); res.Code != http.StatusOK {
+		t.Errorf("from elsewhere: %d", res.Code)
+	}
 }
 
 func TestAGrantWithoutARefreshTokenEndsWithItsAccessToken(t *testing.T) {

@@ -65,13 +65,22 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 }
 
 // failedAttempt tells what counts against a client: answers that somebody who
-// tries out secrets or tokens would get.
+// tries out secrets, codes or tokens would get. Where the gateway asked with its
+// own credentials, every refusal does: whatever an issuer calls a code that was
+// made up. A device that waits for its user was not refused (RFC 8628 §3.5).
 func failedAttempt(err error) bool {
 	if err == nil {
 		return false
 	}
 	refused, _, _ := asRefusal(err)
-	return refused.Code == tokenrequest.InvalidClient || refused.Code == tokenrequest.InvalidGrant
+	switch refused.Code {
+	case tokenrequest.InvalidClient, tokenrequest.InvalidGrant:
+		return true
+	case tokenrequest.Unavailable, "authorization_pending", "slow_down":
+		return false
+	}
+	_, own := errors.AsType[notOurs](err)
+	return own
 }
 
 func detailOfToken(err error) string {

@@ -51,6 +51,13 @@ func (g *Gateway) serveDeviceAuthorization(c *tokenCall) error {
 			form[name] = c.Form[name]
 		}
 	}
+	// Each begins something at the issuer, as the gateway's client, and whoever
+	// knows a client's id can ask for it.
+	begun, err := g.limits.attempt(atDevice, c.ClientID, clientAddress(c.r))
+	if err != nil {
+		return err
+	}
+	begun.fail()
 	t := c.trust()
 	if err := c.enter(); err != nil {
 		return err

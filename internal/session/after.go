@@ -65,7 +65,7 @@ func (v *Vault) joinAfter(ctx context.Context, c *config, h Handle, w *view, dea
 	case !busy && young:
 		return nil, ErrYoung
 	}
-	f, err := v.joinLocked(ctx, c, h)
+	f, err := v.joinLocked(ctx, c, h, &w.grant)
 	if err == nil {
 		f.dead = dead
 	}

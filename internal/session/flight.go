@@ -19,6 +19,7 @@ type flight struct {
 	access  Access
 	err     error
 	waiters int    // under the vault's lock
+	at      string // who is asked, as [Options.Authority] names it; under the vault's lock, set with the first waiter
 	dead    Secret // an AT that is good for nothing any more; under the vault's lock
 }
 

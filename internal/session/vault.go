@@ -61,7 +61,7 @@ type Vault struct {
 	unsaved map[Key]*saving
 	savings atomic.Int32 // how many those are
 	marking map[Key]struct{}
-	waiters int // of all flights together
+	waiters map[string]int // of all flights to one server together
 }
 
 type config struct {
@@ -73,7 +73,7 @@ type config struct {
 // the store.
 func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	v := &Vault{
-		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{},
+		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{}, waiters: map[string]int{},
 	}
 	if x, ok := store.(Exclusive); ok {
 		v.warm.alone = x.Exclusive()
@@ -151,7 +151,7 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 	if left := w.grant.Expiry.Sub(c.o.Now()); left > 0 {
 		// It still lives: no reason to wait until it does not.
 		short := min(patience, left/2)
-		access, err := v.wait(ctx, c, h, w.grant.Issuer, short)
+		access, err := v.wait(ctx, c, h, &w.grant, short)
 		if _, failed := errors.AsType[*Unavailable](err); !failed {
 			return c.inTime(access, err)
 		}
@@ -160,7 +160,7 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 		}
 		patience -= short // it ran out meanwhile
 	}
-	return c.inTime(v.wait(ctx, c, h, w.grant.Issuer, patience))
+	return c.inTime(v.wait(ctx, c, h, &w.grant, patience))
 }
 
 // onItsWay is how long a request may take from here to the upstream.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -208,6 +209,46 @@ func TestWaitersAreBounded(t *testing.T) {
 		synctest.Wait()
 		b.want("unavailable")
 		all.Wait()
+	})
+}
+
+// Those who wait for one server fill its places and nobody else's.
+func TestWaitersAreBoundedForEachServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		b := newBench(t, func(o *Options) {
+			o.Waiters = 2
+			o.Authority = func(g *Grant) string { return g.App.Reveal() }
+		}, func(_ context.Context, call int, g Grant) Outcome {
+			if g.App.Reveal() == "slow" {
+				<-hold
+			}
+			return next(call)
+		})
+		slow, _, err := b.vault.Create(t.Context(), Grant{Kind: ByRefreshToken, Issuer: "iss", App: NewSecret("slow")},
+			Granted{AccessToken: NewSecret("x"), Refresh: NewSecret("y"), ExpiresIn: seconds(100)}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(101 * time.Second)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() { _, _ = b.vault.Token(t.Context(), slow) })
+		}
+		synctest.Wait()
+		if _, err := b.vault.Token(t.Context(), slow); err == nil || !strings.Contains(err.Error(), "too many requests wait") {
+			t.Errorf("one more for the slow one: %v", err)
+		}
+		if _, err := b.vault.Token(t.Context(), b.h); err != nil {
+			t.Errorf("one for the other: %v", err)
+		}
+		close(hold)
+		all.Wait()
+		b.vault.mu.Lock()
+		defer b.vault.mu.Unlock()
+		if len(b.vault.waiters) > 0 {
+			t.Errorf("places that nobody has stay taken: %v", b.vault.waiters)
+		}
 	})
 }
 

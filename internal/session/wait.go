@@ -21,12 +21,12 @@ func (v *Vault) renewBehind(ctx context.Context, c *config, h Handle, w *view) {
 }
 
 // wait joins the flight of a record, or starts it.
-func (v *Vault) wait(ctx context.Context, c *config, h Handle, issuer string, patience time.Duration) (Access, error) {
-	f, err := v.join(ctx, c, h)
+func (v *Vault) wait(ctx context.Context, c *config, h Handle, g *Grant, patience time.Duration) (Access, error) {
+	f, err := v.join(ctx, c, h, g)
 	if err != nil {
 		return Access{}, err
 	}
-	return v.await(ctx, c, f, issuer, patience)
+	return v.await(ctx, c, f, g.Issuer, patience)
 }
 
 // await is one of those who have joined a flight.
@@ -35,7 +35,9 @@ func (v *Vault) await(ctx context.Context, c *config, f *flight, issuer string, 
 	defer func() {
 		v.mu.Lock()
 		f.waiters--
-		v.waiters--
+		if v.waiters[f.at]--; v.waiters[f.at] == 0 {
+			delete(v.waiters, f.at)
+		}
 		v.mu.Unlock()
 		c.observe(Event{Name: EventWait, Issuer: issuer, Detail: waited(err), Took: c.o.Now().Sub(began)})
 	}()
@@ -51,25 +53,27 @@ func (v *Vault) await(ctx context.Context, c *config, f *flight, issuer string, 
 	}
 }
 
-// join counts one more waiter, and starts a flight if there is none.
-func (v *Vault) join(ctx context.Context, c *config, h Handle) (*flight, error) {
+// join counts one more waiter, and starts a flight if there is none. Those who
+// wait for one server, which may hang, are no matter to those of another.
+func (v *Vault) join(ctx context.Context, c *config, h Handle, g *Grant) (*flight, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.joinLocked(ctx, c, h)
+	return v.joinLocked(ctx, c, h, g)
 }
 
-func (v *Vault) joinLocked(ctx context.Context, c *config, h Handle) (*flight, error) {
-	f := v.flights[h.Key()]
+func (v *Vault) joinLocked(ctx context.Context, c *config, h Handle, g *Grant) (*flight, error) {
+	f, at := v.flights[h.Key()], c.o.Authority(g)
 	switch {
 	case v.closed && f == nil:
 		return nil, &Unavailable{time.Second, errors.New("shutting down")}
-	case v.waiters >= c.o.Waiters || f != nil && f.waiters >= c.o.WaitersPerRecord:
+	case v.waiters[at] >= c.o.Waiters || f != nil && f.waiters >= c.o.WaitersPerRecord:
 		return nil, &Unavailable{time.Second, errors.New("too many requests wait already")}
 	case f == nil:
 		f = v.launch(ctx, c, h)
 	}
 	f.waiters++
-	v.waiters++
+	f.at = at
+	v.waiters[at]++
 	return f, nil
 }
 
