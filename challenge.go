@@ -13,7 +13,7 @@ import (
 // Rejection is a verdict: the request does not pass, and that is its sender's
 // affair. Every other error is a failure of ours or of the issuer.
 type Rejection struct {
-	Status      int      // 400, 401 or 403
+	Status      int      // 400, 401 or 403; or 425, without a challenge
 	Reason      string   // a stable code for logs, metrics and placeholders
 	Code        string   // the error of RFC 6750 §3.1, or "" where there is no credential
 	Description string   // for the client; never anything it sent
@@ -43,6 +43,7 @@ const (
 	refreshPresented = "refresh_token"
 	strayToken       = "stray_token"
 	crossSite        = "cross_site"
+	tooEarly         = "too_early"
 	missingScope     = "missing_scope"
 	missingClaim     = "missing_claim"
 	weakLogin        = "acr_insufficient"

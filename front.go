@@ -12,6 +12,9 @@ import (
 func (g *Gateway) clean(r *http.Request) error {
 	other := g.tunnels.strip(r.Header)
 	g.identity.strip(r)
+	if !g.inFront(r) {
+		delete(r.Header, earlyData) // the proxy behind us writes its own
+	}
 	switch {
 	case !isMethod(r.Method) || strings.ContainsFunc(r.Method, isLower):
 		return ambiguously("method", ambiguousMethod, "it is no token, or has a letter in lower case")
@@ -21,7 +24,13 @@ func (g *Gateway) clean(r *http.Request) error {
 		// Its body would go to the upstream without framing.
 		return rejectTunnel("CONNECT")
 	}
-	return checkPath(r.URL, g.pathRules)
+	if err := checkPath(r.URL, g.pathRules); err != nil {
+		return err
+	}
+	if g.early(r) && changes(r) {
+		return rejectEarly()
+	}
+	return nil
 }
 
 // isLower tells letters that make a method another one: methods are compared

@@ -12,6 +12,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	dropCookies(r.Header, g.strayCookie)
 	stray := g.strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
+		if g.early(r) {
+			serve = g.later
+		}
 		return serve(w, r)
 	}
 	if g.ForwardAuth != nil {

@@ -29,7 +29,7 @@ type claimCopy struct{ claim, header string }
 
 // reserved are headers that carry the request itself.
 var reserved = []string{
-	"authorization", "connection", "content-length", "content-type", "cookie", "host", "proxy-authorization",
+	"authorization", "connection", "content-length", "content-type", "cookie", "early-data", "host", "proxy-authorization",
 	"http2-settings", "te", "trailer", "transfer-encoding", "upgrade",
 }
 
@@ -97,7 +97,7 @@ func (id *identity) stripConnection(h http.Header, fields []string) {
 		for option := range strings.SplitSeq(field, ",") {
 			option = strings.TrimSpace(option)
 			switch folded := fold(option); {
-			case option == "", folded == "authorization", slices.Contains(id.names, folded):
+			case option == "", folded == "authorization", folded == "early-data", slices.Contains(id.names, folded):
 			case folded == "upgrade" && len(h["Upgrade"]) == 0, folded == "http2-settings" && len(h[http2Settings]) == 0:
 			default:
 				kept = append(kept, option)

@@ -59,7 +59,9 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		if rejection.Bug {
 			level = zapcore.ErrorLevel
 		}
-		w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm, g.metadata.address()))
+		if status != http.StatusTooEarly { // which is about the connection, and not about who calls
+			w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm, g.metadata.address()))
+		}
 	} else {
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {
 			reason, issuer, level = unavailable, down.Issuer, zapcore.WarnLevel

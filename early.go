@@ -1,0 +1,45 @@
+package caddyoauth
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+const earlyData = "Early-Data"
+
+// early reports whether r came before its TLS handshake was complete (0-RTT):
+// whoever was on the way may send it again, and again (RFC 8470 §3). For a
+// connection that ends at a proxy in front, that proxy says so, and any value
+// counts as 1 (§5.1).
+func (g *Gateway) early(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header[earlyData]) > 0 && g.inFront(r)
+}
+
+// inFront reports whether r comes from a proxy whose word on Early-Data counts:
+// one of trusted_proxies, or one that asks questions. There a client may have
+// said it too, which harms that client alone.
+func (g *Gateway) inFront(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted || g.ForwardAuth != nil && g.ForwardAuth.lists(r.RemoteAddr)
+}
+
+// later answers a request to a path of our own that may be a replay: a token
+// endpoint that acts twice spends a code or a refresh token twice, and that
+// ends the grant.
+func (g *Gateway) later(w http.ResponseWriter, r *http.Request) error {
+	return g.quietly(func(w http.ResponseWriter, r *http.Request) error {
+		err := rejectEarly()
+		writeRefusal(w, r, g.account(w, r, err), err)
+		return nil
+	})(w, r)
+}
+
+// rejectEarly has no error code: clients send the same again when the handshake
+// is complete, browsers by themselves (RFC 8470 §5.2).
+func rejectEarly() *Rejection {
+	return &Rejection{
+		Status: http.StatusTooEarly, Reason: tooEarly,
+		Description: "this could be a replay; send it again when the TLS handshake is complete",
+	}
+}
