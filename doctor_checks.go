@@ -58,6 +58,12 @@ func (d *doctor) checkMetadata(p patient, r *as.Report) {
 			d.say(p.url, checkMetadata, resultFail, adviceFor(form.Err), "%s: %v", form.URL, form.Err)
 		}
 	}
+	if r.Endpoints == nil {
+		return
+	}
+	for _, err := range r.Endpoints.Refused {
+		d.say(p.url, checkMetadata, resultWarn, "have the issuer's metadata corrected; the gateway does as if this were not in them", "%v", err)
+	}
 }
 
 // formResult is how bad it is that one form of the metadata is not right.
@@ -70,6 +76,9 @@ func formResult(r *as.Report) string {
 
 // adviceFor says what to do about an issuer that gave no document.
 func adviceFor(err error) string {
+	if as.Astray(err) {
+		return "ask whoever runs the issuer why its metadata lead there. If it runs on this machine, name what it has there yourself: metadata <url>, jwks <url> or introspect <url>"
+	}
 	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
 		return "name the certificate authority with trust_pool file <ca.pem>, or install the system's CA certificates"
 	}

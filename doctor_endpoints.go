@@ -44,7 +44,7 @@ func (d *doctor) checkTokenEndpoint(ctx context.Context, p patient, r *as.Report
 			"the metadata name no usable token_endpoint")
 		return
 	}
-	status, certificates, err := as.Reach(ctx, p.config, address)
+	status, certificates, err := as.Reach(ctx, p.config, r.Endpoints, address)
 	if err != nil {
 		d.say(p.url, checkEndpoints, resultFail, adviceFor(err), "token_endpoint %s cannot be reached: %v", address, err)
 		return

@@ -16,10 +16,10 @@ func (d *doctor) checkIntrospection(ctx context.Context, p patient, ends *as.End
 	if p.issuer.Introspect == nil || p.client == nil {
 		return // not asked, or what is wrong with the client has been said
 	}
-	address, client := p.set.introspect, *p.client
+	address, client, named := p.set.introspect, *p.client, (*as.Endpoints)(nil)
 	if ends != nil {
 		if address == "" {
-			address = ends.Introspection
+			address, named = ends.Introspection, ends
 		}
 		method, err := client.WouldUse(ends.AskMethods)
 		if err != nil {
@@ -35,7 +35,7 @@ func (d *doctor) checkIntrospection(ctx context.Context, p patient, ends *as.End
 	}
 	s := as.New(p.config)
 	defer s.Close()
-	answer, _, err := s.Introspect(ctx, as.Introspection{Endpoint: address, Client: client}, secret.New(rand.Text()))
+	answer, _, err := s.Introspect(ctx, as.Introspection{Endpoint: address, Named: named, Client: client}, secret.New(rand.Text()))
 	switch failed, asked := errors.AsType[*as.CallError](err); {
 	case asked && (failed.Status == http.StatusUnauthorized || failed.Status == http.StatusForbidden || failed.Code == "invalid_client"):
 		d.say(p.url, checkIntrospect, resultFail, "correct the client's id, its secret or key, or auth; and have the issuer let it introspect",

@@ -255,3 +255,18 @@ func TestTheDoctorWarnsWhereRefreshTokensMayPass(t *testing.T) {
 			wants(t, want, "warn settings: insecure_any_audience")
 	}
 }
+
+func TestTheDoctorTellsOfAddressesInMetadataThatLeadToThisMachine(t *testing.T) {
+	var server *httptest.Server
+	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"token_endpoint":"http://127.0.0.1:1/token","introspection_endpoint":"http://localhost:1/introspect"}`, server.URL, server.URL+"/jwks")
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\ntrust_pool file %s\nclient gateway a-secret\nintrospect\n}\n%s\n}", server.URL, file, publicEndpoint)).wants(t,
+		`warn metadata: token_endpoint: "http://127.0.0.1:1/token" is plain http on loopback`, "warn metadata: introspection_endpoint: ",
+		"fail endpoints: no usable token_endpoint", "fail introspection: no usable introspection_endpoint")
+}

@@ -48,7 +48,9 @@ type Issuer struct {
 	Skew *caddy.Duration `json:"skew,omitempty"`
 
 	// The URL of the issuer's metadata, if it is not at one of the well-known
-	// places (RFC 8414 §3, OpenID Connect Discovery §4).
+	// places (RFC 8414 §3, OpenID Connect Discovery §4). Addresses in metadata
+	// may be on loopback, or link-local, only where the metadata came from such
+	// an address themselves.
 	Metadata string `json:"metadata,omitempty"`
 
 	// The issuer's keys without metadata: the URL of a JWK Set, or a file.

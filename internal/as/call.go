@@ -85,8 +85,8 @@ func newCaller(cfg Config) http.RoundTripper {
 		return cfg.Transport
 	}
 	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		Proxy:       cfg.road().proxy,
+		DialContext: cfg.road().dialer().DialContext,
 		TLSClientConfig: &tls.Config{
 			RootCAs: cfg.Trust, MinVersion: tls.VersionTLS12,
 			ClientSessionCache: tls.NewLRUClientSessionCache(8), // makes new connections cheap
@@ -122,7 +122,7 @@ func (s *Server) post(ctx context.Context, client Client, endpoint string, addre
 	if target == "" {
 		return nil, &CallError{Fate: NotSent, Err: fmt.Errorf("no %s of %s: %w", endpoint, s.cfg.Issuer, ErrNoEndpoint)}
 	}
-	return s.send(ctx, client, endpoint, target, ends.AuthMethods, form)
+	return s.send(onTheirWords(ctx, ends.from), client, endpoint, target, ends.AuthMethods, form)
 }
 
 // send posts a form to an address, once. offered are the authentication methods

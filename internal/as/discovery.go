@@ -63,6 +63,7 @@ func (e *otherIssuerError) Error() string {
 }
 
 func (s *Server) readMetadata(ctx context.Context, address string) error {
+	ctx, trip := onOwnWords(ctx, s.cfg.road().place)
 	doc, fresh, err := s.get(ctx, address)
 	if err != nil {
 		return err
@@ -76,11 +77,11 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer}}
 	}
 	// Before the keys: an issuer of opaque tokens alone may publish none.
-	s.endpoints.Store(s.readEndpoints(members))
+	s.endpoints.Store(s.readEndpoints(members, trip.to))
 	keys, _ := members["jwks_uri"].(string)
-	if err := CheckURL(keys, s.cfg.AllowHTTP); err != nil {
+	if err := s.checkFound(keys); err != nil {
 		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
 	}
-	s.keysURL, s.metaUntil = keys, s.cfg.Now().Add(fresh)
+	s.keysURL, s.keysFrom, s.metaUntil = keys, trip.to, s.cfg.Now().Add(fresh)
 	return nil
 }

@@ -32,22 +32,30 @@ type Endpoints struct {
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
 	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
-	SigningAlgorithms   []string // id_token_signing_alg_values_supported (OpenID Connect Discovery §3)
-	Binds               []string // members that say that access tokens may be bound to keys
-	BindsAll            bool     // dpop_bound_access_tokens: they are
+	Refused             []error  // addresses that are there and may not be asked
+
+	from              place    // where the metadata came from
+	SigningAlgorithms []string // id_token_signing_alg_values_supported (OpenID Connect Discovery §3)
+	Binds             []string // members that say that access tokens may be bound to keys
+	BindsAll          bool     // dpop_bound_access_tokens: they are
 }
 
 // readEndpoints drops an address that may not be asked, and not the metadata
 // with it: keys are needed by more than those who ask for tokens.
-func (s *Server) readEndpoints(members map[string]any) *Endpoints {
+func (s *Server) readEndpoints(members map[string]any, from place) *Endpoints {
+	var refused []error
 	usable := func(name string) string {
-		address, _ := members[name].(string)
-		if CheckURL(address, s.cfg.AllowHTTP) != nil {
+		address, named := members[name].(string)
+		if err := s.checkFound(address); err != nil {
+			if named {
+				refused = append(refused, fmt.Errorf("%s: %w", name, err))
+			}
 			return ""
 		}
 		return address
 	}
 	ends := &Endpoints{
+		from:                from,
 		Token:               usable("token_endpoint"),
 		Revocation:          usable("revocation_endpoint"),
 		DeviceAuthorization: usable("device_authorization_endpoint"),
@@ -73,6 +81,7 @@ func (s *Server) readEndpoints(members map[string]any) *Endpoints {
 	if members["tls_client_certificate_bound_access_tokens"] == true { // RFC 8705 §3.3
 		ends.Binds = append(ends.Binds, "tls_client_certificate_bound_access_tokens")
 	}
+	ends.Refused = refused
 	return ends
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -32,8 +31,8 @@ func newClient(cfg Config) *http.Client {
 	transport := cfg.Transport
 	if transport == nil {
 		transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			Proxy:                  cfg.road().proxy,
+			DialContext:            cfg.road().dialer().DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: cfg.Trust, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    3 * time.Second,
 			IdleConnTimeout:        10 * time.Second, // fetches are minutes apart

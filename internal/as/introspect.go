@@ -19,7 +19,8 @@ const maxAnswer = 64 << 10
 
 // Introspection is where and as whom a server is asked about tokens.
 type Introspection struct {
-	Endpoint string // "": the one that the metadata name
+	Endpoint string     // "": the one that the metadata name
+	Named    *Endpoints // the metadata that Endpoint is of; nil: it is the operator's own words
 	Client   Client
 }
 
@@ -28,7 +29,7 @@ type Introspection struct {
 // [*CallError] if the endpoint was asked, else a failure to find it; none says
 // anything of the token.
 func (s *Server) Introspect(ctx context.Context, at Introspection, presented secret.Text) (*token.Answer, string, error) {
-	target, offered, err := s.introspection(ctx, at.Endpoint)
+	ctx, target, offered, err := s.introspection(ctx, at)
 	if err != nil {
 		return nil, "", err
 	}
@@ -69,21 +70,26 @@ func (r *response) answer() (*token.Answer, error) {
 	return token.ParseAnswer(string(r.body))
 }
 
-// introspection is the endpoint, and the authentication methods it lists. With
-// an address of the configuration nothing waits for the metadata.
-func (s *Server) introspection(ctx context.Context, configured string) (target string, offered []string, err error) {
-	if configured != "" {
+// introspection is the endpoint with a context for asking it, and the
+// authentication methods it lists. With an address of the configuration nothing
+// waits for the metadata.
+func (s *Server) introspection(ctx context.Context, at Introspection) (ask context.Context, target string, offered []string, err error) {
+	if at.Endpoint != "" && at.Named != nil {
+		return onTheirWords(ctx, at.Named.from), at.Endpoint, at.Named.AskMethods, nil
+	}
+	if at.Endpoint != "" {
 		ends, _ := s.KnownEndpoints()
-		return configured, ends.AskMethods, nil
+		ask, _ = onOwnWords(ctx, s.cfg.road().place)
+		return ask, at.Endpoint, ends.AskMethods, nil
 	}
 	ends, err := s.Endpoints(ctx)
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	if ends.Introspection == "" {
-		return "", nil, fmt.Errorf("no introspection endpoint of %s: %w", s.cfg.Issuer, ErrNoEndpoint)
+		return nil, "", nil, fmt.Errorf("no introspection endpoint of %s: %w", s.cfg.Issuer, ErrNoEndpoint)
 	}
-	return ends.Introspection, ends.AskMethods, nil
+	return onTheirWords(ctx, ends.from), ends.Introspection, ends.AskMethods, nil
 }
 
 // Blameless tells whether a call that failed says nothing against the endpoint:

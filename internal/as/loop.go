@@ -12,6 +12,7 @@ import (
 // fetcher is what the loop remembers from one fetch to the next.
 type fetcher struct {
 	keysURL   string    // from the metadata
+	keysFrom  place     // where these came from
 	metaUntil time.Time // when the metadata stop being fresh
 	form      int       // which of the well-known forms answered last
 	doc       []byte    // the last good key document
@@ -162,14 +163,19 @@ func (s *Server) within(d time.Duration) time.Duration {
 // fetchKeys asks the issuer, by way of its metadata unless the address of the
 // keys is configured or still fresh.
 func (s *Server) fetchKeys(ctx context.Context) (doc []byte, fresh time.Duration, err error) {
-	address := s.cfg.JWKS
-	if address == "" {
-		if s.keysURL == "" || !s.cfg.Now().Before(s.metaUntil) {
-			if err := s.discover(ctx); err != nil {
-				return nil, 0, err
-			}
+	if s.cfg.JWKS == "" && (s.keysURL == "" || !s.cfg.Now().Before(s.metaUntil)) {
+		if err := s.discover(ctx); err != nil {
+			return nil, 0, err
 		}
-		address = s.keysURL
 	}
-	return s.get(ctx, address)
+	return s.getKeys(ctx)
+}
+
+// getKeys asks for the keys where they are.
+func (s *Server) getKeys(ctx context.Context) (doc []byte, fresh time.Duration, err error) {
+	if s.cfg.JWKS != "" {
+		ctx, _ = onOwnWords(ctx, s.cfg.road().place)
+		return s.get(ctx, s.cfg.JWKS)
+	}
+	return s.get(onTheirWords(ctx, s.keysFrom), s.keysURL)
 }

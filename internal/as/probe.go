@@ -53,7 +53,7 @@ func Probe(ctx context.Context, cfg Config) *Report {
 		s.probeMetadata(ctx, report)
 	}
 	if report.KeysURL != "" {
-		doc, _, err := s.get(ctx, report.KeysURL)
+		doc, _, err := s.getKeys(ctx)
 		if err == nil {
 			report.Keys, report.Skipped, err = token.ParseKeySet(doc, s.signingAlgorithms()...)
 		}
@@ -88,11 +88,12 @@ func (s *Server) probeMetadata(ctx context.Context, report *Report) {
 }
 
 // Reach asks an address of an authorization server without credentials, to see
-// whether somebody answers there. Any answer will do.
-func Reach(ctx context.Context, cfg Config, address string) (status int, certificates []Certificate, err error) {
+// whether somebody answers there. Any answer will do. The address is one of
+// ends.
+func Reach(ctx context.Context, cfg Config, ends *Endpoints, address string) (status int, certificates []Certificate, err error) {
 	watch := &watcher{now: cfg.Now, inner: newClient(cfg).Transport}
 	defer watch.close()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+	req, err := http.NewRequestWithContext(onTheirWords(ctx, ends.from), http.MethodHead, address, nil)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -110,6 +111,7 @@ func Reach(ctx context.Context, cfg Config, address string) (status int, certifi
 func FetchResource(ctx context.Context, cfg Config, address string) (resource string, err error) {
 	s := New(cfg)
 	defer s.Close()
+	ctx, _ = onOwnWords(ctx, s.cfg.road().place)
 	doc, _, err := s.get(ctx, address)
 	if err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,8 @@ type Config struct {
 	Now       func() time.Time
 	Jitter    func() float64    // in [0,1)
 	Transport http.RoundTripper // nil: dial; tests bring their own
+
+	place func(netip.Addr) place // nil: placeOf; tests are all at home
 }
 
 // Unavailable is a failure: no keys to judge by. It says nothing of a token.
