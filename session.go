@@ -157,16 +157,24 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 	if s == nil {
 		s = new(Session)
 	}
+	store := s.Store // before LoadModule takes it
 	if err := s.provision(ctx, repl); err != nil {
 		return err
 	}
+	config, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("getting the events app: %w", err)
+	}
 	g.tenant = &tenant{
-		site: siteName(ctx), store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
+		site: siteName(ctx), config: config, shared: s.shared(store), store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
 		issuer: func(url string) *trust { return g.validator.byIssuer[url] },
 	}
-	var leave, release func()
-	g.limits, release = acquireLimits(g.validator.trusts[0].reach)
-	g.vault, leave = join(g.tenant)
+	v, leave, err := join(g.tenant)
+	if err != nil {
+		return err
+	}
+	limits, release := acquireLimits(g.validator.trusts[0].reach)
+	g.vault, g.limits = v, limits
 	g.acquired = append(g.acquired, leave, release)
 	return nil
 }

@@ -28,7 +28,10 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	for i, store := range stores {
 		tenant := &tenant{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
 			storage: caddy.DefaultStorage, issuer: func(string) *trust { return nil }}
-		v, release := join(tenant)
+		v, release, err := join(tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(release)
 		if _, err := tenant.enter(context.Background(), v); err != nil {
 			t.Fatal(err)
@@ -62,7 +65,10 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tenant := &tenant{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
 				storage: gone{}, issuer: func(string) *trust { return nil }}
-			v, release := join(tenant)
+			v, release, err := join(tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
 			t.Cleanup(release)
 			if _, err := tenant.enter(context.Background(), v); (err == nil) != row.opens {
 				t.Error(err)

@@ -57,7 +57,9 @@ type vault struct {
 // came into force the last one counts: nothing may be sealed with the keys of
 // a configuration that fails to start.
 type tenant struct {
-	site    string // its name; "": nobody can tell
+	site    string    // its name; "": nobody can tell
+	config  any       // what all sites of one configuration have in common, and no two configurations
+	shared  []setting // what it has to agree on with the others of its configuration
 	store   Store
 	options session.Options
 	keys    [][]byte // configured; none: the keyring in storage
@@ -70,7 +72,8 @@ type tenant struct {
 }
 
 // join gets or makes the vault of a store and lends it t until release is called.
-func join(t *tenant) (v *vault, release func()) {
+// Sites of one configuration that differ in what a store has once are an error.
+func join(t *tenant) (v *vault, release func(), err error) {
 	identity := t.store.Identity()
 	value, _, err := vaults.LoadOrNew(identity, func() (caddy.Destructor, error) {
 		v := &vault{identity: identity, opening: make(chan struct{}, 1)}
@@ -81,9 +84,10 @@ func join(t *tenant) (v *vault, release func()) {
 		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
 	}
 	v = value.(*vault)
-	v.mu.Lock()
-	v.tenants = append(v.tenants, t)
-	v.mu.Unlock()
+	if err := v.add(t); err != nil {
+		_, _ = vaults.Delete(identity)
+		return nil, nil, err
+	}
 	return v, func() {
 		// In this order: refreshes under way need the tenant until they have
 		// landed, which Destruct waits for.
@@ -92,7 +96,23 @@ func join(t *tenant) (v *vault, release func()) {
 		v.tenants = slices.DeleteFunc(v.tenants, func(other *tenant) bool { return other == t })
 		v.mu.Unlock()
 		v.stale.Store(true)
+	}, nil
+}
+
+// add lends t to the vault. While a reload is under way there are sites of two
+// configurations, which may differ.
+func (v *vault) add(t *tenant) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, other := range v.tenants {
+		if other.config == t.config {
+			if err := conflict(other, t); err != nil {
+				return err
+			}
+		}
 	}
+	v.tenants = append(v.tenants, t)
+	return nil
 }
 
 // host is the tenant that counts, or nil when there is none.
