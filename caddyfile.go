@@ -2,16 +2,12 @@ package caddyoauth
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
-
-	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 func init() {
@@ -61,6 +57,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //			insecure_http
 //			insecure_any_audience
 //			insecure_id_tokens
+//			require [<matcher>] ...      (as below, of this issuer's tokens alone)
 //		}
 //		require [<matcher>] scope <scope...>
 //		require [<matcher>] claim <name> <value...>
@@ -121,7 +118,7 @@ const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_
 func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	switch word := h.Val(); word {
 	case "issuer":
-		err = g.parseIssuer(h.Dispenser)
+		err = g.parseIssuer(h)
 	case "resource":
 		if err = seen.text(h.Dispenser, &g.Resource); err == nil {
 			err = wrap(h.Dispenser, checkResource(g.Resource, true)) // whether http will do is not known yet
@@ -135,7 +132,7 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	case "forward_auth":
 		err = g.parseForwardAuth(h.Dispenser, seen)
 	case "require":
-		err = g.parseRequire(h)
+		err = parseRequire(h, &g.Require)
 	case "credentials":
 		err = g.parseCredentials(h.Dispenser)
 	case "copy_claims":
@@ -175,103 +172,6 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 		err = h.Errf("unknown word %q in oauth; it takes %s", word, gatewayWords)
 	}
 	return err
-}
-
-const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens"
-
-func (g *Gateway) parseIssuer(d *caddyfile.Dispenser) error {
-	issuer := &Issuer{}
-	if err := list(d, &issuer.URL); err != nil {
-		return d.Errf("issuer takes one or more URLs")
-	}
-	line, seen := d.Token(), make(once)
-	issuer.line = line
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := issuer.parseWord(d, seen); err != nil {
-			return err
-		}
-	}
-	for _, url := range issuer.URL {
-		if slices.ContainsFunc(g.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
-			return at(line, alreadyThere(url))
-		}
-	}
-	g.Issuer = append(g.Issuer, issuer)
-	return at(line, issuer.check())
-}
-
-func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
-	switch word := d.Val(); word {
-	case "audience":
-		return list(d, &i.Audience)
-	case "algorithms":
-		if err := list(d, &i.Algorithms); err != nil {
-			return err
-		}
-		_, err := token.ParseAlgorithms(i.Algorithms)
-		return wrap(d, err)
-	case "token_type":
-		if err := seen.text(d, &i.TokenType); err != nil {
-			return err
-		}
-		if i.TokenType != strictType {
-			return d.Errf("token_type is %q; it takes %s, or leave it out", i.TokenType, strictType)
-		}
-	case "skew":
-		return i.parseSkew(d, seen)
-	case "metadata":
-		return seen.text(d, &i.Metadata)
-	case "jwks":
-		return seen.text(d, &i.JWKS)
-	case "introspect":
-		return i.parseIntrospect(d, seen)
-	case "client":
-		return i.parseClient(d, seen)
-	case "trust_pool":
-		return i.parseTrustPool(d, seen)
-	case "insecure_http":
-		return seen.flag(d, &i.InsecureHTTP)
-	case "insecure_any_audience":
-		return seen.flag(d, &i.InsecureAnyAudience)
-	case "insecure_id_tokens":
-		return seen.flag(d, &i.InsecureIDTokens)
-	default:
-		return d.Errf("unknown word %q in issuer; it takes %s", word, issuerWords)
-	}
-	return nil
-}
-
-func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen once) error {
-	var text string
-	if err := seen.text(d, &text); err != nil {
-		return err
-	}
-	skew, err := caddy.ParseDuration(text)
-	if err != nil || skew < 0 || skew > maxSkew {
-		return d.Errf("skew is %q; it takes a duration from 0s to 60s", text)
-	}
-	i.Skew = (*caddy.Duration)(&skew)
-	return nil
-}
-
-func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
-		return err
-	}
-	if !d.NextArg() {
-		return d.Errf("trust_pool takes a module of tls.ca_pool.source, such as file /path/ca.pem")
-	}
-	name := d.Val()
-	mod, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+name)
-	if err != nil {
-		return fmt.Errorf("trust_pool: %w", err) // which names the line
-	}
-	pool, ok := mod.(caddytls.CA)
-	if !ok {
-		return d.Errf("trust_pool: %s is no source of certificates", name)
-	}
-	i.TrustPool = caddyconfig.JSONModuleObject(pool, "provider", name, nil)
-	return nil
 }
 
 func (g *Gateway) parseCredentials(d *caddyfile.Dispenser) error {

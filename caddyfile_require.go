@@ -17,7 +17,9 @@ var requireWords = []string{"scope", "claim", "acr", "max_age"}
 //	require [<matcher>] claim   <name> <value...>
 //	require [<matcher>] acr     <value...>
 //	require [<matcher>] max_age <duration>
-func (g *Gateway) parseRequire(h httpcaddyfile.Helper) error {
+//
+// It adds to those of the gateway, or to those of an issuer.
+func parseRequire(h httpcaddyfile.Helper, to *[]*Requirement) error {
 	q := &Requirement{}
 	matcher, matched, err := h.MatcherToken()
 	if err != nil {
@@ -48,6 +50,6 @@ func (g *Gateway) parseRequire(h httpcaddyfile.Helper) error {
 	default:
 		return h.Errf("require %s: it takes [<matcher>] and then %s", what, requireForms)
 	}
-	g.Require = append(g.Require, q)
+	*to = append(*to, q)
 	return wrap(h.Dispenser, q.check())
 }

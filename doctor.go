@@ -101,6 +101,7 @@ func (d *doctor) examine(at placedGateway) {
 			"insecure_upgrades %s: what comes in such a connection is judged by nobody", names)
 	}
 	d.checkResource(g, at.hosts)
+	d.checkClaimsOfSeveral(g)
 	for n, issuer := range g.Issuer {
 		features := d.features(g, issuer, n == 0)
 		for _, p := range d.patients(issuer, repl, features) {

@@ -270,3 +270,14 @@ func TestTheDoctorTellsOfAddressesInMetadataThatLeadToThisMachine(t *testing.T) 
 		`warn metadata: token_endpoint: "http://127.0.0.1:1/token" is plain http on loopback`, "warn metadata: introspection_endpoint: ",
 		"fail endpoints: no usable token_endpoint", "fail introspection: no usable introspection_endpoint")
 }
+
+func TestTheDoctorTellsOfClaimsThatEachOfSeveralIssuersMayWrite(t *testing.T) {
+	one, other := newGrantor(t, nil), newGrantor(t, nil)
+	const blocks = "oauth {\nissuer %[1]s {\naudience api\n%[2]s\n}\nissuer %[3]s {\naudience api\n%[2]s\n}\n%[4]s\n}"
+	examined(t, fmt.Sprintf(blocks, one.URL, "", other.URL, "require claim groups admins\nrequire /x claim groups staff")).
+		wants(t, "warn settings: require claim groups holds for the tokens of each of 2 issuer blocks")
+	d := examined(t, fmt.Sprintf(blocks, one.URL, "require claim groups admins", other.URL, "require scope a\nrequire claim iss "+one.URL))
+	if d.worst() != resultOK {
+		t.Errorf("requirements of issuer blocks: the worst is %s: %+v", d.worst(), d.findings)
+	}
+}

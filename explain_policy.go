@@ -16,6 +16,9 @@ import (
 func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	p := &Principal{Subject: facts.Subject, Scope: facts.Scope, Issuer: e.Issuer, trust: e.trust, claims: e.u.Claims}
 	order := slices.Clone(e.gateway.Require) // in which they decide
+	if e.trust != nil {
+		order = slices.Clone(e.trust.require)
+	}
 	slices.SortStableFunc(order, func(a, b *Requirement) int { return a.rank() - b.rank() })
 	for _, q := range order {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
@@ -39,6 +42,9 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 
 func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool) explainedStep {
 	step := e.describeRequirement(q, p)
+	if !slices.Contains(e.gateway.Require, q) {
+		step.Check += " (issuer)"
+	}
 	holds := readable && q.holds(p, e.how.at)
 	if len(q.matchers) > 0 {
 		step.Expected += ", where " + matcherNames(q) + " fits the request"

@@ -44,7 +44,7 @@ func TestExplainSaysWhatTheHandlerDoes(t *testing.T) {
 }
 
 // ofTheRequest are reasons that no token has.
-var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, introspectionLimited}
+var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, ambiguousMethod, tunnelRefused, introspectionLimited}
 
 func (f *fact) compareExplained(request string) string {
 	f.Helper()

@@ -68,7 +68,7 @@ func TestEachWordOfTheGrammarAdaptsOrSaysWhatIsWrong(t *testing.T) {
 var words = []string{
 	"oauth", "issuer", "audience", "algorithms", "token_type", "skew", "metadata", "jwks", "trust_pool",
 	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
-	"require_max_age", "resource", "credentials",
+	"require_max_age", "issuer-require", "resource", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "realm", "audit", "cache",
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",

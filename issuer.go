@@ -59,6 +59,11 @@ type Issuer struct {
 	// Ask the issuer about opaque tokens (RFC 7662). Default: they are refused.
 	Introspect *Introspect `json:"introspect,omitempty"`
 
+	// What a request needs if its token is this issuer's, beyond what every
+	// request does. Two issuers' groups are two things of one name: what
+	// one of them alone may grant belongs here. Default: nothing more.
+	Require []*Requirement `json:"require,omitempty"`
+
 	// Who the gateway is at the issuer, for what it asks there: about opaque
 	// tokens, and on behalf of clients that have no secret.
 	Client *Client `json:"client,omitempty"`

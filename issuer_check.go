@@ -44,6 +44,11 @@ func (i *Issuer) check() error {
 			return fmt.Errorf("issuer %s: %w", name, err)
 		}
 	}
+	for _, require := range i.Require {
+		if err := require.check(); err != nil {
+			return fmt.Errorf("issuer %s: %w", name, err)
+		}
+	}
 	if err := i.checkIntrospect(); err != nil {
 		return fmt.Errorf("issuer %s: %w", name, err)
 	}

@@ -89,7 +89,11 @@ func (g *Gateway) describe() *resourceMetadata {
 	for _, t := range g.validator.trusts {
 		doc.Servers = append(doc.Servers, t.profile.Issuer)
 	}
-	for _, q := range g.Require {
+	always := g.Require
+	if len(g.Issuer) == 1 {
+		always = g.all // what each token needs; with several issuers those of one do not
+	}
+	for _, q := range always {
 		if len(q.matchers) == 0 {
 			doc.Scopes = append(doc.Scopes, q.Scope...)
 		}

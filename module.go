@@ -18,6 +18,7 @@ package caddyoauth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -67,7 +68,8 @@ type Gateway struct {
 
 	// What a request needs beyond a valid token. Every requirement whose
 	// matcher fits must hold; one without a matcher holds for every request
-	// with a token.
+	// with a token. It is about tokens of every issuer: what one of several may
+	// grant belongs in require of its issuer block.
 	Require []*Requirement `json:"require,omitempty"`
 
 	// Where a token may be presented. Default: the Authorization header alone.
@@ -118,6 +120,7 @@ type Gateway struct {
 	places    []place
 	realm     string
 	metadata  *resourceMetadata // nil: there is no resource
+	all       []*Requirement    // those of issuer blocks too
 	pathRules bool              // a requirement looks at the path
 	log       *zap.Logger
 	audit     *auditLog // nil: off
@@ -160,11 +163,8 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 			g.identity.trailers = append(g.identity.trailers, fold(at.header))
 		}
 	}
-	for _, require := range g.Require {
-		g.pathRules = g.pathRules || require.readsPath() // before provision: loading takes the raw matchers
-		if err := require.provision(ctx, repl); err != nil {
-			return err
-		}
+	if err := g.provisionRequire(ctx, repl); err != nil {
+		return err
 	}
 	if err := measure.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
@@ -200,6 +200,7 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 		}
 		for _, t := range trusts {
 			t.profile.Resource = g.Resource
+			t.require = slices.Concat(g.Require, issuer.Require)
 			if err := g.validator.add(t); err != nil {
 				return err
 			}

@@ -172,13 +172,38 @@ func (q *Requirement) isValue(claim any) bool {
 	return false
 }
 
+// provisionRequire prepares the requirements, those of issuer blocks too.
+func (g *Gateway) provisionRequire(ctx caddy.Context, repl *caddy.Replacer) error {
+	g.all = slices.Clone(g.Require)
+	for _, issuer := range g.Issuer {
+		g.all = append(g.all, issuer.Require...)
+	}
+	for _, require := range g.all {
+		g.pathRules = g.pathRules || require.readsPath() // before provision: loading takes the raw matchers
+		if err := require.provision(ctx, repl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requirements are those that are about the tokens of p's issuer. Without a
+// principal they are everybody's: where the tokens of some issuer need more,
+// no token at all is not enough.
+func (g *Gateway) requirements(p *Principal) []*Requirement {
+	if p == nil {
+		return g.all
+	}
+	return p.trust.require
+}
+
 // allow sees to it that every requirement that is about r holds. Without a
 // principal those with a matcher ask for a token.
 func (g *Gateway) allow(r *http.Request, p *Principal) error {
 	var room [8]*Requirement // most have no more: nothing is allocated
 	fit, now := room[:0], g.validator.now()
 	var failed *Requirement
-	for _, q := range g.Require {
+	for _, q := range g.requirements(p) {
 		if p == nil && len(q.matchers) == 0 {
 			continue
 		}

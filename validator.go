@@ -27,10 +27,11 @@ type Validator struct {
 type trust struct {
 	*authority
 	profile  token.Profile
-	reach    string     // a digest of what says who the issuer is
-	remember bool       // use the cache
-	client   *as.Client // who the gateway is there; nil: nobody
-	inquiry  *inquiry   // asks about tokens; nil: nobody does
+	reach    string         // a digest of what says who the issuer is
+	remember bool           // use the cache
+	require  []*Requirement // of its tokens: the gateway's, and those of its issuer block
+	client   *as.Client     // who the gateway is there; nil: nobody
+	inquiry  *inquiry       // asks about tokens; nil: nobody does
 	metrics  issuerMetrics
 	now      func() time.Time // the validator's
 }

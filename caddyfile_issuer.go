@@ -1,0 +1,117 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+
+func (g *Gateway) parseIssuer(h httpcaddyfile.Helper) error {
+	d, issuer := h.Dispenser, &Issuer{}
+	if err := list(d, &issuer.URL); err != nil {
+		return d.Errf("issuer takes one or more URLs")
+	}
+	line, seen := d.Token(), make(once)
+	issuer.line = line
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		if d.Val() == "require" { // it may name a matcher of the site
+			err = parseRequire(h, &issuer.Require)
+		} else {
+			err = issuer.parseWord(d, seen)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, url := range issuer.URL {
+		if slices.ContainsFunc(g.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
+			return at(line, alreadyThere(url))
+		}
+	}
+	g.Issuer = append(g.Issuer, issuer)
+	return at(line, issuer.check())
+}
+
+func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
+	switch word := d.Val(); word {
+	case "audience":
+		return list(d, &i.Audience)
+	case "algorithms":
+		if err := list(d, &i.Algorithms); err != nil {
+			return err
+		}
+		_, err := token.ParseAlgorithms(i.Algorithms)
+		return wrap(d, err)
+	case "token_type":
+		if err := seen.text(d, &i.TokenType); err != nil {
+			return err
+		}
+		if i.TokenType != strictType {
+			return d.Errf("token_type is %q; it takes %s, or leave it out", i.TokenType, strictType)
+		}
+	case "skew":
+		return i.parseSkew(d, seen)
+	case "metadata":
+		return seen.text(d, &i.Metadata)
+	case "jwks":
+		return seen.text(d, &i.JWKS)
+	case "introspect":
+		return i.parseIntrospect(d, seen)
+	case "client":
+		return i.parseClient(d, seen)
+	case "trust_pool":
+		return i.parseTrustPool(d, seen)
+	case "insecure_http":
+		return seen.flag(d, &i.InsecureHTTP)
+	case "insecure_any_audience":
+		return seen.flag(d, &i.InsecureAnyAudience)
+	case "insecure_id_tokens":
+		return seen.flag(d, &i.InsecureIDTokens)
+	default:
+		return d.Errf("unknown word %q in issuer; it takes %s", word, issuerWords)
+	}
+	return nil
+}
+
+func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen once) error {
+	var text string
+	if err := seen.text(d, &text); err != nil {
+		return err
+	}
+	skew, err := caddy.ParseDuration(text)
+	if err != nil || skew < 0 || skew > maxSkew {
+		return d.Errf("skew is %q; it takes a duration from 0s to 60s", text)
+	}
+	i.Skew = (*caddy.Duration)(&skew)
+	return nil
+}
+
+func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen once) error {
+	if err := seen.first(d); err != nil {
+		return err
+	}
+	if !d.NextArg() {
+		return d.Errf("trust_pool takes a module of tls.ca_pool.source, such as file /path/ca.pem")
+	}
+	name := d.Val()
+	mod, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+name)
+	if err != nil {
+		return fmt.Errorf("trust_pool: %w", err) // which names the line
+	}
+	pool, ok := mod.(caddytls.CA)
+	if !ok {
+		return d.Errf("trust_pool: %s is no source of certificates", name)
+	}
+	i.TrustPool = caddyconfig.JSONModuleObject(pool, "provider", name, nil)
+	return nil
+}
