@@ -42,6 +42,7 @@ type inquiry struct {
 	profile   token.Profile // for reading answers; audience and skew are each gateway's own
 	remember  time.Duration // 0: not at all
 	breaker   breaker.Breaker
+	probe     probe
 	limits    *askLimits
 	metrics   askMetrics
 	ctx       context.Context
@@ -281,7 +282,7 @@ func (q *inquiry) account(flight *inquiryFlight, err error, now time.Time, took 
 	if err != nil && !called {
 		return // nobody was asked
 	}
-	q.breaker.Report(askBreaks, now, err != nil && !as.Blameless(err), retryAfterOf(err))
+	q.breaker.Report(askBreaks, now, q.broke(err, now), retryAfterOf(err))
 }
 
 // retryAfterOf is what the endpoint asked for, or zero.

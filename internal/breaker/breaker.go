@@ -44,6 +44,13 @@ func (b *Breaker) Open(now time.Time) time.Duration {
 	return max(0, b.until.Sub(now))
 }
 
+// Opens tells whether one more failure would open it, or make its pause longer.
+func (b *Breaker) Opens(l Limits) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trying || b.pause == 0 && b.fails+1 >= l.After
+}
+
 // Report a call's outcome. retryAfter is what the endpoint asked for, or zero.
 //
 // Calls that were under way when it opened fail one after the other, and say
