@@ -150,7 +150,7 @@ func halfPair(v any) bool {
 }
 
 func seedKeys(f *testing.F) []string {
-	seeds := []string{`{}`, `{"kty":"oct","k":"AAAA"}`, `{"kty":"OKP","crv":"Ed25519","x":"AQID"}`}
+	seeds := []string{`{}`, `{"kty":"oct","k":"AAAA"}`, `{"kty":"OKP","crv":"Ed25519","x":"` + b64(make([]byte, 31)) + `"}`}
 	for alg := range algorithms {
 		seeds = append(seeds, jwkOf(f, signer("k1", alg, familyOf(alg)), nil))
 	}

@@ -49,8 +49,8 @@ func ParseKey(doc string) (*Key, error) {
 	if err := k.readUse(members); err != nil {
 		return nil, err
 	}
-	// jwx sees the key's material and nothing else: it folds names, takes
-	// private keys and stumbles over members it does not know.
+	// jwx sees the key's material and nothing else: it is laxer than this, and
+	// stumbles over members that it does not know.
 	plain := map[string]any{"kty": k.kty}
 	for _, name := range material[k.kty] {
 		s, ok := members[name].(string)
@@ -117,8 +117,8 @@ func (k *Key) readUse(members map[string]any) error {
 	return nil
 }
 
-// checkMaterial bounds sizes before jwx sees them: it takes an Ed25519 key of
-// any length (with which verifying panics) and cuts a long exponent silently.
+// checkMaterial bounds sizes before any library sees them: such libraries were
+// crashed, and got past, with keys that are not of the one length.
 func checkMaterial(kty string, plain map[string]any) error {
 	sizes := map[string]int{}
 	for name, v := range plain {
@@ -186,10 +186,15 @@ func (k *Key) fits(alg string) bool {
 		(k.alg == "" || algorithms[k.alg].bit == a.bit)
 }
 
+// verifier checks a signature over a payload: jwx, and in tests one that fails.
+type verifier interface {
+	Verify(payload, signature []byte, key any) error
+}
+
 // verifiers are stateless; making them once keeps jwx's global lock off the
 // way of a request.
-var verifiers = func() map[string]jws.Verifier {
-	made := map[string]jws.Verifier{}
+var verifiers = func() map[string]verifier {
+	made := map[string]verifier{}
 	for name := range algorithms {
 		known := jwa.SignatureAlgorithm(name)
 		if name == "Ed25519" {
@@ -225,7 +230,7 @@ func (k *Key) verify(alg string, signed, signature []byte) (err error) {
 	if hash, pss := pssHash[alg]; pss {
 		h := hash.New()
 		h.Write(signed)
-		// jwx would take a salt of any length (RFC 7518 §3.5 fixes it).
+		// Not by jwx: RFC 7518 §3.5 fixes the salt's length, so it is told here.
 		err = rsa.VerifyPSS(k.public.(*rsa.PublicKey), hash, h.Sum(nil), signature,
 			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	} else {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
-// Rule 13 and the traps of jwx: which keys are taken at all.
+// Rule 13: which keys are taken at all.
 
 func keyOf(family string) *jwssign.Key {
 	return &jwssign.Key{ID: "k1", Alg: map[string]string{"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}[family], Private: privates[family]()}
@@ -73,7 +73,6 @@ func TestAKeyIsRefusedThatCouldNotProveAnything(t *testing.T) {
 		"EC on P-224":                       {"P-256", map[string]any{"crv": "P-224", "alg": absent{}}},
 		"EC on Ed25519":                     {"P-256", map[string]any{"crv": "Ed25519", "alg": absent{}}},
 		"EC with crv a number":              {"P-256", map[string]any{"crv": 256, "alg": absent{}}},
-		"Ed25519 of 3 bytes":                {"Ed25519", map[string]any{"x": "AQID"}},
 		"Ed25519 of 31 bytes":               {"Ed25519", map[string]any{"x": b64(ones[:31])}},
 		"Ed25519 of 33 bytes":               {"Ed25519", map[string]any{"x": b64(append([]byte{0}, ones...))}},
 		"Ed25519 of no bytes":               {"Ed25519", map[string]any{"x": ""}},

@@ -19,7 +19,7 @@ func TestAnOddKeyIsSkippedAndTheRestKept(t *testing.T) {
 		"a private key":            jwkOf(t, signer("odd", "ES256", "other P-256"), map[string]any{"d": "AAAA"}),
 		"a key for encryption":     jwkOf(t, signer("odd", "ES256", "P-256"), map[string]any{"use": "enc"}),
 		"an algorithm of tomorrow": `{"kty":"AKP","kid":"odd","alg":"ML-DSA-44","pub":"AAAA"}`,
-		"Ed25519 of 3 bytes":       `{"kty":"OKP","kid":"odd","crv":"Ed25519","x":"AQID"}`,
+		"Ed25519 of 31 bytes":      `{"kty":"OKP","kid":"odd","crv":"Ed25519","x":"` + b64(make([]byte, 31)) + `"}`,
 		"an empty object":          `{}`,
 		"null":                     `null`,
 		"a number":                 `1`,

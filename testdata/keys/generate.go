@@ -70,7 +70,7 @@ func main() {
 		pub("odd", "private", jwk{"d": b64(make([]byte, 32))}),
 		pub("odd", "alg-unknown", jwk{"alg": "ES257"}),
 		pub("odd", "off-curve", jwk{"x": b64(append(make([]byte, 31), 1))}),
-		pub("ed25519", "ed-short", jwk{"x": "AQID"}),
+		pub("ed25519", "ed-short", jwk{"x": b64(make([]byte, 31))}),
 		jwk{"kty": "EC", "crv": "secp256k1", "kid": "k256", "x": b64(make([]byte, 32)), "y": b64(make([]byte, 32))},
 		es256)
 	authority(keys["other"])

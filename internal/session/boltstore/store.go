@@ -1,9 +1,9 @@
 // Package boltstore keeps grants in one bbolt file: for one node, across
 // restarts. One process holds the file at a time.
 //
-// What bbolt cannot read makes it panic, and a file that was cut off makes the
-// kernel complain. Both become errors here: a damaged file is no reason to end
-// the process, and never one to answer that a grant does not exist.
+// Whatever a damaged file does to bbolt or to the process becomes an error here:
+// it is no reason to end the process, and never one to answer that a grant does
+// not exist.
 package boltstore
 
 import (
