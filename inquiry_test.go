@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -155,13 +156,12 @@ func TestAnOpaqueTokenBehindAReferenceTokenIsAskedAbout(t *testing.T) {
 		issuer.knows(w, q)
 	})
 	tok := g.token("orders").AccessToken
-	issuer.take()
 	for range 3 {
 		if status, upstream := g.get(tok); status != http.StatusOK || upstream != "Bearer good-behind" {
 			t.Errorf("%d, the upstream got %q; log: %s", status, upstream, g.logged())
 		}
 	}
-	all := issuer.take()
+	all := slices.DeleteFunc(issuer.take(), func(q asked) bool { return q.Path != "/introspect" })
 	if len(all) != 1 || all[0].Form.Get("token") != "good-behind" || all[0].client() != "gateway" {
 		t.Errorf("asked %+v", all)
 	}

@@ -86,3 +86,28 @@ func TestTheSameSubjectsOpaqueTokenGoesOnAndSoDoesOneWithout(t *testing.T) {
 		}
 	}
 }
+
+func TestAnotherSubjectsOpaqueTokenEndsTheGrantBehindAReferenceToken(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newAsker(t, issuer, "", publicEndpoint)
+	issuer.opaqueUsers(func(w http.ResponseWriter, _ *asked) {
+		fmt.Fprint(w, `{"token_type":"Bearer","expires_in":300,"access_token":"first","refresh_token":"refresh-of-first"}`)
+	}, "second", map[string]string{"first": "alice", "second": "mallory"})
+	answer := g.answer(g.post("/auth", codeForm))
+	if status, _ := g.get(answer.AccessToken); status != http.StatusOK {
+		t.Fatalf("before the refresh: %d; log: %s", status, g.logged())
+	}
+	seen := len(g.saw)
+	g.skip(accessLife + time.Second)
+	for range 2 {
+		if res := g.expects(answer.AccessToken, http.StatusUnauthorized); !strings.Contains(res.Header().Get("WWW-Authenticate"), "its grant has ended") {
+			t.Errorf("refused with %v", res.Header())
+		}
+	}
+	if len(g.saw) > seen {
+		t.Error("the upstream saw the other user")
+	}
+	if !issuer.revoked("refresh-of-second") {
+		t.Error("its tokens were not given back")
+	}
+}

@@ -36,6 +36,7 @@ func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, gran
 		g.vault.revoke(ctx, grant) // nobody will use it
 		return late
 	}
+	grant.Subject = g.firstSubject(ctx, c, tokens)
 	handle, access, err := s.Create(ctx, grant, c.trust().granting(tokens, ""), asked)
 	if err != nil {
 		return err
