@@ -38,19 +38,29 @@ func (t *trust) untimely(text secret.Text) error {
 	default:
 		return nil
 	}
-	return &clocksDiffer{t.profile.Issuer, how + clockOf(times, now) + fmt.Sprintf("; skew allows %s", skew)}
+	return &clocksDiffer{t.profile.Issuer, how + t.clockOf(times, now) + fmt.Sprintf("; skew allows %s", skew)}
 }
 
 // clockOf is how far off the issuer's clock is, where the token says when it was
 // made.
-func clockOf(times token.Times, now time.Time) string {
-	switch {
+func (t *trust) clockOf(times token.Times, now time.Time) string {
+	switch off := apart(times.Issued, now); {
 	case times.Issued.IsZero():
 		return ""
-	case times.Issued.After(now):
-		return fmt.Sprintf(", and was issued %s from now: its clock is ahead, or this one behind", apart(times.Issued, now))
+	case off.Abs() <= t.profile.Skew:
+		return ", though it was issued just now: the issuer's settings are at fault, not its clock"
+	case off > 0:
+		return fmt.Sprintf(", and was issued %s from now: its clock is ahead, or this one behind", off)
+	default:
+		return fmt.Sprintf(", and was issued %s ago: its clock is behind, or this one ahead", -off)
 	}
-	return fmt.Sprintf(", and was issued %s ago: its clock is behind, or this one ahead", apart(now, times.Issued))
+}
+
+// agrees tells whether a fresh token was made at about this time: then it does
+// not fail by the clocks.
+func (t *trust) agrees(text secret.Text) bool {
+	issued := claimsOf(text).Times().Issued
+	return !issued.IsZero() && apart(issued, t.now()).Abs() <= t.profile.Skew
 }
 
 // apart rounds; a span of centuries is one.

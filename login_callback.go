@@ -162,7 +162,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 		}
 	}
 	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), g.validator.now())
-	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) {
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) && !t.agrees(tokens.IDToken) {
 		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh ID token does not pass: " + refusal.Error()}
 	} else if ok {
 		return nil, nil, &loginError{

@@ -157,11 +157,15 @@ func (g *gate) uncached(res *httptest.ResponseRecorder) {
 	}
 }
 
+func (g *gate) seen() int { g.mu.Lock(); defer g.mu.Unlock(); return len(g.saw) }
+
 // get uses a token and answers status and what the upstream got as Authorization.
 func (g *gate) get(tok string) (status int, upstream string) {
 	g.Helper()
-	before := len(g.saw)
+	before := g.seen()
 	res := g.send(http.MethodGet, "/orders", "", "Authorization", "Bearer "+tok)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.saw) > before {
 		upstream = g.saw[before].Header.Get("Authorization")
 	}
