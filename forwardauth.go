@@ -64,7 +64,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if err == nil {
-		err = g.admit(w, r)
+		_, err = g.admit(w, r)
 	}
 	if err != nil {
 		err = g.ForwardAuth.passable(err)

@@ -9,6 +9,7 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	cookies := keepsCookies(r.Header) // before any is taken off
 	dropCookies(r.Header, g.strayCookie)
 	stray := g.strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
@@ -23,49 +24,51 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if stray || g.exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
-	if err := g.admit(w, r); err != nil {
+	found, err := g.admit(w, r)
+	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return next.ServeHTTP(w, r)
+	return g.forward(w, r, next, found, cookies)
 }
 
-// admit lets a request pass, with the identity it proved, or says why not: a
-// [*Rejection] for the sender's faults, any other error for failures.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
+// admit lets a request pass, with the identity it proved, and tells by what; or
+// it says why not: a [*Rejection] for the sender's faults, any other error for
+// failures.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented, err error) {
 	if err := g.clean(r); err != nil {
-		return err
+		return found, err
 	}
 	if r.Method == http.MethodConnect { // for a WebSocket: the upstream will see GET (RFC 8441 §5)
 		r.Method = http.MethodGet
 		defer func() { r.Method = http.MethodConnect }()
 	}
-	found, err := find(g.places, r)
+	found, err = find(g.places, r)
 	if err == nil && g.Login != nil {
 		found, err = g.bySession(r, found)
 	}
 	if err != nil {
-		return err
+		return found, err
 	}
 	principal, found, err := g.prove(r, found)
 	if err != nil {
-		return found.logInAnew(err)
+		return found, found.logInAnew(err)
 	}
 	if principal == nil {
 		g.dropCookie(w, found)
-		return g.admitAnonymous(r, found)
+		return found, g.admitAnonymous(r, found)
 	}
 	principal.lose(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
-		return found.logInBetter(err)
+		return found, found.logInBetter(err)
 	}
 	if err := g.identity.headers(r.Header, principal); err != nil {
-		return err
+		return found, err
 	}
 	g.settle(r, found)
 	principal.trust.metrics.accepted.Inc()
 	g.admitted(r, principal)
-	return nil
+	return found, nil
 }
 
 // admitAnonymous judges a request with no credential at all.

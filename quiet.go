@@ -37,6 +37,7 @@ func (g *Gateway) exposes(r *http.Request) bool {
 func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, stray bool) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
+	var found presented
 	var err error
 	if stray {
 		r.URL = &url.URL{Path: "/" + secret.Hidden}
@@ -45,7 +46,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if stray {
 		err = rejectStray()
 	} else {
-		err = g.admit(rec, r)
+		found, err = g.admit(rec, r)
 	}
 	if err != nil && g.sendsToLogin(r, err) {
 		return g.startLogin(rec, r, err)
@@ -54,7 +55,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 		writeRefusal(rec, r, g.account(rec, r, err), err)
 		return nil
 	}
-	if err = next.ServeHTTP(rec, r); err == nil {
+	if err = g.forward(rec, r, next, found, true); err == nil {
 		return nil
 	}
 	status := http.StatusInternalServerError

@@ -20,7 +20,7 @@ need curl command -v curl
 need python3-requests /usr/bin/python3 -c 'import requests'
 need nodejs command -v node
 need npm command -v npm
-need nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx' # proxies that ask the gateway
+need nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx' # proxies that ask the gateway, and a cache before it
 need haproxy sh -c 'command -v haproxy || test -x /usr/sbin/haproxy'
 need redis-server command -v redis-server # also as Sentinel
 need chromium command -v chromium

@@ -1,0 +1,139 @@
+package caddyoauth
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// answer is the way back of what was forwarded. It keeps shared caches from
+// showing one person's answer to another, and an upstream from setting our
+// cookies. Whatever is written passes through at once.
+type answer struct {
+	caddyhttp.ResponseWriterWrapper
+	gateway *Gateway
+	private bool
+	vary    string   // the header that chose the answer, beside the URL
+	own     []string // cookies that we set ourselves
+	sent    bool
+}
+
+// forward lets next answer a request that was admitted. A program with a token
+// in the Authorization header gets its answer as it is: caches know that header
+// (RFC 9111 §3.5), and it has no cookies that anybody could set.
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found presented, cookies bool) error {
+	if found.at.header == "Authorization" && !cookies {
+		return next.ServeHTTP(w, r)
+	}
+	a := &answer{gateway: g, own: slices.Clone(w.Header()["Set-Cookie"])}
+	a.ResponseWriter = w
+	a.private, a.vary = found.hidden()
+	err := next.ServeHTTP(a, r)
+	if !a.sent { // an empty answer, or one that handle_errors makes
+		a.settle()
+	}
+	return err
+}
+
+// keepsCookies tells whether a browser may be asking.
+func keepsCookies(h http.Header) bool {
+	return len(h["Cookie"]) > 0 || len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0
+}
+
+// hidden tells whether caches cannot see that a request was one person's, and
+// which header says whose. A query is part of what they store an answer under.
+func (found presented) hidden() (yes bool, vary string) {
+	switch {
+	case found.session, found.at.cookie != "":
+		return true, "Cookie"
+	case found.at.header == "Authorization":
+		return false, ""
+	}
+	return found.token != "", found.at.header
+}
+
+// settle leaves the headers as the client may see them.
+func (a *answer) settle() {
+	h := a.Header()
+	if set := h["Set-Cookie"]; len(set) > 0 {
+		left := slices.DeleteFunc(set, func(field string) bool { return a.gateway.setsOurs(field) && !slices.Contains(a.own, field) })
+		if h["Set-Cookie"] = left; len(left) == 0 {
+			delete(h, "Set-Cookie")
+		}
+	}
+	if a.private {
+		keepPrivate(h, a.vary)
+	}
+}
+
+// setsOurs tells whether a Set-Cookie field is about a cookie of ours. Without a
+// name, the value is what a browser sends back, and would be read as a name.
+func (g *Gateway) setsOurs(field string) bool {
+	pair, _, _ := strings.Cut(field, ";")
+	name, value := cookieOf(pair)
+	if name == "" {
+		name, value = cookieOf(value)
+	}
+	if g.Login != nil {
+		if isSession, isPending := g.Login.ours(name); isSession || isPending {
+			return true
+		}
+	}
+	return holdsSession(pair) || isBegun(name, value)
+}
+
+// WriteHeader sends the headers, those of a status before the last one too.
+func (a *answer) WriteHeader(status int) {
+	if !a.sent {
+		a.settle()
+		a.sent = status >= http.StatusOK || status == http.StatusSwitchingProtocols
+	}
+	a.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// begin is for what sends the headers without saying so.
+func (a *answer) begin() {
+	if !a.sent {
+		a.settle()
+		a.sent = true
+	}
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom keeps the way open by which files are sent.
+func (a *answer) ReadFrom(r io.Reader) (int64, error) {
+	a.begin()
+	return a.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// Flush is for handlers that look for an http.Flusher.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+// FlushError is what http.ResponseController looks for.
+func (a *answer) FlushError() error {
+	a.begin()
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over, for WebSockets.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	a.begin()
+	return http.NewResponseController(a.ResponseWriter).Hijack()
+}
+
+// Interface guards
+var (
+	_ http.Flusher  = (*answer)(nil)
+	_ http.Hijacker = (*answer)(nil)
+	_ http.Pusher   = (*answer)(nil)
+	_ io.ReaderFrom = (*answer)(nil)
+)
