@@ -43,18 +43,35 @@ var overlong = strings.NewReplacer(
 
 // nearest is a path as the most helpful server reads it.
 func nearest(path string) string {
-	return strings.Map(func(c rune) rune {
-		switch c {
-		case '\\', '∕', '⁄', '∖': // division and fraction slashes, set minus
-			return '/'
-		case '。': // which domain names take for a dot
-			return '.'
+	path = overlong.Replace(path)
+	var out strings.Builder
+	for i, c := range path {
+		switch {
+		case strings.ContainsRune(`\∕⁄∖`, c): // division and fraction slashes, set minus
+			out.WriteByte('/')
+		case c == '。': // which domain names take for a dot
+			out.WriteByte('.')
+		case unseen(c) || c == ' ':
+		case c >= utf8.RuneSelf:
+			out.WriteString(plainer(c, path[i:]))
+		default:
+			out.WriteRune(c)
 		}
-		if unseen(c) || c == ' ' {
-			return -1
-		}
-		return c
-	}, norm.NFKC.String(overlong.Replace(path)))
+	}
+	return out.String()
+}
+
+// plainer is what a character other than ASCII, the first of text, is made of
+// if that is ASCII (Unicode's compatibility decomposition), or else itself.
+func plainer(c rune, text string) string {
+	made := string(norm.NFKD.PropertiesString(text).Decomposition())
+	switch {
+	case made == "。": // of half width
+		return "."
+	case made == "" || strings.ContainsFunc(made, func(c rune) bool { return c >= utf8.RuneSelf }):
+		return string(c)
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(made, " ", ""), `\`, "/")
 }
 
 // unseen is what leaves no mark: control and format characters, white space

@@ -73,11 +73,11 @@ func TestWhereARequirementLooksAtThePathSpellingsOfAnotherPathAreRefused(t *test
 // A stranger sends as long a path as the server takes.
 func TestALongOddPathIsJudgedInNoTime(t *testing.T) {
 	for _, part := range []string{"%25", "%%32%35", "．", "%c0%ae", "%u002e", "\ufdfa", ". "} {
-		u := &url.URL{Path: "/" + strings.Repeat(part, 1<<20/len(part))}
+		u := &url.URL{Path: "/" + strings.Repeat(part, 1<<17/len(part))}
 		began := time.Now()
 		_ = checkPath(u, true)
 		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%q a million times: %s", part, took)
+			t.Errorf("128 KB of %q: %s", part, took)
 		}
 	}
 }
