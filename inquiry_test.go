@@ -155,7 +155,7 @@ func TestAnOpaqueTokenBehindAReferenceTokenIsAskedAbout(t *testing.T) {
 		}
 		issuer.knows(w, q)
 	})
-	tok := g.token("orders").AccessToken
+	tok := g.token("orders").AccessToken // judged before it is handed out
 	for range 3 {
 		if status, upstream := g.get(tok); status != http.StatusOK || upstream != "Bearer good-behind" {
 			t.Errorf("%d, the upstream got %q; log: %s", status, upstream, g.logged())
@@ -167,15 +167,12 @@ func TestAnOpaqueTokenBehindAReferenceTokenIsAskedAbout(t *testing.T) {
 	}
 }
 
-// newOpaqueGate is a gate whose issuer of grants gives opaque tokens, beside
-// another issuer that is asked about such.
-func newOpaqueGate(t *testing.T) (g *gate, asking *grantor) {
+// newOpaqueGate is a gate with a reference whose issuer gives an opaque token at
+// the refresh, beside another issuer that is asked about such.
+func newOpaqueGate(t *testing.T) (g *gate, reference string, asking *grantor) {
 	t.Helper()
 	granting := newGrantor(t, nil)
 	asking = newKnower(t)
-	granting.reply(func(w http.ResponseWriter, q *asked) {
-		_, _ = io.WriteString(w, `{"access_token":"good-behind","token_type":"Bearer","expires_in":300}`)
-	})
 	g = rawGate(t, fmt.Sprintf(`oauth {
 		issuer %s {
 			audience api
@@ -187,13 +184,19 @@ func newOpaqueGate(t *testing.T) (g *gate, asking *grantor) {
 		}
 		%s
 	}`, granting.URL, asking.URL, endpoint), &granting.clock)
-	return g, asking
+	reference = g.token("orders").AccessToken
+	granting.reply(func(w http.ResponseWriter, q *asked) {
+		_, _ = io.WriteString(w, `{"access_token":"good-behind","token_type":"Bearer","expires_in":300}`)
+	})
+	asking.clock.ahead.Add(int64(accessLife + time.Second))
+	g.skip(accessLife + time.Second)
+	return g, reference, asking
 }
 
 // An opaque token behind a reference token is shown to its own issuer alone.
 func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *testing.T) {
-	g, asking := newOpaqueGate(t)
-	if status, _ := g.get(g.token("orders").AccessToken); status != http.StatusUnauthorized {
+	g, reference, asking := newOpaqueGate(t)
+	if status, _ := g.get(reference); status != http.StatusUnauthorized {
 		t.Errorf("status %d; log: %s", status, g.logged())
 	}
 	if all := asking.take(); len(all) > 0 {
@@ -204,9 +207,9 @@ func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *tes
 // An access token behind a grant of one issuer counts for nothing at another,
 // also when that one has called the very same text active before.
 func TestWhatOneIssuerSaidOfATokenCountsForNoGrantOfAnother(t *testing.T) {
-	g, _ := newOpaqueGate(t)
+	g, reference, _ := newOpaqueGate(t)
 	g.expects("good-behind", http.StatusOK)
-	if status, _ := g.get(g.token("orders").AccessToken); status != http.StatusUnauthorized {
+	if status, _ := g.get(reference); status != http.StatusUnauthorized {
 		t.Errorf("status %d; log: %s", status, g.logged())
 	}
 }

@@ -182,7 +182,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 		return nil, nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token of this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail +
-				"; see docs/login.md on resource and audience",
+				". " + g.adviceFor(tokens, rejection.Reason) + " See docs/login.md on resource and audience",
 		}
 	} else if err != nil {
 		return nil, nil, err

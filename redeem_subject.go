@@ -4,25 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
-	"github.com/caddyoauth/caddyoauth/internal/token"
 )
-
-// firstSubject is whom a new grant's access token speaks for, where its issuer
-// alone can tell. The answer is remembered for the token's first use. Without
-// one the grant has no subject to compare with, as at issuers that name none.
-func (g *Gateway) firstSubject(ctx context.Context, c *tokenCall, tokens *as.Tokens) string {
-	raw := tokens.AccessToken.Reveal()
-	if g.validator.asked == nil || !token.IsOpaque(raw) {
-		return "" // it is read from the token itself
-	}
-	principal, err := g.validator.validate(ctx, raw, sender{c.r, c.issuer()})
-	if err != nil {
-		return ""
-	}
-	return principal.Subject
-}
 
 // isOf tells whether the access token of a grant speaks for the one that the
 // grant began with. Of a JWT the subject is read when a refresh brings it, and

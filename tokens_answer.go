@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -23,20 +24,29 @@ type tokenAnswer struct {
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-// handOut keeps what the issuer granted, and answers references to it.
-func (g *Gateway) handOut(c *tokenCall, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
+// handOut keeps what the issuer granted to client, and answers references to it.
+func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
 	// What was granted is kept, or given back, also when the client hangs up.
 	ctx := context.WithoutCancel(c.r.Context())
-	s, err := g.grants(ctx)
-	if err != nil {
-		return err
-	}
 	if late := c.trust().untimely(tokens.AccessToken); late != nil {
 		grant.Refresh = tokens.RefreshToken
 		g.vault.revoke(ctx, grant) // nobody will use it
 		return late
 	}
-	grant.Subject = g.firstSubject(ctx, c, tokens)
+	first, err := g.judgeFirst(ctx, c, tokens)
+	if err != nil {
+		if _, never := errors.AsType[*unfit](err); never {
+			c.giveBack(ctx, client, tokens)
+		}
+		return err
+	}
+	if token.IsOpaque(tokens.AccessToken.Reveal()) {
+		grant.Subject = first.Subject // of a JWT it is read from the token itself
+	}
+	s, err := g.grants(ctx)
+	if err != nil {
+		return err
+	}
 	handle, access, err := s.Create(ctx, grant, c.trust().granting(tokens, ""), asked)
 	if err != nil {
 		return err

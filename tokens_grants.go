@@ -111,7 +111,7 @@ func (g *Gateway) grantClient(c *tokenCall) error {
 		return err
 	}
 	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
-	return g.handOut(c, tokens, began, session.Grant{
+	return g.handOut(c, own.client(), tokens, began, session.Grant{
 		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
 		Credentials: session.NewSecret(string(sealed)), App: g.originOfCaller(t).seal(),
 	})
@@ -137,16 +137,22 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 			form.Set(name, c.Form.Get(name))
 		}
 	}
-	t, began := c.trust(), time.Now()
-	tokens, err := c.ask(*t.client, form)
+	t := c.trust()
+	tokens, asked, err := c.askOnce(*t.client, form)
 	if err != nil {
 		return ours(err)
 	}
 	from := g.origin(t)
 	from.IDSubject = subjectOf(tokens.IDToken)
-	return g.handOut(c, tokens, began, session.Grant{
+	err = g.handOut(c, *t.client, tokens, asked, session.Grant{
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.seal(),
 	})
+	if _, later := errors.AsType[*unjudged](err); later {
+		waiting.put(c.codeKey(form), tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.client, tokens) })
+	} else {
+		waiting.drop(c.codeKey(form))
+	}
+	return err
 }
 
 // ask is the one call to the issuer's token endpoint, within token_timeout. It

@@ -29,7 +29,11 @@ func ours(err error) error { return notOurs{err} }
 func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, level zapcore.Level) {
 	if refused, ok := errors.AsType[*tokenrequest.Error](err); ok {
 		copied := *refused
-		return &copied, 0, zapcore.InfoLevel
+		level = zapcore.InfoLevel
+		if _, setting := errors.AsType[*unfit](err); setting {
+			level = zapcore.WarnLevel // it goes on until somebody changes one
+		}
+		return &copied, 0, level
 	}
 	if limited, ok := errors.AsType[*tooMany](err); ok {
 		return &tokenrequest.Error{
@@ -42,6 +46,9 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 	}
 	if down, ok := errors.AsType[*session.Unavailable](err); ok {
 		return unavailable, down.RetryAfter, zapcore.WarnLevel
+	}
+	if later, ok := errors.AsType[*unjudged](err); ok {
+		return unavailable, later.wait, zapcore.ErrorLevel
 	}
 	call, ok := errors.AsType[*as.CallError](err)
 	if !ok {
@@ -89,6 +96,9 @@ func detailOfToken(err error) string {
 	}
 	if _, ok := errors.AsType[*session.Unavailable](err); ok {
 		return err.Error()
+	}
+	if unfit, ok := errors.AsType[*unfit](err); ok {
+		return unfit.detail
 	}
 	if refused, ok := errors.AsType[*tokenrequest.Error](err); ok {
 		return refused.Description

@@ -206,3 +206,18 @@ func TestAccept27_AReferenceRefreshTokenBelongsToItsClient(t *testing.T) {
 		r.secrets.add(kindReference, r.refreshAt(s).reply(r.t).RefreshToken)
 	})
 }
+
+// A token for another API, as the server gives it to whoever asks for that, is
+// no use behind a reference.
+func TestATokenForAnotherAPIIsNotHandedOutAsAReference(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, settings{})
+	a := r.post("/token", session{basic: []string{"robot", r.robotSecret}}, url.Values{"grant_type": {"client_credentials"}, "resource": {"api://other"}})
+	if a.status != http.StatusBadRequest || !strings.Contains(a.body, `"invalid_target"`) || !strings.Contains(a.body, "another audience") {
+		r.t.Errorf("%d %s", a.status, a.body)
+	}
+	if !strings.Contains(r.g.proc.out.String(), "wrong_audience: aud is") {
+		r.t.Error("the log does not say why")
+	}
+	r.get(r.runCredentials())
+}

@@ -116,6 +116,7 @@ func (r *response) refused(members map[string]any, grant string) *CallError {
 		Status: r.status, RetryAfter: r.after,
 		Code:        plain(members["error"], maxCode),
 		Description: plain(members["error_description"], maxDescription),
+		Said:        said(members["error_description"], r.sent),
 		URI:         strings.ReplaceAll(plain(members["error_uri"], maxDescription), " ", "%20"),
 		Err:         fmt.Errorf("the %s answered with status %d", r.endpoint, r.status),
 	}

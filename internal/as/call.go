@@ -55,6 +55,7 @@ type CallError struct {
 	// Code, Description and URI are those of RFC 6749 §5.2, within its letters
 	// and of bounded length, else empty. They may be passed on.
 	Code, Description, URI string
+	Said                   string        // the description as a log may hold it
 	RetryAfter             time.Duration // as the server asks for, bounded; or zero
 	Salvaged               secret.Text   // the new refresh token, if it could be read out of a bad answer
 	Err                    error         // holds no part of a body or of the form
@@ -62,13 +63,16 @@ type CallError struct {
 	odd bool // about a token: an answer to the question, and none that can be used
 }
 
-// Error leaves the description out: only the code is sure to be no more than
-// a word.
+// Error is for logs. It has the description as they may hold it.
 func (e *CallError) Error() string {
+	text := e.Err.Error()
 	if e.Code != "" {
-		return e.Err.Error() + ": " + e.Code
+		text += ": " + e.Code
 	}
-	return e.Err.Error()
+	if e.Said != "" {
+		text += " (" + e.Said + ")"
+	}
+	return text
 }
 
 func (e *CallError) Unwrap() error { return e.Err }
@@ -100,7 +104,8 @@ func newCaller(cfg Config) http.RoundTripper {
 
 // response is an answer that has come, perhaps not whole.
 type response struct {
-	endpoint string // what was asked, for errors
+	endpoint string   // what was asked, for errors
+	sent     []string // secrets that were sent
 	status   int
 	after    time.Duration // Retry-After
 	body     []byte
@@ -154,7 +159,9 @@ func (s *Server) send(ctx context.Context, client Client, endpoint, target strin
 		return nil, &CallError{Fate: Unknown, Err: fmt.Errorf("the %s did not answer: %w", endpoint, tame(err))}
 	}
 	defer res.Body.Close()
-	return s.readResponse(endpoint, res), nil
+	r := s.readResponse(endpoint, res)
+	r.sent = secretsOf(proven, client)
+	return r, nil
 }
 
 func (s *Server) readResponse(endpoint string, res *http.Response) *response {

@@ -42,7 +42,7 @@ func (s *Server) Introspect(ctx context.Context, at Introspection, presented sec
 		members, _ := token.ParseObject(string(r.body)) // for the code of its error, if there is one
 		failed := r.refused(members, "")
 		if strings.Contains(failed.Code+"\n"+failed.Description+"\n"+failed.URI, presented.Reveal()) {
-			failed.Code, failed.Description, failed.URI = "", "", "" // it quotes what it was asked about
+			failed.Code, failed.Description, failed.URI, failed.Said = "", "", "", "" // it quotes what it was asked about
 		}
 		return nil, "", failed
 	}

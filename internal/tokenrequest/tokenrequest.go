@@ -16,12 +16,13 @@ import (
 // MaxBody bounds a request's body, in bytes.
 const MaxBody = 16 << 10
 
-// The error codes of RFC 6749 §5.2 and RFC 7009 §2.2.1.
+// The error codes of RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 8707 §2.
 const (
 	InvalidRequest       = "invalid_request"
 	InvalidClient        = "invalid_client"
 	InvalidGrant         = "invalid_grant"
 	InvalidScope         = "invalid_scope"
+	InvalidTarget        = "invalid_target"
 	UnauthorizedClient   = "unauthorized_client"
 	UnsupportedGrantType = "unsupported_grant_type"
 	ServerError          = "server_error"

@@ -1,0 +1,150 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// unfit is what the issuer granted and what would never pass here. It has two
+// audiences: the client's developer, and whoever runs the gateway.
+type unfit struct {
+	answer *tokenrequest.Error
+	detail string
+}
+
+func (u *unfit) Error() string { return u.detail }
+func (u *unfit) Unwrap() error { return u.answer }
+
+// unjudged is what the issuer granted while nobody could judge it: no verdict.
+type unjudged struct {
+	wait time.Duration
+	err  error
+}
+
+func (u *unjudged) Error() string {
+	return "what the issuer granted cannot be judged now: " + u.err.Error()
+}
+func (u *unjudged) Unwrap() error { return u.err }
+
+// judgeFirst proves that the first access token of a grant will pass here, as a
+// log-in does: a reference whose every request is refused would help nobody. It
+// answers whom it speaks for; the answer of an issuer that was asked is remembered
+// for the token's first use. The error is an *unfit or an *unjudged.
+func (g *Gateway) judgeFirst(ctx context.Context, c *tokenCall, tokens *as.Tokens) (*Principal, error) {
+	issuer := c.issuer()
+	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{c.r, issuer})
+	rejection, refused := errors.AsType[*Rejection](err)
+	switch {
+	case err == nil && principal.Issuer != issuer:
+		return nil, g.notFit(tokens, &Rejection{Reason: string(token.IssuerUnknown), Detail: "it is a token of " + principal.Issuer})
+	case err == nil:
+		return principal, g.fitsAll(principal)
+	case refused && !passing(rejection.Reason):
+		return nil, g.notFit(tokens, rejection)
+	case refused:
+		err = fmt.Errorf("%s: %s. %s", rejection.Reason, rejection.Detail, g.adviceFor(tokens, rejection.Reason))
+		return nil, &unjudged{5 * time.Second, err}
+	}
+	wait := time.Second
+	if silent, ok := errors.AsType[*unasked](err); ok {
+		wait = max(wait, silent.after)
+	}
+	return nil, &unjudged{wait, err}
+}
+
+// passing tells the refusals of a token fresh from its issuer that come of
+// clocks that differ, or of a key that is published a little later.
+func passing(reason string) bool {
+	return byTime(reason) || reason == string(token.KeyUnknown)
+}
+
+// fitsAll looks for scope that every request here needs. No refresh brings more
+// than was granted (RFC 6749 §6). Claims are another matter: they are the
+// user's, and may change.
+func (g *Gateway) fitsAll(p *Principal) error {
+	for _, q := range g.requirements(p) {
+		if len(q.matchers) > 0 || len(q.Scope) == 0 || q.holds(p, g.validator.now()) {
+			continue
+		}
+		needed := strings.Join(q.Scope, " ")
+		return &unfit{
+			tokenrequest.Refuse(tokenrequest.InvalidScope, "the issuer granted less than the scope that every request here needs: "+needed),
+			fmt.Sprintf("the access token that the issuer granted would never pass here: %s: its scope is %.500q, require scope %s. %s",
+				missingScope, p.Scope, needed, advices[missingScope]),
+		}
+	}
+	return nil
+}
+
+// notFit tells both what is wrong with an access token, and what to change.
+func (g *Gateway) notFit(tokens *as.Tokens, rejection *Rejection) error {
+	ask := "ask for one for this API, with resource or audience"
+	if g.Resource != "" {
+		ask = "ask for one with resource=" + g.Resource
+	}
+	var text string
+	switch rejection.Reason {
+	case string(token.WrongAudience):
+		text = "the issuer granted a token for another audience: " + ask
+	case string(token.NotJWT):
+		text = "the issuer granted an opaque token, which cannot be read here: " + ask
+	default:
+		text = "the issuer granted a token that does not pass here (" + rejection.Reason + "): tell whoever runs this API"
+	}
+	return &unfit{
+		tokenrequest.Refuse(tokenrequest.InvalidTarget, text),
+		fmt.Sprintf("the access token that the issuer granted would never pass here: %s: %s. %s",
+			rejection.Reason, rejection.Detail, g.adviceFor(tokens, rejection.Reason)),
+	}
+}
+
+// adviceFor is what explain would say of the token.
+func (g *Gateway) adviceFor(tokens *as.Tokens, reason string) string {
+	e := &explaining{gateway: g, bare: tokens.AccessToken.Reveal()}
+	e.u, e.rec = token.Inspect(e.bare)
+	e.chooseTrust()
+	return e.advice(reason)
+}
+
+// giveBack returns what nobody will use (RFC 7009), to whom it was granted.
+func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.Tokens) {
+	ctx, cancel := context.WithTimeout(ctx, c.gateway.tokenTimeout())
+	defer cancel()
+	what, hint := tokens.RefreshToken, "refresh_token"
+	if what.Empty() {
+		what, hint = tokens.AccessToken, "access_token"
+	}
+	err := c.trust().server.Revoke(ctx, client, what, hint)
+	if err == nil {
+		return
+	}
+	level := zapcore.WarnLevel
+	if errors.Is(err, as.ErrNoEndpoint) || hint == "access_token" {
+		level = zapcore.DebugLevel // many issuers take no access tokens back, or none at all
+	}
+	c.gateway.log.Log(level, "what a client could not use could not be given back to its issuer", zap.String("issuer", c.issuer()), zap.Error(err))
+}
+
+// askOnce asks for what a code stands for, or finds what it was used up for while
+// nobody could judge that.
+func (c *tokenCall) askOnce(client as.Client, form url.Values) (*as.Tokens, time.Time, error) {
+	if tokens, asked, known := waiting.take(c.codeKey(form)); tokens != nil {
+		return tokens, asked, nil
+	} else if known {
+		return nil, asked, &unjudged{time.Second, errors.New("another request for it is under way")}
+	}
+	asked := time.Now()
+	tokens, err := c.ask(client, form)
+	return tokens, asked, err
+}

@@ -1,0 +1,84 @@
+package caddyoauth
+
+import (
+	"crypto/sha256"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+)
+
+// What a code was used up for while nobody could judge it, for the client that
+// comes again with the same code. To ask the issuer a second time would end the
+// grant at a strict one (RFC 6749 §4.1.2). It waits in this process's memory, for
+// a short time, and for nobody but who has the code, and with it the verifier.
+const (
+	mostWaiting = 1000
+	waitingLife = 2 * time.Minute
+)
+
+// waitingRoom is one for the process: a reload turns nobody out.
+type waitingRoom struct {
+	mu  sync.Mutex
+	all map[digest]*waitingGrant
+}
+
+type waitingGrant struct {
+	tokens *as.Tokens // nil: somebody judges them at the moment
+	asked  time.Time
+	end    *time.Timer
+}
+
+var waiting = waitingRoom{all: map[digest]*waitingGrant{}}
+
+// codeKey names a request for what a code stands for.
+func (c *tokenCall) codeKey(form url.Values) digest {
+	return sha256.Sum256([]byte(url.Values{"issuer": {c.issuer()}, "client": {c.ClientID}, "form": {form.Encode()}}.Encode()))
+}
+
+// take hands out what waits, once. known tells that there is something, also if
+// somebody else has it at the moment.
+func (w *waitingRoom) take(key digest) (tokens *as.Tokens, asked time.Time, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one := w.all[key]
+	if one == nil {
+		return nil, time.Time{}, false
+	}
+	tokens, one.tokens = one.tokens, nil
+	return tokens, one.asked, true
+}
+
+// put lets tokens wait, or wait again. Of those that nobody has asked for in
+// time, late is told.
+func (w *waitingRoom) put(key digest, tokens *as.Tokens, asked time.Time, late func(*as.Tokens)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one := w.all[key]; one != nil {
+		one.tokens = tokens
+		return
+	}
+	if len(w.all) >= mostWaiting {
+		go late(tokens)
+		return
+	}
+	one := &waitingGrant{tokens: tokens, asked: asked}
+	one.end = time.AfterFunc(waitingLife, func() {
+		if tokens, _, _ := w.take(key); tokens != nil {
+			late(tokens)
+		}
+		w.drop(key)
+	})
+	w.all[key] = one
+}
+
+// drop ends the waiting of what has been handed out, or refused.
+func (w *waitingRoom) drop(key digest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one := w.all[key]; one != nil {
+		one.end.Stop()
+		delete(w.all, key)
+	}
+}
