@@ -23,13 +23,14 @@ func newDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor {--config <file> [--adapter <name>] | --issuer <url>} [--json]",
-		Short: "Reaches the issuers of a configuration and says what is amiss",
+		Short: "Reaches the issuers and the store of a configuration and says what is amiss",
 		Long: `Reaches each issuer of a configuration as the gateway would, and reports on
 its metadata, keys, algorithms, clock, certificates and endpoints, and on what
 is missing for the features that are configured. Where there is a resource, its
-own metadata are read as clients read them. Nothing is changed, no grant is
-asked for, and no secret is printed. With introspect the client's secret is sent
-to the introspection endpoint, as the gateway sends it.
+own metadata are read as clients read them. Where grants are kept, it looks at
+their store. Nothing is changed, no grant is asked for, and no secret is
+printed. With introspect the client's secret is sent to the introspection
+endpoint, as the gateway sends it.
 
 The exit status is 0 if nothing fails, 1 if something does, and 2 after a
 mistake in the call or a configuration that cannot be read.`,

@@ -102,6 +102,7 @@ func (d *doctor) examine(at placedGateway) {
 	}
 	d.checkResource(g, at.hosts)
 	d.checkClaimsOfSeveral(g)
+	d.checkStore(g)
 	for n, issuer := range g.Issuer {
 		features := d.features(g, issuer, n == 0)
 		for _, p := range d.patients(issuer, repl, features) {

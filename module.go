@@ -217,7 +217,10 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 func (g *Gateway) start() {
 	g.validator.start()
 	if g.vault != nil {
-		go func() { _, _ = g.grants(g.vault.ctx) }() // which logs what fails
+		go func() {
+			_, _ = g.grants(g.vault.ctx) // which logs what fails
+			g.vault.lookAround()
+		}()
 	}
 }
 

@@ -36,6 +36,13 @@ type OpenApplier interface {
 	Apply(rows session.Store)
 }
 
+// Examiner is what a Store may be beside: it looks at the place before grants
+// are kept there, as the doctor and the start do, and leaves it as it was. The
+// place may be in use.
+type Examiner interface {
+	Examine(ctx context.Context) []session.Finding
+}
+
 // BoltStore keeps grants in a file of this machine: for one process, and over
 // restarts.
 type BoltStore struct {
@@ -98,6 +105,9 @@ func (s *BoltStore) Open(context.Context) (session.Store, func() error, error) {
 	return db, db.Close, nil
 }
 
+// Examine looks at the file and its disk.
+func (s *BoltStore) Examine(context.Context) []session.Finding { return boltstore.Examine(s.path) }
+
 // MemoryStore keeps grants in memory, for tests: all are gone with the process.
 type MemoryStore struct{}
 
@@ -147,5 +157,6 @@ var (
 	_ caddyfile.Unmarshaler = (*BoltStore)(nil)
 	_ caddyfile.Unmarshaler = (*MemoryStore)(nil)
 	_ Store                 = (*BoltStore)(nil)
+	_ Examiner              = (*BoltStore)(nil)
 	_ Store                 = (*MemoryStore)(nil)
 )

@@ -38,6 +38,7 @@ type vault struct {
 
 	current atomic.Pointer[session.Vault] // nil: not open yet
 	stale   atomic.Bool                   // keys or options have changed since it was opened
+	looking atomic.Bool                   // somebody looks at the place
 	counts  atomic.Pointer[session.Counts]
 	opening chan struct{} // held by whoever opens or closes
 

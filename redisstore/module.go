@@ -251,6 +251,13 @@ func (s *Store) Open(ctx context.Context) (session.Store, func() error, error) {
 	return store, store.Close, nil
 }
 
+// Examine looks at the servers as the store would use them: each right of the
+// user, master or replica, maxmemory-policy, version, disk and clock. It leaves
+// nothing behind.
+func (s *Store) Examine(ctx context.Context) []session.Finding {
+	return rows.Examine(ctx, s.options)
+}
+
 // Apply lets a store that is open take these options.
 func (s *Store) Apply(open session.Store) {
 	if store, ours := open.(*rows.Store); ours {
@@ -263,4 +270,5 @@ var (
 	_ caddy.Provisioner      = (*Store)(nil)
 	_ caddyoauth.Store       = (*Store)(nil)
 	_ caddyoauth.OpenApplier = (*Store)(nil)
+	_ caddyoauth.Examiner    = (*Store)(nil)
 )

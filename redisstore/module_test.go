@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,27 +97,41 @@ func works(t *testing.T, rows session.Store) {
 	}
 }
 
-// The rights that the example gives are enough, and no more than that.
-func TestTheRightsInTheExampleAreEnoughAndEachIsNeeded(t *testing.T) {
-	text, err := os.ReadFile("../caddyfile/cluster.Caddyfile")
+// rightsIn are those of the ACL user that a file tells of.
+func rightsIn(t *testing.T, name, end string) []string {
+	t.Helper()
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, after, _ := strings.Cut(string(text), "ACL SETUSER gateway on >... ")
-	list, _, found := strings.Cut(after, "\n\t\t\t\t#\n")
+	list, _, found := strings.Cut(after, end)
 	if !found {
-		t.Fatal("the example gives no rights")
+		t.Fatalf("%s gives no rights", name)
 	}
-	rights := strings.Fields(strings.ReplaceAll(list, "#", " "))
+	return strings.Fields(strings.ReplaceAll(list, "#", " "))
+}
+
+// The rights that the example gives are enough, and no more than that.
+func TestTheRightsInTheExampleAreEnoughAndEachIsNeeded(t *testing.T) {
+	rights := rightsIn(t, "../caddyfile/cluster.Caddyfile", "\n\t\t\t\t#\n")
+	if also := rightsIn(t, "../docs/operating.md", "\n```\n"); !slices.Equal(also, rights) {
+		t.Errorf("docs/operating.md has %q, the example %q", also, rights)
+	}
 	server := redistest.Start(t)
 	if answer := server.Do(append([]string{"ACL", "SETUSER", "gateway", "on", ">word"}, rights...)...); answer != "+OK" {
 		t.Fatalf("%q: %s", rights, answer)
 	}
 	t.Setenv("REDIS_PASSWORD", "word")
-	_, rows := opened(t, "redis "+server.Address()+" {\nusername gateway\npassword {env.REDIS_PASSWORD}\nreplicas 0\n}")
+	s, rows := opened(t, "redis "+server.Address()+" {\nusername gateway\npassword {env.REDIS_PASSWORD}\nreplicas 0\n}")
 	works(t, rows)
+	for _, one := range s.Examine(t.Context()) {
+		if one.Result != session.FindingOK {
+			t.Errorf("with these rights: %+v", one)
+		}
+	}
 	for _, right := range rights {
-		if right == "+wait" || right == "+eval" || right == "+get" { // with replicas, after a restart, and after a lost answer
+		if right == "+wait" { // with replicas alone
 			continue
 		}
 		if stats := server.Do("INFO", "commandstats"); strings.HasPrefix(right, "+") && !strings.Contains(stats, "cmdstat_"+right[1:]+":") {

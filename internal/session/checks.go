@@ -36,3 +36,17 @@ func (o Options) standIn() Options {
 	o.Renew = func(context.Context, Grant) Outcome { return nil }
 	return o
 }
+// Finding is what somebody found who looked at a store.
+type Finding struct {
+	Check  string
+	Result string
+	Text   string
+	Do     string // what to change, where it is not ok
+}
+
+// The results of looking at a store.
+const (
+	FindingOK   = "ok"
+	FindingWarn = "warn"
+	FindingFail = "fail"
+)

@@ -15,6 +15,7 @@ import (
 const (
 	listenSilence = 3 * time.Second // after so much of it the subscription is tried
 	listenAgain   = 200 * time.Millisecond
+	listenRefused = 5 * time.Second // after so much of it one that the server refuses is tried again
 )
 
 var errNotListening = errors.New("the subscription to changes is broken")
@@ -77,18 +78,20 @@ func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 // meanwhile is lost.
 func (s *Store) listen() {
 	for s.ctx.Err() == nil {
-		l := s.link.Load()
-		s.hear(l)
+		l, pause := s.link.Load(), listenAgain
+		if err := s.hear(l); redis.HasErrorPrefix(err, "NOPERM") {
+			pause = listenRefused
+		}
 		select {
 		case <-s.ctx.Done():
 		case <-l.replaced:
-		case <-time.After(listenAgain):
+		case <-time.After(pause):
 		}
 	}
 }
 
-// hear is one subscription's life.
-func (s *Store) hear(l *link) {
+// hear is one subscription's life, and why it ended.
+func (s *Store) hear(l *link) error {
 	e := &ear{from: l.client.Subscribe(s.ctx, s.channel, s.own), gone: make(chan struct{}), wait: map[string]chan uint64{}}
 	s.setEar(e)
 	defer func() {
@@ -111,7 +114,7 @@ func (s *Store) hear(l *link) {
 			silent = false
 			s.heard(e, message)
 		case silent || !timedOut(err) || e.from.Ping(s.ctx) != nil:
-			return
+			return err
 		default:
 			silent = true
 		}

@@ -2,8 +2,9 @@
 // many nodes.
 //
 // A row is one string: its version, which a script compares without reading the
-// rest, and its encoding. It is replaced, and its change published, by a script,
-// so that both happen or neither. It vanishes at its end by the server's clock.
+// rest, and its encoding. It is replaced, and its change published, by a script.
+// A word that cannot be published, for want of a right perhaps, costs speed
+// alone: it undoes no write. A row vanishes at its end by the server's clock.
 //
 // Redis answers before its replicas have a write. Where one of them is to take
 // over ([Options.Replicas]), a write is a success only once so many have it, in
@@ -81,11 +82,7 @@ type link struct {
 // Open answers a store once its server has answered. The namespace of the
 // options, database and prefix, stays what it is.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{
-		prefix: o.Prefix + ":{", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
-		waking: map[int]func(session.Key){},
-	}
-	s.own = fmt.Sprintf("%s:%x", s.channel, session.NewID())
+	s := named(&o)
 	l := o.link()
 	if err := l.client.Ping(ctx).Err(); err != nil {
 		return nil, errors.Join(fmt.Errorf("asking %s: %w", o.where(), err), l.client.Close())
@@ -94,6 +91,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.link.Store(l)
 	s.work.Go(s.listen)
 	return s, nil
+}
+
+// named is a store that is not open.
+func named(o *Options) *Store {
+	s := &Store{
+		prefix: o.Prefix + ":{", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
+		waking: map[int]func(session.Key){},
+	}
+	s.own = fmt.Sprintf("%s:%x", s.channel, session.NewID())
+	return s
 }
 
 // Apply takes other options for the same place: what is under way ends as it

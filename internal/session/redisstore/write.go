@@ -25,7 +25,9 @@ const (
 // swapScript replaces a row whose version is the expected one. A row that is
 // what was to be written, by a write whose answer got lost, is written once
 // more: so that WAIT, which waits for the last write of a connection, can tell
-// whether the replicas have it. It is a conflict all the same.
+// whether the replicas have it. It is a conflict all the same. What fails in
+// pcall ends no script: else the row would be written, and the writer told that
+// it is not.
 var swapScript = redis.NewScript(`
 local version = redis.call('GETRANGE', KEYS[1], 0, 23)
 if version == '' then return 0 end
@@ -35,7 +37,7 @@ if version ~= ARGV[1] then
 	return 3
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.pcall('PUBLISH', ARGV[4], ARGV[5])
 return 2`)
 
 // createScript writes a row where there is none.
@@ -45,7 +47,7 @@ return 1`)
 
 // deleteScript forgets a row.
 var deleteScript = redis.NewScript(`
-if redis.call('DEL', KEYS[1]) == 1 then redis.call('PUBLISH', ARGV[1], ARGV[2]) end
+if redis.call('DEL', KEYS[1]) == 1 then redis.pcall('PUBLISH', ARGV[1], ARGV[2]) end
 return 2`)
 
 // confirmScript reads a row and writes it as it is, so that WAIT can tell

@@ -1,0 +1,61 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	logtest "go.uber.org/zap/zaptest/observer"
+)
+
+func TestTheDoctorLooksAtTheStoreOfGrants(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	site := func(store string) string {
+		return fmt.Sprintf("oauth %s api {\ntoken_endpoint /token\nsession {\nstore %s\n}\n}", issuer.URL, store)
+	}
+	examined(t, site("bolt "+filepath.Join(dir, "grants.db"))).wants(t, "ok store: grants.db can be written")
+	examined(t, site("bolt "+filepath.Join(file, "grants.db"))).wants(t, "fail store: correct the path")
+	examined(t, site("bolt {env.NOT_SET_ANYWHERE}")).wants(t, "fail config: NOT_SET_ANYWHERE")
+	for _, one := range examined(t, site("memory")).findings {
+		if strings.HasPrefix(one.Check, "store") {
+			t.Errorf("memory: %+v", one)
+		}
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("left behind: %v, %v", names, err)
+	}
+}
+
+// Before the first client comes, the log names what is missing; once for all
+// sites of the store.
+func TestTheStartLooksAtTheStoreOfGrants(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, endpoint+"\nsession {\nstore bolt "+filepath.Join(file, "grants.db")+"\n}")
+	core, logs := logtest.New(zap.DebugLevel)
+	g.tenant.log = zap.New(core)
+	g.Gateway.start()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if all := logs.FilterMessage("looked at the store of grants").All(); len(all) > 0 {
+			if line := all[0]; line.Level != zap.ErrorLevel || line.ContextMap()["check"] != "store" || !strings.Contains(fmt.Sprint(line.ContextMap()["do"]), "store bolt") {
+				t.Errorf("%v %v", line.Level, line.ContextMap())
+			}
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("nobody looks")
+		}
+	}
+}
