@@ -216,8 +216,8 @@ func TestATokenForAnotherAPIIsNotHandedOutAsAReference(t *testing.T) {
 	if a.status != http.StatusBadRequest || !strings.Contains(a.body, `"invalid_target"`) || !strings.Contains(a.body, "another audience") {
 		r.t.Errorf("%d %s", a.status, a.body)
 	}
-	if !strings.Contains(r.g.proc.out.String(), "wrong_audience: aud is") {
-		r.t.Error("the log does not say why")
-	}
+	await(t, 10*time.Second, "the log to say why", func() bool {
+		return strings.Contains(r.g.proc.out.String(), "wrong_audience: aud is")
+	})
 	r.get(r.runCredentials())
 }

@@ -27,6 +27,7 @@ func TestAUserOfRedisWithoutItsChannelIsNamedAndServedAllTheSame(t *testing.T) {
 		t.Errorf("the doctor answers %d:\n%s", code, out)
 	}
 	for _, k := range []kind{withRT, rerun, browser} {
+		r.life(6)
 		s, first, before := r.beginExpired(k)
 		wantAll(t, r.many(20, s), http.StatusOK)
 		r.wantRenewals(k, before, 1)

@@ -17,7 +17,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/redisstore/redistest"
 )
 
-// grants is an issuer that grants everything.
+// grants is an issuer that grants everything, and stands by it when asked.
 func grants(t *testing.T) string {
 	var issuer *httptest.Server
 	issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +25,12 @@ func grants(t *testing.T) string {
 			_, _ = io.WriteString(w, `{"access_token":"at","token_type":"Bearer","expires_in":300}`)
 			return
 		}
-		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"token_endpoint":%q}`, issuer.URL, issuer.URL+"/jwks", issuer.URL+"/token")
+		if r.URL.Path == "/introspect" {
+			_, _ = io.WriteString(w, `{"active":true,"aud":"api","exp":4102444800}`)
+			return
+		}
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"token_endpoint":%q,"introspection_endpoint":%q}`,
+			issuer.URL, issuer.URL+"/jwks", issuer.URL+"/token", issuer.URL+"/introspect")
 	}))
 	t.Cleanup(issuer.Close)
 	return issuer.URL
@@ -58,7 +63,12 @@ func TestFiftyReloadsLeaveNoConnectionAndNoGoroutineBehind(t *testing.T) {
 			}
 		}
 		http://127.0.0.1:%d {
-			oauth %s api {
+			oauth {
+				issuer %s {
+					audience api
+					introspect
+					client gateway secret
+				}
 				session {
 					keys the-key-of-this-test-the-key-of-this-test
 					store redis %s {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,7 +77,9 @@ func caughtUp(t *testing.T, s session.CatchUp) uint64 {
 	t.Helper()
 	end := time.After(20 * time.Second)
 	for {
-		line, err := s.CatchUp(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a word before the subscription is heard by nobody
+		line, err := s.CatchUp(ctx)
+		cancel()
 		if err == nil {
 			return line
 		}
