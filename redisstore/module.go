@@ -255,7 +255,7 @@ func (s *Store) Open(ctx context.Context) (session.Store, func() error, error) {
 // user, master or replica, maxmemory-policy, version, disk and clock. It leaves
 // nothing behind.
 func (s *Store) Examine(ctx context.Context) []session.Finding {
-	return rows.Examine(ctx, s.options)
+	return rows.Examine(ctx, s.options, time.Now)
 }
 
 // Apply lets a store that is open take these options.

@@ -45,7 +45,7 @@ func (x *examination) say(check, result, do, text string, args ...any) {
 // right that it needs, and whether what it writes will stay. It writes one key
 // for a moment, which is no row, and tells a word to the channel that nobody
 // listens for.
-func Examine(ctx context.Context, o Options) []session.Finding {
+func Examine(ctx context.Context, o Options, now func() time.Time) []session.Finding {
 	l := o.link()
 	defer func() { _ = l.client.Close() }()
 	x := &examination{o: &o, s: named(&o), client: l.client, user: o.Username, lacks: map[string]bool{}}
@@ -70,7 +70,7 @@ func Examine(ctx context.Context, o Options) []session.Finding {
 	x.part(ctx, facts, writes)
 	x.memory(facts)
 	x.disk(facts)
-	x.clock(ctx)
+	x.clock(ctx, now)
 	return x.findings
 }
 
@@ -282,13 +282,13 @@ func (x *examination) disk(facts map[string]string) {
 // counted by them.
 const clockNear = 2 * time.Second
 
-func (x *examination) clock(ctx context.Context) {
-	began := time.Now()
+func (x *examination) clock(ctx context.Context, now func() time.Time) {
+	began := now()
 	theirs, err := x.conn.Time(ctx).Result()
 	if err != nil {
 		return // the right was looked at
 	}
-	ended := time.Now()
+	ended := now()
 	off := theirs.Sub(began.Add(ended.Sub(began) / 2)).Round(100 * time.Millisecond)
 	if off.Abs() > clockNear+ended.Sub(began) {
 		x.say(checkClock, session.FindingWarn, "set the clocks by NTP", "its clock and ours differ by %s", off.Abs())

@@ -93,7 +93,7 @@ func TestWithoutTheRightToAChannelGrantsAreRefreshedAllTheSame(t *testing.T) {
 func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 	server := redistest.Start(t)
 	o := user(t, server, needed...)
-	all := Examine(t.Context(), o)
+	all := Examine(t.Context(), o, time.Now)
 	if worst(all) != session.FindingOK {
 		t.Fatalf("with all rights: %+v", all)
 	}
@@ -106,11 +106,11 @@ func TestEachRightThatIsMissingIsNamed(t *testing.T) {
 	}
 	for _, right := range needed {
 		user(t, server, without(needed, right)...)
-		all := Examine(t.Context(), o)
+		all := Examine(t.Context(), o, time.Now)
 		switch right {
 		case "+wait": // for replicas alone
 			o.Replicas = 1
-			says(t, Examine(t.Context(), o), "fail store rights: lacks the right +wait")
+			says(t, Examine(t.Context(), o, time.Now), "fail store rights: lacks the right +wait")
 			o.Replicas = 0
 		case "+ping":
 			says(t, all, "fail store: ACL SETUSER gateway +ping")
@@ -130,19 +130,19 @@ func TestTheStoreIsLookedAtBeforeGrantsAreKept(t *testing.T) {
 	server := redistest.Start(t)
 	o := at(server.Address())
 	server.Do("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
-	says(t, Examine(t.Context(), o), "ok store memory: there is no maxmemory")
+	says(t, Examine(t.Context(), o, time.Now), "ok store memory: there is no maxmemory")
 	server.Do("CONFIG", "SET", "maxmemory", "100mb")
-	says(t, Examine(t.Context(), o), "fail store memory: CONFIG SET maxmemory-policy noeviction")
+	says(t, Examine(t.Context(), o, time.Now), "fail store memory: CONFIG SET maxmemory-policy noeviction")
 	o.Replicas = 1
 	o.Timeout = 200 * time.Millisecond
-	says(t, Examine(t.Context(), o), "fail store part: waits for 1 replicas, and 0 have it")
+	says(t, Examine(t.Context(), o, time.Now), "fail store part: waits for 1 replicas, and 0 have it")
 	o = at("127.0.0.1:1")
-	says(t, Examine(t.Context(), o), "fail store: see that it runs")
+	says(t, Examine(t.Context(), o, time.Now), "fail store: see that it runs")
 	guarded := redistest.Start(t, "--requirepass", "word")
 	o = at(guarded.Address())
-	says(t, Examine(t.Context(), o), "fail store: correct username and password")
+	says(t, Examine(t.Context(), o, time.Now), "fail store: correct username and password")
 	o.Password = session.NewSecret("another word")
-	all := Examine(t.Context(), o)
+	all := Examine(t.Context(), o, time.Now)
 	says(t, all, "fail store: correct username and password")
 	if text := fmt.Sprint(all); strings.Contains(text, "another word") {
 		t.Errorf("the password is shown: %s", text)
@@ -152,10 +152,10 @@ func TestTheStoreIsLookedAtBeforeGrantsAreKept(t *testing.T) {
 func TestAReplicaIsNoPlaceForGrants(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	says(t, Examine(t.Context(), at(c.Replica.Address())), "fail store part: it is a replica")
-	all := Examine(t.Context(), sentinelOf(c))
+	says(t, Examine(t.Context(), at(c.Replica.Address()), time.Now), "fail store part: it is a replica")
+	all := Examine(t.Context(), sentinelOf(c), time.Now)
 	says(t, all, "ok store part: 1 replicas have what is written")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	says(t, Examine(ctx, sentinelOf(c)), "fail store: ")
+	says(t, Examine(ctx, sentinelOf(c), time.Now), "fail store: ")
 }
