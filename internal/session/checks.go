@@ -36,6 +36,7 @@ func (o Options) standIn() Options {
 	o.Renew = func(context.Context, Grant) Outcome { return nil }
 	return o
 }
+
 // Finding is what somebody found who looked at a store.
 type Finding struct {
 	Check  string
