@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -9,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain"
+const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
 
 // parseSession reads:
 //
@@ -25,6 +26,8 @@ const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interva
 //		refresh_wait         <duration>
 //		reuse_grace          <duration>
 //		on_uncertain         retry|reauth
+//		grants_per_client    <n>
+//		grants_per_subject   <n>
 //	}
 func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen once) error {
 	if err := seen.first(d); err != nil {
@@ -48,6 +51,11 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen once) error {
 	for _, duration := range s.durations() {
 		if duration.word == word {
 			return seen.duration(d, duration.at)
+		}
+	}
+	for _, number := range s.numbers() {
+		if number.word == word {
+			return seen.grants(d, number.at)
 		}
 	}
 	switch word {
@@ -86,6 +94,20 @@ func (s *Session) parseStore(d *caddyfile.Dispenser, seen once) error {
 		return d.Errf("store %s: %v", name, errNoStoreModule)
 	}
 	s.Store = caddyconfig.JSONModuleObject(module, "module", name, nil)
+	return nil
+}
+
+// grants reads a word with a number of grants.
+func (seen once) grants(d *caddyfile.Dispenser, to *int) error {
+	word, text := d.Val(), ""
+	if err := seen.text(d, &text); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > mostGrants {
+		return d.Errf("%s is %q; it takes a number of grants, 1 to %d", word, text, mostGrants)
+	}
+	*to = n
 	return nil
 }
 

@@ -71,7 +71,7 @@ var words = []string{
 	"require_max_age", "issuer-require", "resource", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "realm", "audit", "cache",
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
-	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "token_endpoint",
+	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "grants_per_client", "grants_per_subject", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
 	"login", "scope", "resource", "parameter", "post_logout", "cookie",
 	"forward_auth", "from", "method", "uri", "statuses",

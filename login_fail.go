@@ -28,6 +28,7 @@ const (
 	loginInsecure    = "insecure"
 	loginRefused     = "refused"
 	loginTooMany     = "too_many"
+	loginFull        = "full"
 	loginUnavailable = "unavailable"
 )
 
@@ -76,6 +77,9 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 	if clocksOf(err) {
 		shown.level = zapcore.ErrorLevel
 		return shown, time.Minute
+	}
+	if _, full := errors.AsType[*session.Full](err); full {
+		return &loginError{outcome: loginFull, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: err.Error()}, fullWait
 	}
 	call, ok := errors.AsType[*as.CallError](err)
 	if !ok {
@@ -139,5 +143,6 @@ var failures = map[string][2]string{
 	loginWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
 	loginInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
 	loginTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},
+	loginFull:        {"You are logged in too often", "You are logged in to this site in so many places that no more are let in. Log out somewhere, or come back when one of them has ended."},
 	loginRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
 }

@@ -19,6 +19,7 @@ type sessionCollectors struct {
 	renewing      *prometheus.HistogramVec
 	waiting       *prometheus.HistogramVec
 	ended         *prometheus.CounterVec
+	full          *prometheus.CounterVec
 	storeErrors   *prometheus.CounterVec
 }
 
@@ -45,13 +46,15 @@ func newSessionCollectors() *sessionCollectors {
 			"How long requests waited for a refresh, by result: served, no_grant, unavailable or left.", "issuer", "result"),
 		ended: counter("caddy_oauth_grants_ended_total",
 			"Grants that ended, by reason: logout, idle, max, refused, uncertain, subject, reuse, replaced, issuer or admin.", "reason"),
+		full: counter("caddy_oauth_grants_refused_total",
+			"Grants that did not begin, since their client or subject has too many live ones already.", "issuer", "limit"),
 		storeErrors: counter("caddy_oauth_store_errors_total",
 			"Calls of the store of grants that failed.", "operation"),
 	}
 }
 
 func (c *sessionCollectors) all() []prometheus.Collector {
-	return []prometheus.Collector{c.tokenRequests, c.renewals, c.presentations, c.renewing, c.waiting, c.ended, c.storeErrors, grantGauges{}}
+	return []prometheus.Collector{c.tokenRequests, c.renewals, c.presentations, c.renewing, c.waiting, c.ended, c.full, c.storeErrors, grantGauges{}}
 }
 
 var tokenResults = []string{
@@ -77,6 +80,8 @@ func (c *sessionCollectors) session(e *session.Event) {
 		}
 	case session.EventWait:
 		c.waiting.WithLabelValues(e.Issuer, e.Detail).Observe(e.Took.Seconds())
+	case session.EventFull:
+		c.full.WithLabelValues(e.Issuer, e.Detail).Inc()
 	case session.EventEnd:
 		c.ended.WithLabelValues(e.Detail).Inc()
 	}

@@ -52,6 +52,14 @@ type Session struct {
 	// Default: 0.
 	ReuseGrace caddy.Duration `json:"reuse_grace,omitempty"`
 
+	// How many live grants one client may have that acts for itself. Those beyond
+	// are refused with 429. Default: 100000.
+	GrantsPerClient int `json:"grants_per_client,omitempty"`
+
+	// How many live grants one user may have, a browser's sessions included.
+	// Those beyond are refused with 429. Default: 1000.
+	GrantsPerSubject int `json:"grants_per_subject,omitempty"`
+
 	// What happens at the access token's end when a refresh token may have
 	// been consumed by a refresh whose answer was lost: "retry" presents it
 	// once more, and on with pauses until there is an answer; "reauth" ends
@@ -67,6 +75,7 @@ const (
 	minKeyLength = 32
 	tokenTimeout = 8 * time.Second
 	mostTimeout  = time.Minute
+	mostGrants   = 100_000_000
 )
 
 // The values of on_uncertain.
@@ -88,7 +97,23 @@ func (s *Session) durations() []struct {
 	}
 }
 
+// numbers lists those that stand under a word.
+func (s *Session) numbers() []struct {
+	word string
+	at   *int
+} {
+	return []struct {
+		word string
+		at   *int
+	}{{"grants_per_client", &s.GrantsPerClient}, {"grants_per_subject", &s.GrantsPerSubject}}
+}
+
 func (s *Session) check() error {
+	for _, n := range s.numbers() {
+		if *n.at < 0 || *n.at > mostGrants {
+			return fmt.Errorf("session: %s is %d; it takes a number of grants, 1 to %d", n.word, *n.at, mostGrants)
+		}
+	}
 	for _, d := range s.durations() {
 		if *d.at < 0 {
 			return fmt.Errorf("session: %s is %s; it takes a duration above zero", d.word, time.Duration(*d.at))
@@ -112,7 +137,7 @@ func (s *Session) options() session.Options {
 		TokenTimeout: time.Duration(s.TokenTimeout), Lease: time.Duration(s.Lease),
 		RefreshWait: time.Duration(s.RefreshWait), ReuseGrace: time.Duration(s.ReuseGrace),
 		OnUncertain: onUncertain[s.OnUncertain], Idle: time.Duration(s.Idle), Max: time.Duration(s.Max),
-		Authority: renewedAt,
+		GrantsPerClient: s.GrantsPerClient, GrantsPerSubject: s.GrantsPerSubject, Authority: renewedAt,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,11 +29,15 @@ func (s *Session) shared(store json.RawMessage) []setting {
 	whole := &Session{
 		Idle: caddy.Duration(o.Idle), Max: caddy.Duration(o.Max), RefreshAhead: caddy.Duration(o.RefreshAhead),
 		MinRefreshInterval: caddy.Duration(o.MinRefreshInterval), TokenTimeout: caddy.Duration(o.TokenTimeout),
+		GrantsPerClient: o.GrantsPerClient, GrantsPerSubject: o.GrantsPerSubject,
 		Lease: caddy.Duration(o.Lease), RefreshWait: caddy.Duration(o.RefreshWait), ReuseGrace: caddy.Duration(o.ReuseGrace),
 	}
 	var all []setting
 	for _, d := range whole.durations() {
 		all = append(all, setting{d.word, spell(time.Duration(*d.at))})
+	}
+	for _, n := range whole.numbers() {
+		all = append(all, setting{n.word, strconv.Itoa(*n.at)})
 	}
 	uncertain := "retry"
 	if o.OnUncertain == session.Reauth {

@@ -13,6 +13,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
+// fullWait is when to come back with too many grants: they are counted so often.
+const fullWait = sweepEach
+
 // granted is what a token request that went well is counted as.
 const granted = "granted"
 
@@ -40,6 +43,12 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 			Status: http.StatusTooManyRequests, Code: tokenrequest.Unavailable,
 			Description: limited.description(),
 		}, limited.wait, zapcore.WarnLevel
+	}
+	if _, full := errors.AsType[*session.Full](err); full {
+		return &tokenrequest.Error{
+			Status: http.StatusTooManyRequests, Code: tokenrequest.Unavailable,
+			Description: "too many live grants: use a token until it ends, or revoke it",
+		}, fullWait, zapcore.WarnLevel
 	}
 	unavailable := &tokenrequest.Error{
 		Status: http.StatusServiceUnavailable, Code: tokenrequest.Unavailable, Description: "try again later",

@@ -10,8 +10,9 @@ import (
 
 // Create stores what the AS granted first, and answers the handle of it. The
 // grant names kind, issuer, client, subject, credentials and App; tokens, scope
-// and lifetime are the answer's. asked is when the AS was asked. On an error
-// the tokens are given back: nobody will ever hold a handle to them.
+// and lifetime are the answer's. asked is when the AS was asked. On an error,
+// which may be a [*Full], the tokens are given back: nobody will ever hold a
+// handle to them.
 func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
 	return v.createFor(ctx, Browser{}, g, answer, asked)
 }
@@ -45,9 +46,14 @@ func (v *Vault) create(ctx context.Context, h Handle, b Browser, g Grant, answer
 	if err := b.mark(c.ring, &row, g.Issuer); err != nil {
 		return Access{}, err
 	}
+	if row.Holder, err = v.count(c, b, &g); err != nil {
+		v.giveBack(ctx, c, &g)
+		return Access{}, err
+	}
 	asking, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
 	if err := v.store.Create(asking, row); err != nil {
+		v.census.gone(row.Holder)
 		v.giveBack(ctx, c, &g)
 		return Access{}, &Unavailable{time.Second, fmt.Errorf("storing a new grant: %w", err)}
 	}

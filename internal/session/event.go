@@ -26,6 +26,7 @@ const (
 	EventEnd       = "end"        // a grant ended: Detail is the reason
 	EventReuse     = "reuse"      // somebody holds a copy of a reference refresh token: its grant is ended
 	EventSaveError = "save_error" // an intent or an outcome could not be written; of an outcome, the write goes on
+	EventFull      = "full"       // a grant was not begun: Detail says whose are too many, client or subject
 	EventDiscard   = "discard"    // a pair came too late and another outcome stands
 )
 

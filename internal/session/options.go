@@ -78,6 +78,9 @@ type Options struct {
 	// Waiters bound the requests that wait for one record and at one server:
 	// 1,024 and 10,000. Those beyond are answered at once.
 	WaitersPerRecord, Waiters int
+	// GrantsPerClient and GrantsPerSubject bound the live grants of one client
+	// that acts for itself, 100,000, and of one user, 1,000. See [Full].
+	GrantsPerClient, GrantsPerSubject int
 	// The breaker of an issuer opens after BreakerAfter failures in a row (5),
 	// for BreakerMin (5 s), doubling to BreakerMax (60 s). BreakerMax also
 	// bounds a Retry-After.
@@ -113,6 +116,8 @@ func (o Options) complete() (Options, error) {
 	or(&o.Max, 12*time.Hour)
 	or(&o.WaitersPerRecord, 1024)
 	or(&o.Waiters, 10_000)
+	or(&o.GrantsPerClient, 100_000)
+	or(&o.GrantsPerSubject, 1000)
 	if o.Authority == nil {
 		o.Authority = func(g *Grant) string { return g.Issuer }
 	}

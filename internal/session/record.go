@@ -54,6 +54,7 @@ type Row struct {
 	User       ID        // keyed digest of whose browser it is; none: it is no browser's
 	Session    ID        // keyed digest of the session at the AS (sid); none: it names none
 	Note       []byte    // for the user's eyes, sealed with the keyring alone
+	Holder     ID        // keyed digest of whom the grant is counted for; none: it began before any was
 	Purpose    Purpose
 	Sealed     []byte
 }
@@ -123,8 +124,12 @@ func (g *Grant) renewable() bool {
 	return g.Kind == ByRunningAgain && !g.Credentials.Empty() || g.Kind == ByRefreshToken && !g.Refresh.Empty()
 }
 
-// Of rows the version before is read too: it had no User, Session and Note.
-const rowVersion, rowVersionBefore, grantVersion = 2, 1, 1
+// Of rows the versions before are read too: the first had no User, Session and
+// Note, the second no Holder.
+const (
+	rowVersion, rowVersionSecond, rowVersionFirst = 3, 2, 1
+	grantVersion                                  = 1
+)
 
 // AppendBinary adds the row's one encoding, for stores.
 func (r *Row) AppendBinary(to []byte) ([]byte, error) {
@@ -152,6 +157,7 @@ func (r *Row) AppendBinary(to []byte) ([]byte, error) {
 	e.raw(r.User[:])
 	e.raw(r.Session[:])
 	e.bytes(r.Note)
+	e.raw(r.Holder[:])
 	e.bytes(r.Sealed)
 	return e.out, nil
 }
@@ -171,7 +177,7 @@ func (r *Row) UnmarshalBinary(from []byte) error {
 }
 
 // HeadSize is what the encoding of a row takes at most without Sealed.
-const HeadSize = 576
+const HeadSize = 592
 
 // UnmarshalHead reads the beginning of what AppendBinary wrote, and leaves
 // Sealed out.
@@ -186,7 +192,7 @@ func (r *Row) UnmarshalHead(from []byte) error {
 func (r *Row) head(from []byte) (decoder, error) {
 	d := decoder{in: from}
 	version := d.take(1)
-	if len(version) != 1 || version[0] != rowVersion && version[0] != rowVersionBefore {
+	if len(version) != 1 || version[0] < rowVersionFirst || version[0] > rowVersion {
 		return d, errMalformed
 	}
 	*r = Row{}
@@ -210,10 +216,13 @@ func (r *Row) head(from []byte) (decoder, error) {
 	r.Until = d.time()
 	d.raw(r.Subject[:])
 	r.Purpose = Purpose(d.small())
-	if version[0] == rowVersion {
+	if version[0] >= rowVersionSecond {
 		d.raw(r.User[:])
 		d.raw(r.Session[:])
 		r.Note = d.bytes()
+	}
+	if version[0] >= rowVersion {
+		d.raw(r.Holder[:])
 	}
 	return d, nil
 }

@@ -235,6 +235,12 @@ func (c *config) observe(e Event) {
 	}
 }
 
+// ended tells of an end that this node has written.
 func (c *config) ended(row *Row) {
+	c.census.gone(row.Holder)
+	c.tellEnd(row)
+}
+
+func (c *config) tellEnd(row *Row) {
 	c.observe(Event{Name: EventEnd, Sref: c.ring.Sref(row.Key), Detail: row.Reason})
 }

@@ -38,14 +38,20 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	}
 	now := c.o.Now()
 	var over []Key
+	live := map[ID]int{}
+	v.census.begin()
 	walked := v.store.Each(ctx, func(row Row) bool {
 		if !c.o.over(&row, now, storeNow) {
 			n.count(&row, storeNow)
+			if row.Purpose == ForGrant && !row.Dead && row.Holder != (ID{}) {
+				live[row.Holder]++
+			}
 		} else if n.More = len(over) >= sweepMost; !n.More {
 			over = append(over, row.Key)
 		}
 		return true
 	})
+	v.census.finish(live, walked == nil)
 	n, err = v.sweepAway(ctx, c, n, over, now, storeNow)
 	if walked != nil { // and what was found has gone all the same
 		err = unavailable(0, "walking the store: %w", errors.Join(walked, err))
@@ -106,7 +112,7 @@ func (v *Vault) sweepOne(ctx context.Context, c *config, key Key, now, storeNow 
 		if storeNow.After(row.Until) {
 			row.Reason = EndedMax
 		}
-		c.ended(&row)
+		c.tellEnd(&row) // it was not counted any more
 	}
 	return n, nil
 }

@@ -50,6 +50,7 @@ type Vault struct {
 	cfg    atomic.Pointer[config]
 	brk    breakers
 	warm   warm
+	census *census
 	base   context.Context // of the writes that go on; ended by Close
 	stop   context.CancelFunc
 	unwake func()         // nil: the store wakes nobody
@@ -65,8 +66,9 @@ type Vault struct {
 }
 
 type config struct {
-	ring *Keyring
-	o    Options
+	ring   *Keyring
+	o      Options
+	census *census
 }
 
 // New makes a vault over a store that others may use too. It asks nothing of
@@ -74,6 +76,7 @@ type config struct {
 func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	v := &Vault{
 		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{}, waiters: map[string]int{},
+		census: newCensus(),
 	}
 	if x, ok := store.(Exclusive); ok {
 		v.warm.alone = x.Exclusive()
@@ -104,7 +107,7 @@ func (v *Vault) Apply(ring *Keyring, options Options) error {
 	if ring == nil {
 		return errors.New("a vault needs a keyring")
 	}
-	v.cfg.Store(&config{ring, o})
+	v.cfg.Store(&config{ring, o, v.census})
 	return nil
 }
 

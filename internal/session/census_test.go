@@ -1,0 +1,155 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// crowd is a vault that few grants fit in.
+func crowd(t *testing.T, store Store, ring *Keyring) *Vault {
+	t.Helper()
+	v, err := New(store, ring, Options{
+		Now: time.Now, GrantsPerClient: 3, GrantsPerSubject: 2,
+		Renew: func(context.Context, Grant) Outcome { return NotSent{errTest} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Close(context.Background()) })
+	return v
+}
+
+// begin begins a grant of a client by itself, or of a user.
+func begin(t *testing.T, v *Vault, client, user string) (Handle, error) {
+	t.Helper()
+	g := Grant{Kind: ByRunningAgain, Issuer: "iss", Client: client, Credentials: NewSecret("c")}
+	answer := Granted{AccessToken: NewSecret("at"), ExpiresIn: seconds(300), Subject: client}
+	if user != "" {
+		g.Kind, g.Credentials = ByRefreshToken, Secret{}
+		answer.Refresh, answer.Subject = NewSecret("rt"), user
+	}
+	h, _, err := v.Create(t.Context(), g, answer, time.Now())
+	return h, err
+}
+
+// wantFull fails unless a grant is refused since there are too many.
+func wantFull(t *testing.T, what string, err error, subject bool) {
+	t.Helper()
+	if full, ok := errors.AsType[*Full](err); !ok || full.Subject != subject {
+		t.Errorf("%s: %v, want too many", what, err)
+	}
+}
+
+func TestTheLiveGrantsOfOneClientAndOfOneUserAreBounded(t *testing.T) {
+	v := crowd(t, NewMemory(time.Now), testRing(t, 1))
+	var machines, people []Handle
+	for range 3 {
+		h, err := begin(t, v, "machine", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		machines = append(machines, h)
+	}
+	_, err := begin(t, v, "machine", "")
+	wantFull(t, "a fourth of the client", err, false)
+	for range 2 {
+		h, err := begin(t, v, "app", "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		people = append(people, h)
+	}
+	_, err = begin(t, v, "app", "alice")
+	wantFull(t, "a third of the user", err, true)
+	_, err = begin(t, v, "another app", "alice")
+	wantFull(t, "a third of the user, by another client", err, true)
+	// Nobody is thrown out, and nobody else is kept out.
+	for _, h := range append(machines, people...) {
+		if _, err := v.Token(t.Context(), h); err != nil {
+			t.Errorf("one of before: %v", err)
+		}
+	}
+	for _, user := range []string{"bob", "carol", "dave", "erin"} { // more than one client may have by itself
+		if _, err := begin(t, v, "app", user); err != nil {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+	if err := v.End(t.Context(), machines[0], EndedLogout); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin(t, v, "machine", ""); err != nil {
+		t.Errorf("after one has ended: %v", err)
+	}
+	_, err = begin(t, v, "machine", "")
+	wantFull(t, "one more again", err, false)
+}
+
+func TestGrantsAreCountedOverARestartOnOtherNodesAndUnderAnotherKey(t *testing.T) {
+	store, ring := NewMemory(time.Now), testRing(t, 1)
+	one, two := crowd(t, store, ring), crowd(t, store, ring)
+	var all []Handle
+	for _, v := range []*Vault{one, two, one} {
+		h, err := begin(t, v, "machine", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, h)
+	}
+	after := crowd(t, store, testRing(t, 2, fillKey(1)))
+	for name, v := range map[string]*Vault{"a node": one, "another": two, "a new one": after} {
+		if _, err := v.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := begin(t, v, "machine", "")
+		wantFull(t, name, err, false)
+	}
+	if err := two.End(t.Context(), all[0], EndedLogout); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin(t, one, "machine", ""); err != nil {
+		t.Errorf("after one has ended elsewhere: %v", err)
+	}
+}
+
+// A store that fails must not lock anybody out.
+func TestAGrantThatWasNotStoredIsNotCounted(t *testing.T) {
+	store := &unborn{NewMemory(time.Now)}
+	v := crowd(t, store, testRing(t, 1))
+	for range 5 {
+		_, err := begin(t, v, "machine", "")
+		if _, failed := errors.AsType[*Unavailable](err); !failed {
+			t.Fatalf("%v, want a failure", err)
+		}
+	}
+}
+
+type unborn struct{ *Memory }
+
+func (unborn) Create(context.Context, Row) error { return errTest }
+
+func TestWhatChangesDuringASweepIsCounted(t *testing.T) {
+	n, a, b := newCensus(), []ID{{1}}, []ID{{2}}
+	n.take(a, 9)
+	n.begin()
+	n.take(a, 9) // not seen by the sweep any more
+	n.take(b, 9)
+	n.gone(b[0])
+	n.finish(map[ID]int{a[0]: 1}, true)
+	if n.live[a[0]] != 2 || len(n.live) != 1 {
+		t.Errorf("counted %v", n.live)
+	}
+	n.begin()
+	n.take(a, 9)
+	n.finish(map[ID]int{}, false) // it broke off
+	if n.live[a[0]] != 3 {
+		t.Errorf("after a sweep that broke off: %v", n.live)
+	}
+	if n.take(a, 3) || !n.take(a, 4) {
+		t.Error("the limit is not kept to")
+	}
+}
