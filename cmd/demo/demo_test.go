@@ -116,8 +116,8 @@ func checkGuide(t *testing.T, guide string) {
 	besides := map[int]string{
 		1: "Bearer", 2: `"refresh_token":"ogr_`, 3: `"user":"demo"`, 4: `"user":"demo"`, 5: "invalid_token",
 		6: "has expired", 7: `"user":"demo"`, 8: `"user":"demo"`, 9: "not an access token", 10: `"user":"demo"`,
-		11: "insufficient_scope", 12: `"user":"admin"`, 13: `scope="api:read"`, 14: "invalid_client",
-		15: "its grant has ended", 16: "/other",
+		11: "insufficient_scope", 12: `"user":"admin"`, 13: `scope="api:read"`, 14: "invalid_scope",
+		15: "invalid_client", 16: "its grant has ended", 17: "/other",
 	}
 	for i, step := range steps {
 		prose, _, _ := strings.Cut(step, "\n")
