@@ -36,11 +36,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 		return g.quietly(func(w http.ResponseWriter, r *http.Request) error { return g.startLogin(w, r, err) })(w, r)
 	}
 	status := g.account(w, r, err)
-	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok &&
-		server.Errors != nil && len(server.Errors.Routes) > 0 {
-		if g.Login != nil {
-			g.Login.strip(r.Header) // a page may come from an upstream
-		}
+	if g.errorPages(r) {
 		return caddyhttp.Error(status, err) // the headers stay, handle_errors makes the page
 	}
 	if g.Login != nil && status == http.StatusServiceUnavailable && navigates(r) {
