@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -192,7 +193,7 @@ func TestAnOpaqueTokenIsRefreshedWhenTheIssuerSaysThatItHasRunOut(t *testing.T) 
 			now := issuer.clock.now()
 			ends.Store(now.Add(life).Unix())
 			_ = json.NewEncoder(w).Encode(map[string]any{"token_type": "Bearer", "expires_in": 3600, "refresh_token": "refresh-token-of-the-issuer",
-				"access_token": "opaque-" + now.String()[20:29]})
+				"access_token": fmt.Sprint("opaque-", now.UnixNano())})
 		case "/introspect":
 			_ = json.NewEncoder(w).Encode(map[string]any{"active": true, "iss": issuer.URL, "aud": "api", "sub": "alice", "exp": ends.Load()})
 		}
@@ -214,7 +215,7 @@ func TestAnOpaqueTokenIsRefreshedWhenTheIssuerSaysThatItHasRunOut(t *testing.T) 
 			now := issuer.clock.now()
 			switch q.Path {
 			case "/token":
-				_ = json.NewEncoder(w).Encode(map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "opaque-" + now.String()[20:29]})
+				_ = json.NewEncoder(w).Encode(map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": fmt.Sprint("opaque-", now.UnixNano())})
 			case "/introspect":
 				_ = json.NewEncoder(w).Encode(map[string]any{"active": true, "iss": issuer.URL, "aud": "api", "sub": "alice",
 					"exp": now.Add(off.ends).Unix(), "nbf": now.Add(off.starts).Unix()})
