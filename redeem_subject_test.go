@@ -111,3 +111,46 @@ func TestAnotherSubjectsOpaqueTokenEndsTheGrantBehindAReferenceToken(t *testing.
 		t.Error("its tokens were not given back")
 	}
 }
+
+// At the beginning of a grant a token of another issuer is refused. A refresh
+// could bring one: the user of a bad issuer went on as the good issuer's user of
+// the same name.
+func TestATokenOfAnotherIssuerEndsTheGrantWhoseRefreshBringsIt(t *testing.T) {
+	for form, headers := range beginnings {
+		bad, good := newGrantor(t, nil), newGrantor(t, nil)
+		g := rawGate(t, fmt.Sprintf(`oauth {
+			issuer %s {
+				audience api
+				client gateway the-gateways-own-secret
+			}
+			issuer %s {
+				audience api
+			}
+			%s
+		}`, bad.URL, good.URL, publicEndpoint), &bad.clock)
+		subject := "alice"
+		if len(headers) > 0 {
+			subject = "orders"
+		}
+		tok := g.answer(g.post("/auth", form, headers...)).AccessToken
+		if status, _ := g.get(tok); status != http.StatusOK {
+			t.Fatalf("%s: before the refresh: %d; log: %s", form, status, g.logged())
+		}
+		seen := len(g.saw)
+		bad.reply(func(w http.ResponseWriter, q *asked) {
+			if q.Path == "/token" {
+				fmt.Fprintf(w, `{"token_type":"Bearer","access_token":%q,"refresh_token":"another"}`,
+					good.access(subject, map[string]any{"exp": bad.clock.now().Add(accessLife).Unix()}))
+			}
+		})
+		g.skip(accessLife + time.Second)
+		for range 2 {
+			if res := g.expects(tok, http.StatusUnauthorized); !strings.Contains(res.Header().Get("WWW-Authenticate"), "its grant has ended") {
+				t.Errorf("%s: refused with %v", form, res.Header())
+			}
+		}
+		if len(g.saw) > seen {
+			t.Errorf("%s: the upstream saw the other issuer's user", form)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,40 @@ func TestAnOutageWhileAFirstTokenIsJudgedLosesNothing(t *testing.T) {
 	}
 	if all := issuer.take(); len(all) == 0 || all[0].Path != "/token" {
 		t.Errorf("%+v", all)
+	}
+}
+
+// Another site names the same issuer, and means another server, or is another
+// client there.
+func TestWhatWaitsAtOneSiteIsNotHandedOutAtAnother(t *testing.T) {
+	issuer := newKnower(t)
+	one := newAsker(t, issuer, "", allGrants)
+	var others []*gate
+	for _, words := range []string{"client gateway the-gateways-own-secret\nmetadata " + issuer.URL + "/.well-known/oauth-authorization-server", "client other its-secret"} {
+		others = append(others, rawGate(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\nintrospect\n%s\n}\n%s\n}", issuer.URL, words, allGrants), &issuer.clock))
+	}
+	const form = "grant_type=authorization_code&client_id=app&code=waits-at-one&code_verifier=v"
+	issuer.grants(func() string { return "opaque-and-good" })
+	granting := issuer.answer
+	issuer.reply(func(w http.ResponseWriter, q *asked) {
+		if q.Path == "/introspect" {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		granting(w, q)
+	})
+	one.refused(form, one.post("/auth", form), "503 temporarily_unavailable")
+	for n, other := range others {
+		issuer.take()
+		other.post("/auth", form)
+		if all := issuer.take(); len(all) == 0 || all[0].Path != "/token" {
+			t.Errorf("site %d did not ask its own issuer: %+v", n, all)
+		}
+	}
+	issuer.take()
+	one.post("/auth", form)
+	if all := issuer.take(); slices.ContainsFunc(all, func(q asked) bool { return q.Path == "/token" }) {
+		t.Errorf("what waited at the first site is gone: %+v", all)
 	}
 }
 

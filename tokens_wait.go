@@ -32,9 +32,14 @@ type waitingGrant struct {
 
 var waiting = waitingRoom{all: map[digest]*waitingGrant{}}
 
-// codeKey names a request for what a code stands for.
+// codeKey names a request for what a code stands for, at one server and as one
+// client there. Another site may name the same issuer and mean another server: it
+// must not get what was granted here, nor have its own taken for that.
 func (c *tokenCall) codeKey(form url.Values) digest {
-	return sha256.Sum256([]byte(url.Values{"issuer": {c.issuer()}, "client": {c.ClientID}, "form": {form.Encode()}}.Encode()))
+	t := c.trust()
+	return sha256.Sum256([]byte(url.Values{
+		"server": {t.reach}, "gateway": {t.client.ID}, "client": {c.ClientID}, "form": {form.Encode()},
+	}.Encode()))
 }
 
 // take hands out what waits, once. known tells that there is something, also if

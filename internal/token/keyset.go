@@ -128,14 +128,15 @@ func (s *KeySet) Len() int {
 
 // Replace returns next with those of its keys that old also has taken over as
 // they are, so that what they verified stays verified, and retires the keys
-// that are gone. Either set may be nil.
+// that are gone. A key that is for other algorithms now is another one: what it
+// verified by the old ones counts no more. Either set may be nil.
 func Replace(old, next *KeySet) *KeySet {
 	merged := &KeySet{byID: make(map[string][]*Key)}
 	kept := make(map[*Key]bool)
 	if next != nil {
 		merged.named = next.named
 		for _, key := range next.keys {
-			if same := old.find(key); same != nil {
+			if same := old.find(key); same != nil && (!key.plainRSA() || old.named == next.named) {
 				kept[same] = true
 				key = same
 			}

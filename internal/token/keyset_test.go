@@ -219,3 +219,26 @@ func TestATokenWithoutAKidIsTriedWithEachFittingKey(t *testing.T) {
 	_, err = prove(p, mint(t, signer("x", "RS256", "RSA"), nil))
 	wantReason(t, err, KeyUnknown)
 }
+
+// The metadata said what an RSA key without an alg is for, and take it back:
+// what was remembered of a token signed with such an algorithm passed on.
+func TestAKeyThatIsForOtherAlgorithmsNowRetiresTheOneBefore(t *testing.T) {
+	doc := []byte(`{"keys":[` + jwkOf(t, signer("k1", "RS256", "RSA"), map[string]any{"alg": absent{}}) + `,` +
+		jwkOf(t, signer("k2", "RS256", "RSA"), nil) + `]}`)
+	parse := func(named ...string) *KeySet {
+		set, _, err := ParseKeySet(doc, named...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	old := parse("RS256", "RS512")
+	same := Replace(old, parse("RS256", "RS512"))
+	next := Replace(same, parse("RS256"))
+	if old.byID["k1"][0] != same.byID["k1"][0] || !same.byID["k1"][0].Retired() {
+		t.Error("the plain key stays when its algorithms do, and not when they change")
+	}
+	if next.byID["k1"][0].Retired() || old.byID["k2"][0].Retired() || next.byID["k2"][0] != old.byID["k2"][0] {
+		t.Error("the new one counts, and one with an alg of its own is the same whatever the metadata say")
+	}
+}
