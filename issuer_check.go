@@ -13,6 +13,9 @@ import (
 
 // check finds what is wrong without looking at placeholders or files.
 func (i *Issuer) check() error {
+	if i == nil { // null, in JSON
+		i = new(Issuer)
+	}
 	name := strings.Join(i.URL, " ")
 	_, algErr := token.ParseAlgorithms(i.Algorithms)
 	switch {

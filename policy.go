@@ -44,6 +44,9 @@ type Requirement struct {
 const requireForms = "scope <scope…>, claim <name> <value…>, acr <value…> or max_age <duration>"
 
 func (q *Requirement) check() error {
+	if q == nil { // null, in JSON
+		q = new(Requirement)
+	}
 	kinds := 0
 	for _, is := range []bool{len(q.Scope) > 0, q.Claim != "", len(q.ACR) > 0, q.MaxAge != 0} {
 		if is {
