@@ -31,6 +31,7 @@ func (env *environment) together(s *sidecar) {
 	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "there is no discovery with keys of its own")
 	env.exclude("OAUTH_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "any audience is every audience", s.issuer.InsecureAnyAudience)
+	env.exclude("OAUTH_INSECURE_ANY_TOKEN", "OAUTH_AUDIENCE", "it is for OAUTH_INSECURE_ANY_AUDIENCE, where no audience tells tokens apart", s.asking.InsecureAnyToken)
 	env.exclude("OAUTH_TOKEN_TYPE", "OAUTH_INSECURE_ID_TOKENS", "an ID token is never at+jwt", s.issuer.InsecureIDTokens)
 	env.exclude("OAUTH_CLIENT_SECRET", "OAUTH_CLIENT_KEY_FILE", "a client proves itself in one way")
 	env.exclude("OAUTH_JWKS", "OAUTH_TOKEN_ENDPOINT", "without metadata nobody can tell where the issuer's token endpoint is")

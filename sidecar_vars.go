@@ -68,14 +68,7 @@ var variables = []variable{
 		s.asking.Cache = new(caddy.Duration)
 		return duration(v, s.asking.Cache, 0, mostRemembered)
 	}},
-	{name: "OAUTH_INTROSPECT_RATE", takes: "calls per second, 1 to " + strconv.Itoa(mostRate), standard: strconv.Itoa(defaultRate), needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error {
-		n, err := strconv.Atoi(v)
-		s.asking.Rate = n
-		if err != nil || n < 1 || n > mostRate {
-			return errWrong
-		}
-		return nil
-	}},
+	{name: "OAUTH_INTROSPECT_RATE", takes: "calls per second, 1 to " + strconv.Itoa(mostRate), standard: strconv.Itoa(defaultRate), needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return number(v, &s.asking.Rate, mostRate) }},
 	{name: "OAUTH_CLIENT_ID", takes: "a client id", standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.client.ID) }},
 	{name: "OAUTH_CLIENT_SECRET", takes: "the client's secret", standard: "none", secret: true, needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { s.client.Secret = v; return nil }},
 	{name: "OAUTH_CLIENT_KEY_FILE", takes: "the path of a private key, PEM or JWK", standard: "none", needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { return word(v, &s.client.Key) }},
@@ -124,10 +117,13 @@ var variables = []variable{
 	{name: "OAUTH_PUBLIC_CLIENTS", takes: "client ids", standard: "none", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return words(v, &s.endpoint.PublicClients) }},
 	{name: "OAUTH_SESSION_IDLE", takes: aboveZero, standard: "1h", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return duration(v, &s.session.Idle, 1, 0) }},
 	{name: "OAUTH_SESSION_MAX", takes: aboveZero, standard: "12h", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return duration(v, &s.session.Max, 1, 0) }},
+	{name: "OAUTH_GRANTS_PER_CLIENT", takes: grantNumber, standard: "100000", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return number(v, &s.session.GrantsPerClient, mostGrants) }},
+	{name: "OAUTH_GRANTS_PER_SUBJECT", takes: grantNumber, standard: "1000", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return number(v, &s.session.GrantsPerSubject, mostGrants) }},
 	{name: "OAUTH_SESSION_KEY", takes: "at least 32 characters", standard: "made, and kept in Caddy's storage", secret: true, needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { s.session.Keys = append(s.session.Keys, v); return nil }},
 	{name: "OAUTH_SESSION_KEY_OLD", takes: "at least 32 characters", standard: "none", secret: true, needs: "OAUTH_SESSION_KEY", set: func(s *sidecar, v string) error { s.session.Keys = append(s.session.Keys, v); return nil }},
 	{name: "OAUTH_INSECURE_HTTP", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.InsecureHTTP) }},
 	{name: "OAUTH_INSECURE_ANY_AUDIENCE", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.InsecureAnyAudience) }},
+	{name: "OAUTH_INSECURE_ANY_TOKEN", takes: "true or false", standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.InsecureAnyToken) }},
 	{name: "OAUTH_INSECURE_ID_TOKENS", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.InsecureIDTokens) }},
 	{name: "UPSTREAM", takes: "one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front", standard: required, set: (*sidecar).setUpstream},
 	{name: "LISTEN", takes: "an address such as :8080 or 10.0.0.1:8080, or unix//path", standard: ":8080", set: func(s *sidecar, v string) error { return listen(v, &s.listen) }},
@@ -166,6 +162,8 @@ const (
 	aboveZero = "a duration above zero, such as 30s or 12h"
 	off       = "off"
 )
+
+var grantNumber = "a number of grants, 1 to " + strconv.Itoa(mostGrants)
 
 // errWrong says no more than that: the text around it tells what would be right.
 var errWrong = errors.New("")
@@ -207,6 +205,16 @@ func duration(value string, to *caddy.Duration, least, most time.Duration) error
 		return errWrong
 	}
 	*to = caddy.Duration(d)
+	return nil
+}
+
+// number takes one from 1 to most.
+func number(value string, to *int, most int) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > most {
+		return errWrong
+	}
+	*to = n
 	return nil
 }
 
