@@ -62,7 +62,7 @@ func (r *rig) misplace(m misplaced, credential string) answer {
 	return a
 }
 
-func TestAccept06_ARefreshTokenOnAResourceRequestIsRefusedAndInNoLog(t *testing.T) {
+func TestAccept06_ARefreshTokenOnAResourceRequestIsNoCredentialAndInNoLog(t *testing.T) {
 	forBothKinds(t, settings{life: 60}, func(r *rig, k kind) {
 		s := k.begin(r)
 		all := places(s.refresh)
@@ -71,11 +71,15 @@ func TestAccept06_ARefreshTokenOnAResourceRequestIsRefusedAndInNoLog(t *testing.
 			for credential, with := range map[string]string{"alone": "", "beside a good credential": s.access} {
 				before := r.api.requests.Load()
 				a := r.misplace(m, with)
+				if strings.Contains(a.body, s.refresh[8:]) { // and the upstream answers with all that it got
+					r.t.Errorf("%s, %s: the answer repeats it", name, credential)
+				}
+				if name == "cookie" && with != "" { // browsers send it unasked: it is taken off
+					a.seen(r.t)
+					continue
+				}
 				if a.status != http.StatusUnauthorized && a.status != http.StatusBadRequest {
 					r.t.Errorf("%s, %s: %d", name, credential, a.status)
-				}
-				if strings.Contains(a.body, s.refresh[8:]) {
-					r.t.Errorf("%s, %s: the answer repeats it", name, credential)
 				}
 				if r.api.requests.Load() != before && (with == "" || !strings.HasPrefix(name, "Authorization")) {
 					r.t.Errorf("%s, %s: the request reached the upstream", name, credential)
