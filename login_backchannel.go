@@ -64,7 +64,7 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) (ended int
 	if seen {
 		return 0, &token.Refusal{Reason: token.ClaimWrong, Detail: "jti was seen before"}
 	}
-	if ended, err = s.EndBrowsers(ctx, t.profile.Issuer, t.client.ID, out.Subject, out.Session, session.EndedLogout); err != nil {
+	if ended, err = s.EndBrowsers(ctx, g.userOf(t, out.Subject), out.Session, session.EndedLogout); err != nil {
 		return ended, err // and the issuer may send the same token again
 	}
 	// Until it would be too old by itself. Two at the same moment end the same.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -15,14 +16,6 @@ type browser struct {
 	Name string
 	Here bool // the browser that looks
 }
-
-// listing lets one request walk the store at a time: a page that anybody who is
-// logged in can ask for must not cost more.
-var listing = make(chan struct{}, 1)
-
-const listWait = 3 * time.Second
-
-var errListing = &session.Unavailable{RetryAfter: listWait, Err: errors.New("others are looking at their sessions")}
 
 // serveSessions shows a user where they are logged in, and ends what they want.
 func (g *Gateway) serveSessions(w http.ResponseWriter, r *http.Request) error {
@@ -46,10 +39,10 @@ func (g *Gateway) serveSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return g.pageLater(w, r, time.Second, "")
 	}
-	all, err := g.browsersOf(r.Context(), s, handle, &grant)
-	if err == nil && r.Method == http.MethodPost {
-		return g.endSessions(w, r, s, handle, all)
+	if r.Method == http.MethodPost {
+		return g.endSessions(w, r, s, handle, &grant)
 	}
+	all, err := g.browsersOf(r.Context(), s, handle, &grant)
 	if err != nil {
 		return g.pageLater(w, r, time.Second, "")
 	}
@@ -92,20 +85,40 @@ func (g *Gateway) browserGrant(ctx context.Context, s *session.Vault, handle ses
 	return grant, err
 }
 
-func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {
-	timer := time.NewTimer(listWait)
-	defer timer.Stop()
-	select {
-	case listing <- struct{}{}:
-		defer func() { <-listing }()
-	case <-timer.C:
-		return nil, errListing
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// userOf is who is looked for with the sub of an ID or a logout token. Another
+// site may name the same issuer and mean another server, whose users are others
+// and whose word ends nothing here. A change of what one's own site says of its
+// issuer is no such thing.
+func (g *Gateway) userOf(t *trust, sub string) session.User {
+	user := session.User{Issuer: t.profile.Issuer, Client: t.client.ID, Sub: sub}
+	if g.vault.shared(g.tenant, t) {
+		user.Server = t.reach
 	}
-	from := originOf(grant)
-	seen, err := s.Browsers(ctx, grant.Issuer, from.Client, from.IDSubject)
+	return user
+}
+
+// shared tells whether another site has another server of the same name, where
+// the gateway is the same client.
+func (v *vault) shared(by *tenant, t *trust) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.ContainsFunc(v.tenants, func(other *tenant) bool {
+		if other.config != by.config && other.site == by.site && by.site != "" {
+			return false // the same site, before or after a reload
+		}
+		found := other.issuer(t.profile.Issuer)
+		return found != nil && found.is(t.client.ID) && found.reach != t.reach
+	})
+}
+
+func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {
+	user := g.userOf(g.loginTrust(), originOf(grant).IDSubject)
+	leave, err := g.vault.walks.enter(ctx, user.Issuer, user.Sub)
 	if err != nil {
+		return nil, err
+	}
+	seen, err := s.Browsers(ctx, user)
+	if leave(); err != nil {
 		return nil, err
 	}
 	all := make([]browser, len(seen))
@@ -118,28 +131,25 @@ func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle sessi
 	return all, nil
 }
 
-// endSessions ends one of the user's sessions, or all. Nobody ends another's:
-// only the user's own are looked at.
-func (g *Gateway) endSessions(w http.ResponseWriter, r *http.Request, s *session.Vault, handle session.Handle, all []browser) error {
+// endSessions ends one of the user's sessions, or all.
+func (g *Gateway) endSessions(w http.ResponseWriter, r *http.Request, s *session.Vault, handle session.Handle, grant *session.Grant) error {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	which := r.PostFormValue("end")
-	ctx, here, ended := context.WithoutCancel(r.Context()), false, 0
-	for _, one := range all {
-		if which != "all" && which != one.Sref {
-			continue
-		}
-		var err error
-		if one.Here { // with its handle the tokens are given back too
-			err = g.endSession(ctx, s, handle)
-		} else if err = s.EndKey(ctx, one.Key, session.EndedLogout); errors.Is(err, session.ErrNoGrant) {
-			err = nil
-		}
-		if err != nil {
-			return g.pageLater(w, r, time.Second, "")
-		}
-		ended++
-		here = here || one.Here
+	ctx := context.WithoutCancel(r.Context())
+	var here bool
+	var ended int
+	var err error
+	if which == "all" {
+		here = true
+		ended, err = g.endAll(ctx, s, handle, grant)
+	} else {
+		here, ended, err = g.endOne(ctx, s, handle, grant, which)
+	}
+	for range ended {
 		measure.logout(g.loginTrust().profile.Issuer, logoutSessions)
+	}
+	if err != nil {
+		return g.pageLater(w, r, time.Second, "")
 	}
 	if here {
 		setCookie(w, g.Login.cookie(), "", -1)
@@ -149,4 +159,37 @@ func (g *Gateway) endSessions(w http.ResponseWriter, r *http.Request, s *session
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
+}
+
+// endAll ends also those that the page has no room for. The one that asks comes
+// last, so that whoever gets an error can ask again; with its handle its tokens
+// are given back.
+func (g *Gateway) endAll(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) (ended int, err error) {
+	user := g.userOf(g.loginTrust(), originOf(grant).IDSubject)
+	leave, err := g.vault.walks.enter(ctx, user.Issuer, user.Sub)
+	if err != nil {
+		return 0, err
+	}
+	ended, err = s.EndBrowsersBut(ctx, user, handle.Key(), session.EndedLogout)
+	if leave(); err != nil { // in any case before somebody else is asked
+		return ended, err
+	}
+	return ended + 1, g.endSession(ctx, s, handle)
+}
+
+// endOne ends a session of the page. Nobody ends another's: only the user's own
+// are looked at.
+func (g *Gateway) endOne(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant, sref string) (here bool, ended int, err error) {
+	all, err := g.browsersOf(ctx, s, handle, grant)
+	n := slices.IndexFunc(all, func(one browser) bool { return one.Sref == sref })
+	switch {
+	case err != nil || n < 0:
+		return false, 0, err
+	case all[n].Here: // with its handle the tokens are given back too
+		return true, 1, g.endSession(ctx, s, handle)
+	}
+	if err = s.EndKey(ctx, all[n].Key, session.EndedLogout); errors.Is(err, session.ErrNoGrant) {
+		err = nil
+	}
+	return false, 1, err
 }

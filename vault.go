@@ -41,6 +41,7 @@ type vault struct {
 	looking atomic.Bool                   // somebody looks at the place
 	counts  atomic.Pointer[session.Counts]
 	opening chan struct{} // held by whoever opens or closes
+	walks   *walks        // that users ask for
 
 	// Held with opening.
 	stored     [][]byte // the keyring in Caddy's storage
@@ -77,7 +78,7 @@ type tenant struct {
 func join(t *tenant) (v *vault, release func(), err error) {
 	identity := t.store.Identity()
 	value, _, err := vaults.LoadOrNew(identity, func() (caddy.Destructor, error) {
-		v := &vault{identity: identity, opening: make(chan struct{}, 1)}
+		v := &vault{identity: identity, opening: make(chan struct{}, 1), walks: newWalks()}
 		v.ctx, v.stop = context.WithCancel(context.Background())
 		return v, nil
 	})

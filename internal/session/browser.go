@@ -19,6 +19,30 @@ type Browser struct {
 // mostNote bounds a note, in bytes, and with it [HeadSize].
 const mostNote = 128
 
+// User is who is looked for at an AS.
+type User struct {
+	Issuer, Client string
+	Sub            string // of the ID token; "": whoever
+	// Server is what [Options.Authority] says of the AS, where other ones of the
+	// same name keep grants in this store too. "": there is none.
+	Server string
+}
+
+// holders are the digests that the user's grants at that one server are counted
+// under; none: whichever server it is.
+func (u *User) holders(ring *Keyring) []ID {
+	if u.Server == "" || u.Sub == "" {
+		return nil
+	}
+	return ring.Digests(holderSubject, u.Server, u.Sub)
+}
+
+// ofAnother tells whether a row is of a user of the same name at another server.
+// A row from before holders were kept does not tell.
+func (row *Row) ofAnother(holders []ID) bool {
+	return len(holders) > 0 && row.Holder != (ID{}) && !slices.Contains(holders, row.Holder)
+}
+
 // mark puts it into a row. A grant without a user is no browser's.
 func (b *Browser) mark(ring *Keyring, row *Row, issuer string) (err error) {
 	if b.User == "" {
@@ -52,14 +76,14 @@ type Seen struct {
 // mostSeen bounds what is shown of one user, the ones used last.
 const mostSeen = 100
 
-// Browsers lists the live grants of the user whose digest an [Access] has, the
-// one used last first. The error is an *Unavailable.
-func (v *Vault) Browsers(ctx context.Context, issuer, client, user string) (all []Seen, err error) {
+// Browsers lists the live grants of a user, the one used last first. The error is
+// an *Unavailable.
+func (v *Vault) Browsers(ctx context.Context, user User) (all []Seen, err error) {
 	c := v.cfg.Load()
-	digests := c.ring.Digests("user", issuer, client, user)
+	digests, holders := c.ring.Digests("user", user.Issuer, user.Client, user.Sub), user.holders(c.ring)
 	now := c.o.Now()
 	if err := v.store.Each(ctx, func(row Row) bool {
-		if row.Dead || row.Purpose != ForGrant || !slices.Contains(digests, row.User) ||
+		if row.Dead || row.Purpose != ForGrant || !slices.Contains(digests, row.User) || row.ofAnother(holders) ||
 			!now.Before(row.Until) || !now.Before(row.LastUsed.Add(c.o.Idle)) {
 			return true
 		}
@@ -80,15 +104,24 @@ func (v *Vault) Browsers(ctx context.Context, issuer, client, user string) (all 
 // §2.7): with a session the grants of it, and those of the user that came
 // without any; without one all of the user's browsers. One of the two may be
 // "". It counts what it ended; the error is an *Unavailable.
-func (v *Vault) EndBrowsers(ctx context.Context, issuer, client, user, session, reason string) (ended int, err error) {
+func (v *Vault) EndBrowsers(ctx context.Context, user User, session, reason string) (ended int, err error) {
+	return v.endBrowsers(ctx, user, session, reason, Key{})
+}
+
+// EndBrowsersBut ends all browsers of a user but the one that asks.
+func (v *Vault) EndBrowsersBut(ctx context.Context, user User, but Key, reason string) (ended int, err error) {
+	return v.endBrowsers(ctx, user, "", reason, but)
+}
+
+func (v *Vault) endBrowsers(ctx context.Context, user User, session, reason string, but Key) (ended int, err error) {
 	ring := v.cfg.Load().ring
-	users := ring.Digests("user", issuer, client, user)
-	sessions := ring.Digests("session", issuer, client, session)
+	users, holders := ring.Digests("user", user.Issuer, user.Client, user.Sub), user.holders(ring)
+	sessions := ring.Digests("session", user.Issuer, user.Client, session)
 	return v.endEach(ctx, reason, func(row *Row) bool {
-		if row.User == (ID{}) || user != "" && !slices.Contains(users, row.User) {
+		if row.Key == but || row.User == (ID{}) || user.Sub != "" && !slices.Contains(users, row.User) || row.ofAnother(holders) {
 			return false
 		}
-		return session == "" && user != "" || session != "" && slices.Contains(sessions, row.Session) ||
-			user != "" && row.Session == (ID{})
+		return session == "" && user.Sub != "" || session != "" && slices.Contains(sessions, row.Session) ||
+			user.Sub != "" && row.Session == (ID{})
 	})
 }

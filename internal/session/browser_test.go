@@ -55,10 +55,10 @@ func TestTheASEndsBrowsersBySessionOrByUser(t *testing.T) {
 			if err := b.vault.Apply(testRing(t, 2, fillKey(1)), b.vault.cfg.Load().o); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := b.vault.EndBrowsers(t.Context(), "iss", "another client", row.user, row.sid, EndedLogout); n != 0 || err != nil {
+			if n, err := b.vault.EndBrowsers(t.Context(), User{Issuer: "iss", Client: "another client", Sub: row.user}, row.sid, EndedLogout); n != 0 || err != nil {
 				t.Errorf("%d ended of another client: %v", n, err)
 			}
-			n, err := b.vault.EndBrowsers(t.Context(), "iss", "client", row.user, row.sid, EndedLogout)
+			n, err := b.vault.EndBrowsers(t.Context(), User{Issuer: "iss", Client: "client", Sub: row.user}, row.sid, EndedLogout)
 			if n != len(row.ends) || err != nil {
 				t.Errorf("%d ended (%v), want %v", n, err, row.ends)
 			}
@@ -79,7 +79,7 @@ func TestAUserSeesTheOwnBrowsersAndAStoreDoesNot(t *testing.T) {
 	if err := b.vault.End(t.Context(), ended, EndedLogout); err != nil {
 		t.Fatal(err)
 	}
-	all, err := b.vault.Browsers(t.Context(), "iss", "client", "alice")
+	all, err := b.vault.Browsers(t.Context(), User{Issuer: "iss", Client: "client", Sub: "alice"})
 	if err != nil || len(all) != 1 || all[0].Key != h.Key() || all[0].Note != "Firefox on Linux" {
 		t.Fatalf("%+v %v", all, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Full is a verdict: whoever asks has as many live grants as one may have. None
@@ -26,12 +27,14 @@ func (f *Full) whose() string {
 
 // census knows how many live grants each holder has. Each sweep counts them
 // anew; in between, what begins and ends on this node is added and taken off.
-// So what happens on other nodes is known at the next sweep, and a grant that
-// begins or ends while a sweep goes on may be counted wrongly until the next.
+// So what happens on other nodes is known at the next sweep, and for a grant that
+// ends while a sweep goes on there may be one more until the next.
 type census struct {
 	mu     sync.Mutex
 	live   map[ID]int
 	change map[ID]int // since a sweep began; nil: none is under way
+
+	counted time.Time // when all were seen last
 }
 
 func newCensus() *census { return &census{live: map[ID]int{}} }
@@ -78,31 +81,47 @@ func addTo(all map[ID]int, holder ID, by int) {
 
 // begin is the begin of a sweep, and finish its end: what it has counted counts,
 // with what has changed meanwhile.
-func (n *census) begin() {
+func (n *census) begin(now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.change = map[ID]int{}
+	if n.counted.IsZero() {
+		n.counted = now
+	}
 }
 
-func (n *census) finish(live map[ID]int, whole bool) {
+// finish tells whether the sweep has seen the whole store. Where none does, what
+// has run out is never taken off: after a while, when all that was counted may be
+// over, it counts for nothing, or a store that cannot be walked would lock out
+// whoever is in use.
+func (n *census) finish(live map[ID]int, whole bool, now time.Time, over time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if whole {
+	switch {
+	case whole:
 		for holder, by := range n.change {
 			addTo(live, holder, by)
 		}
-		n.live = live
+		n.live, n.counted = live, now
+	case now.Sub(n.counted) > over:
+		n.live, n.counted = map[ID]int{}, now
 	}
 	n.change = nil
 }
+
+// What the digest of a holder is made for.
+const (
+	holderClient  = "holder client"
+	holderSubject = "holder subject"
+)
 
 // count finds out for whom a grant is counted, and counts it: a user, where one
 // stands behind it, whatever client it came by, and else the client. Were users
 // counted for the client that they share, one of them could lock the others out.
 func (v *Vault) count(c *config, b Browser, g *Grant) (ID, error) {
-	full, purpose, name := &Full{Limit: c.o.GrantsPerClient}, "holder client", g.Client
+	full, purpose, name := &Full{Limit: c.o.GrantsPerClient}, holderClient, g.Client
 	if user := cmp.Or(b.User, g.Subject); user != "" && g.Kind != ByRunningAgain {
-		full, purpose, name = &Full{Subject: true, Limit: c.o.GrantsPerSubject}, "holder subject", user
+		full, purpose, name = &Full{Subject: true, Limit: c.o.GrantsPerSubject}, holderSubject, user
 	}
 	names := c.ring.Digests(purpose, c.o.Authority(g), name)
 	if !v.census.take(names, full.Limit) {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -135,21 +136,97 @@ func (unborn) Create(context.Context, Row) error { return errTest }
 func TestWhatChangesDuringASweepIsCounted(t *testing.T) {
 	n, a, b := newCensus(), []ID{{1}}, []ID{{2}}
 	n.take(a, 9)
-	n.begin()
+	n.begin(time.Now())
 	n.take(a, 9) // not seen by the sweep any more
 	n.take(b, 9)
 	n.gone(b[0])
-	n.finish(map[ID]int{a[0]: 1}, true)
+	n.finish(map[ID]int{a[0]: 1}, true, time.Now(), time.Hour)
 	if n.live[a[0]] != 2 || len(n.live) != 1 {
 		t.Errorf("counted %v", n.live)
 	}
-	n.begin()
+	n.begin(time.Now())
 	n.take(a, 9)
-	n.finish(map[ID]int{}, false) // it broke off
+	n.finish(map[ID]int{}, false, time.Now(), time.Hour) // it broke off
 	if n.live[a[0]] != 3 {
 		t.Errorf("after a sweep that broke off: %v", n.live)
 	}
 	if n.take(a, 3) || !n.take(a, 4) {
 		t.Error("the limit is not kept to")
 	}
+}
+
+// A store that lets itself not be walked hides which grants have run out, and
+// those that are over locked their client out until a restart.
+func TestAStoreThatCannotBeWalkedLocksNobodyOutForLong(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	store := &trackless{Memory: NewMemory(now)}
+	v, err := New(store, testRing(t, 1), Options{
+		Now: now, GrantsPerClient: 1, Idle: time.Hour, Renew: func(context.Context, Grant) Outcome { return NotSent{errTest} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Close(context.Background()) })
+	for _, fails := range []bool{false, true} {
+		store.fails = fails
+		if _, err := v.Sweep(t.Context()); (err != nil) != fails {
+			t.Fatal(err)
+		}
+	}
+	if _, err := begin(t, v, "machine", ""); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = v.Sweep(t.Context())
+	_, err = begin(t, v, "machine", "")
+	wantFull(t, "while the first may be live", err, false)
+	ahead.Add(int64(time.Hour + 2*sweepGrace))
+	_, _ = v.Sweep(t.Context())
+	if _, err := begin(t, v, "machine", ""); err != nil {
+		t.Errorf("when nobody has used the first for longer than idle: %v", err)
+	}
+	_, err = begin(t, v, "machine", "")
+	wantFull(t, "one more", err, false)
+}
+
+type trackless struct {
+	*Memory
+	fails bool
+}
+
+func (s *trackless) Each(ctx context.Context, visit func(Row) bool) error {
+	if s.fails {
+		return errTest
+	}
+	return s.Memory.Each(ctx, visit)
+}
+
+// Counted twice, it would keep its owner out for a minute.
+func TestAGrantThatBeginsDuringASweepIsCountedOnce(t *testing.T) {
+	store := &late{Memory: NewMemory(time.Now)}
+	v := crowd(t, store, testRing(t, 1))
+	store.before = func() {
+		if _, err := begin(t, v, "app", "alice"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := v.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin(t, v, "app", "alice"); err != nil {
+		t.Errorf("the second of two: %v", err)
+	}
+	_, err := begin(t, v, "app", "alice")
+	wantFull(t, "a third", err, true)
+}
+
+// late is a store in which something happens when a walk has begun.
+type late struct {
+	*Memory
+	before func()
+}
+
+func (s *late) Each(ctx context.Context, visit func(Row) bool) error {
+	s.before()
+	return s.Memory.Each(ctx, visit)
 }

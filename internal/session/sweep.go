@@ -39,19 +39,19 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	now := c.o.Now()
 	var over []Key
 	live := map[ID]int{}
-	v.census.begin()
+	v.census.begin(now)
 	walked := v.store.Each(ctx, func(row Row) bool {
 		if !c.o.over(&row, now, storeNow) {
 			n.count(&row, storeNow)
-			if row.Purpose == ForGrant && !row.Dead && row.Holder != (ID{}) {
-				live[row.Holder]++
+			if row.Purpose == ForGrant && !row.Dead && row.Holder != (ID{}) && !row.Created.After(now) {
+				live[row.Holder]++ // one that has begun since is a change
 			}
 		} else if n.More = len(over) >= sweepMost; !n.More {
 			over = append(over, row.Key)
 		}
 		return true
 	})
-	v.census.finish(live, walked == nil)
+	v.census.finish(live, walked == nil, now, c.o.Idle+sweepGrace)
 	n, err = v.sweepAway(ctx, c, n, over, now, storeNow)
 	if walked != nil { // and what was found has gone all the same
 		err = unavailable(0, "walking the store: %w", errors.Join(walked, err))
