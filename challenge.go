@@ -38,6 +38,8 @@ const (
 	twoCredentials   = "two_credentials"
 	ambiguousPath    = "ambiguous_path"
 	ambiguousMethod  = "ambiguous_method"
+	ambiguousQuery   = "ambiguous_query"
+	ambiguousHost    = "ambiguous_host"
 	tunnelRefused    = "tunnel"
 	noGrant          = "no_grant"
 	refreshPresented = "refresh_token"

@@ -44,7 +44,7 @@ func TestExplainSaysWhatTheHandlerDoes(t *testing.T) {
 }
 
 // ofTheRequest are reasons that no token has.
-var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, ambiguousMethod, tunnelRefused, tooEarly, introspectionLimited}
+var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, ambiguousMethod, ambiguousQuery, ambiguousHost, tunnelRefused, tooEarly, introspectionLimited}
 
 func (f *fact) compareExplained(request string) string {
 	f.Helper()

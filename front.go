@@ -24,7 +24,13 @@ func (g *Gateway) clean(r *http.Request) error {
 		// Its body would go to the upstream without framing.
 		return rejectTunnel("CONNECT")
 	}
-	if err := checkPath(r.URL, g.pathRules); err != nil {
+	if g.looks&atPath != 0 {
+		stripFrom(r.Header, pathHeaders)
+	}
+	if err := checkPath(r.URL, g.looks&atPath != 0); err != nil {
+		return err
+	}
+	if err := g.looks.checkTarget(r); err != nil {
 		return err
 	}
 	if g.early(r) && changes(r) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -95,13 +96,19 @@ func sameOrigin(r *http.Request) bool {
 
 // changes tells whether a request may change something: then a cookie alone
 // does not prove that its holder wants it. A connection that is upgraded sends
-// anything later on.
+// anything later on, and an upstream may take a GET for the DELETE that a link
+// has in its query.
 func changes(r *http.Request) bool {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return upgrades(r)
+	if !acts(r.Method) {
+		others, err := otherMethods(r)
+		return upgrades(r) || err != nil || slices.ContainsFunc(others, acts)
 	}
 	return true
+}
+
+// acts tells methods that are not safe (RFC 9110 §9.2.1).
+func acts(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
 // navigates tells whether a person looks at what comes back. Browsers that do

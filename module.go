@@ -121,7 +121,7 @@ type Gateway struct {
 	realm     string
 	metadata  *resourceMetadata // nil: there is no resource
 	all       []*Requirement    // those of issuer blocks too
-	pathRules bool              // a requirement looks at the path
+	looks     looks             // at what requirements look
 	log       *zap.Logger
 	audit     *auditLog // nil: off
 	acquired  []func()  // what Cleanup releases

@@ -103,25 +103,6 @@ func (q *Requirement) provision(ctx caddy.Context, repl *caddy.Replacer) (err er
 	return q.matchers.FromInterface(sets)
 }
 
-// pathBlind are the matchers that cannot look at the path.
-var pathBlind = []string{"method", "header", "header_regexp", "host", "protocol", "query", "remote_ip", "client_ip", "tls"}
-
-func (q *Requirement) readsPath() bool {
-	return readPath(q.Match)
-}
-
-func readPath(sets caddyhttp.RawMatcherSets) bool {
-	for _, set := range sets {
-		for name, raw := range set {
-			var inner caddyhttp.RawMatcherSets // of "not"
-			if !slices.Contains(pathBlind, name) && (name != "not" || json.Unmarshal(raw, &inner) != nil || readPath(inner)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // applies reports whether the requirement is about r. A matcher that fails
 // leaves it in force: closed, not open.
 func (q *Requirement) applies(r *http.Request, log *zap.Logger) bool {
@@ -182,7 +163,7 @@ func (g *Gateway) provisionRequire(ctx caddy.Context, repl *caddy.Replacer) erro
 		g.all = append(g.all, issuer.Require...)
 	}
 	for _, require := range g.all {
-		g.pathRules = g.pathRules || require.readsPath() // before provision: loading takes the raw matchers
+		g.looks |= require.looks() // before provision: loading takes the raw matchers
 		if err := require.provision(ctx, repl); err != nil {
 			return err
 		}
@@ -206,11 +187,15 @@ func (g *Gateway) allow(r *http.Request, p *Principal) error {
 	var room [8]*Requirement // most have no more: nothing is allocated
 	fit, now := room[:0], g.validator.now()
 	var failed *Requirement
+	var others []string // methods that r may be taken for; clean has refused it if they are none
+	if g.looks&atMethod != 0 {
+		others, _ = otherMethods(r)
+	}
 	for _, q := range g.requirements(p) {
 		if p == nil && len(q.matchers) == 0 {
 			continue
 		}
-		if !q.applies(r, g.log) {
+		if !q.appliesAs(r, others, g.log) {
 			continue
 		}
 		if p == nil {

@@ -1,0 +1,59 @@
+package caddyoauth
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+// Where many an upstream finds another method than that of the request: a way
+// out for clients and proxies that know GET and POST alone. So what is asked of
+// a method is asked of each that may be meant.
+var methodHeaders = []string{"x-http-method-override", "x-http-method", "x-method-override"} // folded
+
+const methodParameter = "_method"
+
+// mostMethods is more than anybody needs who means well.
+const mostMethods = 4
+
+// otherMethods are those that r may be taken for besides its own. They come in
+// capitals, as upstreams read them.
+func otherMethods(r *http.Request) (methods []string, err error) {
+	add := func(texts []string) {
+		for _, text := range texts {
+			method := strings.ToUpper(strings.TrimSpace(text))
+			switch {
+			case method == "" || method == r.Method || slices.Contains(methods, method):
+			case !isMethod(method) || len(methods) == mostMethods:
+				err = ambiguously("method", ambiguousMethod, "a header or the query names another one, which is no token, or too many")
+			default:
+				methods = append(methods, method)
+			}
+		}
+	}
+	for name, texts := range r.Header {
+		if slices.ContainsFunc(methodHeaders, func(folded string) bool { return folds(name, folded) }) {
+			add(texts)
+		}
+	}
+	if r.URL.RawQuery != "" {
+		add(queryValues(r.URL.RawQuery, methodParameter))
+	}
+	return methods, err
+}
+
+// appliesAs tells whether the requirement is about r as it came, or as it may
+// be taken.
+func (q *Requirement) appliesAs(r *http.Request, others []string, log *zap.Logger) bool {
+	if q.applies(r, log) {
+		return true
+	}
+	method := r.Method
+	defer func() { r.Method = method }()
+	return slices.ContainsFunc(others, func(other string) bool {
+		r.Method = other
+		return q.applies(r, log)
+	})
+}
