@@ -49,7 +49,7 @@ func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen once) error {
 		for _, text := range texts {
 			status, err := strconv.Atoi(text)
 			if err != nil {
-				return d.Errf("statuses takes 400, 401 and 403; not %q", text)
+				return d.Errf("statuses takes 400, 401, 403 and 425; not %q", text)
 			}
 			f.Statuses = append(f.Statuses, status)
 		}

@@ -123,6 +123,8 @@ func TestAQuestionAboutEarlyDataIsAnswered425(t *testing.T) {
 	if got := g.verdict(g.ask("GET", "/orders", "Early-Data", "1", "Authorization", token)); got != "200" {
 		t.Errorf("GET: %s", got)
 	}
+	g = judgeOf(t, "", "forward_auth {\nfrom 127.0.0.1\nstatuses 401 425\n}")
+	wantTooEarly(t, "POST, with 425 among the statuses", g.ask("POST", "/orders", "Early-Data", "1", "Authorization", token))
 	g = judgeOf(t, "", "forward_auth {\nfrom 127.0.0.1\nstatuses 401 403\n}")
 	if got := g.verdict(g.ask("POST", "/orders", "Early-Data", "1", "Authorization", token)); got != "401 "+tooEarly {
 		t.Errorf("POST, with statuses: %s", got)

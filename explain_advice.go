@@ -15,7 +15,7 @@ var advices = map[string]string{
 	string(token.Malformed):       "Client: look at what was cut, padded or pasted. If the issuer made it so, it is broken.",
 	string(token.HeaderRefused):   "Issuer: access tokens have no crit, b64 or cty, and alg, kid and typ are strings.",
 	string(token.AlgRefused):      "Issuer: sign with one of the algorithms listed. Caddyfile: if this one is right, add it to algorithms in the issuer block; HMAC and none are never taken.",
-	string(token.TypeRefused):     "Client: send the access token. Caddyfile: leave token_type out if the issuer does not write at+jwt. With introspect and insecure_any_audience the issuer has to say what the token is: have it write token_type, or name an audience.",
+	string(token.TypeRefused):     "Client: send the access token. Caddyfile: leave token_type out if the issuer does not write at+jwt.",
 	string(token.IDToken):         "Client: send the access_token and not the id_token: an ID token tells the client who logged in, and opens no API. Caddyfile: insecure_id_tokens, for issuers that know no other (Dex).",
 	string(token.BoundToken):      "Client: ask for a plain Bearer token: send no DPoP proof (and no dpop_jkt) and no client certificate to the token endpoint. Issuer: do not bind access tokens of this client (dpop_bound_access_tokens, tls_client_certificate_bound_access_tokens). The proofs of bound tokens are not checked here, so none is taken.",
 	string(token.ClaimType):       "Issuer: correct the claim's type; most often a claim mapper is wrong.",

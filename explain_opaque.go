@@ -17,6 +17,21 @@ const (
 	askedClause       = "RFC 7662 §2.2"
 )
 
+// ofAnswers say what an issuer's answer about a token should hold, and what to
+// change where that is not what helps with a JWT.
+var ofAnswers = map[token.Reason]struct{ expected, change string }{
+	token.TypeRefused: {
+		"that it is an access token: token_type Bearer, token_use access_token, or a typ of Bearer or at+jwt",
+		"Client: send the access token and not the refresh token. Issuer: write token_type or token_use into the answers about access tokens. Where they have an aud, name that as audience, and they need none of these. Caddyfile: beside insecure_any_audience, insecure_any_token takes what the issuer says nothing of, refresh tokens among it.",
+	},
+	token.BoundToken: {"no cnf, and no token_type of DPoP: such a token is good with a proof of its key alone", ""},
+	token.IDToken:    {"none of the marks of ID, logout and event tokens", ""},
+	token.IssuerUnknown: {
+		"no iss, or exactly ",
+		"Caddyfile: write the issuer as its answers name it, to the letter. If they name a server that is not meant, the introspection endpoint is another issuer's: correct introspect.",
+	},
+}
+
 // silence is an issuer that cannot be asked from here.
 type silence struct {
 	issuer *Issuer
@@ -94,7 +109,14 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 		return nil
 	}
 	if said.refusal != nil {
-		step.Found = said.refusal.(*token.Refusal).Detail //nolint:errorlint // it is one, as it was made
+		refusal := said.refusal.(*token.Refusal) //nolint:errorlint // it is one, as it was made
+		step.Found = refusal.Detail
+		if of, ok := ofAnswers[refusal.Reason]; ok {
+			step.Expected, step.Change = of.expected, of.change
+		}
+		if refusal.Reason == token.IssuerUnknown {
+			step.Expected += e.Issuer
+		}
 		e.fail(&step, rejectToken(said.refusal, e.Issuer))
 	}
 	if remembered {

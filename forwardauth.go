@@ -37,7 +37,8 @@ type ForwardAuth struct {
 	URI string `json:"uri,omitempty"`
 
 	// The statuses of refusals that the proxy can pass on, 401 among them; any
-	// other refusal becomes 401. Failures stay 503. Default: 400, 401 and 403.
+	// other refusal becomes 401. Failures stay 503. Default: 400, 401, 403
+	// and 425.
 	Statuses []int `json:"statuses,omitempty"`
 
 	peers       []netip.Prefix

@@ -22,6 +22,9 @@ const (
 	verdictPass   = "pass"
 )
 
+// refusalStatuses are those that a refusal can have.
+var refusalStatuses = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooEarly}
+
 func (f *ForwardAuth) headers() (method, uri string) {
 	method, uri = "X-Forwarded-Method", "X-Forwarded-Uri"
 	if f.Method != "" {
@@ -51,8 +54,8 @@ func (g *Gateway) checkForwardAuth() error {
 		}
 	}
 	for _, status := range f.Statuses {
-		if status != http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusForbidden {
-			return fmt.Errorf("forward_auth: statuses: a refusal is never %d; it takes 400, 401 and 403", status)
+		if !slices.Contains(refusalStatuses, status) {
+			return fmt.Errorf("forward_auth: statuses: a refusal is never %d; it takes 400, 401, 403 and 425", status)
 		}
 	}
 	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, http.StatusUnauthorized) {

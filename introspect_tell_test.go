@@ -122,6 +122,32 @@ func TestExplainTellsWhatTheIssuerAnsweredAndNeverTheToken(t *testing.T) {
 	}
 }
 
+func TestWhereTheIssuersAnswerIsNotEnoughExplainSaysWhatItShouldSayAndWhoCanChangeThat(t *testing.T) {
+	issuer := newKnower(t)
+	config := fmt.Sprintf(":80 {\n\toauth {\n\t\tissuer %s {\n\t\t\tinsecure_any_audience\n\t\t\tintrospect\n\t\t\tclient gateway secret\n\t\t}\n\t}\n}\n", issuer.URL)
+	f := explainFlags{config: configFile(t, config), adapter: "caddyfile"}
+	for answer, want := range map[string][]string{
+		`"sub":"alice"`:              {"REFUSED typ_refused", "expected: that it is an access token: token_type Bearer", "Client: send the access token", "Issuer: write token_type", "insecure_any_token"},
+		`"token_type":"DPoP"`:        {"REFUSED bound_token", "expected: no cnf, and no token_type of DPoP", "Client: ask for a plain Bearer token"},
+		`"iss":"https://other.test"`: {"REFUSED issuer_unknown", "expected: no iss, or exactly " + issuer.URL, "Caddyfile: write the issuer as its answers name it"},
+		`"at_hash":"x"`:              {"REFUSED id_token", "expected: none of the marks of ID, logout and event tokens"},
+	} {
+		issuer.says(http.StatusOK, `{"active":true,`+answer+`}`)
+		status, out, err := explained(t, f, "an-opaque-token-0123456789")
+		if err != nil || status != exitRefused {
+			t.Errorf("%s: status %d, %v", answer, status, err)
+		}
+		for _, word := range append(want, "introspection (RFC 7662 §2.2)") {
+			if !strings.Contains(out, word) {
+				t.Errorf("%s: no %q in\n%s", answer, word, out)
+			}
+		}
+		if strings.Contains(out, "active: true, as") || strings.Contains(out, `oauth ""`) {
+			t.Errorf("%s: what is no matter here:\n%s", answer, out)
+		}
+	}
+}
+
 // Two issuers with introspect can come by JSON as well.
 func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
 	client := &Client{ID: "gateway", Secret: "secret"}

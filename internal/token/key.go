@@ -117,8 +117,8 @@ func (k *Key) readUse(members map[string]any) error {
 	return nil
 }
 
-// checkMaterial bounds sizes before any library sees them: such libraries were
-// crashed, and got past, with keys that are not of the one length.
+// checkMaterial bounds sizes before any library sees them, whatever that would
+// make of others: such libraries were crashed, and got past.
 func checkMaterial(kty string, plain map[string]any) error {
 	sizes := map[string]int{}
 	for name, v := range plain {
