@@ -171,7 +171,8 @@ func (g *Gateway) endAll(ctx context.Context, s *session.Vault, handle session.H
 		return 0, err
 	}
 	ended, err = s.EndBrowsersBut(ctx, user, handle.Key(), session.EndedLogout)
-	if leave(); err != nil { // in any case before somebody else is asked
+	leave() // before the issuer is asked, which may be slow
+	if _, unread := errors.AsType[*session.Unread](err); err != nil && !unread {
 		return ended, err
 	}
 	return ended + 1, g.endSession(ctx, s, handle)

@@ -93,7 +93,7 @@ func (v *Vault) Browsers(ctx context.Context, user User) (all []Seen, err error)
 			Created: row.Created, LastUsed: row.LastUsed, Until: row.Until,
 		})
 		return true
-	}); err != nil {
+	}); err != nil && !unread(err) { // a record that cannot be read serves nobody here
 		return nil, unavailable(0, "looking for a user's browsers: %w", err)
 	}
 	slices.SortFunc(all, func(a, b Seen) int { return b.LastUsed.Compare(a.LastUsed) })

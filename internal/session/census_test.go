@@ -189,6 +189,46 @@ func TestAStoreThatCannotBeWalkedLocksNobodyOutForLong(t *testing.T) {
 	wantFull(t, "one more", err, false)
 }
 
+// One damaged record is an error of each walk, and the others were counted.
+func TestARecordThatCannotBeReadStopsNoCountAndNoPageOfSessions(t *testing.T) {
+	store, ring := &damaged{NewMemory(time.Now)}, testRing(t, 1)
+	v, other := crowd(t, store, ring), crowd(t, store, ring)
+	var first Handle
+	for range 3 {
+		h, err := begin(t, v, "machine", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = h
+	}
+	if err := other.End(t.Context(), first, EndedLogout); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Sweep(t.Context()); !unread(err) {
+		t.Errorf("the sweep tells nothing of it: %v", err)
+	}
+	if _, err := begin(t, v, "machine", ""); err != nil {
+		t.Errorf("after one has ended elsewhere: %v", err)
+	}
+	g := Grant{Kind: ByRefreshToken, Issuer: "iss", Client: "app"}
+	answer := Granted{AccessToken: NewSecret("at"), Refresh: NewSecret("rt"), ExpiresIn: seconds(300)}
+	if _, _, err := v.CreateFor(t.Context(), Browser{Client: "app", User: "alice"}, g, answer, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := v.Browsers(t.Context(), User{Issuer: "iss", Client: "app", Sub: "alice"}); len(all) != 1 || err != nil {
+		t.Errorf("%d sessions, %v", len(all), err)
+	}
+}
+
+type damaged struct{ *Memory }
+
+func (s *damaged) Each(ctx context.Context, visit func(Row) bool) error {
+	if err := s.Memory.Each(ctx, visit); err != nil {
+		return err
+	}
+	return &Unread{1, errTest}
+}
+
 type trackless struct {
 	*Memory
 	fails bool

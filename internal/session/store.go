@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -30,7 +31,7 @@ type Store interface {
 	Delete(ctx context.Context, key Key) error
 	// Each shows every row until visit answers false. Rows that come or go
 	// meanwhile may be shown or not. Sealed may be left out. Without an error all
-	// others were shown; where some cannot be read, that is an error in the end.
+	// others were shown; where some cannot be read, that is an *Unread in the end.
 	Each(ctx context.Context, visit func(Row) bool) error
 	// Now is the one clock of leases. Nodes have clocks of their own.
 	Now(ctx context.Context) (time.Time, error)
@@ -65,4 +66,21 @@ type Waker interface {
 // up, and reads no row again that nobody has changed.
 type CatchUp interface {
 	CatchUp(ctx context.Context) (line uint64, err error)
+}
+
+// Unread is the error of a walk that has shown all rows but for some that cannot
+// be read: damaged ones, or those of a newer version.
+type Unread struct {
+	N     int
+	First error
+}
+
+func (u *Unread) Error() string { return fmt.Sprintf("%d records were not shown: %v", u.N, u.First) }
+
+func (u *Unread) Unwrap() error { return u.First }
+
+// unread tells whether a walk has only left out what cannot be read.
+func unread(err error) bool {
+	_, ok := errors.AsType[*Unread](err)
+	return ok
 }

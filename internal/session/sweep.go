@@ -51,7 +51,7 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 		}
 		return true
 	})
-	v.census.finish(live, walked == nil, now, c.o.Idle+sweepGrace)
+	v.census.finish(live, walked == nil || unread(walked), now, c.o.Idle+sweepGrace)
 	n, err = v.sweepAway(ctx, c, n, over, now, storeNow)
 	if walked != nil { // and what was found has gone all the same
 		err = unavailable(0, "walking the store: %w", errors.Join(walked, err))

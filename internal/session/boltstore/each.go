@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"context"
-	"fmt"
 
 	"go.etcd.io/bbolt"
 
@@ -53,7 +52,7 @@ func (s *Store) Each(ctx context.Context, visit func(session.Row) bool) error {
 		}
 	}
 	if unreadable > 0 {
-		return fmt.Errorf("%d records were not shown: %w", unreadable, first)
+		return &session.Unread{N: unreadable, First: first}
 	}
 	return nil
 }

@@ -13,18 +13,6 @@ import (
 // atOnce is how many rows are read in one round trip.
 const atOnce = 500
 
-// unreadable are the records that a walk could not show.
-type unreadable struct {
-	n     int
-	first error
-}
-
-func (u *unreadable) add(err error) {
-	if u.n++; u.first == nil {
-		u.first = err
-	}
-}
-
 // Each shows the heads of all rows. While the server's table grows or shrinks,
 // it may show one twice. Records that cannot be read are an error, but only
 // after all others were shown.
@@ -38,7 +26,7 @@ func (s *Store) Each(ctx context.Context, visit func(session.Row) bool) error {
 	}
 	conn := s.link.Load().client.Conn()
 	defer func() { _ = conn.Close() }()
-	var left unreadable
+	var left session.Unread
 	for cursor := uint64(0); ; {
 		if err := s.ready(ctx); err != nil {
 			return err
@@ -54,13 +42,13 @@ func (s *Store) Each(ctx context.Context, visit func(session.Row) bool) error {
 			break
 		}
 	}
-	if left.n > 0 {
-		return fmt.Errorf("%d records were not shown: %w", left.n, left.first)
+	if left.N > 0 {
+		return &left
 	}
 	return nil
 }
 
-func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, visit func(session.Row) bool, left *unreadable) (on bool, err error) {
+func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, visit func(session.Row) bool, left *session.Unread) (on bool, err error) {
 	var keys []session.Key
 	var heads []*redis.StringCmd
 	pipe := conn.Pipeline()
@@ -76,7 +64,7 @@ func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, vis
 	for i, head := range heads {
 		value, err := head.Result()
 		if redis.HasErrorPrefix(err, "WRONGTYPE") {
-			left.add(fmt.Errorf("reading %s: %w: %w", s.name(keys[i]), ErrDamaged, err))
+			leave(left, fmt.Errorf("reading %s: %w: %w", s.name(keys[i]), ErrDamaged, err))
 			continue
 		}
 		if err != nil {
@@ -86,10 +74,17 @@ func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, vis
 		switch err := decode(value, keys[i], row.UnmarshalHead, &row); {
 		case errors.Is(err, session.ErrNotFound): // gone meanwhile
 		case err != nil:
-			left.add(fmt.Errorf("reading %s: %w", s.name(keys[i]), err))
+			leave(left, fmt.Errorf("reading %s: %w", s.name(keys[i]), err))
 		case !visit(row):
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// leave notes a record that a walk could not show.
+func leave(left *session.Unread, err error) {
+	if left.N++; left.First == nil {
+		left.First = err
+	}
 }
