@@ -31,12 +31,13 @@ type Credential struct {
 // place is a Credential made ready to look at requests.
 type place struct {
 	header, cookie, query string
-	exposed               bool // Caddy's access log would show the token
+	folded                [1]string // header as careless upstreams read it
+	exposed               bool      // Caddy's access log would show the token
 }
 
 func newPlaces(credentials []Credential) ([]place, error) {
 	if len(credentials) == 0 {
-		return []place{{header: "Authorization"}}, nil
+		return []place{{header: "Authorization", folded: [1]string{"authorization"}}}, nil
 	}
 	var places []place
 	for _, c := range credentials {
@@ -50,6 +51,7 @@ func newPlaces(credentials []Credential) ([]place, error) {
 		case c.Header != "" && (p.header == "Cookie" || p.header == "Proxy-Authorization"):
 			return nil, fmt.Errorf("credentials: the header %s has a use of its own", p.header)
 		}
+		p.folded = [1]string{fold(p.header)}
 		p.exposed = p.query != "" || (p.header != "" && p.header != "Authorization")
 		if slices.Contains(places, p) {
 			return nil, fmt.Errorf("credentials: %s is there twice", name)
@@ -224,8 +226,9 @@ func unescape(s string) string {
 // and an upstream that trusts the gateway must not find it.
 func (found presented) settle(r *http.Request, places []place, strip bool) {
 	moved := found.swapped || found.at.exposed // to the Authorization header
-	for _, at := range places {
-		if at == found.at && !strip && !moved {
+	for i := range places {
+		at := &places[i]
+		if *at == found.at && !strip && !moved {
 			continue
 		}
 		switch {
@@ -234,7 +237,7 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 		case at.cookie != "":
 			dropCookie(r, at.cookie)
 		default:
-			r.Header.Del(at.header)
+			stripFrom(r.Header, at.folded[:])
 		}
 	}
 	if found.at.cookie != "" && !strip && !moved {

@@ -106,16 +106,23 @@ func TestAQuestionIsNeverLoggedAsItCame(t *testing.T) {
 
 // To a proxy that asks, 200 means that its request may pass. One that asks with
 // the client's own method, path and body must not be told so by our endpoints.
-func TestAQuestionAtOneOfOurEndpointsIsJudgedAsAnyOther(t *testing.T) {
+// And where it hands clients' requests to them, a question is the client's own
+// doing: the answer would show the access token behind its reference.
+func TestAQuestionAtOneOfOurEndpointsIsRefused(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, endpoint+"\nforward_auth {\nfrom 10.0.0.0/8\n}")
+	tok := g.token("orders")
 	question := append([]string{"X-Forwarded-Method", "POST", "X-Forwarded-Uri", "/orders"}, "Content-Type", formType)
 	for _, row := range []struct{ path, form string }{
 		{"/revoke", "token=anything"}, {"/auth", "grant_type=client_credentials&client_id=orders&client_secret=orders-secret"},
 	} {
 		g.logs.TakeAll()
-		if got := g.verdict(g.send(http.MethodPost, row.path, row.form, question...)); got != "401 no_credential" {
+		if got := g.verdict(g.send(http.MethodPost, row.path, row.form, question...)); got != "400 forward_headers" {
 			t.Errorf("asked at %s: %s", row.path, got)
+		}
+		res := g.send(http.MethodPost, row.path, "", append([]string{"Authorization", "Bearer " + tok.AccessToken}, question...)...)
+		if res.Code != http.StatusBadRequest || res.Header().Get("Authorization") != "" {
+			t.Errorf("a client that asks at %s gets %d %v", row.path, res.Code, res.Header())
 		}
 		if half := g.send(http.MethodPost, row.path, row.form, question[2:]...); half.Code != http.StatusBadRequest {
 			t.Errorf("half a question at %s: %d", row.path, half.Code)

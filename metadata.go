@@ -115,6 +115,18 @@ func (g *Gateway) describe() *resourceMetadata {
 	return m
 }
 
+// misplaced refuses a question at an endpoint of clients. It may be a client's own,
+// whose request the proxy handed on: the answer would show it the access token
+// behind its reference.
+func (g *Gateway) misplaced(w http.ResponseWriter, r *http.Request) error {
+	return g.quietly(func(w http.ResponseWriter, r *http.Request) error {
+		stripFrom(r.Header, []string{fold(g.ForwardAuth.method), fold(g.ForwardAuth.uri)})
+		err := g.ForwardAuth.passable(rejectQuestion(forwardHeaders, "a question at a path where clients are served; the proxy must take both headers off what it hands on there"))
+		writeRefusal(w, r, g.account(w, r, err), err)
+		return nil
+	})(w, r)
+}
+
 // isQuestion tells another proxy's question from a request to a path of our own.
 // To a question our 200 would mean that its request may pass.
 func (g *Gateway) isQuestion(r *http.Request) bool {

@@ -23,16 +23,18 @@ func (g *Gateway) ownPaths() (paths []string) {
 	return paths
 }
 
-// ownPath finds what answers a path of the gateway's own, or nil. Another proxy's
-// question is judged, wherever it is asked.
+// ownPath finds what answers a path of the gateway's own, or nil.
 func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
-	if g.isQuestion(r) {
-		return nil
-	}
 	// Case does not count, as it does not for Caddy's own path matcher.
 	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
 	if g.TokenEndpoint != nil {
 		serve = g.TokenEndpoint.serve(g, is)
+	}
+	if g.isQuestion(r) {
+		if serve != nil { // where proxies hand on what clients send, and do not ask
+			return g.misplaced
+		}
+		return nil
 	}
 	if g.Login != nil && serve == nil {
 		serve = g.Login.serve(g, r.URL.Path)
