@@ -90,10 +90,8 @@ func (d *doctor) examine(at placedGateway) {
 	}
 	repl := caddy.NewReplacer()
 	if s := g.Session; s != nil {
-		for _, key := range s.Keys {
-			if _, err := resolve(repl, "session: keys", key); err != nil {
-				d.say("", checkConfig, resultFail, doPlaceholder, "%v", err)
-			}
+		if err := (&Session{Keys: s.Keys}).readKeys(repl); err != nil {
+			d.say("", checkConfig, resultFail, "correct keys: "+doPlaceholder, "%v", err)
 		}
 	}
 	if names := strings.Join(g.InsecureUpgrades, " "); names != "" {

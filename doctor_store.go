@@ -24,6 +24,11 @@ func (d *doctor) checkStore(g *Gateway) {
 		d.say("", checkConfig, resultFail, doStore, "session: store: %v", err)
 		return
 	}
+	if s := g.Session; s != nil {
+		if err := s.checkKeysFor(store); err != nil {
+			d.say("", checkConfig, resultFail, "write keys into session, the same ones at each node: the output of \"openssl rand -base64 32\" in a file", "%v", err)
+		}
+	}
 	examiner, ok := store.(Examiner)
 	if !ok {
 		return

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 	logtest "go.uber.org/zap/zaptest/observer"
 )
@@ -32,6 +34,32 @@ func TestTheDoctorLooksAtTheStoreOfGrants(t *testing.T) {
 	}
 	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
 		t.Errorf("left behind: %v, %v", names, err)
+	}
+}
+
+// sharedStore is one that other nodes use as well.
+type sharedStore struct{ forMany }
+
+func init() { caddy.RegisterModule(new(sharedStore)) }
+
+func (*sharedStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.oauth.stores.for_many", New: func() caddy.Module { return new(sharedStore) }}
+}
+
+func (*sharedStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return nil }
+
+func TestTheDoctorFindsKeysThatTheGatewayWouldNotStartWith(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	site := func(words string) string {
+		return fmt.Sprintf("oauth %s api {\ntoken_endpoint /token\nsession {\n%s\n}\n}", issuer.URL, words)
+	}
+	examined(t, site("store for_many")).wants(t, "fail config: a store that many nodes share needs keys")
+	examined(t, site("store memory\nkeys short")).wants(t, "fail config: key 1 has 5 characters")
+	examined(t, site("store memory\nkeys {env.NOT_SET_ANYWHERE}")).wants(t, "fail config: NOT_SET_ANYWHERE")
+	for _, one := range examined(t, site("store for_many\nkeys "+firstKey)).findings {
+		if one.Check == checkConfig {
+			t.Errorf("%+v", one)
+		}
 	}
 }
 

@@ -142,16 +142,8 @@ func (s *Session) options() session.Options {
 }
 
 func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
-	for n, key := range s.Keys {
-		text, err := resolve(repl, "session: keys", key)
-		if err != nil {
-			return err
-		}
-		text = strings.TrimSpace(text) // a file's last line break
-		if len(text) < minKeyLength {
-			return fmt.Errorf("session: key %d has %d characters, at least %d are needed: take the output of \"openssl rand -base64 32\"", n+1, len(text), minKeyLength)
-		}
-		s.secrets = append(s.secrets, []byte(text))
+	if err := s.readKeys(repl); err != nil {
+		return err
 	}
 	if s.Store == nil {
 		store := new(BoltStore)
@@ -167,7 +159,26 @@ func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
 		return fmt.Errorf("session: store: %w", errNoStoreModule)
 	}
 	s.store = store
-	if store.Shared() && len(s.secrets) == 0 {
+	return s.checkKeysFor(store)
+}
+
+func (s *Session) readKeys(repl *caddy.Replacer) error {
+	for n, key := range s.Keys {
+		text, err := resolve(repl, "session: keys", key)
+		if err != nil {
+			return err
+		}
+		text = strings.TrimSpace(text) // a file's last line break
+		if len(text) < minKeyLength {
+			return fmt.Errorf("session: key %d has %d characters, at least %d are needed: take the output of \"openssl rand -base64 32\"", n+1, len(text), minKeyLength)
+		}
+		s.secrets = append(s.secrets, []byte(text))
+	}
+	return nil
+}
+
+func (s *Session) checkKeysFor(store Store) error {
+	if store.Shared() && len(s.Keys) == 0 {
 		return errors.New("session: a store that many nodes share needs keys {file.…}: each node would make its own")
 	}
 	return nil
