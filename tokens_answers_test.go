@@ -189,6 +189,38 @@ func TestTenFailuresLockAClientOutAtItsAddressAndNobodyElse(t *testing.T) {
 	g.refused("the revocation too", g.post("/revoke", "token=x", basic("orders", "right")...), "429 temporarily_unavailable")
 }
 
+// A client's id costs nothing to make up, and each had ten calls at the issuer,
+// which may take the gateway for the one that guesses and shut it out.
+func TestStrangersWhoMakeUpClientsCauseFewCallsAndLockOutNoClient(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, endpoint)
+	issuer.reply(func(w http.ResponseWriter, q *asked) {
+		if q.Password == "right" {
+			issuer.grant(w, q)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
+	})
+	try := func(id, secret string) *httptest.ResponseRecorder {
+		return g.post("/auth", "grant_type=client_credentials", basic(id, secret)...)
+	}
+	g.answer(try("orders", "right"))
+	issuer.take()
+	for n := range mostStrangers {
+		g.refused("made up", try(fmt.Sprint("nobody-", n), "wrong"), "401 invalid_client")
+	}
+	res := try("nobody", "wrong")
+	g.refused("one more", res, "429 temporarily_unavailable")
+	g.retryHeader("one more", res, 1, 60)
+	if n := issuer.count(); n != mostStrangers {
+		t.Errorf("the issuer was asked %d times", n)
+	}
+	g.answer(try("orders", "right")) // it has proved itself before
+	g.address = nextAddress()
+	g.answer(try("billing", "right"))
+}
+
 func TestAHostsIPv6AddressesCountAsOne(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, endpoint)

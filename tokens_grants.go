@@ -163,7 +163,11 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.gateway.tokenTimeout())
 	defer cancel()
-	return c.trust().server.Token(ctx, client, form)
+	tokens, err := c.trust().server.Token(ctx, client, form)
+	if err == nil {
+		c.gateway.limits.proved(c.ClientID)
+	}
+	return tokens, err
 }
 
 // enter waits for a place among the calls to issuers, which is held until a

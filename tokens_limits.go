@@ -19,6 +19,14 @@ const (
 	mostLimits    = 50_000 // for each issuer
 )
 
+// How often clients that nobody knows may fail from one address, all together:
+// an id is made up quickly, and each has ten failures of its own. A client that
+// has got a token within a day is known, and none of them.
+const (
+	mostStrangers = 100
+	provedFor     = 24 * time.Hour
+)
+
 // How many calls to one issuer strangers may cause at one time. Those beyond
 // wait for a place, and for so long.
 const (
@@ -58,6 +66,7 @@ func (t *tooMany) description() string {
 // busy, stops no log-in at another.
 type limits struct {
 	pairs     *otter.Cache[digest, *attempts]
+	known     *otter.Cache[digest, struct{}] // clients that have proved who they are
 	addresses *otter.Cache[string, chan struct{}]
 	all       chan struct{}
 }
@@ -67,8 +76,17 @@ type attempts struct {
 	failures atomic.Int32
 }
 
+// tried is where a failure counts: for the client, and for its address, if
+// nobody knows the client.
+type tried struct{ one, strangers *attempts }
+
 // fail counts one more.
-func (a *attempts) fail() { a.failures.Add(1) }
+func (a tried) fail() {
+	a.one.failures.Add(1)
+	if a.strangers != nil {
+		a.strangers.failures.Add(1)
+	}
+}
 
 // limiters has the limits of each issuer for as long as a configuration asks it
 // for grants, so that a reload forgets no failure.
@@ -91,6 +109,11 @@ func newLimits() *limits {
 			ExpiryCalculator: otter.ExpiryCreating[digest, *attempts](failureWindow),
 			Logger:           &otter.NoopLogger{},
 		}),
+		known: otter.Must(&otter.Options[digest, struct{}]{
+			MaximumSize:      mostLimits,
+			ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](provedFor),
+			Logger:           &otter.NoopLogger{},
+		}),
 		addresses: otter.Must(&otter.Options[string, chan struct{}]{
 			MaximumSize:      mostLimits,
 			ExpiryCalculator: otter.ExpiryAccessing[string, chan struct{}](failureWindow),
@@ -103,19 +126,35 @@ func newLimits() *limits {
 // Destruct ends the background work of the caches.
 func (l *limits) Destruct() error {
 	l.pairs.StopAllGoroutines()
+	l.known.StopAllGoroutines()
 	l.addresses.StopAllGoroutines()
 	return nil
 }
 
 // attempt answers a *tooMany, or where to count a failure.
-func (l *limits) attempt(what attempted, clientID, address string) (*attempts, error) {
-	key := digest(sha256.Sum256([]byte(string(what) + "\x00" + network(address) + "\x00" + clientID)))
-	one, _ := l.pairs.SetIfAbsent(key, &attempts{began: time.Now()})
-	if one.failures.Load() >= mostFailures {
+func (l *limits) attempt(what attempted, clientID, address string) (to tried, err error) {
+	address = network(address)
+	if to.one, err = l.within(mostFailures, string(what), address, clientID); err != nil || what != atTokenEndpoint {
+		return to, err
+	}
+	if _, known := l.known.GetIfPresent(digestOf(clientID)); !known {
+		to.strangers, err = l.within(mostStrangers, "strangers", address, "")
+	}
+	return to, err
+}
+
+func (l *limits) within(most int32, what, address, clientID string) (*attempts, error) {
+	one, _ := l.pairs.SetIfAbsent(digestOf(what+"\x00"+address+"\x00"+clientID), &attempts{began: time.Now()})
+	if one.failures.Load() >= most {
 		return nil, &tooMany{max(time.Second, time.Until(one.began.Add(failureWindow))), true}
 	}
 	return one, nil
 }
+
+// proved notes a client that the issuer knows.
+func (l *limits) proved(clientID string) { l.known.Set(digestOf(clientID), struct{}{}) }
+
+func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
 
 // place waits for a place among the calls of an address and of all. Who has
 // waited has to attempt again: others may have failed meanwhile.
