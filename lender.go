@@ -71,6 +71,13 @@ func renewedAt(g *session.Grant) string {
 	return g.Issuer
 }
 
+// renewedAs names whom a grant is refreshed as there, its secret included: one
+// site's stale secret is no matter of another's.
+func renewedAs(g *session.Grant) string {
+	from := originOf(g)
+	return from.Client + " " + from.Proof // neither, where the caller's own credentials are used
+}
+
 var (
 	errNoLender = errors.New("no configuration has its issuer, with the settings and the client that it began with")
 	errLenders  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")

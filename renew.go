@@ -48,7 +48,8 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 		// A refusal of this one grant says that the server works. So does 429
 		// to a caller that asks with credentials of its own.
 		works := !failed.Busy() || failed.Status == http.StatusTooManyRequests && g.Kind == session.ByRunningAgain
-		return session.Unconsumed{Err: err, RetryAfter: failed.RetryAfter, Works: works}
+		tooMany := failed.Status == http.StatusTooManyRequests || failed.Code == "slow_down"
+		return session.Unconsumed{Err: err, RetryAfter: failed.RetryAfter, Works: works, TooMany: tooMany}
 	case as.BadClient:
 		return session.BadClient{Err: err}
 	case as.Refused:

@@ -137,7 +137,7 @@ func (s *Session) options() session.Options {
 		TokenTimeout: time.Duration(s.TokenTimeout), Lease: time.Duration(s.Lease),
 		RefreshWait: time.Duration(s.RefreshWait), ReuseGrace: time.Duration(s.ReuseGrace),
 		OnUncertain: onUncertain[s.OnUncertain], Idle: time.Duration(s.Idle), Max: time.Duration(s.Max),
-		GrantsPerClient: s.GrantsPerClient, GrantsPerSubject: s.GrantsPerSubject, Authority: renewedAt,
+		GrantsPerClient: s.GrantsPerClient, GrantsPerSubject: s.GrantsPerSubject, Authority: renewedAt, Asker: renewedAs,
 	}
 }
 

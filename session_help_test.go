@@ -161,9 +161,7 @@ func (h *house) skip(d time.Duration) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		options := host.options
-		options.Now, options.Renew, options.Revoke, options.Observe = h.issuer.clock.now, v.renew, v.revoke, v.observe
-		if err := v.current.Load().Apply(ring, options); err != nil {
+		if err := v.current.Load().Apply(ring, v.optionsAt(host, h.issuer.clock.now)); err != nil {
 			h.Fatal(err)
 		}
 		return true

@@ -137,7 +137,7 @@ func TestTheBreakerIsToldWhileItIsOpen(t *testing.T) {
 	}
 	await(t, "the breaker to open", func() bool { return measured(t)[name] > 0 })
 	issuer.reply(nil)
-	if n := issuer.count(); n > 10 {
+	if n := issuer.count(); n > 11 { // one of them to see whether it works
 		t.Errorf("the issuer was asked %d times", n)
 	}
 	for range tokens {

@@ -213,9 +213,7 @@ func (g *gate) skip(d time.Duration) {
 	if err != nil {
 		g.Fatal(err)
 	}
-	options := g.tenant.options
-	options.Now, options.Renew, options.Revoke, options.Observe = g.clock.now, g.vault.renew, g.vault.revoke, g.vault.observe
-	if err := s.Apply(ring, options); err != nil {
+	if err := s.Apply(ring, g.vault.optionsAt(g.tenant, g.clock.now)); err != nil {
 		g.Fatal(err)
 	}
 }

@@ -199,8 +199,7 @@ func (v *vault) settle(ctx context.Context, host *tenant) error {
 	if err != nil {
 		return err
 	}
-	options := host.options
-	options.Now, options.Renew, options.Revoke, options.Observe = time.Now, v.renew, v.revoke, v.observe
+	options := v.optionsAt(host, time.Now)
 	if s := v.current.Load(); s != nil {
 		if store, applies := host.store.(OpenApplier); applies {
 			store.Apply(v.rows)
@@ -220,6 +219,14 @@ func (v *vault) settle(ctx context.Context, host *tenant) error {
 	go v.sweep(s)
 	host.log.Info("opened the store of grants", zap.String("store", v.identity))
 	return nil
+}
+
+// optionsAt are the host's, with what the vault does for all.
+func (v *vault) optionsAt(host *tenant, now func() time.Time) session.Options {
+	options := host.options
+	options.Now, options.Renew, options.Works = now, v.renew, v.works
+	options.Revoke, options.Observe = v.revoke, v.observe
+	return options
 }
 
 // sweep removes what has run out, and counts what is left.

@@ -1,14 +1,16 @@
 package session
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 )
 
 // breakers keep a node from hammering token endpoints that fail: one for each
-// server, in memory only.
+// server and whom it is asked as, in memory only.
 type breakers struct {
 	mu  sync.Mutex
 	all map[string]*issuerBreaker
@@ -16,11 +18,12 @@ type breakers struct {
 
 type issuerBreaker struct {
 	breaker.Breaker
-	issuer string
+	issuer  string
+	probing atomic.Bool // somebody finds out whether the server works
 }
 
-func (b *breakers) of(o *Options, g *Grant) *breaker.Breaker {
-	authority := o.Authority(g)
+func (b *breakers) of(o *Options, g *Grant) *issuerBreaker {
+	authority := o.Authority(g) + "\x00" + o.Asker(g)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one := b.all[authority]
@@ -31,11 +34,59 @@ func (b *breakers) of(o *Options, g *Grant) *breaker.Breaker {
 		one = &issuerBreaker{issuer: g.Issuer}
 		b.all[authority] = one
 	}
-	return &one.Breaker
+	return one
 }
 
 func (o *Options) breaks() breaker.Limits {
 	return breaker.Limits{After: o.BreakerAfter, Least: o.BreakerMin, Most: o.BreakerMax, Within: o.TokenTimeout}
+}
+
+// worksWithin: a server that takes longer to say no is as good as down.
+const worksWithin = 3 * time.Second
+
+// report tells the breaker how a call for a grant went. A server may fail with
+// some grants alone, those of a user that it has half deleted for instance, whose
+// holder can come with many and again and again. So where a failure would have it
+// left alone, it is asked something else first. Nobody waits for that.
+func (f *flight) report(ctx context.Context, g Grant, out Outcome, at time.Time) {
+	o := &f.c.o
+	b, wait := f.v.brk.of(o, &g), retryAfter(out)
+	switch {
+	case !failed(out, g.Kind):
+		b.Report(o.breaks(), at, false, wait)
+	case o.Works == nil || !ofThisGrant(out) || wait == 0 && !b.Opens(o.breaks()):
+		b.Report(o.breaks(), at, true, wait)
+	case b.probing.CompareAndSwap(false, true): // else somebody is at it
+		f.v.work.Go(func() {
+			defer b.probing.Store(false)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), worksWithin)
+			defer cancel()
+			defer context.AfterFunc(f.v.base, cancel)()
+			b.Report(o.breaks(), at, !f.c.works(ctx, g), wait)
+		})
+	}
+}
+
+// works asks. A panic there is no answer.
+func (c *config) works(ctx context.Context, g Grant) (works bool) {
+	defer func() {
+		if recover() != nil {
+			works = false
+		}
+	}()
+	return c.o.Works(ctx, g)
+}
+
+// ofThisGrant tells failures that may be about one grant from those that are
+// about all: a server that nobody reaches, or that wants fewer calls.
+func ofThisGrant(out Outcome) bool {
+	switch out := out.(type) {
+	case Unconsumed:
+		return !out.TooMany
+	case Unknown:
+		return true
+	}
+	return false
 }
 
 // Breakers tells of each issuer that is not asked now, how long still.

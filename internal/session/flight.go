@@ -238,7 +238,7 @@ func (f *flight) present(ctx context.Context, w *view, asked, storeNow time.Time
 	after := o.Now()
 	f.c.observe(Event{Name: EventRenewal, Sref: f.c.ring.Sref(row.Key), Issuer: w.grant.Issuer,
 		Detail: out.name(), Kind: w.grant.Kind, Took: after.Sub(before), Err: cause(out)})
-	f.v.brk.of(o, &w.grant).Report(o.breaks(), after, failed(out, w.grant.Kind), retryAfter(out))
+	f.report(ctx, w.grant, out, after)
 	s := f.outcome(row, w.grant, out, before)
 	return f.conclude(ctx, w, s)
 }

@@ -185,7 +185,7 @@ func (n *modelNode) renew(ctx context.Context, g Grant) Outcome {
 		if fate < 18 && g.Kind != ByRunningAgain {
 			return BadClient{errModelAS}
 		}
-		return Unconsumed{errModelAS, time.Duration(a.rnd.IntN(3)) * 5 * time.Second, a.rnd.IntN(4) == 0}
+		return Unconsumed{Err: errModelAS, RetryAfter: time.Duration(a.rnd.IntN(3)) * 5 * time.Second, Works: a.rnd.IntN(4) == 0}
 	}
 	// It answers also whoever has hung up.
 	answer, ok := s.decide(g.Refresh.Reveal(), fate < 93, modelLives[a.rnd.IntN(len(modelLives))])

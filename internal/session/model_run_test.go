@@ -74,6 +74,9 @@ func (w *world) boot() *modelNode {
 	n := &modelNode{w: w, number: len(w.nodes)}
 	o := w.o
 	o.Now, o.Renew, o.Node = time.Now, n.renew, ID{byte(n.number*60 + 1)}
+	if w.seed%2 == 0 {
+		o.Works = func(context.Context, Grant) bool { return w.seed%4 == 0 }
+	}
 	o.Observe = w.client.observe
 	o.jitter = func(d time.Duration) time.Duration { return d * time.Duration(w.seed%7) / 7 }
 	var err error

@@ -40,6 +40,15 @@ type Options struct {
 	// requests are counted for each. It is the grant's issuer by default, and has
 	// to be another where two servers go by one name.
 	Authority func(grant *Grant) string
+	// Asker names whom a grant is renewed as: a secret that is out of date is no
+	// failure of the server, and no matter of those that ask it as somebody else.
+	// By default there is one.
+	Asker func(grant *Grant) string
+	// Works asks the server of a grant something that hangs on no grant, and tells
+	// whether it answers. Holders of grants choose what is renewed: before failures
+	// have a server left alone for everybody, this is asked. It ends with ctx. Nil:
+	// failures are taken for the server's.
+	Works func(ctx context.Context, grant Grant) bool
 	// Node names this process. Drawn at random by default.
 	Node ID
 
@@ -120,6 +129,9 @@ func (o Options) complete() (Options, error) {
 	or(&o.GrantsPerSubject, 1000)
 	if o.Authority == nil {
 		o.Authority = func(g *Grant) string { return g.Issuer }
+	}
+	if o.Asker == nil {
+		o.Asker = func(*Grant) string { return "" }
 	}
 	or(&o.BreakerAfter, 5)
 	or(&o.BreakerMin, 5*time.Second)

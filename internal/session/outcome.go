@@ -49,6 +49,8 @@ type Unconsumed struct {
 	// Works: the AS refused this one grant for now, and serves others. It is
 	// no reason to leave the AS alone.
 	Works bool
+	// TooMany: it wants fewer calls, and so no other one to see whether it works.
+	TooMany bool
 }
 
 // BadClient is invalid_client, or unauthorized_client where no RT was presented.

@@ -1,0 +1,38 @@
+package caddyoauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// works tells whether the token endpoint of a grant's issuer answers at all. It
+// presents a refresh token that was made up just now, which no server has
+// granted, as the gateway's own client, or as one that was made up too: never as
+// the client, nor with the token, of a user. A definite no means that the
+// endpoint works, and stumbled over the grant.
+func (v *vault) works(ctx context.Context, g session.Grant) bool {
+	t, err := v.lender(&g)
+	if err != nil {
+		return false
+	}
+	client := as.Client{ID: "probe-" + rand.Text(), Secret: secret.New(rand.Text())}
+	if t.client != nil {
+		client = *t.client
+	}
+	_, err = t.server.Token(ctx, client, url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {rand.Text()}})
+	failed, called := errors.AsType[*as.CallError](err)
+	switch {
+	case !called:
+		return err == nil
+	case failed.Fate == as.BadClient:
+		return g.Kind == session.ByRunningAgain // else our own client would renew nothing either
+	}
+	return failed.Status >= http.StatusBadRequest && failed.Code != "" && !failed.Busy()
+}
