@@ -23,6 +23,8 @@ func (g *Gateway) clean(r *http.Request) error {
 	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !overCONNECT(r)):
 		// Its body would go to the upstream without framing.
 		return rejectTunnel("CONNECT")
+	case g.ForwardAuth == nil && bodyBeforeFrames(r):
+		return rejectTunnel("a WebSocket that begins with a body")
 	}
 	if g.looks&atPath != 0 {
 		stripFrom(r.Header, pathHeaders)

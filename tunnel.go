@@ -60,6 +60,14 @@ func overCONNECT(r *http.Request) bool {
 	return false
 }
 
+// bodyBeforeFrames reports whether r opens a WebSocket and has a body, as no
+// client's has (RFC 6455 §4.1). Servers know that, switch behind the headers or
+// refuse, and some read what comes next as another request.
+func bodyBeforeFrames(r *http.Request) bool {
+	fields := r.Header["Upgrade"]
+	return r.Method != http.MethodConnect && r.ContentLength != 0 && len(fields) > 0 && isProtocol(fields[0], webSocket)
+}
+
 // upgrades reports whether r opens a WebSocket, or what else may pass.
 func upgrades(r *http.Request) bool { return len(r.Header["Upgrade"]) > 0 || overCONNECT(r) }
 
