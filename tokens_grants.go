@@ -148,7 +148,7 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.seal(),
 	})
 	if _, later := errors.AsType[*unjudged](err); later {
-		waiting.put(c.codeKey(form), tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.client, tokens) })
+		waiting.put(c.codeKey(form), t.reach, tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.client, tokens) })
 	} else {
 		waiting.drop(c.codeKey(form))
 	}

@@ -251,9 +251,13 @@ func TestOnlySoMuchWaitsAndNobodyGetsItTwice(t *testing.T) {
 	late := make(chan struct{}, 10)
 	tokens := new(as.Tokens)
 	for n := range mostWaiting + 1 {
-		room.put(digest{byte(n), byte(n >> 8)}, tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
+		room.put(digest{byte(n), byte(n >> 8)}, "one", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
 	}
 	<-late // one too many is given back
+	room.put(digest{1, 2, 3}, "another", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
+	if got, _, known := room.take(digest{1, 2, 3}); got != tokens || !known {
+		t.Error("what one server granted takes the places of another's")
+	}
 	if got, _, known := room.take(digest{}); got != tokens || !known {
 		t.Error("nothing waits")
 	}

@@ -14,7 +14,7 @@ import (
 // grant at a strict one (RFC 6749 §4.1.2). It waits in this process's memory, for
 // a short time, and for nobody but who has the code, and with it the verifier.
 const (
-	mostWaiting = 1000
+	mostWaiting = 1000 // for one server: one that nobody can judge takes no place of another's
 	waitingLife = 2 * time.Minute
 )
 
@@ -25,6 +25,7 @@ type waitingRoom struct {
 }
 
 type waitingGrant struct {
+	server string
 	tokens *as.Tokens // nil: somebody judges them at the moment
 	asked  time.Time
 	end    *time.Timer
@@ -57,18 +58,18 @@ func (w *waitingRoom) take(key digest) (tokens *as.Tokens, asked time.Time, know
 
 // put lets tokens wait, or wait again. Of those that nobody has asked for in
 // time, late is told.
-func (w *waitingRoom) put(key digest, tokens *as.Tokens, asked time.Time, late func(*as.Tokens)) {
+func (w *waitingRoom) put(key digest, server string, tokens *as.Tokens, asked time.Time, late func(*as.Tokens)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.all[key]; one != nil {
 		one.tokens = tokens
 		return
 	}
-	if len(w.all) >= mostWaiting {
+	if w.waitFor(server) >= mostWaiting {
 		go late(tokens)
 		return
 	}
-	one := &waitingGrant{tokens: tokens, asked: asked}
+	one := &waitingGrant{server: server, tokens: tokens, asked: asked}
 	one.end = time.AfterFunc(waitingLife, func() {
 		if tokens, _, _ := w.take(key); tokens != nil {
 			late(tokens)
@@ -76,6 +77,16 @@ func (w *waitingRoom) put(key digest, tokens *as.Tokens, asked time.Time, late f
 		w.drop(key)
 	})
 	w.all[key] = one
+}
+
+// waitFor counts what a server has granted.
+func (w *waitingRoom) waitFor(server string) (n int) {
+	for _, one := range w.all {
+		if one.server == server {
+			n++
+		}
+	}
+	return n
 }
 
 // drop ends the waiting of what has been handed out, or refused.
