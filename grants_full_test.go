@@ -65,3 +65,21 @@ func TestAUserWhoIsLoggedInTooOftenGetsAPageAndKeepsTheSessions(t *testing.T) {
 	first.do("POST", "/_oauth/logout", here...)
 	s.browser().logIn()
 }
+
+// A log-in ends the session that its browser had, so it takes no more room: who
+// has as many as allowed could not step up.
+func TestWhoHasAsManySessionsAsAllowedLogsInAgainInTheSameBrowser(t *testing.T) {
+	s := portalWith(t, "login\n"+endpoint+"\n"+fewGrants, nil)
+	first, second := s.browser().logIn(), s.browser().logIn()
+	before := second.cookies["__Host-oauth"]
+	for range 3 {
+		if res := second.back(second.begin("/_oauth/login")); res.Code != http.StatusSeeOther {
+			t.Fatalf("%d; log: %s", res.Code, s.logged())
+		}
+	}
+	if second.cookies["__Host-oauth"] == before || first.status() != 200 || second.status() != 200 {
+		t.Error("not logged in anew")
+	}
+	second.cookies["__Host-oauth"] = before // it has ended, and makes no room
+	second.want("with a session that has ended", second.back(second.begin("/_oauth/login")), http.StatusTooManyRequests, "You are logged in too often")
+}

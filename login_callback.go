@@ -226,6 +226,10 @@ func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.V
 	}
 	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.seal()}
 	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
+	old, replaces := g.Login.handle(r)
+	if replaces {
+		browser.Replaces = old.Key()
+	}
 	handle, _, err := s.CreateFor(ctx, browser, grant, t.granting(tokens, id.Subject), asked)
 	if err != nil {
 		return handle, err
@@ -234,7 +238,7 @@ func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.V
 		// The browser has gone: nobody will ever hold the handle.
 		return handle, errors.Join(err, s.End(ctx, handle, session.EndedLogout))
 	}
-	if old, ok := g.Login.handle(r); ok {
+	if replaces {
 		// Also when it fails: then it ends by itself, and no cookie holds it.
 		if err := s.End(ctx, old, session.EndedReplaced); err != nil && !errors.Is(err, session.ErrNoGrant) {
 			g.log.Warn("the session before a log-in could not be ended", zap.String("sref", s.Sref(old.Key())), zap.Error(err))

@@ -14,6 +14,8 @@ type Browser struct {
 	User    string // sub of the ID token; required
 	Session string // sid of the ID token, or ""
 	Note    string // for the user: which browser it is; only so much as mostNote is kept
+	// Replaces is the grant that the caller will end, once there is the new one.
+	Replaces Key
 }
 
 // mostNote bounds a note, in bytes, and with it [HeadSize].

@@ -2,7 +2,9 @@ package session
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -118,15 +120,26 @@ const (
 // count finds out for whom a grant is counted, and counts it: a user, where one
 // stands behind it, whatever client it came by, and else the client. Were users
 // counted for the client that they share, one of them could lock the others out.
-func (v *Vault) count(c *config, b Browser, g *Grant) (ID, error) {
+func (v *Vault) count(ctx context.Context, c *config, b Browser, g *Grant) (ID, error) {
 	full, purpose, name := &Full{Limit: c.o.GrantsPerClient}, holderClient, g.Client
 	if user := cmp.Or(b.User, g.Subject); user != "" && g.Kind != ByRunningAgain {
 		full, purpose, name = &Full{Subject: true, Limit: c.o.GrantsPerSubject}, holderSubject, user
 	}
 	names := c.ring.Digests(purpose, c.o.Authority(g), name)
-	if !v.census.take(names, full.Limit) {
+	if !v.census.take(names, full.Limit) && !v.replaces(ctx, c, b.Replaces, names) {
 		c.observe(Event{Name: EventFull, Issuer: g.Issuer, Detail: full.whose()})
 		return ID{}, full
 	}
 	return names[0], nil
+}
+
+// replaces counts a grant in the place of a live one of the same holder, which
+// ends next. There is never more than the one beyond the limit.
+func (v *Vault) replaces(ctx context.Context, c *config, key Key, names []ID) bool {
+	if key == (Key{}) {
+		return false
+	}
+	row, err := v.load(ctx, c, key)
+	live := err == nil && !row.Dead && row.Purpose == ForGrant && slices.Contains(names, row.Holder)
+	return live && v.census.take(names, c.o.GrantsPerSubject+1)
 }

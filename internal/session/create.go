@@ -46,7 +46,7 @@ func (v *Vault) create(ctx context.Context, h Handle, b Browser, g Grant, answer
 	if err := b.mark(c.ring, &row, g.Issuer); err != nil {
 		return Access{}, err
 	}
-	if row.Holder, err = v.count(c, b, &g); err != nil {
+	if row.Holder, err = v.count(ctx, c, b, &g); err != nil {
 		v.giveBack(ctx, c, &g)
 		return Access{}, err
 	}
