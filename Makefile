@@ -8,7 +8,7 @@ GO ?= go
 # One set of flags for every build, since Go's cache is kept for each set.
 TAGS := nobadger,nomysql,nopgx
 
-.PHONY: build image demo test lint fuzz bench go-is-here
+.PHONY: build image demo test lint fuzz bench pictures go-is-here
 
 # Caddy with the gateway inside, as bin/caddy.
 build: go-is-here
@@ -56,6 +56,10 @@ bench: build
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem . ./internal/token
 	@./bench/setup.sh
 	cd bench && $(GO) run . -caddy ../bin/caddy
+
+# The drawings of docs/, from the text beside them; needs Graphviz.
+pictures:
+	@for text in docs/pictures/*.dot; do dot -Tsvg "$$text" -o "$${text%.dot}.svg" || exit 1; done
 
 go-is-here:
 	@command -v $(GO) >/dev/null 2>&1 || { \

@@ -1,6 +1,7 @@
 package caddyoauth_test
 
 import (
+	"html"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ func pages(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, more := range []string{"docs/*.md", "e2e/README.md", "bench/README.md", "testdata/verdicts/README.md"} {
+	for _, more := range []string{"docs/*.md", "docs/*/*.md", "e2e/README.md", "bench/README.md", "testdata/verdicts/README.md"} {
 		files, err := filepath.Glob(more)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no %s: %v", more, err)
@@ -71,9 +72,8 @@ func TestEveryLinkOfTheDocumentationLeadsSomewhere(t *testing.T) {
 // The book's first page leads to every other one.
 func TestTheContentsNameEveryPage(t *testing.T) {
 	contents := read(t, "docs/README.md")
-	all, _ := filepath.Glob("docs/*.md")
-	for _, page := range all {
-		if name := filepath.Base(page); name != "README.md" && !strings.Contains(contents, "]("+name) {
+	for _, page := range pages(t) {
+		if name, inBook := strings.CutPrefix(page, "docs/"); inBook && name != "README.md" && !strings.Contains(contents, "]("+name) {
 			t.Errorf("docs/README.md does not lead to %s", name)
 		}
 	}
@@ -155,6 +155,26 @@ func TestWhereTrustedProxiesAreNamedSoIsTheWordThatMakesThemStrict(t *testing.T)
 		for paragraph := range strings.SplitSeq(read(t, file), "\n\n") {
 			if strings.Contains(strings.ReplaceAll(paragraph, "trusted_proxies_strict", ""), "trusted_proxies") && !strings.Contains(paragraph, "trusted_proxies_strict") {
 				t.Errorf("%s: %s", file, paragraph)
+			}
+		}
+	}
+}
+
+var label = regexp.MustCompile(`label="([^"]+)"`)
+
+// A drawing that was not made anew shows another house than its text.
+func TestEachDrawingShowsWhatItsTextSays(t *testing.T) {
+	texts, _ := filepath.Glob("docs/pictures/*.dot")
+	if len(texts) < 3 {
+		t.Fatalf("%d drawings", len(texts))
+	}
+	for _, text := range texts {
+		drawn := html.UnescapeString(read(t, strings.TrimSuffix(text, ".dot")+".svg"))
+		for _, m := range label.FindAllStringSubmatch(read(t, text), -1) {
+			for line := range strings.SplitSeq(m[1], `\n`) {
+				if !strings.Contains(drawn, ">"+line+"<") {
+					t.Errorf("%s: %q is not in its drawing: run make pictures", text, line)
+				}
 			}
 		}
 	}

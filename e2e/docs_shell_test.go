@@ -26,7 +26,7 @@ var shellFence = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 func shellBlocks(t *testing.T) (all []shellBlock) {
 	t.Helper()
 	pages := []string{"../e2e/README.md", "../bench/README.md"}
-	for _, pattern := range []string{"../*.md", "../docs/*.md"} {
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no pages: %v", err)
