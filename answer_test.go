@@ -112,7 +112,7 @@ func TestASocketOfASessionIsHandedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		from := bufio.NewReader(conn)
-		res, err := http.ReadResponse(from, nil)
+		res, err := http.ReadResponse(from, nil) //nolint:bodyclose // a socket has none
 		if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Set-Cookie") != "" {
 			t.Fatalf("%s: %v %v; log: %s", name, res, err, s.logged())
 		}

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -53,9 +54,7 @@ func TestTabsThatAreOpenedAtOnceAllComeBack(t *testing.T) {
 		one := s.browser()
 		target := fmt.Sprintf("/orders?tab=%d", n)
 		tabs = append(tabs, begun{one.begin(target).Get("state"), target})
-		for name, value := range one.cookies {
-			all.cookies[name] = value
-		}
+		maps.Copy(all.cookies, one.cookies)
 	}
 	if len(all.cookies) != 12 {
 		t.Fatal(all.cookies)

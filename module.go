@@ -286,10 +286,7 @@ func (g *Gateway) check() error {
 	if err := g.checkForwardAuth(); err != nil {
 		return err
 	}
-	if err := checkUpgrades(g.InsecureUpgrades); err != nil {
-		return err
-	}
-	return checkRealm(g.Realm)
+	return errors.Join(checkUpgrades(g.InsecureUpgrades), checkRealm(g.Realm))
 }
 
 // Interface guards

@@ -76,7 +76,7 @@ func FuzzOtherMethods(f *testing.F) {
 	f.Add("X-HTTP-Method-Override", "delete", "_method=PUT")
 	f.Add("x_http_method", "GET, DELETE", "a;%5Fmethod=%zz")
 	f.Fuzz(func(t *testing.T, name, value, query string) {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header = http.Header{name: {value, "PATCH"}}
 		r.URL = &url.URL{Path: "/", RawQuery: query}
 		methods, _ := otherMethods(r)
@@ -88,7 +88,7 @@ func FuzzOtherMethods(f *testing.F) {
 				t.Errorf("%q", method)
 			}
 		}
-		if r.Method != "GET" {
+		if r.Method != http.MethodGet {
 			t.Error(r.Method)
 		}
 	})

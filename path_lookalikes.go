@@ -93,9 +93,9 @@ func decodeOnce(s string) string {
 			continue
 		}
 		if n == len("%uXXXX") {
-			out.WriteRune(rune(c))
+			out.WriteRune(rune(c)) //nolint:gosec // of four hex digits
 		} else {
-			out.WriteByte(byte(c))
+			out.WriteByte(byte(c)) //nolint:gosec // of two
 		}
 		i += n - 1
 	}

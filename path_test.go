@@ -46,7 +46,7 @@ func TestWhatSomeReadAsADotSegmentIsAlwaysRefused(t *testing.T) {
 	}
 }
 
-// A requirement about /admin must not be passed by by a spelling of it.
+// A requirement about /admin must not be passed by a spelling of it.
 func TestWhereARequirementLooksAtThePathSpellingsOfAnotherPathAreRefused(t *testing.T) {
 	for _, target := range []string{
 		"/%2561dmin", "/adm%2569n/x", "/%25u0061dmin", "/admin%252fx", // decoded once more

@@ -45,7 +45,7 @@ func (s *Session) shared(store json.RawMessage) []setting {
 	}
 	keys := sha256.New()
 	for _, key := range s.secrets {
-		fmt.Fprintf(keys, "%d %s", len(key), key)
+		_, _ = fmt.Fprintf(keys, "%d %s", len(key), key)
 	}
 	all = append(all, setting{"on_uncertain", uncertain}, setting{"keys", hiddenSetting + hex.EncodeToString(keys.Sum(nil))})
 	if _, applies := s.store.(OpenApplier); applies {

@@ -52,7 +52,7 @@ func TestSitesThatShareAStoreAgreeOnItsSettingsOrDoNotStart(t *testing.T) {
 			}
 		}
 		_, differ, _ := strings.Cut(text, "differ in ")
-		for _, word := range strings.Fields(c.differ) { // whichever of the two is loaded first
+		for word := range strings.FieldsSeq(c.differ) { // whichever of the two is loaded first
 			if !strings.Contains(differ, word) {
 				t.Errorf("%q and %q: %q is not in %q", c.first, c.second, word, differ)
 			}

@@ -41,8 +41,8 @@ func (u *User) holders(ring *Keyring) []ID {
 
 // ofAnother tells whether a row is of a user of the same name at another server.
 // A row from before holders were kept does not tell.
-func (row *Row) ofAnother(holders []ID) bool {
-	return len(holders) > 0 && row.Holder != (ID{}) && !slices.Contains(holders, row.Holder)
+func (r *Row) ofAnother(holders []ID) bool {
+	return len(holders) > 0 && r.Holder != (ID{}) && !slices.Contains(holders, r.Holder)
 }
 
 // mark puts it into a row. A grant without a user is no browser's.
