@@ -55,7 +55,7 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen once) error {
 	}
 	for _, number := range s.numbers() {
 		if number.word == word {
-			return seen.grants(d, number.at)
+			return parseGrants(d, seen, number.at)
 		}
 	}
 	switch word {
@@ -97,8 +97,8 @@ func (s *Session) parseStore(d *caddyfile.Dispenser, seen once) error {
 	return nil
 }
 
-// grants reads a word with a number of grants.
-func (seen once) grants(d *caddyfile.Dispenser, to *int) error {
+// parseGrants reads a word with a number of grants.
+func parseGrants(d *caddyfile.Dispenser, seen once, to *int) error {
 	word, text := d.Val(), ""
 	if err := seen.text(d, &text); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 )
 
 func init() {
-	subcommands = append(subcommands, newDoctorCommand)
+	register(newDoctorCommand)
 }
 
 func newDoctorCommand() *cobra.Command {

@@ -16,11 +16,8 @@ import (
 )
 
 func init() {
-	subcommands = append(subcommands, newStatusCommand)
+	register(newStatusCommand)
 }
-
-// exitUsage is the exit status of a command that was called wrongly.
-const exitUsage = 2
 
 func newStatusCommand() *cobra.Command {
 	var address, config, adapter string
@@ -61,29 +58,6 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 	flags.StringVarP(&adapter, "adapter", "a", "", "The adapter of that configuration")
 	flags.BoolVar(&asJSON, "json", false, "Print JSON")
 	return cmd
-}
-
-// noArguments refuses arguments as a mistake in the call.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return exitWith(cmd, exitUsage, fmt.Errorf("unknown argument %q", args[0]))
-	}
-	return nil
-}
-
-// exitWith tells an error on stderr and ends a command with this status. No
-// error ends it well.
-func exitWith(cmd *cobra.Command, status int, err error) error {
-	if err == nil {
-		return nil
-	}
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.PrintErrln(cmd.CommandPath() + ": " + err.Error())
-	if status < exitUsage {
-		return err // Caddy exits with 1
-	}
-	// Only Caddy can make the error that its main function reads a status from.
-	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
 }
 
 func askStatus(admin string) (state gatewayState, raw []byte, err error) {

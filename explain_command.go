@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	subcommands = append(subcommands, newExplainCommand)
+	register(newExplainCommand)
 }
 
 // The exit statuses of "caddy oauth explain".

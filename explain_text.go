@@ -60,14 +60,3 @@ func (e *explanation) answer() string {
 	}
 	return strings.TrimSpace(strconv.Itoa(e.Status) + " " + e.Error)
 }
-
-// printable keeps what strangers wrote from telling a terminal what to do, and in
-// one column.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
-			return '\ufffd'
-		}
-		return r
-	}, s)
-}

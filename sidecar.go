@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 )
 
-func init() { subcommands = append(subcommands, newSidecarCommand) }
+func init() { register(newSidecarCommand) }
 
 const sidecarHelp = `
 Runs the gateway in front of UPSTREAM, configured by the environment alone:
