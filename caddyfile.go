@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 func init() {
@@ -92,7 +94,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
 		}
 	}
-	seen := make(once)
+	seen := make(grammar.Once)
 	for nesting := h.Nesting(); h.NextBlock(nesting); {
 		if err := g.parseWord(h, seen); err != nil {
 			return nil, err
@@ -104,7 +106,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
 		}
 		if err != nil {
-			return nil, at(issuer.line, err)
+			return nil, grammar.At(issuer.line, err)
 		}
 	}
 	if err := g.check(); err != nil {
@@ -115,13 +117,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Gateway, error) {
 
 const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
 
-func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
+func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
 	switch word := h.Val(); word {
 	case "issuer":
 		err = g.parseIssuer(h)
 	case "resource":
-		if err = seen.text(h.Dispenser, &g.Resource); err == nil {
-			err = wrap(h.Dispenser, checkResource(g.Resource, true)) // whether http will do is not known yet
+		if err = seen.Text(h.Dispenser, &g.Resource); err == nil {
+			err = grammar.Wrap(h.Dispenser, checkResource(g.Resource, true)) // whether http will do is not known yet
 		}
 	case "session":
 		err = g.parseSession(h.Dispenser, seen)
@@ -136,29 +138,29 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen once) (err error) {
 	case "credentials":
 		err = g.parseCredentials(h.Dispenser)
 	case "copy_claims":
-		if err = list(h.Dispenser, &g.CopyClaims); err == nil {
+		if err = grammar.List(h.Dispenser, &g.CopyClaims); err == nil {
 			_, err = newIdentity(g.CopyClaims, nil)
-			err = wrap(h.Dispenser, err)
+			err = grammar.Wrap(h.Dispenser, err)
 		}
 	case "list_claims":
-		err = list(h.Dispenser, &g.ListClaims)
+		err = grammar.List(h.Dispenser, &g.ListClaims)
 	case "strip_token":
-		err = seen.flag(h.Dispenser, &g.StripToken)
+		err = seen.Flag(h.Dispenser, &g.StripToken)
 	case "allow_anonymous":
-		err = seen.flag(h.Dispenser, &g.AllowAnonymous)
+		err = seen.Flag(h.Dispenser, &g.AllowAnonymous)
 	case "insecure_upgrades":
-		if err = list(h.Dispenser, &g.InsecureUpgrades); err == nil {
-			err = wrap(h.Dispenser, checkUpgrades(g.InsecureUpgrades))
+		if err = grammar.List(h.Dispenser, &g.InsecureUpgrades); err == nil {
+			err = grammar.Wrap(h.Dispenser, checkUpgrades(g.InsecureUpgrades))
 		}
 	case "audit":
-		err = seen.flag(h.Dispenser, &g.Audit)
+		err = seen.Flag(h.Dispenser, &g.Audit)
 	case "realm":
-		if err = seen.text(h.Dispenser, &g.Realm); err == nil {
-			err = wrap(h.Dispenser, checkRealm(g.Realm))
+		if err = seen.Text(h.Dispenser, &g.Realm); err == nil {
+			err = grammar.Wrap(h.Dispenser, checkRealm(g.Realm))
 		}
 	case "cache":
 		var text string
-		if err = seen.text(h.Dispenser, &text); err == nil {
+		if err = seen.Text(h.Dispenser, &text); err == nil {
 			n, convErr := strconv.Atoi(text)
 			if convErr != nil || n < 0 {
 				return h.Errf("cache takes a number of entries, 0 for none; not %q", text)
@@ -191,5 +193,5 @@ func (g *Gateway) parseCredentials(d *caddyfile.Dispenser) error {
 	}
 	g.Credentials = append(g.Credentials, c)
 	_, err := newPlaces(g.Credentials)
-	return wrap(d, err)
+	return grammar.Wrap(d, err)
 }

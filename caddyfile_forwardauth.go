@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 const forwardAuthWords = "from, method, uri, statuses"
@@ -16,34 +18,34 @@ const forwardAuthWords = "from, method, uri, statuses"
 //		uri      <header>
 //		statuses <status...>
 //	}
-func (g *Gateway) parseForwardAuth(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (g *Gateway) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
 	if len(d.RemainingArgs()) > 0 {
 		return d.Errf("forward_auth takes no argument; write a block with from")
 	}
-	f, line, inner := &ForwardAuth{}, d.Token(), make(once)
+	f, line, inner := &ForwardAuth{}, d.Token(), make(grammar.Once)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := f.parseWord(d, inner); err != nil {
 			return err
 		}
 	}
 	g.ForwardAuth = f
-	return at(line, g.checkForwardAuth())
+	return grammar.At(line, g.checkForwardAuth())
 }
 
-func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen once) error {
+func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	switch word := d.Val(); word {
 	case "from":
-		return list(d, &f.From)
+		return grammar.List(d, &f.From)
 	case "method":
-		return seen.text(d, &f.Method)
+		return seen.Text(d, &f.Method)
 	case "uri":
-		return seen.text(d, &f.URI)
+		return seen.Text(d, &f.URI)
 	case "statuses":
 		var texts []string
-		if err := list(d, &texts); err != nil {
+		if err := grammar.List(d, &texts); err != nil {
 			return err
 		}
 		for _, text := range texts {

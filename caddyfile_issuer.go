@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -17,10 +18,10 @@ const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, int
 
 func (g *Gateway) parseIssuer(h httpcaddyfile.Helper) error {
 	d, issuer := h.Dispenser, &Issuer{}
-	if err := list(d, &issuer.URL); err != nil {
+	if err := grammar.List(d, &issuer.URL); err != nil {
 		return d.Errf("issuer takes one or more URLs")
 	}
-	line, seen := d.Token(), make(once)
+	line, seen := d.Token(), make(grammar.Once)
 	issuer.line = line
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
@@ -35,25 +36,25 @@ func (g *Gateway) parseIssuer(h httpcaddyfile.Helper) error {
 	}
 	for _, url := range issuer.URL {
 		if slices.ContainsFunc(g.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
-			return at(line, alreadyThere(url))
+			return grammar.At(line, alreadyThere(url))
 		}
 	}
 	g.Issuer = append(g.Issuer, issuer)
-	return at(line, issuer.check())
+	return grammar.At(line, issuer.check())
 }
 
-func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
+func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	switch word := d.Val(); word {
 	case "audience":
-		return list(d, &i.Audience)
+		return grammar.List(d, &i.Audience)
 	case "algorithms":
-		if err := list(d, &i.Algorithms); err != nil {
+		if err := grammar.List(d, &i.Algorithms); err != nil {
 			return err
 		}
 		_, err := token.ParseAlgorithms(i.Algorithms)
-		return wrap(d, err)
+		return grammar.Wrap(d, err)
 	case "token_type":
-		if err := seen.text(d, &i.TokenType); err != nil {
+		if err := seen.Text(d, &i.TokenType); err != nil {
 			return err
 		}
 		if i.TokenType != strictType {
@@ -62,9 +63,9 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
 	case "skew":
 		return i.parseSkew(d, seen)
 	case "metadata":
-		return seen.text(d, &i.Metadata)
+		return seen.Text(d, &i.Metadata)
 	case "jwks":
-		return seen.text(d, &i.JWKS)
+		return seen.Text(d, &i.JWKS)
 	case "introspect":
 		return i.parseIntrospect(d, seen)
 	case "client":
@@ -72,20 +73,20 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen once) error {
 	case "trust_pool":
 		return i.parseTrustPool(d, seen)
 	case "insecure_http":
-		return seen.flag(d, &i.InsecureHTTP)
+		return seen.Flag(d, &i.InsecureHTTP)
 	case "insecure_any_audience":
-		return seen.flag(d, &i.InsecureAnyAudience)
+		return seen.Flag(d, &i.InsecureAnyAudience)
 	case "insecure_id_tokens":
-		return seen.flag(d, &i.InsecureIDTokens)
+		return seen.Flag(d, &i.InsecureIDTokens)
 	default:
 		return d.Errf("unknown word %q in issuer; it takes %s", word, issuerWords)
 	}
 	return nil
 }
 
-func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen once) error {
+func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen grammar.Once) error {
 	var text string
-	if err := seen.text(d, &text); err != nil {
+	if err := seen.Text(d, &text); err != nil {
 		return err
 	}
 	skew, err := caddy.ParseDuration(text)
@@ -96,8 +97,8 @@ func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen once) error {
 	return nil
 }
 
-func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
 	if !d.NextArg() {

@@ -1,6 +1,10 @@
 package caddyoauth
 
-import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+)
 
 const loginWords = "scope, resource, parameter, post_logout, cookie"
 
@@ -13,11 +17,11 @@ const loginWords = "scope, resource, parameter, post_logout, cookie"
 //		post_logout <url|path>
 //		cookie      <name>
 //	}
-func (g *Gateway) parseLogin(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (g *Gateway) parseLogin(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
-	l, line, inner := new(Login), d.Token(), make(once)
+	l, line, inner := new(Login), d.Token(), make(grammar.Once)
 	if args := d.RemainingArgs(); len(args) > 1 || len(args) == 1 && args[0] == "" {
 		return d.Errf("login takes one path at most, such as %s", defaultPrefix)
 	} else if len(args) == 1 {
@@ -29,15 +33,15 @@ func (g *Gateway) parseLogin(d *caddyfile.Dispenser, seen once) error {
 		}
 	}
 	g.Login = l
-	return at(line, l.checkWords())
+	return grammar.At(line, l.checkWords())
 }
 
-func (l *Login) parseWord(d *caddyfile.Dispenser, seen once) error {
+func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	switch word := d.Val(); word {
 	case "scope":
-		return list(d, &l.Scope)
+		return grammar.List(d, &l.Scope)
 	case "resource":
-		return list(d, &l.Resource)
+		return grammar.List(d, &l.Resource)
 	case "parameter":
 		args := d.RemainingArgs()
 		if len(args) != 2 || args[0] == "" {
@@ -51,9 +55,9 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen once) error {
 		}
 		l.Parameter[args[0]] = args[1]
 	case "post_logout":
-		return seen.text(d, &l.PostLogout)
+		return seen.Text(d, &l.PostLogout)
 	case "cookie":
-		return seen.text(d, &l.Cookie)
+		return seen.Text(d, &l.Cookie)
 	default:
 		return d.Errf("unknown word %q in login; it takes %s", word, loginWords)
 	}

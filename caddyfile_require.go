@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 var requireWords = []string{"scope", "claim", "acr", "max_age"}
@@ -51,5 +53,5 @@ func parseRequire(h httpcaddyfile.Helper, to *[]*Requirement) error {
 		return h.Errf("require %s: it takes [<matcher>] and then %s", what, requireForms)
 	}
 	*to = append(*to, q)
-	return wrap(h.Dispenser, q.check())
+	return grammar.Wrap(h.Dispenser, q.check())
 }

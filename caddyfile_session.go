@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
@@ -29,11 +31,11 @@ const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interva
 //		grants_per_client    <n>
 //		grants_per_subject   <n>
 //	}
-func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
-	line, s, inner := d.Token(), new(Session), make(once)
+	line, s, inner := d.Token(), new(Session), make(grammar.Once)
 	if len(d.RemainingArgs()) > 0 {
 		return d.Errf("session takes a block: session { ... }")
 	}
@@ -43,14 +45,14 @@ func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen once) error {
 		}
 	}
 	g.Session = s
-	return at(line, s.check())
+	return grammar.At(line, s.check())
 }
 
-func (s *Session) parseWord(d *caddyfile.Dispenser, seen once) error {
+func (s *Session) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	word := d.Val()
 	for _, duration := range s.durations() {
 		if duration.word == word {
-			return seen.duration(d, duration.at)
+			return seen.Duration(d, duration.at)
 		}
 	}
 	for _, number := range s.numbers() {
@@ -62,9 +64,9 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen once) error {
 	case "store":
 		return s.parseStore(d, seen)
 	case "keys":
-		return list(d, &s.Keys)
+		return grammar.List(d, &s.Keys)
 	case "on_uncertain":
-		if err := seen.text(d, &s.OnUncertain); err != nil {
+		if err := seen.Text(d, &s.OnUncertain); err != nil {
 			return err
 		}
 		if _, known := onUncertain[s.OnUncertain]; !known {
@@ -75,8 +77,8 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen once) error {
 	return d.Errf("unknown word %q in session; it takes %s", word, sessionWords)
 }
 
-func (s *Session) parseStore(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (s *Session) parseStore(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
 	if !d.NextArg() {
@@ -98,9 +100,9 @@ func (s *Session) parseStore(d *caddyfile.Dispenser, seen once) error {
 }
 
 // parseGrants reads a word with a number of grants.
-func parseGrants(d *caddyfile.Dispenser, seen once, to *int) error {
+func parseGrants(d *caddyfile.Dispenser, seen grammar.Once, to *int) error {
 	word, text := d.Val(), ""
-	if err := seen.text(d, &text); err != nil {
+	if err := seen.Text(d, &text); err != nil {
 		return err
 	}
 	n, err := strconv.Atoi(text)
@@ -108,20 +110,6 @@ func parseGrants(d *caddyfile.Dispenser, seen once, to *int) error {
 		return d.Errf("%s is %q; it takes a number of grants, 1 to %d", word, text, mostGrants)
 	}
 	*to = n
-	return nil
-}
-
-// duration reads a word with a duration above zero.
-func (seen once) duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
-	word, text := d.Val(), ""
-	if err := seen.text(d, &text); err != nil {
-		return err
-	}
-	value, err := caddy.ParseDuration(text)
-	if err != nil || value <= 0 {
-		return d.Errf("%s is %q; it takes a duration above zero, such as 30s or 12h", word, text)
-	}
-	*to = caddy.Duration(value)
 	return nil
 }
 
@@ -137,39 +125,39 @@ const tokenEndpointWords = "grant_types, public_clients, default_grant, revocati
 //		revocation_endpoint           <path>
 //		device_authorization_endpoint <path>
 //	}
-func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
-	e, inner := new(TokenEndpoint), make(once)
-	if err := list(d, &e.Path); err != nil {
+	e, inner := new(TokenEndpoint), make(grammar.Once)
+	if err := grammar.List(d, &e.Path); err != nil {
 		return d.Errf("token_endpoint takes one or more paths, such as /token")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
 		switch word := d.Val(); word {
 		case "grant_types":
-			err = list(d, &e.GrantTypes)
+			err = grammar.List(d, &e.GrantTypes)
 		case "public_clients":
-			err = list(d, &e.PublicClients)
+			err = grammar.List(d, &e.PublicClients)
 		case "default_grant":
-			err = inner.text(d, &e.DefaultGrant)
+			err = inner.Text(d, &e.DefaultGrant)
 		case "revocation_endpoint":
-			err = inner.text(d, &e.RevocationEndpoint)
+			err = inner.Text(d, &e.RevocationEndpoint)
 		case "device_authorization_endpoint":
-			err = inner.text(d, &e.DeviceAuthorizationEndpoint)
+			err = inner.Text(d, &e.DeviceAuthorizationEndpoint)
 		default:
 			err = d.Errf("unknown word %q in token_endpoint; it takes %s", word, tokenEndpointWords)
 		}
 		if err == nil {
-			err = wrap(d, e.checkWords())
+			err = grammar.Wrap(d, e.checkWords())
 		}
 		if err != nil {
 			return err
 		}
 	}
 	g.TokenEndpoint = e
-	return wrap(d, e.checkWords())
+	return grammar.Wrap(d, e.checkWords())
 }
 
 // blockOf tells in which block a word belongs that stands elsewhere.

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
@@ -60,24 +61,24 @@ func (c *Client) check() error {
 
 // provision reads the secret, or the key's file.
 func (c *Client) provision(repl *caddy.Replacer) (*as.Client, error) {
-	id, err := resolve(repl, "client", c.ID)
+	id, err := grammar.Resolve(repl, "client", c.ID)
 	if err != nil {
 		return nil, err
 	}
-	audience, err := resolve(repl, "client "+id+": assertion_audience", c.AssertionAudience)
+	audience, err := grammar.Resolve(repl, "client "+id+": assertion_audience", c.AssertionAudience)
 	if err != nil {
 		return nil, err
 	}
 	client := &as.Client{ID: id, Method: c.Auth, Audience: audience}
 	if c.Secret != "" {
-		text, err := resolve(repl, "client "+id+": secret", c.Secret)
+		text, err := grammar.Resolve(repl, "client "+id+": secret", c.Secret)
 		if err != nil {
 			return nil, err
 		}
-		client.Secret = secret.New(trimLine(text))
+		client.Secret = secret.New(grammar.TrimLine(text))
 		return client, nil
 	}
-	name, err := resolve(repl, "client "+id+": key", c.Key)
+	name, err := grammar.Resolve(repl, "client "+id+": key", c.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -91,14 +92,6 @@ func (c *Client) provision(repl *caddy.Replacer) (*as.Client, error) {
 	return client, nil
 }
 
-// trimLine takes off the line break that a file's only line ends with.
-func trimLine(text string) string {
-	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
-		text = text[:len(text)-1]
-	}
-	return text
-}
-
 // parseClient reads:
 //
 //	client <id> [<secret>] {
@@ -106,8 +99,8 @@ func trimLine(text string) string {
 //		key  <file>
 //		assertion_audience <url>
 //	}
-func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
 	line, c := d.Token(), new(Client)
@@ -119,18 +112,18 @@ func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen once) error {
 	if len(args) == 2 {
 		c.Secret = args[1]
 	}
-	inner := make(once)
+	inner := make(grammar.Once)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
 		switch word := d.Val(); word {
 		case "auth":
-			if err = inner.text(d, &c.Auth); err == nil && !slices.Contains(authMethods, c.Auth) {
+			if err = inner.Text(d, &c.Auth); err == nil && !slices.Contains(authMethods, c.Auth) {
 				err = d.Errf("auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.Auth)
 			}
 		case "key":
-			err = inner.text(d, &c.Key)
+			err = inner.Text(d, &c.Key)
 		case "assertion_audience":
-			err = inner.text(d, &c.AssertionAudience)
+			err = inner.Text(d, &c.AssertionAudience)
 		default:
 			err = d.Errf("unknown word %q in client; it takes auth, key, assertion_audience", word)
 		}
@@ -139,5 +132,5 @@ func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen once) error {
 		}
 	}
 	i.Client = c
-	return at(line, c.check())
+	return grammar.At(line, c.check())
 }

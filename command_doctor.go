@@ -12,10 +12,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
 func init() {
-	register(newDoctorCommand)
+	command.Register(newDoctorCommand)
 }
 
 func newDoctorCommand() *cobra.Command {
@@ -34,23 +36,23 @@ endpoint, as the gateway sends it.
 
 The exit status is 0 if nothing fails, 1 if something does, and 2 after a
 mistake in the call or a configuration that cannot be read.`,
-		Args:          noArguments,
+		Args:          command.NoArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			gateways, doc, err := doctorsGateways(config, adapter, issuer)
 			if err != nil {
-				return exitWith(cmd, exitUsage, err)
+				return command.Exit(cmd, command.Misused, err)
 			}
 			d, err := runDoctor(cmd.Context(), gateways, doc)
 			if err != nil {
-				return exitWith(cmd, exitUsage, err)
+				return command.Exit(cmd, command.Misused, err)
 			}
 			if err := d.print(cmd.OutOrStdout(), asJSON); err != nil {
-				return exitWith(cmd, 1, err)
+				return command.Exit(cmd, 1, err)
 			}
 			if d.worst() == resultFail {
-				return exitWith(cmd, 1, errors.New("something fails; the lines above say what to do"))
+				return command.Exit(cmd, 1, errors.New("something fails; the lines above say what to do"))
 			}
 			return nil
 		},
@@ -133,14 +135,14 @@ func (d *doctor) print(w io.Writer, asJSON bool) error {
 			issuer = one.Issuer
 			switch {
 			case issuer != "":
-				fmt.Fprintln(&text, printable(issuer))
+				fmt.Fprintln(&text, command.Printable(issuer))
 			case n > 0:
 				fmt.Fprintln(&text, "the configuration")
 			}
 		}
-		fmt.Fprintf(&text, "  %-4s  %-12s  %s\n", one.Result, one.Check, printable(one.Text))
+		fmt.Fprintf(&text, "  %-4s  %-12s  %s\n", one.Result, one.Check, command.Printable(one.Text))
 		if one.Do != "" {
-			fmt.Fprintf(&text, "  %-4s  %-12s  -> %s\n", "", "", printable(one.Do))
+			fmt.Fprintf(&text, "  %-4s  %-12s  -> %s\n", "", "", command.Printable(one.Do))
 		}
 	}
 	_, err := fmt.Fprintf(w, "%s%s\n", &text, d.worst())

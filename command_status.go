@@ -13,10 +13,12 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
 func init() {
-	register(newStatusCommand)
+	command.Register(newStatusCommand)
 }
 
 func newStatusCommand() *cobra.Command {
@@ -29,17 +31,17 @@ func newStatusCommand() *cobra.Command {
 
 The exit status is 0 if every issuer has keys and the last fetch went well, 1
 if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
-		Args:          noArguments,
+		Args:          command.NoArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			admin, err := caddycmd.DetermineAdminAPIAddress(address, nil, config, adapter)
 			if err != nil {
-				return exitWith(cmd, exitUsage, err)
+				return command.Exit(cmd, command.Misused, err)
 			}
 			state, raw, err := askStatus(admin)
 			if err != nil {
-				return exitWith(cmd, 1, err)
+				return command.Exit(cmd, 1, err)
 			}
 			if asJSON {
 				_, err = cmd.OutOrStdout().Write(raw)
@@ -49,7 +51,7 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 			if err == nil && !state.well() {
 				err = errors.New("not every issuer is well")
 			}
-			return exitWith(cmd, 1, err)
+			return command.Exit(cmd, 1, err)
 		},
 	}
 	flags := cmd.Flags()
@@ -119,10 +121,10 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 		row("KEYS OF " + one.Issuer)
 		row("KID", "TYPE", "ALGORITHMS", "SEEN FOR")
 		for _, key := range one.Keys {
-			row(orDash(printable(key.KeyID)), key.kind(), strings.Join(key.Algorithms, " "), since(key.Since, now))
+			row(orDash(command.Printable(key.KeyID)), key.kind(), strings.Join(key.Algorithms, " "), since(key.Since, now))
 		}
 		if one.LastError != "" {
-			row("The last fetch failed: " + printable(one.LastError))
+			row("The last fetch failed: " + command.Printable(one.LastError))
 		}
 		one.printIntrospection(row)
 	}
@@ -149,7 +151,7 @@ func (s *issuerState) printIntrospection(row func(cells ...string)) {
 	row("ENDPOINT", "CLIENT", "ASKED ABOUT", "REMEMBERED", "INACTIVE", "BREAKER")
 	for _, one := range s.Introspection {
 		about := map[bool]string{true: "every token", false: "opaque tokens"}[one.Always]
-		row(orDash(printable(one.Endpoint)), printable(one.Client), about,
+		row(orDash(command.Printable(one.Endpoint)), command.Printable(one.Client), about,
 			fmt.Sprint(one.Remembered), fmt.Sprint(one.Inactive), one.Breaker.text())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 // finding is one line of what a doctor says.
@@ -150,7 +151,7 @@ type patient struct {
 // patients resolves an issuer's words as Provision does.
 func (d *doctor) patients(issuer *Issuer, repl *caddy.Replacer, f features) (found []patient) {
 	name := strings.Join(issuer.URL, " ")
-	urls, err := resolveAll(repl, "issuer", issuer.URL)
+	urls, err := grammar.ResolveAll(repl, "issuer", issuer.URL)
 	if err != nil {
 		d.say(name, checkConfig, resultFail, doPlaceholder, "%v", err)
 		return nil

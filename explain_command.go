@@ -9,14 +9,15 @@ import (
 	"os"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
 func init() {
-	register(newExplainCommand)
+	command.Register(newExplainCommand)
 }
 
 // The exit statuses of "caddy oauth explain".
@@ -83,14 +84,14 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 		if len(args) == 0 {
 			return nil
 		}
-		return exitWith(cmd, exitUnknown, errors.New("no arguments: the token comes from standard input or --token-file, since arguments are in the shell's history and in the list of processes"))
+		return command.Exit(cmd, exitUnknown, errors.New("no arguments: the token comes from standard input or --token-file, since arguments are in the shell's history and in the list of processes"))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		f.stdin, f.stdout, f.stderr = os.Stdin, os.Stdout, os.Stderr
 		f.typed, f.terminal, f.noColor = isTerminal(os.Stdin), isTerminal(os.Stdout), os.Getenv("NO_COLOR") != ""
 		status, err := f.run(cmd.Context())
 		if err != nil {
-			return exitWith(cmd, status, err)
+			return command.Exit(cmd, status, err)
 		}
 		cmd.SilenceErrors = true // it has been told at length
 		if status == exitRefused {

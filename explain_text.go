@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
 // The colours of a terminal.
@@ -27,28 +29,28 @@ func (e *explanation) write(w io.Writer, colours bool) {
 	case verdictAccepted:
 		out("%s\n", paint(bold+green, "ACCEPTED"))
 	case verdictRefused:
-		out("%s %s: %s (%s)\n", paint(bold+red, "REFUSED"), e.Reason, printable(e.Check), e.Clause)
+		out("%s %s: %s (%s)\n", paint(bold+red, "REFUSED"), e.Reason, command.Printable(e.Check), e.Clause)
 	default:
-		out("%s %s: %s\n", paint(bold+yellow, "NOT JUDGED"), e.Reason, printable(e.Check))
+		out("%s %s: %s\n", paint(bold+yellow, "NOT JUDGED"), e.Reason, command.Printable(e.Check))
 	}
 	for _, line := range [][2]string{{"gateway", e.Gateway}, {"issuer", e.Issuer}, {"time", e.At.Format(time.RFC3339)}, {"answer", e.answer()}, {"because", e.Detail}, {"change", e.Change}} {
 		if line[1] != "" {
-			out("  %-8s %s\n", line[0], printable(line[1]))
+			out("  %-8s %s\n", line[0], command.Printable(line[1]))
 		}
 	}
 	for _, note := range e.Notes {
-		out("  %-8s %s\n", "note", printable(note))
+		out("  %-8s %s\n", "note", command.Printable(note))
 	}
 	out("\n")
 	marks := map[string]string{stepPassed: paint(green, "ok  "), stepFailed: paint(red, "FAIL"), stepNotReached: paint(faint, "-   "), stepDepends: paint(yellow, "if  ")}
 	for _, step := range e.Checks {
 		expected := ""
 		if step.Expected != "" {
-			expected = paint(faint, "expected: ") + printable(step.Expected) + " "
+			expected = paint(faint, "expected: ") + command.Printable(step.Expected) + " "
 		}
-		out("%s %-16s %s; %s%s\n", marks[step.Result], printable(step.Check), printable(step.Found), expected, paint(faint, "["+step.Clause+"]"))
+		out("%s %-16s %s; %s%s\n", marks[step.Result], command.Printable(step.Check), command.Printable(step.Found), expected, paint(faint, "["+step.Clause+"]"))
 		if step.Change != "" && step.Change != e.Change {
-			out("     %-16s %s\n", "", printable(step.Change))
+			out("     %-16s %s\n", "", command.Printable(step.Change))
 		}
 	}
 }

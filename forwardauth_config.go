@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 const unixPeer = "unix"
@@ -121,7 +123,7 @@ func (g *Gateway) provisionForwardAuth(ctx caddy.Context, repl *caddy.Replacer) 
 }
 
 func (f *ForwardAuth) provision(repl *caddy.Replacer) error {
-	from, err := resolveAll(repl, "forward_auth: from", f.From)
+	from, err := grammar.ResolveAll(repl, "forward_auth: from", f.From)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 func init() {
@@ -167,12 +169,12 @@ func parseHealth(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if h.NextArg() {
 		return nil, h.Errf("oauth_health takes a block, if anything: oauth_health { ready_grace <duration> }")
 	}
-	health, seen := new(Health), make(once)
+	health, seen := new(Health), make(grammar.Once)
 	for nesting := h.Nesting(); h.NextBlock(nesting); {
 		if word := h.Val(); word != "ready_grace" {
 			return nil, h.Errf("unknown word %q in oauth_health; it takes ready_grace", word)
 		}
-		if err := seen.duration(h.Dispenser, &health.ReadyGrace); err != nil {
+		if err := seen.Duration(h.Dispenser, &health.ReadyGrace); err != nil {
 			return nil, err
 		}
 	}

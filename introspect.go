@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 // Introspect is how an issuer is asked about its tokens (RFC 7662): about
@@ -103,7 +104,7 @@ func (g *Gateway) checkOneIntrospect() error {
 
 // resolve is the endpoint with its placeholders replaced.
 func (n *Introspect) resolve(repl *caddy.Replacer, allowHTTP bool) (string, error) {
-	endpoint, err := resolve(repl, "introspect", n.URL)
+	endpoint, err := grammar.Resolve(repl, "introspect", n.URL)
 	if err != nil || endpoint == "" {
 		return "", err
 	}
@@ -147,8 +148,8 @@ func (n *Introspect) mark(endpoint string, client *as.Client, entries int, wants
 //		rate  <n>
 //		insecure_any_token
 //	}
-func (i *Issuer) parseIntrospect(d *caddyfile.Dispenser, seen once) error {
-	if err := seen.first(d); err != nil {
+func (i *Issuer) parseIntrospect(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if err := seen.First(d); err != nil {
 		return err
 	}
 	line, n := d.Token(), new(Introspect)
@@ -158,25 +159,25 @@ func (i *Issuer) parseIntrospect(d *caddyfile.Dispenser, seen once) error {
 	case len(args) == 1:
 		n.URL = args[0]
 	}
-	inner := make(once)
+	inner := make(grammar.Once)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := n.parseWord(d, inner); err != nil {
 			return err
 		}
 	}
 	i.Introspect = n
-	return at(line, n.check())
+	return grammar.At(line, n.check())
 }
 
-func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen once) error {
+func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	var text string
 	switch word := d.Val(); word {
 	case "always":
-		return seen.flag(d, &n.Always)
+		return seen.Flag(d, &n.Always)
 	case "insecure_any_token":
-		return seen.flag(d, &n.InsecureAnyToken)
+		return seen.Flag(d, &n.InsecureAnyToken)
 	case "cache":
-		if err := seen.text(d, &text); err != nil {
+		if err := seen.Text(d, &text); err != nil {
 			return err
 		}
 		cache, err := caddy.ParseDuration(text)
@@ -185,7 +186,7 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen once) error {
 		}
 		n.Cache = (*caddy.Duration)(&cache)
 	case "rate":
-		if err := seen.text(d, &text); err != nil {
+		if err := seen.Text(d, &text); err != nil {
 			return err
 		}
 		rate, err := strconv.Atoi(text)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -111,7 +112,7 @@ type settings struct {
 // provision makes a trust of each URL. What it acquired is released by the
 // functions it returns, also with an error.
 func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int, log *zap.Logger) (trusts []*trust, release []func(), err error) {
-	urls, err := resolveAll(repl, "issuer", i.URL)
+	urls, err := grammar.ResolveAll(repl, "issuer", i.URL)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,13 +160,13 @@ func (i *Issuer) skew() time.Duration {
 }
 
 func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings, err error) {
-	if set.audience, err = resolveAll(repl, "audience", i.Audience); err != nil {
+	if set.audience, err = grammar.ResolveAll(repl, "audience", i.Audience); err != nil {
 		return set, err
 	}
-	if set.metadata, err = resolve(repl, "metadata", i.Metadata); err != nil {
+	if set.metadata, err = grammar.Resolve(repl, "metadata", i.Metadata); err != nil {
 		return set, err
 	}
-	if set.jwks, err = resolve(repl, "jwks", i.JWKS); err != nil {
+	if set.jwks, err = grammar.Resolve(repl, "jwks", i.JWKS); err != nil {
 		return set, err
 	}
 	if i.Introspect != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 // Login lets browsers log in at the first issuer (OpenID Connect, authorization
@@ -135,19 +137,19 @@ func (l *Login) provision(repl *caddy.Replacer, own string) error {
 	if len(l.Resource) == 0 && own != "" {
 		l.Resource = []string{own}
 	}
-	scope, err := resolveAll(repl, "login: scope", l.Scope)
+	scope, err := grammar.ResolveAll(repl, "login: scope", l.Scope)
 	if err != nil {
 		return err
 	}
-	if l.Resource, err = resolveAll(repl, "login: resource", l.Resource); err != nil {
+	if l.Resource, err = grammar.ResolveAll(repl, "login: resource", l.Resource); err != nil {
 		return err
 	}
 	for name, value := range l.Parameter {
-		if l.Parameter[name], err = resolve(repl, "login: parameter "+name, value); err != nil {
+		if l.Parameter[name], err = grammar.Resolve(repl, "login: parameter "+name, value); err != nil {
 			return err
 		}
 	}
-	if l.PostLogout, err = resolve(repl, "login: post_logout", l.PostLogout); err != nil {
+	if l.PostLogout, err = grammar.Resolve(repl, "login: post_logout", l.PostLogout); err != nil {
 		return err
 	}
 	words := []string{"openid"}

@@ -25,6 +25,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 func init() {
@@ -145,7 +147,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	}
 	var err error
 	repl := caddy.NewReplacer()
-	if g.realm, err = resolve(repl, "realm", g.Realm); err != nil {
+	if g.realm, err = grammar.Resolve(repl, "realm", g.Realm); err != nil {
 		return err
 	}
 	if err = checkRealm(g.realm); err != nil {

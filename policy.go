@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
 // Requirement is something that requests need beyond a valid token: scope, a
@@ -84,10 +86,10 @@ func isWord(word string) bool {
 }
 
 func (q *Requirement) provision(ctx caddy.Context, repl *caddy.Replacer) (err error) {
-	if q.Value, err = resolveAll(repl, "require claim "+q.Claim, q.Value); err != nil {
+	if q.Value, err = grammar.ResolveAll(repl, "require claim "+q.Claim, q.Value); err != nil {
 		return err
 	}
-	if q.ACR, err = resolveAll(repl, "require acr", q.ACR); err != nil {
+	if q.ACR, err = grammar.ResolveAll(repl, "require acr", q.ACR); err != nil {
 		return err
 	}
 	if err := q.check(); err != nil { // now that its placeholders are known

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -164,7 +165,7 @@ func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
 
 func (s *Session) readKeys(repl *caddy.Replacer) error {
 	for n, key := range s.Keys {
-		text, err := resolve(repl, "session: keys", key)
+		text, err := grammar.Resolve(repl, "session: keys", key)
 		if err != nil {
 			return err
 		}

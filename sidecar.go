@@ -14,9 +14,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
-func init() { register(newSidecarCommand) }
+func init() { command.Register(newSidecarCommand) }
 
 const sidecarHelp = `
 Runs the gateway in front of UPSTREAM, configured by the environment alone:
@@ -35,7 +37,7 @@ func newSidecarCommand() *cobra.Command {
 		Use:          "sidecar [--print]",
 		Short:        "Runs the gateway, configured by the environment",
 		Long:         strings.TrimSpace(sidecarHelp),
-		Args:         noArguments,
+		Args:         command.NoArguments,
 		SilenceUsage: true,
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration, without secrets, and run nothing")

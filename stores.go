@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/session/boltstore"
 )
@@ -59,7 +60,7 @@ func (*BoltStore) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the file's one name, and leaves the file alone.
 func (s *BoltStore) Provision(caddy.Context) error {
-	path, err := resolve(caddy.NewReplacer(), "store bolt", s.Path)
+	path, err := grammar.Resolve(caddy.NewReplacer(), "store bolt", s.Path)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	default:
 		return d.Errf("store bolt takes one path at most")
 	}
-	return noBlock(d, "store bolt")
+	return grammar.NoBlock(d, "store bolt")
 }
 
 // Identity is the file's name.
@@ -122,7 +123,7 @@ func (*MemoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("store memory takes no argument")
 	}
-	return noBlock(d, "store memory")
+	return grammar.NoBlock(d, "store memory")
 }
 
 // Identity is the same for all: there is one memory.
@@ -141,13 +142,6 @@ type onlyOurs struct{ *session.Memory }
 
 // Exclusive is true: another process has another memory.
 func (onlyOurs) Exclusive() bool { return true }
-
-func noBlock(d *caddyfile.Dispenser, word string) error {
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		return d.Errf("%s takes no block", word)
-	}
-	return nil
-}
 
 var errNoStoreModule = errors.New("not a module of http.oauth.stores")
 

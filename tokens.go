@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -129,7 +130,7 @@ func (e *TokenEndpoint) paths() []string {
 }
 
 func (e *TokenEndpoint) provision(repl *caddy.Replacer) (err error) {
-	e.PublicClients, err = resolveAll(repl, "token_endpoint: public_clients", e.PublicClients)
+	e.PublicClients, err = grammar.ResolveAll(repl, "token_endpoint: public_clients", e.PublicClients)
 	return err
 }
 

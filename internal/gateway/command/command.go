@@ -1,4 +1,6 @@
-package caddyoauth
+// Package command is "caddy oauth": the parent of its commands, their exit
+// statuses, and text that is safe to print.
+package command
 
 import (
 	"fmt"
@@ -19,11 +21,11 @@ func init() {
 				if len(args) == 0 {
 					return nil
 				}
-				return exitWith(cmd, exitUsage, fmt.Errorf("unknown command %q; see caddy oauth --help", args[0]))
+				return Exit(cmd, Misused, fmt.Errorf("unknown command %q; see caddy oauth --help", args[0]))
 			}
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			// Also of the commands below it.
-			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitWith(cmd, exitUsage, err) })
+			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return Exit(cmd, Misused, err) })
 			for _, build := range subcommands {
 				cmd.AddCommand(build())
 			}
@@ -33,38 +35,38 @@ func init() {
 
 var subcommands []func() *cobra.Command
 
-// register puts a command under "caddy oauth". It is called by init functions.
-func register(build func() *cobra.Command) { subcommands = append(subcommands, build) }
+// Register puts a command under "caddy oauth". It is called by init functions.
+func Register(build func() *cobra.Command) { subcommands = append(subcommands, build) }
 
-// exitUsage is the exit status of a command that was called wrongly.
-const exitUsage = 2
+// Misused is the exit status of a command that was called wrongly.
+const Misused = 2
 
-// noArguments refuses arguments as a mistake in the call.
-func noArguments(cmd *cobra.Command, args []string) error {
+// NoArguments refuses arguments as a mistake in the call.
+func NoArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return exitWith(cmd, exitUsage, fmt.Errorf("unknown argument %q", args[0]))
+		return Exit(cmd, Misused, fmt.Errorf("unknown argument %q", args[0]))
 	}
 	return nil
 }
 
-// exitWith tells an error on stderr and ends a command with this status. No
+// Exit tells an error on stderr and ends a command with this status. No
 // error ends it well.
-func exitWith(cmd *cobra.Command, status int, err error) error {
+func Exit(cmd *cobra.Command, status int, err error) error {
 	if err == nil {
 		return nil
 	}
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.PrintErrln(cmd.CommandPath() + ": " + err.Error())
-	if status < exitUsage {
+	if status < Misused {
 		return err // Caddy exits with 1
 	}
 	// Only Caddy can make the error that its main function reads a status from.
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
 }
 
-// printable keeps what strangers wrote from telling a terminal what to do, and in
+// Printable keeps what strangers wrote from telling a terminal what to do, and in
 // one column.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {
 			return '\ufffd'
