@@ -90,16 +90,16 @@ func (a *auditLog) admitted(r *http.Request, p *Principal) {
 // refused tells of a request that does not. Who is asking is told only if the
 // token was proven, and lacks something.
 func (a *auditLog) refused(r *http.Request, p *Principal, err error, status int, reason, issuer string) {
-	verdict := auditFailed
+	decision := auditFailed
 	if _, rejected := errors.AsType[*Rejection](err); rejected {
-		verdict = auditRefused
+		decision = auditRefused
 	}
 	who := whoIs(p)
 	if p == nil {
 		who = []zap.Field{known("issuer", issuer)}
 	}
 	a.log.Info(auditRequest, append(request(r), append(who,
-		zap.String("verdict", verdict), zap.String("reason", reason), zap.Int("status", status))...)...)
+		zap.String("verdict", decision), zap.String("reason", reason), zap.Int("status", status))...)...)
 }
 
 func request(r *http.Request) []zap.Field {
@@ -154,18 +154,18 @@ func (a *auditLog) tokenRequest(r *http.Request, call *tokenCall, issuer, result
 	if a == nil {
 		return
 	}
-	client, grant, verdict := "", "", auditAccepted
+	client, grant, decision := "", "", auditAccepted
 	if call != nil {
 		client, grant = call.ClientID, call.grant
 	}
 	switch {
 	case status >= http.StatusInternalServerError || status == statusClientGone:
-		verdict = auditFailed
+		decision = auditFailed
 	case status != http.StatusOK:
-		verdict = auditRefused
+		decision = auditRefused
 	}
 	a.log.Info(auditTokenRequest, append(request(r), zap.String("issuer", issuer), known("client_id", bounded(client)),
-		known("grant_type", grant), zap.String("verdict", verdict), zap.String("reason", result), zap.Int("status", status))...)
+		known("grant_type", grant), zap.String("verdict", decision), zap.String("reason", result), zap.Int("status", status))...)
 }
 
 // grantBegun tells whose grant has the name sref from now on.

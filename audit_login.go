@@ -25,10 +25,10 @@ func (a *auditLog) loginFailed(r *http.Request, issuer string, failed *loginErro
 	if a == nil {
 		return
 	}
-	verdict := auditRefused
+	decision := auditRefused
 	if failed.status >= http.StatusInternalServerError || failed.status == statusClientGone {
-		verdict = auditFailed
+		decision = auditFailed
 	}
 	a.log.Info(auditLoginFailed, append(request(r), zap.String("issuer", issuer),
-		zap.String("verdict", verdict), zap.String("reason", failed.outcome), zap.Int("status", failed.status))...)
+		zap.String("verdict", decision), zap.String("reason", failed.outcome), zap.Int("status", failed.status))...)
 }

@@ -102,14 +102,11 @@ func rejectToken(err error, issuer string) error {
 	return rejection
 }
 
-func rejectIssuer(iss string, trusts []*trust) error {
-	expected := make([]string, len(trusts))
-	for i, t := range trusts {
-		expected[i] = t.profile.Issuer
-	}
+// rejectIssuer refuses a token of an issuer that is none of the configured ones.
+func rejectIssuer(iss string, configured []string) error {
 	return rejectToken(&token.Refusal{
 		Reason: token.IssuerUnknown,
-		Detail: fmt.Sprintf("iss is %.120q, configured: %.500s", iss, strings.Join(expected, " ")),
+		Detail: fmt.Sprintf("iss is %.120q, configured: %.500s", iss, strings.Join(configured, " ")),
 	}, "")
 }
 

@@ -203,7 +203,7 @@ func (e *explaining) chooseTrust() {
 	if e.trust = v.byIssuer[iss]; e.trust != nil {
 		return
 	}
-	refusal, _ := errors.AsType[*Rejection](rejectIssuer(iss, v.trusts))
+	refusal, _ := errors.AsType[*Rejection](rejectIssuer(iss, v.issuers()))
 	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
 	for _, t := range v.trusts {
 		if len(v.trusts) == 1 || iss != "" && near(iss, t.profile.Issuer) {
@@ -253,9 +253,9 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) explaine
 // to judge is no refusal.
 func (e *explaining) fail(step *explainedStep, err error) {
 	step.Result = stepFailed
-	verdict, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, internalFailure, ""
+	judged, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, internalFailure, ""
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
-		verdict, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
+		judged, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
 	} else if _, down := errors.AsType[*as.Unavailable](err); down {
 		reason = unavailable
 	} else if none, ok := errors.AsType[*unasked](err); ok {
@@ -268,7 +268,7 @@ func (e *explaining) fail(step *explainedStep, err error) {
 	if e.Verdict != verdictAccepted {
 		return
 	}
-	e.Verdict, e.Status, e.Reason, e.Error = verdict, status, reason, code
+	e.Verdict, e.Status, e.Reason, e.Error = judged, status, reason, code
 	e.Check, e.Clause, e.Change = step.Check, step.Clause, step.Change
 	e.Detail = fmt.Sprintf("%s: %s; expected: %s", step.Check, step.Found, step.Expected)
 }

@@ -82,18 +82,18 @@ func (f *fact) compareExplained(request string) string {
 			}
 		}
 	}
-	verdict := verdictRefused
+	told := verdictRefused
 	switch want {
 	case "":
-		verdict = verdictAccepted
+		told = verdictAccepted
 	case unavailable, introspectionUnavailable:
-		verdict = verdictUnknown
+		told = verdictUnknown
 	}
 	status := f.res.Code
 	if want == "" {
 		status = 0
 	}
-	if last.Verdict != verdict || last.Reason != want || last.Status != status && f.server.Errors == nil {
+	if last.Verdict != told || last.Reason != want || last.Status != status && f.server.Errors == nil {
 		f.Errorf("explained as %s %d %s, the handler says %d %s", last.Verdict, last.Status, last.Reason, f.res.Code, want)
 	}
 	if want == "" {

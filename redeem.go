@@ -97,7 +97,7 @@ func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.
 		g.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", issuer), zap.Error(err))
 	}
-	return rejectIssuer(issuer, g.validator.trusts)
+	return rejectIssuer(issuer, g.validator.issuers())
 }
 
 func rejectReference(reason, detail string) *Rejection {

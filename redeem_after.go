@@ -30,25 +30,25 @@ func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented
 	waited(err)
 	began := time.Now()
 	for judged := 1; err == nil && found.token != ""; judged++ {
-		principal, verdict := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
-		if verdict == nil && found.isOf(principal) {
+		principal, refused := g.validator.validate(r.Context(), found.token, sender{r, found.issuer})
+		if refused == nil && found.isOf(principal) {
 			return principal, found, nil
 		}
-		if verdict == nil {
+		if refused == nil {
 			found, err = g.endOfAnother(r.Context(), found)
 			return nil, found, err
 		}
-		reason := tokenReason(verdict)
+		reason := tokenReason(refused)
 		switch {
 		case !found.swapped:
-			return nil, found, verdict
+			return nil, found, refused
 		case reason == token.NotYetValid:
-			return nil, found, found.tooEarly(verdict)
+			return nil, found, found.tooEarly(refused)
 		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > g.refreshWait():
-			return nil, found, verdict
+			return nil, found, refused
 		}
 		waited := traceWait(r.Context(), spanGrant)
-		found, err = g.redeemAfter(r.Context(), found, verdict)
+		found, err = g.redeemAfter(r.Context(), found, refused)
 		waited(err)
 	}
 	return nil, found, err
@@ -65,25 +65,25 @@ func tokenReason(err error) token.Reason {
 // that has run out earlier than the issuer said when it granted it. If none will
 // come, the verdict on that one stands; but one that has just come and has run
 // out is nobody's fault but the clocks'.
-func (g *Gateway) redeemAfter(ctx context.Context, found presented, verdict error) (presented, error) {
+func (g *Gateway) redeemAfter(ctx context.Context, found presented, refused error) (presented, error) {
 	s, err := g.grants(ctx)
 	if err != nil {
 		return found, err
 	}
 	access, err := s.After(ctx, found.grant, session.NewSecret(found.token))
-	if errors.Is(err, session.ErrYoung) && tokenReason(verdict) == token.Expired {
-		return found, &clocksDiffer{found.issuer, "an access token that has just come has run out: " + detailOf(verdict)}
+	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
+		return found, &clocksDiffer{found.issuer, "an access token that has just come has run out: " + detailOf(refused)}
 	}
 	if errors.Is(err, session.ErrLast) {
-		return found, verdict
+		return found, refused
 	}
 	return found.become(access, err)
 }
 
 // tooEarly is the failure of a gateway that holds an access token which does not
 // count yet: its issuer has just made it.
-func (found presented) tooEarly(verdict error) error {
-	return &clocksDiffer{found.issuer, "an access token that has just come does not count yet: " + detailOf(verdict)}
+func (found presented) tooEarly(refused error) error {
+	return &clocksDiffer{found.issuer, "an access token that has just come does not count yet: " + detailOf(refused)}
 }
 
 // refreshWait is how long a request waits for a refresh, as the vault has it.
