@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 func init() {
@@ -292,7 +293,7 @@ func fetchFailed(w http.ResponseWriter, issuer string, err error) error {
 	status := http.StatusBadGateway
 	if soon, ok := errors.AsType[*as.TooSoon](err); ok {
 		status = http.StatusTooManyRequests
-		w.Header().Set("Retry-After", seconds(soon.Wait))
+		w.Header().Set("Retry-After", verdict.Seconds(soon.Wait))
 	}
 	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf("%s: %w", issuer, err)}
 }

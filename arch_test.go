@@ -104,9 +104,11 @@ func TestImportsRunDownward(t *testing.T) {
 	}
 }
 
-// rooms are the packages of the Caddy module below the root, and what of this
-// module each may import. Arrows run downward only; a new room is a new line.
+// rooms are the packages that features of the root have moved into, and what of
+// this module each may import. Arrows run downward only; a new room is a new line.
 var rooms = map[string][]string{
+	"internal/verdict": {"internal/token"},
+
 	"internal/gateway/command": {},
 	"internal/gateway/grammar": {},
 }
@@ -115,8 +117,8 @@ func TestARoomKnowsOnlyWhatStandsInTheTable(t *testing.T) {
 	imported, found := map[string]bool{}, map[string]bool{}
 	for _, s := range sources(t) {
 		allowed, known := rooms[s.dir]
+		found[s.dir] = true
 		if isOrBelow(s.dir, "internal/gateway") {
-			found[s.dir] = true
 			if !known {
 				t.Errorf("%s: its room is not in the table", s.path)
 			}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // auditLog writes who did what, and what became of it: one line for each
@@ -67,9 +68,9 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 
 // admitted notes a request that passes, wherever somebody wants to know.
 func (g *Gateway) admitted(r *http.Request, p *Principal) {
-	reason, issuer := anonymous, ""
+	reason, issuer := verdict.Anonymous, ""
 	if p != nil {
-		reason, issuer = accepted, p.Issuer
+		reason, issuer = verdict.Accepted, p.Issuer
 	}
 	traceVerdict(r.Context(), reason, issuer)
 	g.audit.admitted(r, p)
@@ -80,9 +81,9 @@ func (a *auditLog) admitted(r *http.Request, p *Principal) {
 	if a == nil {
 		return
 	}
-	reason := accepted
+	reason := verdict.Accepted
 	if p == nil {
-		reason = anonymous
+		reason = verdict.Anonymous
 	}
 	a.log.Info(auditRequest, append(request(r), append(whoIs(p), zap.String("verdict", auditAccepted), zap.String("reason", reason))...)...)
 }
@@ -91,7 +92,7 @@ func (a *auditLog) admitted(r *http.Request, p *Principal) {
 // token was proven, and lacks something.
 func (a *auditLog) refused(r *http.Request, p *Principal, err error, status int, reason, issuer string) {
 	decision := auditFailed
-	if _, rejected := errors.AsType[*Rejection](err); rejected {
+	if _, rejected := errors.AsType[*verdict.Rejection](err); rejected {
 		decision = auditRefused
 	}
 	who := whoIs(p)

@@ -12,6 +12,7 @@ import (
 	logtest "go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // audited are the lines of the audit stream about one thing so far.
@@ -87,9 +88,9 @@ func TestTheAuditStreamTellsHowAndWhenTheUserLoggedIn(t *testing.T) {
 		reason string
 		at     any // nil: not told
 	}{
-		{map[string]any{"acr": "gold", "auth_time": at}, accepted, at},
-		{map[string]any{"acr": "bronze", "auth_time": at}, weakLogin, at},
-		{map[string]any{"acr": []string{"gold"}, "auth_time": "today"}, weakLogin, nil},
+		{map[string]any{"acr": "gold", "auth_time": at}, verdict.Accepted, at},
+		{map[string]any{"acr": "bronze", "auth_time": at}, verdict.WeakLogIn, at},
+		{map[string]any{"acr": []string{"gold"}, "auth_time": "today"}, verdict.WeakLogIn, nil},
 	} {
 		claims := map[string]any{"iss": issuer.URL, "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
 		maps.Copy(claims, row.claims)

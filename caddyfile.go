@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 func init() {
@@ -156,7 +157,7 @@ func (g *Gateway) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err erro
 		err = seen.Flag(h.Dispenser, &g.Audit)
 	case "realm":
 		if err = seen.Text(h.Dispenser, &g.Realm); err == nil {
-			err = grammar.Wrap(h.Dispenser, checkRealm(g.Realm))
+			err = grammar.Wrap(h.Dispenser, verdict.CheckRealm(g.Realm))
 		}
 	case "cache":
 		var text string

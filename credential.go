@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Credential is a place where a token may be presented. One field is set.
@@ -99,7 +100,7 @@ func find(places []place, r *http.Request) (found presented, err error) {
 			continue
 		}
 		if found.token != "" {
-			return found, malformedCredential(twoCredentials, "a token in more than one place")
+			return found, verdict.Malformed(verdict.TwoCredentials, "a token in more than one place")
 		}
 		found = presented{token: token, at: at}
 	}
@@ -124,18 +125,18 @@ func (at place) readHeader(fields []string) (string, error) {
 		return "", nil
 	}
 	if len(fields) > 1 {
-		return "", malformedCredential(twoCredentials, "two "+at.header+" fields")
+		return "", verdict.Malformed(verdict.TwoCredentials, "two "+at.header+" fields")
 	}
 	scheme, token, two := strings.Cut(fields[0], " ")
 	if !two && !strings.EqualFold(scheme, "Bearer") && at.header != "Authorization" {
 		return single(fields, at.header)
 	}
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", otherCredential(at.header)
+		return "", verdict.NotBearer(at.header)
 	}
 	token = strings.TrimLeft(token, " ")
 	if !isToken68(token) {
-		return "", malformedCredential(badCredential, "the text behind Bearer is not one token")
+		return "", verdict.Malformed(verdict.BadCredential, "the text behind Bearer is not one token")
 	}
 	return token, nil
 }
@@ -146,9 +147,9 @@ func single(values []string, where string) (string, error) {
 	case len(values) == 0:
 		return "", nil
 	case len(values) > 1:
-		return "", malformedCredential(twoCredentials, "more than one "+where)
+		return "", verdict.Malformed(verdict.TwoCredentials, "more than one "+where)
 	case !isToken68(values[0]):
-		return "", malformedCredential(badCredential, where+" does not hold one token")
+		return "", verdict.Malformed(verdict.BadCredential, where+" does not hold one token")
 	}
 	return values[0], nil
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 const earlyData = "Early-Data"
@@ -37,9 +39,9 @@ func (g *Gateway) later(w http.ResponseWriter, r *http.Request) error {
 
 // rejectEarly has no error code: clients send the same again when the handshake
 // is complete, browsers by themselves (RFC 8470 §5.2).
-func rejectEarly() *Rejection {
-	return &Rejection{
-		Status: http.StatusTooEarly, Reason: tooEarly,
+func rejectEarly() *verdict.Rejection {
+	return &verdict.Rejection{
+		Status: http.StatusTooEarly, Reason: verdict.TooEarly,
 		Description: "this could be a replay; send it again when the TLS handshake is complete",
 	}
 }

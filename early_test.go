@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // unfinished is a request over TLS, before or after the end of its handshake.
@@ -75,7 +77,7 @@ func TestNothingThatActsIsDoneInEarlyData(t *testing.T) {
 			t.Errorf("%s: %d", method, res.Code)
 		}
 	}
-	if !strings.Contains(s.logged(), tooEarly) {
+	if !strings.Contains(s.logged(), verdict.TooEarly) {
 		t.Error("no reason in the log")
 	}
 	if strings.Contains(s.logged(), "code=x") {
@@ -126,7 +128,7 @@ func TestAQuestionAboutEarlyDataIsAnswered425(t *testing.T) {
 	g = judgeOf(t, "", "forward_auth {\nfrom 127.0.0.1\nstatuses 401 425\n}")
 	wantTooEarly(t, "POST, with 425 among the statuses", g.ask("POST", "/orders", "Early-Data", "1", "Authorization", token))
 	g = judgeOf(t, "", "forward_auth {\nfrom 127.0.0.1\nstatuses 401 403\n}")
-	if got := g.verdict(g.ask("POST", "/orders", "Early-Data", "1", "Authorization", token)); got != "401 "+tooEarly {
+	if got := g.verdict(g.ask("POST", "/orders", "Early-Data", "1", "Authorization", token)); got != "401 "+verdict.TooEarly {
 		t.Errorf("POST, with statuses: %s", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // explanation is the answer to "why 401?": what one gateway would say of a
@@ -109,7 +110,7 @@ func (e *explaining) readCredential(text string) {
 	e.bare = text
 	if !isToken68(text) {
 		step.Found, step.Change = e.wrapping(text)
-		e.fail(&step, malformedCredential(badCredential, step.Found))
+		e.fail(&step, verdict.Malformed(verdict.BadCredential, step.Found))
 	}
 	e.Checks = append(e.Checks, step)
 }
@@ -148,10 +149,10 @@ func (e *explaining) readReference() (ok bool) {
 	switch {
 	case refresh:
 		step.Found = "a reference refresh token of this gateway (ogr_)"
-		e.fail(&step, rejectReference(refreshPresented, step.Found))
+		e.fail(&step, verdict.OfReference(verdict.RefreshPresented, step.Found))
 	case !spelled:
 		step.Found, step.Expected = "oga_, but not spelled as a reference token is", "oga_ and 64 letters, all of it"
-		e.fail(&step, rejectReference(noGrant, step.Found))
+		e.fail(&step, verdict.OfReference(verdict.NoGrant, step.Found))
 	default:
 		step.Result, step.Found = stepNotReached, "a reference access token of this gateway (oga_)"
 		step.Expected = "the issuer's token behind it"
@@ -203,7 +204,7 @@ func (e *explaining) chooseTrust() {
 	if e.trust = v.byIssuer[iss]; e.trust != nil {
 		return
 	}
-	refusal, _ := errors.AsType[*Rejection](rejectIssuer(iss, v.issuers()))
+	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, v.issuers()))
 	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
 	for _, t := range v.trusts {
 		if len(v.trusts) == 1 || iss != "" && near(iss, t.profile.Issuer) {
@@ -232,7 +233,7 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) explaine
 		if step.Found == "" {
 			step.Found, step.Expected = errs[0].(*token.Refusal).Detail, "a configured issuer" //nolint:errorlint // Refuse got it as it is
 		}
-		e.fail(&step, rejectToken(errs[0], e.Issuer))
+		e.fail(&step, verdict.OfToken(errs[0], e.Issuer))
 		return step
 	}
 	if !e.rec.Passed(rule.Check) {
@@ -253,11 +254,11 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) explaine
 // to judge is no refusal.
 func (e *explaining) fail(step *explainedStep, err error) {
 	step.Result = stepFailed
-	judged, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, internalFailure, ""
-	if rejection, ok := errors.AsType[*Rejection](err); ok {
+	judged, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, verdict.InternalFailure, ""
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		judged, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
 	} else if _, down := errors.AsType[*as.Unavailable](err); down {
-		reason = unavailable
+		reason = verdict.IssuerUnavailable
 	} else if none, ok := errors.AsType[*unasked](err); ok {
 		reason = none.reason
 	}

@@ -6,36 +6,37 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // advices say what to change for a reason: at the issuer, at the client or in
 // the Caddyfile. docs/reasons.md says more.
 var advices = map[string]string{
-	string(token.TooLarge):        "Issuer: put fewer claims (groups, most often) into access tokens.",
-	string(token.Malformed):       "Client: look at what was cut, padded or pasted. If the issuer made it so, it is broken.",
-	string(token.HeaderRefused):   "Issuer: access tokens have no crit, b64 or cty, and alg, kid and typ are strings.",
-	string(token.AlgRefused):      "Issuer: sign with one of the algorithms listed. Caddyfile: if this one is right, add it to algorithms in the issuer block; HMAC and none are never taken.",
-	string(token.TypeRefused):     "Client: send the access token. Caddyfile: leave token_type out if the issuer does not write at+jwt.",
-	string(token.IDToken):         "Client: send the access_token and not the id_token: an ID token tells the client who logged in, and opens no API. Caddyfile: insecure_id_tokens, for issuers that know no other (Dex).",
-	string(token.BoundToken):      "Client: ask for a plain Bearer token: send no DPoP proof (and no dpop_jkt) and no client certificate to the token endpoint. Issuer: do not bind access tokens of this client (dpop_bound_access_tokens, tls_client_certificate_bound_access_tokens). The proofs of bound tokens are not checked here, so none is taken.",
-	string(token.ClaimType):       "Issuer: correct the claim's type; most often a claim mapper is wrong.",
-	string(token.ClaimMissing):    "Issuer: put the claim in. Caddyfile: leave token_type out if only exp is there.",
-	string(token.Expired):         "Client: get a new token, or refresh. If it just did, compare the clocks of issuer and gateway.",
-	string(token.NotYetValid):     "Compare the clocks of issuer and gateway. Caddyfile: skew takes up to 60s.",
-	string(token.Inactive):        "The issuer does not know it, or it was revoked, has expired, or is of another client's kind. Client: get a new one. If it is new, look whether it comes from this very issuer, and whether the gateway's client may introspect it there.",
-	introspectionUnavailable:      "Nothing can be judged without the issuer's answer. \"caddy oauth doctor\" asks the introspection endpoint with the gateway's own client, and says what is amiss.",
-	string(token.KeyUnknown):      "The issuer does not publish the key: a token of another environment, of a key that was withdrawn, or forged. Issuer: publish the key at jwks_uri. Caddyfile: check jwks, if it is set.",
-	string(token.KeyMismatch):     "Issuer: the key's alg, kty or crv does not fit the token's alg. Caddyfile: an RSA key without alg is for RS256, unless algorithms or the metadata name another; if the issuer signs with this one, write algorithms with it. Otherwise it is forged.",
-	string(token.SignatureFailed): "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
-	missingScope:                  "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
-	missingClaim:                  "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",
-	weakLogin:                     "Client: send the user to log in again with acr_values, as the challenge lists them. Issuer: support that way to log in, and put acr into access tokens (RFC 9068 §2.2.1).",
-	oldLogin:                      "Client: send the user to log in again with max_age, as the challenge has it. Issuer: put auth_time into access tokens (RFC 9068 §2.2.1); tokens of a client for itself never have it.",
-	unsafeClaim:                   "Issuer: look at who could write a line break into that claim.",
-	refreshPresented:              "Client: send the access token (oga_…). The refresh token goes to the token endpoint alone.",
-	noGrant:                       "Client: send the reference token whole, or get a new one at the token endpoint.",
-	unavailable:                   "Nothing can be judged without the issuer's keys. Look at its address, TLS and DNS from here.",
-	internalFailure:               "Please report it.",
+	string(token.TooLarge):           "Issuer: put fewer claims (groups, most often) into access tokens.",
+	string(token.Malformed):          "Client: look at what was cut, padded or pasted. If the issuer made it so, it is broken.",
+	string(token.HeaderRefused):      "Issuer: access tokens have no crit, b64 or cty, and alg, kid and typ are strings.",
+	string(token.AlgRefused):         "Issuer: sign with one of the algorithms listed. Caddyfile: if this one is right, add it to algorithms in the issuer block; HMAC and none are never taken.",
+	string(token.TypeRefused):        "Client: send the access token. Caddyfile: leave token_type out if the issuer does not write at+jwt.",
+	string(token.IDToken):            "Client: send the access_token and not the id_token: an ID token tells the client who logged in, and opens no API. Caddyfile: insecure_id_tokens, for issuers that know no other (Dex).",
+	string(token.BoundToken):         "Client: ask for a plain Bearer token: send no DPoP proof (and no dpop_jkt) and no client certificate to the token endpoint. Issuer: do not bind access tokens of this client (dpop_bound_access_tokens, tls_client_certificate_bound_access_tokens). The proofs of bound tokens are not checked here, so none is taken.",
+	string(token.ClaimType):          "Issuer: correct the claim's type; most often a claim mapper is wrong.",
+	string(token.ClaimMissing):       "Issuer: put the claim in. Caddyfile: leave token_type out if only exp is there.",
+	string(token.Expired):            "Client: get a new token, or refresh. If it just did, compare the clocks of issuer and gateway.",
+	string(token.NotYetValid):        "Compare the clocks of issuer and gateway. Caddyfile: skew takes up to 60s.",
+	string(token.Inactive):           "The issuer does not know it, or it was revoked, has expired, or is of another client's kind. Client: get a new one. If it is new, look whether it comes from this very issuer, and whether the gateway's client may introspect it there.",
+	verdict.IntrospectionUnavailable: "Nothing can be judged without the issuer's answer. \"caddy oauth doctor\" asks the introspection endpoint with the gateway's own client, and says what is amiss.",
+	string(token.KeyUnknown):         "The issuer does not publish the key: a token of another environment, of a key that was withdrawn, or forged. Issuer: publish the key at jwks_uri. Caddyfile: check jwks, if it is set.",
+	string(token.KeyMismatch):        "Issuer: the key's alg, kty or crv does not fit the token's alg. Caddyfile: an RSA key without alg is for RS256, unless algorithms or the metadata name another; if the issuer signs with this one, write algorithms with it. Otherwise it is forged.",
+	string(token.SignatureFailed):    "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
+	verdict.MissingScope:             "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
+	verdict.MissingClaim:             "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",
+	verdict.WeakLogIn:                "Client: send the user to log in again with acr_values, as the challenge lists them. Issuer: support that way to log in, and put acr into access tokens (RFC 9068 §2.2.1).",
+	verdict.OldLogIn:                 "Client: send the user to log in again with max_age, as the challenge has it. Issuer: put auth_time into access tokens (RFC 9068 §2.2.1); tokens of a client for itself never have it.",
+	verdict.UnsafeClaim:              "Issuer: look at who could write a line break into that claim.",
+	verdict.RefreshPresented:         "Client: send the access token (oga_…). The refresh token goes to the token endpoint alone.",
+	verdict.NoGrant:                  "Client: send the reference token whole, or get a new one at the token endpoint.",
+	verdict.IssuerUnavailable:        "Nothing can be judged without the issuer's keys. Look at its address, TLS and DNS from here.",
+	verdict.InternalFailure:          "Please report it.",
 }
 
 // advice is what to change, in words for this token where they are known.

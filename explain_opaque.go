@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 const (
@@ -51,7 +52,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		Found: fmt.Sprintf("%d bytes", len(e.bare)), Expected: fmt.Sprintf("%d bytes at most", token.MaxSize),
 	}
 	if len(e.bare) > token.MaxSize {
-		e.fail(&size, rejectToken(&token.Refusal{Reason: token.TooLarge}, ""))
+		e.fail(&size, verdict.OfToken(&token.Refusal{Reason: token.TooLarge}, ""))
 	}
 	e.Checks = append(e.Checks, size)
 	if e.how.silent != nil {
@@ -66,7 +67,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 	}
 	err := mayAsk(e.bare)
 	if err != nil {
-		form.Found = detailOf(err)
+		form.Found = verdict.DetailOf(err)
 		e.fail(&form, err)
 	}
 	e.Checks = append(e.Checks, form)
@@ -117,7 +118,7 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 		if refusal.Reason == token.IssuerUnknown {
 			step.Expected += e.Issuer
 		}
-		e.fail(&step, rejectToken(said.refusal, e.Issuer))
+		e.fail(&step, verdict.OfToken(said.refusal, e.Issuer))
 	}
 	if remembered {
 		step.Found += fmt.Sprintf("; so it said before, and is asked again in %s", time.Unix(0, said.until).Sub(what.clock()).Round(time.Second))
@@ -142,7 +143,7 @@ func (e *explaining) judged(facts *token.Facts) explainedStep {
 	_, err := e.trust.profile.Judge(facts, e.how.at)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		step.Found = refusal.Detail
-		e.fail(&step, rejectToken(err, e.Issuer))
+		e.fail(&step, verdict.OfToken(err, e.Issuer))
 	}
 	return step
 }
@@ -155,13 +156,13 @@ func (q *inquiry) consult(ctx context.Context, what question) (said *opinion, re
 		return said, true, nil
 	}
 	if left := q.breaker.Open(now); left > 0 {
-		return nil, false, q.failed(introspectionUnavailable, left, errAskPaused)
+		return nil, false, q.failed(verdict.IntrospectionUnavailable, left, errAskPaused)
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	answer, doc, err := q.server.Introspect(ctx, q.at, secret.New(what.raw))
 	if err != nil {
-		return nil, false, q.failed(introspectionUnavailable, 0, err)
+		return nil, false, q.failed(verdict.IntrospectionUnavailable, 0, err)
 	}
 	return q.read(answer, doc, what, now), false, nil
 }

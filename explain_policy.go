@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // readPolicy judges what the gateway asks for beyond a valid token. What
@@ -32,7 +33,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	}
 	if readable {
 		step.Result, step.Found = stepPassed, "nothing that could not"
-		if rejection, bad := errors.AsType[*Rejection](e.gateway.identity.headers(http.Header{}, p)); bad {
+		if rejection, bad := errors.AsType[*verdict.Rejection](e.gateway.identity.headers(http.Header{}, p)); bad {
 			step.Found = rejection.Detail
 			e.fail(&step, rejection)
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Each verdict file is run once more, and behind each request its token is
@@ -44,7 +46,7 @@ func TestExplainSaysWhatTheHandlerDoes(t *testing.T) {
 }
 
 // ofTheRequest are reasons that no token has.
-var ofTheRequest = []string{noCredential, otherScheme, twoCredentials, ambiguousPath, ambiguousMethod, ambiguousQuery, ambiguousHost, tunnelRefused, tooEarly, introspectionLimited}
+var ofTheRequest = []string{verdict.NoCredential, verdict.OtherScheme, verdict.TwoCredentials, verdict.AmbiguousPath, verdict.AmbiguousMethod, verdict.AmbiguousQuery, verdict.AmbiguousHost, verdict.TunnelRefused, verdict.TooEarly, verdict.IntrospectionLimited}
 
 func (f *fact) compareExplained(request string) string {
 	f.Helper()
@@ -57,7 +59,7 @@ func (f *fact) compareExplained(request string) string {
 		text := found.token
 		if err != nil { // the text that is no token
 			text = strings.TrimPrefix(f.request(request).Header.Get("Authorization"), "Bearer ")
-			if f.reason != badCredential || !strings.HasPrefix(f.request(request).Header.Get("Authorization"), "Bearer ") {
+			if f.reason != verdict.BadCredential || !strings.HasPrefix(f.request(request).Header.Get("Authorization"), "Bearer ") {
 				return ""
 			}
 		}
@@ -74,7 +76,7 @@ func (f *fact) compareExplained(request string) string {
 		return ""
 	}
 	want := f.reason
-	if slices.Contains([]string{missingScope, missingClaim, weakLogin, oldLogin}, want) {
+	if slices.Contains([]string{verdict.MissingScope, verdict.MissingClaim, verdict.WeakLogIn, verdict.OldLogIn}, want) {
 		// A matcher decided: the explanation says that it would.
 		for _, step := range last.Checks {
 			if last.Verdict == verdictAccepted && step.Result == stepDepends && step.Reason == want {
@@ -86,7 +88,7 @@ func (f *fact) compareExplained(request string) string {
 	switch want {
 	case "":
 		told = verdictAccepted
-	case unavailable, introspectionUnavailable:
+	case verdict.IssuerUnavailable, verdict.IntrospectionUnavailable:
 		told = verdictUnknown
 	}
 	status := f.res.Code

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // ForwardAuth makes the gateway the judge for another proxy: each request is a
@@ -61,7 +62,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	question := r.WithContext(r.Context()) // its method tells whether the answer has a body
 	err := g.ForwardAuth.restore(r)
 	if g.strays(r) {
-		err, r.URL = rejectStray(), &url.URL{Path: "/" + secret.Hidden}
+		err, r.URL = verdict.OfStrayToken(), &url.URL{Path: "/" + secret.Hidden}
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if err == nil {
@@ -135,7 +136,7 @@ func parseTarget(text string) (*url.URL, error) {
 
 // passable gives a refusal a status that the proxy can pass on.
 func (f *ForwardAuth) passable(err error) error {
-	rejection, ok := errors.AsType[*Rejection](err)
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
 	if !ok || len(f.Statuses) == 0 || slices.Contains(f.Statuses, rejection.Status) {
 		return err
 	}
@@ -160,9 +161,9 @@ func (id *identity) answer(to, from http.Header) {
 	}
 }
 
-func rejectQuestion(reason, detail string) *Rejection {
-	return &Rejection{
-		Status: http.StatusBadRequest, Reason: reason, Code: invalidRequest,
+func rejectQuestion(reason, detail string) *verdict.Rejection {
+	return &verdict.Rejection{
+		Status: http.StatusBadRequest, Reason: reason, Code: verdict.InvalidRequest,
 		Description: "the proxy in front does not say which request this is about", Detail: detail,
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Whatever stands in the two headers: what is judged is what a server would
@@ -41,7 +43,7 @@ func FuzzForwardAuth(f *testing.F) {
 			if r.Method != http.MethodTrace || r.URL.Path != "/question" || r.RequestURI != "/question" {
 				t.Errorf("refused, and yet taken: %s %s", r.Method, r.URL)
 			}
-			if _, ok := err.(*Rejection); !ok {
+			if _, ok := err.(*verdict.Rejection); !ok {
 				t.Errorf("no verdict: %v", err)
 			}
 			return

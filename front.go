@@ -3,6 +3,8 @@ package caddyoauth
 import (
 	"net/http"
 	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // clean takes off r, first and always, what no upstream may see of a client's,
@@ -17,7 +19,7 @@ func (g *Gateway) clean(r *http.Request) error {
 	}
 	switch {
 	case !isMethod(r.Method) || strings.ContainsFunc(r.Method, isLower):
-		return ambiguously("method", ambiguousMethod, "it is no token, or has a letter in lower case")
+		return ambiguously("method", verdict.AmbiguousMethod, "it is no token, or has a letter in lower case")
 	case other && g.ForwardAuth != nil: // what is stripped here, the proxy still has
 		return rejectTunnel("an Upgrade to something else than one WebSocket")
 	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !overCONNECT(r)):

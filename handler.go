@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // ServeHTTP is one request's way through the gateway: nothing reaches next
@@ -32,7 +34,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // admit lets a request pass, with the identity it proved, and tells by what; or
-// it says why not: a [*Rejection] for the sender's faults, any other error for
+// it says why not: a [*verdict.Rejection] for the sender's faults, any other error for
 // failures.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented, err error) {
 	if err := g.clean(r); err != nil {
@@ -74,7 +76,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 // admitAnonymous judges a request with no credential at all.
 func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 	if !g.AllowAnonymous {
-		return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential, LogIn: true}
+		return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 	}
 	g.identity.introduce(r, nil) // before allow: its matchers may ask for placeholders
 	if err := g.allow(r, nil); err != nil {

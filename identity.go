@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // identity is how the upstream learns who calls: headers that only the gateway
@@ -172,8 +174,8 @@ func (id *identity) headers(h http.Header, p *Principal) error {
 		}
 		value, err := headerValue(claim)
 		if err != nil {
-			return &Rejection{
-				Status: http.StatusUnauthorized, Reason: unsafeClaim, Code: invalidToken, Issuer: p.Issuer,
+			return &verdict.Rejection{
+				Status: http.StatusUnauthorized, Reason: verdict.UnsafeClaim, Code: verdict.InvalidToken, Issuer: p.Issuer,
 				Description: "the access token is not valid", Detail: fmt.Sprintf("claim %s: %v", c.claim, err),
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // inquiries are shared by sites and outlive reloads, as authorities do.
@@ -174,7 +175,7 @@ func (q *inquiry) ask(ctx context.Context, what question) (*opinion, error) {
 	case <-flight.done:
 		return flight.opinion, flight.err
 	case <-ctx.Done():
-		return nil, q.failed(introspectionUnavailable, 0, context.Cause(ctx))
+		return nil, q.failed(verdict.IntrospectionUnavailable, 0, context.Cause(ctx))
 	}
 }
 
@@ -195,14 +196,14 @@ func (q *inquiry) board(what question) (*inquiryFlight, *opinion, error) {
 	wait := q.breaker.Open(now)
 	if wait == 0 && !q.limits.allow(what.remote, what.key, now) {
 		q.metrics.limited.Inc()
-		return nil, nil, q.failed(introspectionLimited, time.Second, errAskTooOften)
+		return nil, nil, q.failed(verdict.IntrospectionLimited, time.Second, errAskTooOften)
 	}
 	if wait == 0 {
 		wait = q.breaker.Wait(askBreaks, now)
 	}
 	if wait > 0 {
 		q.metrics.paused.Inc()
-		return nil, nil, q.failed(introspectionUnavailable, wait, errAskPaused)
+		return nil, nil, q.failed(verdict.IntrospectionUnavailable, wait, errAskPaused)
 	}
 	flight := &inquiryFlight{done: make(chan struct{})}
 	q.flights[what.key] = flight
@@ -221,7 +222,7 @@ func (q *inquiry) fly(flight *inquiryFlight, what question) {
 	if err == nil {
 		flight.opinion = q.read(answer, doc, what, now)
 	} else {
-		flight.err = q.failed(introspectionUnavailable, min(retryAfterOf(err), askBreaks.Most), err)
+		flight.err = q.failed(verdict.IntrospectionUnavailable, min(retryAfterOf(err), askBreaks.Most), err)
 	}
 	q.account(flight, err, now, time.Since(began))
 	q.mu.Lock()

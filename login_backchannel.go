@@ -13,6 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // sealLogout is what the jti of logout tokens are remembered for.
@@ -80,7 +81,7 @@ func (g *Gateway) refuseBackchannel(w http.ResponseWriter, r *http.Request, err 
 		answer = tokenrequest.Refuse(tokenrequest.InvalidRequest, "the logout token does not pass: "+string(refusal.Reason))
 		level = zapcore.InfoLevel
 	} else {
-		w.Header().Set("Retry-After", seconds(time.Second))
+		w.Header().Set("Retry-After", verdict.Seconds(time.Second))
 	}
 	g.log.Log(level, "a back-channel log-out was not done", zap.Error(err), zap.String("client_ip", clientAddress(r)))
 	answer.Write(w, "")

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // sendsToLogin tells whether a refusal is answered by a log-in: nobody is logged
@@ -18,13 +20,13 @@ func (g *Gateway) sendsToLogin(r *http.Request, err error) bool {
 	if g.Login == nil {
 		return false
 	}
-	rejection, ok := errors.AsType[*Rejection](err)
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
 	return ok && rejection.LogIn && navigates(r)
 }
 
 // startLogin sends the browser to the issuer instead of answering with err.
 func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, err error) error {
-	rejection, _ := errors.AsType[*Rejection](err)
+	rejection, _ := errors.AsType[*verdict.Rejection](err)
 	measure.verdict(rejection.Issuer, rejection.Reason).Inc()
 	g.refused(r, err, http.StatusFound, rejection.Reason, rejection.Issuer)
 	return g.beginLogin(w, r, targetOf(r), better{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})

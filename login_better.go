@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // better is what a log-in has to be beyond one: stronger, or more recent (RFC
@@ -54,8 +56,8 @@ func (b *better) lacks(p *Principal, now time.Time) string {
 // strong or recent enough (RFC 9470 §4). There is no loop: a log-in that is no
 // better fails, and where none can be good enough nobody is sent.
 func (found presented) logInBetter(err error) error {
-	if rejection, ok := errors.AsType[*Rejection](err); ok && found.session && rejection.Code == insufficientLogin {
-		rejection.LogIn = rejection.Reason != weakLogin || len(rejection.ACR) > 0 // it was made for this request
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Code == verdict.InsufficientLogIn {
+		rejection.LogIn = rejection.Reason != verdict.WeakLogIn || len(rejection.ACR) > 0 // it was made for this request
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // mostCode bounds an authorization code, in bytes.
@@ -176,7 +177,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 	if late := t.untimely(tokens.AccessToken); late != nil {
 		return nil, nil, late
 	}
-	if rejection, ok := errors.AsType[*Rejection](err); ok && byTime(rejection.Reason) {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && byTime(rejection.Reason) {
 		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
 	} else if ok {
 		return nil, nil, &loginError{

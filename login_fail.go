@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // What becomes of log-ins, for metrics and logs; docs/metrics.md has each.
@@ -105,7 +106,7 @@ func (g *Gateway) failLogin(w http.ResponseWriter, r *http.Request, p *pending, 
 	shown, wait := asLoginError(err)
 	issuer := g.loginTrust().profile.Issuer
 	if r.Context().Err() != nil && shown.status >= http.StatusInternalServerError {
-		shown = &loginError{outcome: clientGone, status: statusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
+		shown = &loginError{outcome: verdict.ClientGone, status: statusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
 	}
 	measure.login(issuer, shown.outcome)
 	g.audit.loginFailed(r, issuer, shown)
@@ -117,7 +118,7 @@ func (g *Gateway) failLogin(w http.ResponseWriter, r *http.Request, p *pending, 
 		return g.pageLater(w, r, max(wait, time.Second), againOf(p))
 	}
 	if wait > 0 {
-		w.Header().Set("Retry-After", seconds(wait))
+		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
 	texts := failures[shown.outcome]
 	return g.page(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // How sessions are ended, for metrics.
@@ -102,7 +103,7 @@ func (g *Gateway) serveLoggedOut(w http.ResponseWriter, r *http.Request) error {
 
 // pageElsewhere is what a request gets that another site may have sent.
 func (g *Gateway) pageElsewhere(w http.ResponseWriter, r *http.Request) error {
-	measure.verdict("", crossSite).Inc()
+	measure.verdict("", verdict.CrossSite).Inc()
 	return g.page(w, r, http.StatusForbidden, &page{
 		Title: "Not from there", Text: "This request did not come from a page of this site, so nothing was done.", Home: true,
 	})

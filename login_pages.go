@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // page is what people see of the gateway. It has no script, loads nothing, and
@@ -74,7 +76,7 @@ func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, p *pa
 
 // pageLater is the answer to failures of ours, of the store or of the issuer.
 func (g *Gateway) pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again string) error {
-	w.Header().Set("Retry-After", seconds(wait))
+	w.Header().Set("Retry-After", verdict.Seconds(wait))
 	return g.page(w, r, http.StatusServiceUnavailable, &page{
 		Title: "Try again later", Text: "Something that is needed here does not answer at the moment. You are not logged out by this.",
 		Again: again, Home: again == "",

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // bySession finds the credential of a browser that brought no other: the
@@ -27,8 +28,8 @@ func (g *Gateway) bySession(r *http.Request, found presented) (presented, error)
 		found.token = "" // a browser sends one of a __Host- name
 	}
 	if changes(r) && !sameOrigin(r) {
-		return found, &Rejection{
-			Status: http.StatusForbidden, Reason: crossSite,
+		return found, &verdict.Rejection{
+			Status: http.StatusForbidden, Reason: verdict.CrossSite,
 			Detail: "a request that may change something came with a session's cookie and neither Sec-Fetch-Site: same-origin nor this site's Origin",
 		}
 	}
@@ -103,7 +104,7 @@ func (g *Gateway) endSession(ctx context.Context, s *session.Vault, handle sessi
 // more, because a key was withdrawn for instance. There is no loop: a log-in
 // whose token would not pass fails.
 func (found presented) logInAnew(err error) error {
-	if rejection, ok := errors.AsType[*Rejection](err); ok && found.session && rejection.Status == http.StatusUnauthorized {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Status == http.StatusUnauthorized {
 		again := *rejection
 		again.LogIn = true
 		return &again

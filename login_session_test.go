@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // A session's token runs out, and the next request is served with a new one.
@@ -123,7 +124,7 @@ func TestARequestThatChangesSomethingComesFromThisSite(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, code, row.want)
 		}
 	}
-	if !strings.Contains(s.logged(), crossSite) {
+	if !strings.Contains(s.logged(), verdict.CrossSite) {
 		t.Error("no reason in the log")
 	}
 }

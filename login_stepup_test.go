@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // stepUp is a portal where one page needs a strong and recent log-in.
@@ -105,7 +107,7 @@ func TestWaysToLogInThatHaveNothingInCommonSendNobodyAround(t *testing.T) {
 	s.logsInWith(map[string]any{"acr": "gold"})
 	b := s.browser().logIn()
 	res := b.do(http.MethodGet, "/vault", navigation...)
-	if said := res.Header().Get("WWW-Authenticate"); res.Code != http.StatusUnauthorized || !strings.Contains(said, insufficientLogin) || strings.Contains(said, "acr_values") {
+	if said := res.Header().Get("WWW-Authenticate"); res.Code != http.StatusUnauthorized || !strings.Contains(said, verdict.InsufficientLogIn) || strings.Contains(said, "acr_values") {
 		t.Errorf("%d %s %s", res.Code, said, res.Header().Get("Location"))
 	}
 	if log := s.logged(); !strings.Contains(log, "no way to log in meets them all") {

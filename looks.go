@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // looks is what of a request requirements look at. What nobody looks at is the
@@ -77,11 +79,11 @@ func (l looks) checkTarget(r *http.Request) error {
 	// long for Go. Others take of it what they can read.
 	if l&atQuery != 0 && r.URL.RawQuery != "" {
 		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-			return ambiguously("query", ambiguousQuery, "a broken escape, a ; or too many parameters, where a requirement looks at the query")
+			return ambiguously("query", verdict.AmbiguousQuery, "a broken escape, a ; or too many parameters, where a requirement looks at the query")
 		}
 	}
 	if l&atHost != 0 && r.Host != "" && !isPlainHost(r.Host) {
-		return ambiguously("host", ambiguousHost, "it is no name of letters, digits, - and _ without a dot at its end, nor an address, where a requirement looks at the host")
+		return ambiguously("host", verdict.AmbiguousHost, "it is no name of letters, digits, - and _ without a dot at its end, nor an address, where a requirement looks at the host")
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 const knownIssuer = "issuer https://issuer.example {\n\tjwks testdata/keys/issuer.jwks.json\n}\n"
@@ -137,7 +139,7 @@ func FuzzResource(f *testing.F) {
 		if strings.TrimSuffix(g.metadata.url, "/") != found.String() {
 			t.Errorf("%q: the document is at %s, a client looks at %s", resource, g.metadata.url, found)
 		}
-		said := (&Rejection{}).challenge("", g.metadata.url)
+		said := (&verdict.Rejection{}).Challenge("", g.metadata.url)
 		if said != `Bearer resource_metadata="`+g.metadata.url+`"` {
 			t.Errorf("%q: the challenge is %s", resource, said)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // measure holds the collectors: made once per process and registered with the
@@ -55,7 +56,7 @@ func newCollectors() *collectors {
 			Help: "Fetches of an issuer's keys, by outcome: ok or error.",
 		}, []string{"issuer", "outcome"}),
 	}
-	c.anonymous = c.verdict("", anonymous)
+	c.anonymous = c.verdict("", verdict.Anonymous)
 	return c
 }
 
@@ -65,7 +66,7 @@ func (c *collectors) verdict(issuer, reason string) prometheus.Counter {
 
 func (c *collectors) forIssuer(issuer string) issuerMetrics {
 	return issuerMetrics{
-		accepted:  c.verdict(issuer, accepted),
+		accepted:  c.verdict(issuer, verdict.Accepted),
 		hits:      c.lookups.WithLabelValues(issuer, "hit"),
 		misses:    c.lookups.WithLabelValues(issuer, "miss"),
 		inactive:  c.lookups.WithLabelValues(issuer, "inactive"),

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // sessionCollectors are what is counted of grants.
@@ -58,7 +59,7 @@ func (c *sessionCollectors) all() []prometheus.Collector {
 }
 
 var tokenResults = []string{
-	granted, clientGone, "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+	granted, verdict.ClientGone, "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
 	"unsupported_grant_type", "invalid_scope", "invalid_target", "authorization_pending", "slow_down",
 	"access_denied", "expired_token", "server_error", "temporarily_unavailable",
 }

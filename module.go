@@ -27,6 +27,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 func init() {
@@ -150,7 +151,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.realm, err = grammar.Resolve(repl, "realm", g.Realm); err != nil {
 		return err
 	}
-	if err = checkRealm(g.realm); err != nil {
+	if err = verdict.CheckRealm(g.realm); err != nil {
 		return err
 	}
 	if g.identity, err = newIdentity(g.CopyClaims, g.ListClaims); err != nil {
@@ -288,7 +289,7 @@ func (g *Gateway) check() error {
 	if err := g.checkForwardAuth(); err != nil {
 		return err
 	}
-	return errors.Join(checkUpgrades(g.InsecureUpgrades), checkRealm(g.Realm))
+	return errors.Join(checkUpgrades(g.InsecureUpgrades), verdict.CheckRealm(g.Realm))
 }
 
 // Interface guards

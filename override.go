@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Where many an upstream finds another method than that of the request: a way
@@ -27,7 +29,7 @@ func otherMethods(r *http.Request) (methods []string, err error) {
 			switch {
 			case method == "" || method == r.Method || slices.Contains(methods, method):
 			case !isMethod(method) || len(methods) == mostMethods:
-				err = ambiguously("method", ambiguousMethod, "a header or the query names another one, which is no token, or too many")
+				err = ambiguously("method", verdict.AmbiguousMethod, "a header or the query names another one, which is no token, or too many")
 			default:
 				methods = append(methods, method)
 			}

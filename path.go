@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // checkPath refuses paths that the upstream may read differently from the
@@ -58,11 +60,11 @@ func checkPathStrictly(path string) error {
 	return nil
 }
 
-func ambiguous(detail string) error { return ambiguously("path", ambiguousPath, detail) }
+func ambiguous(detail string) error { return ambiguously("path", verdict.AmbiguousPath, detail) }
 
 func ambiguously(what, reason, detail string) error {
-	return &Rejection{
-		Status: http.StatusBadRequest, Reason: reason, Code: invalidRequest,
+	return &verdict.Rejection{
+		Status: http.StatusBadRequest, Reason: reason, Code: verdict.InvalidRequest,
 		Description: "the " + what + " can be read in more than one way", Detail: detail,
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 func pathOf(t *testing.T, target string) *url.URL {
@@ -41,7 +43,7 @@ func TestWhatSomeReadAsADotSegmentIsAlwaysRefused(t *testing.T) {
 		"/%ff%fe", "/２０２６/１．５", "/..x/x../.x./x", "/a%2fb", "/%c0/x", "/%25zz/%25u12",
 	} {
 		if err := checkPath(pathOf(t, target), false); err != nil {
-			t.Errorf("%s: %v", target, err.(*Rejection).Detail)
+			t.Errorf("%s: %v", target, err.(*verdict.Rejection).Detail)
 		}
 	}
 }
@@ -65,7 +67,7 @@ func TestWhereARequirementLooksAtThePathSpellingsOfAnotherPathAreRefused(t *test
 	}
 	for _, target := range []string{"/admin", "/100%25", "/a.b/.c", "/a%20b", "/caf%C3%A9", "/cafe%CC%81", "/%E6%97%A5%E6%9C%AC", "/a%2fb", "/", "/Straße", "/ΣΑΣ", "/%25zz"} {
 		if err := checkPath(pathOf(t, target), true); err != nil {
-			t.Errorf("%s: %v", target, err.(*Rejection).Detail)
+			t.Errorf("%s: %v", target, err.(*verdict.Rejection).Detail)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Requirement is something that requests need beyond a valid token: scope, a
@@ -201,7 +202,7 @@ func (g *Gateway) allow(r *http.Request, p *Principal) error {
 			continue
 		}
 		if p == nil {
-			return &Rejection{Status: http.StatusUnauthorized, Reason: noCredential, LogIn: true}
+			return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 		}
 		fit = append(fit, q)
 		if (failed == nil || q.rank() < failed.rank()) && !q.holds(p, now) {
@@ -229,19 +230,19 @@ func (q *Requirement) rank() int {
 
 // reject says what is wrong with a token for which the requirement does not
 // hold, and all that a better one needs for a request that fit is about.
-func (q *Requirement) reject(p *Principal, fit []*Requirement, now time.Time) *Rejection {
+func (q *Requirement) reject(p *Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
 	switch q.rank() {
 	case 0:
-		return &Rejection{ // no scope would help, so none is named
-			Status: http.StatusForbidden, Code: insufficientScope, Issuer: p.Issuer, Reason: missingClaim,
+		return &verdict.Rejection{ // no scope would help, so none is named
+			Status: http.StatusForbidden, Code: verdict.InsufficientScope, Issuer: p.Issuer, Reason: verdict.MissingClaim,
 			Description: "the access token lacks a claim that this resource requires",
 			Detail:      fmt.Sprintf("the claim %s has none of the values %q", q.Claim, q.Value),
 		}
 	case 1:
 		return q.rejectLogin(p, fit, now)
 	}
-	return &Rejection{
-		Status: http.StatusForbidden, Code: insufficientScope, Issuer: p.Issuer, Reason: missingScope,
+	return &verdict.Rejection{
+		Status: http.StatusForbidden, Code: verdict.InsufficientScope, Issuer: p.Issuer, Reason: verdict.MissingScope,
 		Scope: scopeOf(fit), Description: "the access token lacks scope",
 		Detail: fmt.Sprintf("scope is %.200q, required are %q", p.Scope, q.Scope),
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // exposes reports whether r carries a credential where Caddy's logs would show
@@ -44,7 +45,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if stray {
-		err = rejectStray()
+		err = verdict.OfStrayToken()
 	} else {
 		found, err = g.admit(rec, r)
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // What the gateway's own tokens begin with, so that they are known wherever
@@ -28,15 +29,15 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	case found.session:
 		return g.redeemSession(ctx, found)
 	case strings.HasPrefix(found.token, sessionPrefix):
-		return found, rejectReference(noGrant, "a session's handle counts in its cookie alone")
+		return found, verdict.OfReference(verdict.NoGrant, "a session's handle counts in its cookie alone")
 	}
 	if strings.HasPrefix(found.token, refreshPrefix) {
-		return found, rejectReference(refreshPresented, "a refresh token is never sent to a resource (RFC 6749 §1.5)")
+		return found, verdict.OfReference(verdict.RefreshPresented, "a refresh token is never sent to a resource (RFC 6749 §1.5)")
 	}
 	handle, ours := session.ParseHandle(accessPrefix, found.token)
 	if !ours {
 		if strings.HasPrefix(found.token, accessPrefix) {
-			return found, rejectReference(noGrant, "not spelled as a reference token is")
+			return found, verdict.OfReference(verdict.NoGrant, "not spelled as a reference token is")
 		}
 		return found, nil
 	}
@@ -52,10 +53,10 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 // counts in its own place alone: a browser's in the cookie. A session that has
 // ended is none: then the token is empty.
 func (found presented) become(access session.Access, err error) (presented, error) {
-	_, rejected := errors.AsType[*Rejection](err)
+	_, rejected := errors.AsType[*verdict.Rejection](err)
 	switch none := errors.Is(err, session.ErrNoGrant) || err == nil && found.session != (access.User != session.ID{}); {
 	case none && !found.session:
-		return found, rejectReference(noGrant, "")
+		return found, verdict.OfReference(verdict.NoGrant, "")
 	case none:
 		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
 		return found, nil
@@ -97,19 +98,7 @@ func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.
 		g.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", issuer), zap.Error(err))
 	}
-	return rejectIssuer(issuer, g.validator.issuers())
-}
-
-func rejectReference(reason, detail string) *Rejection {
-	return &Rejection{
-		Status: http.StatusUnauthorized, Reason: reason, Code: invalidToken,
-		Description: descriptionOf[reason], Detail: detail,
-	}
-}
-
-var descriptionOf = map[string]string{
-	noGrant:          "the access token is unknown, or its grant has ended",
-	refreshPresented: "a refresh token is not an access token",
+	return verdict.UnknownIssuer(issuer, g.validator.issuers())
 }
 
 // strays tells whether one of our tokens stands where none belongs: in the
@@ -204,11 +193,4 @@ func isHex(c byte) bool {
 
 func isBase64URL(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}
-
-func rejectStray() *Rejection {
-	return &Rejection{
-		Status: http.StatusBadRequest, Reason: strayToken, Code: invalidRequest,
-		Description: "a token stands where none belongs", Detail: "a reference token outside of its place, or a reference refresh token",
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // mostTokens is how many access tokens of one grant are judged for a request:
@@ -55,7 +56,7 @@ func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented
 }
 
 func tokenReason(err error) token.Reason {
-	if rejection, ok := errors.AsType[*Rejection](err); ok {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		return token.Reason(rejection.Reason)
 	}
 	return ""
@@ -72,7 +73,7 @@ func (g *Gateway) redeemAfter(ctx context.Context, found presented, refused erro
 	}
 	access, err := s.After(ctx, found.grant, session.NewSecret(found.token))
 	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
-		return found, &clocksDiffer{found.issuer, "an access token that has just come has run out: " + detailOf(refused)}
+		return found, &clocksDiffer{found.issuer, "an access token that has just come has run out: " + verdict.DetailOf(refused)}
 	}
 	if errors.Is(err, session.ErrLast) {
 		return found, refused
@@ -83,7 +84,7 @@ func (g *Gateway) redeemAfter(ctx context.Context, found presented, refused erro
 // tooEarly is the failure of a gateway that holds an access token which does not
 // count yet: its issuer has just made it.
 func (found presented) tooEarly(refused error) error {
-	return &clocksDiffer{found.issuer, "an access token that has just come does not count yet: " + detailOf(refused)}
+	return &clocksDiffer{found.issuer, "an access token that has just come does not count yet: " + verdict.DetailOf(refused)}
 }
 
 // refreshWait is how long a request waits for a refresh, as the vault has it.

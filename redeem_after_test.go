@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // rotator is an issuer that ends a grant's access token as soon as it is asked
@@ -178,9 +180,9 @@ func TestATokenThatTheIssuerTookBackCostsOneRefresh(t *testing.T) {
 		"the grant": {func(_ *rotator, w http.ResponseWriter, _ *asked) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
-		}, http.StatusUnauthorized, noGrant},
+		}, http.StatusUnauthorized, verdict.NoGrant},
 		"and is down": {func(_ *rotator, w http.ResponseWriter, _ *asked) { w.WriteHeader(http.StatusServiceUnavailable) },
-			http.StatusServiceUnavailable, grantUnavailable},
+			http.StatusServiceUnavailable, verdict.GrantUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			issuer := newRotator(t, false)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // isOf tells whether the access token of a grant speaks for the one that the
@@ -42,5 +43,5 @@ func (g *Gateway) endOfAnother(ctx context.Context, found presented) (presented,
 		found.token = "" // it has ended, and is none
 		return found, nil
 	}
-	return found, rejectReference(noGrant, "its refresh brought the token of another subject, or of another issuer")
+	return found, verdict.OfReference(verdict.NoGrant, "its refresh brought the token of another subject, or of another issuer")
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // The reference names what the code knows: a word or a reason that has no line
@@ -39,13 +41,13 @@ func TestTheReferenceNamesEachReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	reasons := 0
-	for _, name := range []string{"challenge.go", "forwardauth.go", "internal/token/refusal.go"} {
+	for _, name := range []string{"internal/verdict/rejection.go", "forwardauth.go", "internal/token/refusal.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, reason := range constants(file) {
-			if slices.Contains([]string{invalidRequest, invalidToken, insufficientScope, insufficientLogin}, reason) {
+			if slices.Contains([]string{verdict.InvalidRequest, verdict.InvalidToken, verdict.InsufficientScope, verdict.InsufficientLogIn}, reason) {
 				continue // what the client sees
 			}
 			reasons++

@@ -14,16 +14,12 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // retryAfter is what a client is told to wait, in seconds, when there is
 // nothing to judge by. Keys are asked for each second then.
 const retryAfter = "2"
-
-// seconds writes a wait, rounded up and never none.
-func seconds(wait time.Duration) string {
-	return strconv.Itoa(max(1, int((wait+time.Second-1)/time.Second)))
-}
 
 // statusClientGone is what Caddy logs for a client that did not wait.
 const statusClientGone = 499
@@ -49,37 +45,37 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 
 // account counts and logs a refusal and sets its headers.
 func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (status int) {
-	status, reason, issuer, level := http.StatusServiceUnavailable, internalFailure, "", zapcore.ErrorLevel
-	if rejection, ok := errors.AsType[*Rejection](err); ok {
+	status, reason, issuer, level := http.StatusServiceUnavailable, verdict.InternalFailure, "", zapcore.ErrorLevel
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		status, reason, issuer, level = rejection.Status, rejection.Reason, rejection.Issuer, zapcore.InfoLevel
 		if rejection.Bug {
 			level = zapcore.ErrorLevel
 		}
 		if status != http.StatusTooEarly { // which is about the connection, and not about who calls
-			w.Header().Set("WWW-Authenticate", rejection.challenge(g.realm, g.metadata.address()))
+			w.Header().Set("WWW-Authenticate", rejection.Challenge(g.realm, g.metadata.address()))
 		}
 	} else {
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {
-			reason, issuer, level = unavailable, down.Issuer, zapcore.WarnLevel
+			reason, issuer, level = verdict.IssuerUnavailable, down.Issuer, zapcore.WarnLevel
 		}
 		after := retryAfter
 		if later, ok := errors.AsType[*session.Unavailable](err); ok {
-			reason, level, after = grantUnavailable, zapcore.WarnLevel, seconds(later.RetryAfter)
+			reason, level, after = verdict.GrantUnavailable, zapcore.WarnLevel, verdict.Seconds(later.RetryAfter)
 		}
 		if clocks, ok := errors.AsType[*clocksDiffer](err); ok {
-			reason, issuer, level = grantUnavailable, clocks.issuer, zapcore.ErrorLevel
+			reason, issuer, level = verdict.GrantUnavailable, clocks.issuer, zapcore.ErrorLevel
 		}
 		if none, ok := errors.AsType[*unasked](err); ok {
 			reason, issuer, level = none.reason, none.issuer, zapcore.WarnLevel
-			if none.reason == introspectionLimited {
+			if none.reason == verdict.IntrospectionLimited {
 				level = zapcore.InfoLevel // strangers cause it
 			}
 			if none.after > 0 {
-				after = seconds(none.after)
+				after = verdict.Seconds(none.after)
 			}
 		}
 		if r.Context().Err() != nil {
-			status, reason, level = statusClientGone, clientGone, zapcore.DebugLevel
+			status, reason, level = statusClientGone, verdict.ClientGone, zapcore.DebugLevel
 		} else {
 			// A failure is no verdict: no challenge, or clients would throw
 			// good tokens away.
@@ -94,7 +90,7 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 	}
 	if entry := g.log.Check(level, "refused"); entry != nil {
 		entry.Write(zap.String("reason", reason), zap.Int("status", status),
-			known("issuer", issuer), known("detail", detailOf(err)), zap.String("client_ip", clientAddress(r)),
+			known("issuer", issuer), known("detail", verdict.DetailOf(err)), zap.String("client_ip", clientAddress(r)),
 			zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
 	return status
@@ -108,13 +104,6 @@ func known(name, value string) zap.Field {
 	return zap.String(name, value)
 }
 
-func detailOf(err error) string {
-	if rejection, ok := errors.AsType[*Rejection](err); ok {
-		return rejection.Detail
-	}
-	return err.Error()
-}
-
 // writeRefusal answers with a small JSON body: Caddy would write none.
 func writeRefusal(w http.ResponseWriter, r *http.Request, status int, err error) {
 	body := struct {
@@ -122,7 +111,7 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, status int, err error)
 		Error       string `json:"error,omitempty"`
 		Description string `json:"error_description,omitempty"`
 	}{Status: status}
-	if rejection, ok := errors.AsType[*Rejection](err); ok {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		body.Error, body.Description = rejection.Code, rejection.Description
 	} else {
 		body.Error = "temporarily_unavailable"

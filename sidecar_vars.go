@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // variable is one line of the sidecar's manual: docs/sidecar.md has the same
@@ -97,7 +98,7 @@ var variables = []variable{
 	{name: "OAUTH_LIST_CLAIMS", takes: "claims", standard: "groups roles", set: func(s *sidecar, v string) error { return words(v, &s.gateway.ListClaims) }},
 	{name: "OAUTH_STRIP_TOKEN", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.StripToken) }},
 	{name: "OAUTH_ALLOW_ANONYMOUS", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.AllowAnonymous) }},
-	{name: "OAUTH_REALM", takes: "text of visible ASCII", standard: "none", set: func(s *sidecar, v string) error { s.gateway.Realm = v; return checkRealm(v) }},
+	{name: "OAUTH_REALM", takes: "text of visible ASCII", standard: "none", set: func(s *sidecar, v string) error { s.gateway.Realm = v; return verdict.CheckRealm(v) }},
 	{name: "OAUTH_CACHE", takes: "a number of tokens, 0 for none", standard: strconv.Itoa(defaultCache), set: func(s *sidecar, v string) error {
 		n, err := strconv.Atoi(v)
 		s.gateway.Cache = &n

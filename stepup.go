@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Requirements on how and when the user logged in (RFC 9470). The issuer says
@@ -49,8 +51,8 @@ func (p *Principal) loginAge(now time.Time) (age time.Duration, known bool) {
 // rejectLogin asks for another log-in (RFC 9470 §3). It names all that fit asks
 // of one, and not only what failed: a log-in that mends the one must not lose
 // the other. The same for scope, where that is missing too.
-func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Time) *Rejection {
-	rejection := &Rejection{Status: http.StatusUnauthorized, Code: insufficientLogin, Issuer: p.Issuer, ACR: q.ACR, MaxAge: time.Duration(q.MaxAge)}
+func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
+	rejection := &verdict.Rejection{Status: http.StatusUnauthorized, Code: verdict.InsufficientLogIn, Issuer: p.Issuer, ACR: q.ACR, MaxAge: time.Duration(q.MaxAge)}
 	apart := false
 	for _, other := range fit {
 		if limit := time.Duration(other.MaxAge); limit > 0 && (rejection.MaxAge == 0 || limit < rejection.MaxAge) {
@@ -70,14 +72,14 @@ func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Tim
 	}
 	if len(q.ACR) > 0 {
 		acr, _ := p.Claim("acr")
-		rejection.Reason, rejection.Description = weakLogin, "a stronger log-in is required"
+		rejection.Reason, rejection.Description = verdict.WeakLogIn, "a stronger log-in is required"
 		rejection.Detail = fmt.Sprintf("acr is %s, required is one of %q", told(acr), q.ACR)
 		if apart {
 			rejection.Detail += ", and of other lists that have nothing in common with it: no way to log in meets them all"
 		}
 		return rejection
 	}
-	rejection.Reason, rejection.Description = oldLogin, "a more recent log-in is required"
+	rejection.Reason, rejection.Description = verdict.OldLogIn, "a more recent log-in is required"
 	rejection.Detail = fmt.Sprintf("auth_time is %s, required is max_age %s", p.toldAge(now), time.Duration(q.MaxAge))
 	return rejection
 }

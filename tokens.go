@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // TokenEndpoint lets API clients get their tokens through the gateway, which
@@ -193,10 +194,10 @@ func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, call *toke
 		grant, client = call.grant, call.ClientID
 	}
 	if r.Context().Err() != nil && refused.Status >= http.StatusInternalServerError {
-		refused.Status, refused.Code = statusClientGone, clientGone
+		refused.Status, refused.Code = statusClientGone, verdict.ClientGone
 	}
 	if wait > 0 {
-		w.Header().Set("Retry-After", seconds(wait))
+		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
 	measure.tokenRequest(issuer, grant, refused.Code)
 	g.audit.tokenRequest(r, call, issuer, refused.Code, refused.Status)

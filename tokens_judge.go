@@ -14,6 +14,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // unfit is what the issuer granted and what would never pass here. It has two
@@ -44,10 +45,10 @@ func (u *unjudged) Unwrap() error { return u.err }
 func (g *Gateway) judgeFirst(ctx context.Context, c *tokenCall, tokens *as.Tokens) (*Principal, error) {
 	issuer := c.issuer()
 	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{c.r, issuer})
-	rejection, refused := errors.AsType[*Rejection](err)
+	rejection, refused := errors.AsType[*verdict.Rejection](err)
 	switch {
 	case err == nil && principal.Issuer != issuer:
-		return nil, g.notFit(tokens, &Rejection{Reason: string(token.IssuerUnknown), Detail: "it is a token of " + principal.Issuer})
+		return nil, g.notFit(tokens, &verdict.Rejection{Reason: string(token.IssuerUnknown), Detail: "it is a token of " + principal.Issuer})
 	case err == nil:
 		return principal, g.fitsAll(principal)
 	case refused && !passing(rejection.Reason):
@@ -81,14 +82,14 @@ func (g *Gateway) fitsAll(p *Principal) error {
 		return &unfit{
 			tokenrequest.Refuse(tokenrequest.InvalidScope, "the issuer granted less than the scope that every request here needs: "+needed),
 			fmt.Sprintf("the access token that the issuer granted would never pass here: %s: its scope is %.500q, require scope %s. %s",
-				missingScope, p.Scope, needed, advices[missingScope]),
+				verdict.MissingScope, p.Scope, needed, advices[verdict.MissingScope]),
 		}
 	}
 	return nil
 }
 
 // notFit tells both what is wrong with an access token, and what to change.
-func (g *Gateway) notFit(tokens *as.Tokens, rejection *Rejection) error {
+func (g *Gateway) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error {
 	ask := "ask for one for this API, with resource or audience"
 	if g.Resource != "" {
 		ask = "ask for one with resource=" + g.Resource

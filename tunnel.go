@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // tunnels are the protocols that a request may turn its connection into: a
@@ -71,9 +73,9 @@ func bodyBeforeFrames(r *http.Request) bool {
 // upgrades reports whether r opens a WebSocket, or what else may pass.
 func upgrades(r *http.Request) bool { return len(r.Header["Upgrade"]) > 0 || overCONNECT(r) }
 
-func rejectTunnel(detail string) *Rejection {
-	return &Rejection{
-		Status: http.StatusBadRequest, Reason: tunnelRefused, Code: invalidRequest,
+func rejectTunnel(detail string) *verdict.Rejection {
+	return &verdict.Rejection{
+		Status: http.StatusBadRequest, Reason: verdict.TunnelRefused, Code: verdict.InvalidRequest,
 		Description: "no other protocol is spoken here", Detail: detail,
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Validator turns a presented token into a [Principal].
@@ -88,7 +89,7 @@ func (s sender) address() string {
 	return clientAddress(s.request)
 }
 
-// Validate proves one token. An error is a [*Rejection], which is the sender's
+// Validate proves one token. An error is a [*verdict.Rejection], which is the sender's
 // affair, or a failure of ours or of the issuer.
 func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error) {
 	return v.validate(ctx, raw, sender{})
@@ -97,7 +98,7 @@ func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error
 func (v *Validator) validate(ctx context.Context, raw string, from sender) (*Principal, error) {
 	if len(raw) > token.MaxSize {
 		_, err := token.Parse(raw)
-		return nil, rejectToken(err, "")
+		return nil, verdict.OfToken(err, "")
 	}
 	now := v.now()
 	key := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))) //nolint:gosec // hashing only reads: no copy
@@ -111,7 +112,7 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*Pri
 		}
 		switch ok, err := t.profile.Judge(facts, now); {
 		case err != nil:
-			return nil, rejectToken(err, t.profile.Issuer)
+			return nil, verdict.OfToken(err, t.profile.Issuer)
 		case ok:
 			t.metrics.hits.Inc()
 			return t.principal(raw, facts, nil), nil
@@ -152,19 +153,19 @@ func (v *Validator) issuers() []string {
 func (v *Validator) verify(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
 	unverified, err := token.Parse(raw)
 	if err != nil {
-		return nil, rejectToken(err, "")
+		return nil, verdict.OfToken(err, "")
 	}
 	// The unverified issuer only selects among those that are configured.
 	t := v.byIssuer[unverified.Claims.String("iss")]
 	if t == nil {
-		return nil, rejectIssuer(unverified.Claims.String("iss"), v.issuers())
+		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.issuers())
 	}
 	t.metrics.misses.Inc()
 	began := v.now()
 	facts, err := t.profile.Verify(ctx, unverified, now)
 	t.metrics.verifying.Observe(v.now().Sub(began).Seconds())
 	if err != nil {
-		return nil, rejectToken(err, t.profile.Issuer)
+		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}
 	switch {
 	case t.asksAlways():

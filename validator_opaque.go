@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // introspect proves an opaque token: what was said of it not long ago counts,
@@ -14,7 +15,7 @@ import (
 func (v *Validator) introspect(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
 	t := v.asked
 	if from.issuer != "" && from.issuer != t.profile.Issuer { // whatever was said of the same text
-		return nil, rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.issuer)}, from.issuer)
+		return nil, verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.issuer)}, from.issuer)
 	}
 	said := t.inquiry.recall(key, now)
 	if said != nil {
@@ -33,10 +34,10 @@ func (v *Validator) introspect(ctx context.Context, raw string, key digest, now 
 		now = v.now()
 	}
 	if said.refusal != nil {
-		return nil, rejectToken(said.refusal, t.profile.Issuer)
+		return nil, verdict.OfToken(said.refusal, t.profile.Issuer)
 	}
 	if _, err := t.profile.Judge(said.facts, now); err != nil {
-		return nil, rejectToken(err, t.profile.Issuer)
+		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}
 	p := t.principal(raw, said.facts, nil)
 	p.answer = said.answer
@@ -48,9 +49,9 @@ func (v *Validator) introspect(ctx context.Context, raw string, key digest, now 
 func mayAsk(raw string) error {
 	switch {
 	case !isToken68(raw):
-		return rejectToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
+		return verdict.OfToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
 	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix) || strings.HasPrefix(raw, sessionPrefix):
-		return rejectToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
+		return verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
 	}
 	return nil
 }
@@ -73,10 +74,10 @@ func (v *Validator) confirm(ctx context.Context, t *trust, what question) (*toke
 		}
 	}
 	if said.refusal != nil {
-		return nil, rejectToken(said.refusal, t.profile.Issuer)
+		return nil, verdict.OfToken(said.refusal, t.profile.Issuer)
 	}
 	if _, err := t.profile.Judge(said.facts, v.now()); err != nil {
-		return nil, rejectToken(err, t.profile.Issuer)
+		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}
 	return said.facts, nil
 }

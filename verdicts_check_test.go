@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // upstream notes everything that gets past the gateway.
@@ -103,7 +105,7 @@ func (f *fact) checkAlways() {
 		if n := len(lines); n != 1 || lines[0].Message != "refused" || lines[0].ContextMap()["reason"] != f.reason {
 			f.Errorf("%d log lines, want one about %s: %v", n, f.reason, lines)
 		}
-		if f.res.Code >= 500 && !slices.Contains([]string{unavailable, introspectionUnavailable, introspectionLimited}, f.reason) {
+		if f.res.Code >= 500 && !slices.Contains([]string{verdict.IssuerUnavailable, verdict.IntrospectionUnavailable, verdict.IntrospectionLimited}, f.reason) {
 			f.Errorf("a client caused status %d (%s)", f.res.Code, f.reason)
 		}
 	}

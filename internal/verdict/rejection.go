@@ -1,0 +1,158 @@
+// Package verdict is what is said to a request that does not pass: the
+// rejection, its reasons, and the challenge (RFC 6750 §3).
+package verdict
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Rejection is a verdict: the request does not pass, and that is its sender's
+// affair. Every other error is a failure of ours or of the issuer.
+type Rejection struct {
+	Status      int      // 400, 401 or 403; or 425, without a challenge
+	Reason      string   // a stable code for logs, metrics and placeholders
+	Code        string   // the error of RFC 6750 §3.1, or "" where there is no credential
+	Description string   // for the client; never anything it sent
+	Detail      string   // for the operator's log
+	Scope       []string // what the request would need (RFC 6750 §3)
+
+	// How the user would have to log in: in one of these ways, best first, and
+	// no longer ago than this; none or 0: that does not matter (RFC 9470 §3).
+	ACR    []string
+	MaxAge time.Duration
+
+	Issuer string // whose token it was, where that is known
+	LogIn  bool   // a browser that navigates may log in instead, where login is configured
+	Bug    bool   // verifying panicked; refused, but somebody should look
+}
+
+// The reasons of this package; those of a token are in internal/token.
+const (
+	NoCredential      = "no_credential"
+	OtherScheme       = "other_scheme"
+	BadCredential     = "credential_malformed"
+	TwoCredentials    = "two_credentials"
+	AmbiguousPath     = "ambiguous_path"
+	AmbiguousMethod   = "ambiguous_method"
+	AmbiguousQuery    = "ambiguous_query"
+	AmbiguousHost     = "ambiguous_host"
+	TunnelRefused     = "tunnel"
+	NoGrant           = "no_grant"
+	RefreshPresented  = "refresh_token"
+	strayToken        = "stray_token"
+	CrossSite         = "cross_site"
+	TooEarly          = "too_early"
+	MissingScope      = "missing_scope"
+	MissingClaim      = "missing_claim"
+	WeakLogIn         = "acr_insufficient"
+	OldLogIn          = "login_too_old"
+	UnsafeClaim       = "unsafe_claim"
+	IssuerUnavailable = "issuer_unavailable"
+
+	IntrospectionUnavailable = "introspection_unavailable"
+	IntrospectionLimited     = "introspection_limited"
+
+	GrantUnavailable = "grant_unavailable"
+	ClientGone       = "client_gone"
+	InternalFailure  = "internal_error"
+	Accepted         = "accepted"
+	Anonymous        = "anonymous"
+)
+
+// The error codes of RFC 6750 §3.1, and one of RFC 9470.
+const (
+	InvalidRequest    = "invalid_request"
+	InvalidToken      = "invalid_token"
+	InsufficientScope = "insufficient_scope"
+	InsufficientLogIn = "insufficient_user_authentication" // RFC 9470 §3
+)
+
+// Error is the reason alone: it may end up on a page ({err.message}) or raw in
+// a log, where what a stranger wrote must not.
+func (r *Rejection) Error() string { return r.Reason }
+
+// descriptions tell a client what it can act on, and a forger nothing.
+var descriptions = map[token.Reason]string{
+	token.Expired:       "the access token has expired",
+	token.NotYetValid:   "the access token is not valid yet",
+	token.WrongAudience: "the access token is not meant for this resource",
+	token.IssuerUnknown: "the issuer of the access token is not accepted here",
+	token.Inactive:      "the access token is not active",
+	token.BoundToken:    "the access token is bound to a key, and such tokens are not accepted here",
+	token.NotJWT:        "the access token is not of a form that is accepted here",
+}
+
+// OfToken makes a token's refusal a rejection and leaves failures alone.
+func OfToken(err error, issuer string) error {
+	refusal, ok := errors.AsType[*token.Refusal](err)
+	if !ok {
+		return err
+	}
+	rejection := &Rejection{
+		Status: http.StatusUnauthorized, Reason: string(refusal.Reason), Code: InvalidToken,
+		Description: descriptions[refusal.Reason], Detail: refusal.Detail, Issuer: issuer, Bug: refusal.Bug,
+	}
+	if rejection.Description == "" {
+		rejection.Description = "the access token is not valid"
+	}
+	return rejection
+}
+
+// UnknownIssuer refuses a token of an issuer that is none of the configured ones.
+func UnknownIssuer(iss string, configured []string) error {
+	return OfToken(&token.Refusal{
+		Reason: token.IssuerUnknown,
+		Detail: fmt.Sprintf("iss is %.120q, configured: %.500s", iss, strings.Join(configured, " ")),
+	}, "")
+}
+
+func Malformed(reason, detail string) *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest, Reason: reason, Code: InvalidRequest,
+		Description: "exactly one access token is expected", Detail: detail,
+	}
+}
+
+// NotBearer answers a scheme that is not Bearer as if there were none:
+// its user may have meant somebody else.
+func NotBearer(header string) *Rejection {
+	return &Rejection{Status: http.StatusUnauthorized, Reason: OtherScheme, Detail: header + " is not Bearer"}
+}
+
+func OfReference(reason, detail string) *Rejection {
+	return &Rejection{
+		Status: http.StatusUnauthorized, Reason: reason, Code: InvalidToken,
+		Description: descriptionOf[reason], Detail: detail,
+	}
+}
+
+var descriptionOf = map[string]string{
+	NoGrant:          "the access token is unknown, or its grant has ended",
+	RefreshPresented: "a refresh token is not an access token",
+}
+
+func OfStrayToken() *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest, Reason: strayToken, Code: InvalidRequest,
+		Description: "a token stands where none belongs", Detail: "a reference token outside of its place, or a reference refresh token",
+	}
+}
+
+// Seconds writes a wait, rounded up and never none.
+func Seconds(wait time.Duration) string {
+	return strconv.Itoa(max(1, int((wait+time.Second-1)/time.Second)))
+}
+
+func DetailOf(err error) string {
+	if rejection, ok := errors.AsType[*Rejection](err); ok {
+		return rejection.Detail
+	}
+	return err.Error()
+}
