@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ type call struct {
 	Grant    string
 	Client   string
 	RT       string // digest of the refresh token presented
+	MadeUp   bool   // the gateway made it up, to see whether anybody answers
 	Token    string // digest of the token to revoke
 	Begin    time.Time
 	End      time.Time // zero while it is open
@@ -49,6 +51,11 @@ type call struct {
 	NewRT    string    // digest of the refresh token that the real server issued
 	Fate     fate
 }
+
+// madeUp is how the gateway spells a refresh token that nobody granted, which it
+// presents before it leaves a failing endpoint alone. None of the server's is
+// spelled so.
+var madeUp = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
 // fate is what the one who presented a refresh token may know of it.
 type fate string
@@ -135,6 +142,7 @@ func (tp *tap) arrive(r *http.Request, body string) *call {
 	c := &call{
 		Path: r.URL.Path, Grant: form.Get("grant_type"), Client: id, Begin: time.Now(), Fate: fateOpen,
 		RT: digest(form.Get("refresh_token")), Token: digest(form.Get("token")),
+		MadeUp: madeUp.MatchString(form.Get("refresh_token")),
 	}
 	tp.change(func() { tp.calls = append(tp.calls, c) })
 	return c
@@ -232,7 +240,7 @@ func (all calls) keep(fits func(c call) bool) (kept calls) {
 func (all calls) at(path string) calls { return all.keep(func(c call) bool { return c.Path == path }) }
 
 func (all calls) of(grant string) calls {
-	return all.keep(func(c call) bool { return c.Path == "/token" && c.Grant == grant })
+	return all.keep(func(c call) bool { return c.Path == "/token" && c.Grant == grant && !c.MadeUp })
 }
 
 // answered are those that the real server has answered, known to whom it may be.
