@@ -277,10 +277,9 @@ func (issuersAPI) serveFetch(w http.ResponseWriter, r *http.Request) error {
 		asked++
 		failed = errors.Join(failed, auth.server.Fetch(ctx)) // the others are fetched all the same
 	}
-	if failed != nil {
-		return fetchFailed(w, issuer, failed)
-	}
 	switch {
+	case failed != nil:
+		return fetchFailed(w, issuer, failed)
 	case !known:
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no issuer %.200q is configured; the text must be the same to the letter", issuer)}
 	case asked == 0:
@@ -290,12 +289,12 @@ func (issuersAPI) serveFetch(w http.ResponseWriter, r *http.Request) error {
 }
 
 func fetchFailed(w http.ResponseWriter, issuer string, err error) error {
-	status := http.StatusBadGateway
+	failed := caddy.APIError{HTTPStatus: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", issuer, err)}
 	if soon, ok := errors.AsType[*as.TooSoon](err); ok {
-		status = http.StatusTooManyRequests
+		failed.HTTPStatus = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", verdict.Seconds(soon.Wait))
 	}
-	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf("%s: %w", issuer, err)}
+	return failed
 }
 
 var _ caddy.AdminRouter = issuersAPI{}

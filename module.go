@@ -286,10 +286,7 @@ func (g *Gateway) check() error {
 			return err
 		}
 	}
-	if err := g.checkForwardAuth(); err != nil {
-		return err
-	}
-	return errors.Join(checkUpgrades(g.InsecureUpgrades), verdict.CheckRealm(g.Realm))
+	return errors.Join(g.checkForwardAuth(), checkUpgrades(g.InsecureUpgrades), verdict.CheckRealm(g.Realm))
 }
 
 // Interface guards

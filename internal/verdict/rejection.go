@@ -35,9 +35,9 @@ type Rejection struct {
 
 // The reasons of this package; those of a token are in internal/token.
 const (
-	NoCredential      = "no_credential"
+	NoCredential      = "no_credential" //nolint:gosec // a reason, and no credential
 	OtherScheme       = "other_scheme"
-	BadCredential     = "credential_malformed"
+	BadCredential     = "credential_malformed" //nolint:gosec // a reason, and no credential
 	TwoCredentials    = "two_credentials"
 	AmbiguousPath     = "ambiguous_path"
 	AmbiguousMethod   = "ambiguous_method"
@@ -113,6 +113,7 @@ func UnknownIssuer(iss string, configured []string) error {
 	}, "")
 }
 
+// Malformed refuses what is not exactly one credential (RFC 6750 §3.1).
 func Malformed(reason, detail string) *Rejection {
 	return &Rejection{
 		Status: http.StatusBadRequest, Reason: reason, Code: InvalidRequest,
@@ -126,6 +127,8 @@ func NotBearer(header string) *Rejection {
 	return &Rejection{Status: http.StatusUnauthorized, Reason: OtherScheme, Detail: header + " is not Bearer"}
 }
 
+// OfReference refuses one of the gateway's own tokens: NoGrant or
+// RefreshPresented is the reason.
 func OfReference(reason, detail string) *Rejection {
 	return &Rejection{
 		Status: http.StatusUnauthorized, Reason: reason, Code: InvalidToken,
@@ -138,6 +141,8 @@ var descriptionOf = map[string]string{
 	RefreshPresented: "a refresh token is not an access token",
 }
 
+// OfStrayToken refuses a request with one of the gateway's own tokens where none
+// belongs.
 func OfStrayToken() *Rejection {
 	return &Rejection{
 		Status: http.StatusBadRequest, Reason: strayToken, Code: InvalidRequest,
@@ -150,6 +155,8 @@ func Seconds(wait time.Duration) string {
 	return strconv.Itoa(max(1, int((wait+time.Second-1)/time.Second)))
 }
 
+// DetailOf is what the operator's log says of an error: a rejection's detail, or
+// the text of a failure.
 func DetailOf(err error) string {
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
 		return rejection.Detail

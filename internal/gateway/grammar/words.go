@@ -90,6 +90,7 @@ func At(token caddyfile.Token, err error) error {
 	return fmt.Errorf("%w, at %s:%d", err, token.File, token.Line)
 }
 
+// NoBlock refuses a block behind a word that takes none.
 func NoBlock(d *caddyfile.Dispenser, word string) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		return d.Errf("%s takes no block", word)
