@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -59,15 +60,15 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 		return
 	}
 	// One of another gateway around this one is not who is refused here.
-	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*Principal)
-	if p != nil && !slices.Contains(g.validator.trusts, p.trust) {
+	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*token.Principal)
+	if p != nil && !slices.ContainsFunc(g.validator.trusts, func(t *trust) bool { return p.ProvedBy(t) }) {
 		p = nil
 	}
 	g.audit.refused(r, p, err, status, reason, issuer)
 }
 
 // admitted notes a request that passes, wherever somebody wants to know.
-func (g *Gateway) admitted(r *http.Request, p *Principal) {
+func (g *Gateway) admitted(r *http.Request, p *token.Principal) {
 	reason, issuer := verdict.Anonymous, ""
 	if p != nil {
 		reason, issuer = verdict.Accepted, p.Issuer
@@ -77,7 +78,7 @@ func (g *Gateway) admitted(r *http.Request, p *Principal) {
 }
 
 // admitted tells of a request that passes; anonymous ones have no principal.
-func (a *auditLog) admitted(r *http.Request, p *Principal) {
+func (a *auditLog) admitted(r *http.Request, p *token.Principal) {
 	if a == nil {
 		return
 	}
@@ -90,7 +91,7 @@ func (a *auditLog) admitted(r *http.Request, p *Principal) {
 
 // refused tells of a request that does not. Who is asking is told only if the
 // token was proven, and lacks something.
-func (a *auditLog) refused(r *http.Request, p *Principal, err error, status int, reason, issuer string) {
+func (a *auditLog) refused(r *http.Request, p *token.Principal, err error, status int, reason, issuer string) {
 	decision := auditFailed
 	if _, rejected := errors.AsType[*verdict.Rejection](err); rejected {
 		decision = auditRefused
@@ -114,7 +115,7 @@ func request(r *http.Request) []zap.Field {
 // 9068 §2.2, OpenID Connect, Okta and Microsoft Entra.
 var clientClaims = []string{"client_id", "azp", "cid", "appid"}
 
-func whoIs(p *Principal) []zap.Field {
+func whoIs(p *token.Principal) []zap.Field {
 	if p == nil {
 		return nil
 	}
@@ -136,7 +137,7 @@ func whoIs(p *Principal) []zap.Field {
 		fields = append(fields, known("acr", bounded(way)))
 	}
 	at, _ := p.Claim("auth_time")
-	if seconds, ok := plain(at).(int64); ok {
+	if seconds, ok := token.Plain(at).(int64); ok {
 		fields = append(fields, zap.Int64("auth_time", seconds))
 	}
 	return fields

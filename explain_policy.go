@@ -15,11 +15,11 @@ import (
 // readPolicy judges what the gateway asks for beyond a valid token. What
 // depends on the request is told, and does not decide.
 func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
-	p := &Principal{Subject: facts.Subject, Scope: facts.Scope, Issuer: e.Issuer, trust: e.trust, claims: e.u.Claims}
-	order := slices.Clone(e.gateway.Require) // in which they decide
+	order, skew := slices.Clone(e.gateway.Require), time.Duration(0) // in which they decide
 	if e.trust != nil {
-		order = slices.Clone(e.trust.require)
+		order, skew = slices.Clone(e.trust.require), e.trust.profile.Skew
 	}
+	p := (&token.Profile{Issuer: e.Issuer, Skew: skew}).Principal(e.trust, facts, "", e.u.Claims)
 	slices.SortStableFunc(order, func(a, b *Requirement) int { return a.rank() - b.rank() })
 	for _, q := range order {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
@@ -41,7 +41,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	e.Checks = append(e.Checks, step)
 }
 
-func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool) explainedStep {
+func (e *explaining) requirementStep(q *Requirement, p *token.Principal, readable bool) explainedStep {
 	step := e.describeRequirement(q, p)
 	if !slices.Contains(e.gateway.Require, q) {
 		step.Check += " (issuer)"
@@ -65,7 +65,7 @@ func (e *explaining) requirementStep(q *Requirement, p *Principal, readable bool
 }
 
 // describeRequirement tells what is asked and what there is.
-func (e *explaining) describeRequirement(q *Requirement, p *Principal) explainedStep {
+func (e *explaining) describeRequirement(q *Requirement, p *token.Principal) explainedStep {
 	step := explainedStep{Result: stepPassed, Clause: "RFC 6750 §3.1"}
 	claimed := func(name string) {
 		value, _ := p.Claim(name)
@@ -82,7 +82,7 @@ func (e *explaining) describeRequirement(q *Requirement, p *Principal) explained
 		step.Check, step.Clause = "require max_age", "RFC 9470 §3"
 		step.Expected = "auth_time at most " + time.Duration(q.MaxAge).String() + " ago, and the skew"
 		claimed("auth_time")
-		if age, known := p.loginAge(e.how.at); known {
+		if age, known := loginAge(p, e.how.at); known {
 			step.Found = fmt.Sprintf("auth_time %s ago", age.Round(time.Second))
 		}
 	case q.Claim != "":

@@ -59,7 +59,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		g.dropCookie(w, found)
 		return found, g.admitAnonymous(r, found)
 	}
-	principal.lose(found.lost)
+	principal.Withdraw(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
 		return found, found.logInBetter(err)
@@ -68,7 +68,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		return found, err
 	}
 	g.settle(r, found)
-	principal.trust.metrics.accepted.Inc()
+	g.validator.of(principal).metrics.accepted.Inc()
 	g.admitted(r, principal)
 	return found, nil
 }

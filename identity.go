@@ -1,7 +1,6 @@
 package caddyoauth
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -165,7 +165,7 @@ func folds(name, folded string) bool {
 }
 
 // headers sets the identity headers, all or, with an error, none.
-func (id *identity) headers(h http.Header, p *Principal) error {
+func (id *identity) headers(h http.Header, p *token.Principal) error {
 	values := make([]string, len(id.copies))
 	for i, c := range id.copies {
 		claim, _ := p.Claim(c.claim)
@@ -194,7 +194,7 @@ const principalVar = "oauth_principal"
 // introduce makes the principal known to placeholders, and through them to
 // matchers, handlers and the access log behind us. nil is a request without a
 // token: it gets placeholders that are empty, and lists that are.
-func (id *identity) introduce(r *http.Request, p *Principal) {
+func (id *identity) introduce(r *http.Request, p *token.Principal) {
 	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	_, mapped := vars[principalVar]
@@ -208,7 +208,7 @@ func (id *identity) introduce(r *http.Request, p *Principal) {
 		// and would speak for ours.
 		repl.DeleteByPrefix(userPrefix)
 	}
-	p.lists = id.lists
+	p.Lists = id.lists
 	if !mapped {
 		repl.Map(func(key string) (any, bool) {
 			name, ok := strings.CutPrefix(key, userPrefix)
@@ -216,7 +216,7 @@ func (id *identity) introduce(r *http.Request, p *Principal) {
 				return nil, false
 			}
 			// With one gateway inside another the innermost has set it last.
-			return vars[principalVar].(*Principal).placeholder(name), true
+			return placeholder(vars[principalVar].(*token.Principal), name), true
 		})
 	}
 	vars[principalVar] = p
@@ -227,44 +227,19 @@ const userPrefix = "http.auth.user."
 // placeholder is a claim as a Go value: numbers that CEL can compare, and
 // lists that are lists even when the token has none. With nil, Caddy's CEL
 // would fail on "in", and the client would get a 500.
-func (p *Principal) placeholder(name string) any {
+func placeholder(p *token.Principal, name string) any {
 	if name == "id" {
 		return p.Subject
 	}
 	claim, _ := p.Claim(name)
-	if slices.Contains(p.lists, name) {
+	if slices.Contains(p.Lists, name) {
 		switch claim.(type) {
 		case nil:
 			return []any{}
 		case []any:
 		default:
-			return []any{plain(claim)}
+			return []any{token.Plain(claim)}
 		}
 	}
-	return plain(claim)
-}
-
-// plain turns the numbers in a claim into Go numbers.
-func plain(claim any) any {
-	switch v := claim.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64()
-		return f
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = plain(e)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, e := range v {
-			out[name] = plain(e)
-		}
-		return out
-	}
-	return claim
+	return token.Plain(claim)
 }

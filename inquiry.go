@@ -50,10 +50,10 @@ type inquiry struct {
 	stop      context.CancelFunc
 
 	// Those that are inactive are apart: a flood of them evicts no good one.
-	active, inactive *otter.Cache[digest, *opinion]
+	active, inactive *otter.Cache[token.Digest, *opinion]
 
 	mu      sync.Mutex
-	flights map[digest]*inquiryFlight // one for each token that is asked about now
+	flights map[token.Digest]*inquiryFlight // one for each token that is asked about now
 }
 
 // opinion is what an issuer said of a token. It does not change.
@@ -96,7 +96,7 @@ func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquir
 			at:       as.Introspection{Endpoint: set.introspect, Client: *t.client},
 			profile:  token.Profile{Issuer: t.profile.Issuer, IDTokens: t.profile.IDTokens, Told: i.wantsType()},
 			remember: i.Introspect.remember(), limits: newAskLimits(i.Introspect.rate()),
-			metrics: measure.forInquiry(l.issuer), flights: map[digest]*inquiryFlight{},
+			metrics: measure.forInquiry(l.issuer), flights: map[token.Digest]*inquiryFlight{},
 		}
 		if q.server == nil { // its keys come from a file
 			q.server, q.own = as.New(l.config), true
@@ -117,11 +117,11 @@ func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquir
 
 // newOpinions is a cache that is bounded by what it weighs: issuers decide how
 // long their answers are.
-func newOpinions(weight uint64, life time.Duration) *otter.Cache[digest, *opinion] {
-	return otter.Must(&otter.Options[digest, *opinion]{
+func newOpinions(weight uint64, life time.Duration) *otter.Cache[token.Digest, *opinion] {
+	return otter.Must(&otter.Options[token.Digest, *opinion]{
 		MaximumWeight:    weight,
-		Weigher:          func(_ digest, o *opinion) uint32 { return uint32(opinionSize + len(o.answer)) }, //nolint:gosec // answers are bounded
-		ExpiryCalculator: otter.ExpiryWriting[digest, *opinion](life),
+		Weigher:          func(_ token.Digest, o *opinion) uint32 { return uint32(opinionSize + len(o.answer)) }, //nolint:gosec // answers are bounded
+		ExpiryCalculator: otter.ExpiryWriting[token.Digest, *opinion](life),
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
 }
@@ -139,11 +139,11 @@ func (q *inquiry) Destruct() error {
 }
 
 // recall is what the issuer said of a token not long ago, or nil.
-func (q *inquiry) recall(key digest, now time.Time) *opinion {
+func (q *inquiry) recall(key token.Digest, now time.Time) *opinion {
 	if q.remember == 0 {
 		return nil
 	}
-	for _, cache := range []*otter.Cache[digest, *opinion]{q.active, q.inactive} {
+	for _, cache := range []*otter.Cache[token.Digest, *opinion]{q.active, q.inactive} {
 		if said, hit := cache.GetIfPresent(key); hit && now.UnixNano() < said.until {
 			return said // one of the two: what is said anew ends what was said before
 		}
@@ -152,12 +152,12 @@ func (q *inquiry) recall(key digest, now time.Time) *opinion {
 }
 
 // forget what was said of a token.
-func (q *inquiry) forget(key digest) { q.active.Invalidate(key) }
+func (q *inquiry) forget(key token.Digest) { q.active.Invalidate(key) }
 
 // question is one token that the issuer is asked about.
 type question struct {
 	raw    string
-	key    digest
+	key    token.Digest
 	jwt    *token.Facts // of a token that was verified; nil: it is opaque
 	remote string       // who sent it
 	clock  func() time.Time
@@ -254,7 +254,7 @@ func (q *inquiry) read(answer *token.Answer, doc string, what question, now time
 
 // keep remembers an opinion; failures are none. Of facts whose time is over
 // nothing is kept: they would only be asked for again.
-func (q *inquiry) keep(key digest, said *opinion, now time.Time) {
+func (q *inquiry) keep(key token.Digest, said *opinion, now time.Time) {
 	if said == nil {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // A flood of invented tokens costs the issuer what rate allows and no more, and
@@ -46,9 +48,9 @@ func TestAFloodCostsTheRateAndEvictsNoGoodToken(t *testing.T) {
 
 func TestOneAddressGetsHalfOfTheRate(t *testing.T) {
 	limits, now := newAskLimits(20), time.Unix(1_800_000_000, 0)
-	known, other := digest{1}, digest{2}
+	known, other := token.Digest{1}, token.Digest{2}
 	limits.learn(known, true)
-	count := func(address string, key digest) (n int) {
+	count := func(address string, key token.Digest) (n int) {
 		for range 100 {
 			if limits.allow(address, key, now) {
 				n++
@@ -75,9 +77,9 @@ func TestOneAddressGetsHalfOfTheRate(t *testing.T) {
 
 func TestOneAddressKeepsAQuarterOfItsShareForTokensThatAreKnown(t *testing.T) {
 	limits, now := newAskLimits(1000), time.Unix(1_800_000_000, 0)
-	known, other := digest{1}, digest{2}
+	known, other := token.Digest{1}, token.Digest{2}
 	limits.learn(known, true)
-	count := func(key digest) (n int) {
+	count := func(key token.Digest) (n int) {
 		for range 1000 {
 			if limits.allow("192.0.2.1", key, now) {
 				n++
@@ -101,11 +103,11 @@ func TestOneAddressKeepsAQuarterOfItsShareForTokensThatAreKnown(t *testing.T) {
 // What is not asked takes nothing from an address either.
 func TestWhatAllMayNotAskCostsAnAddressNothing(t *testing.T) {
 	limits, now := newAskLimits(2), time.Unix(1_800_000_000, 0)
-	if !limits.allow("192.0.2.1", digest{}, now) || !limits.allow("192.0.2.2", digest{}, now) || limits.allow("192.0.2.3", digest{}, now) {
+	if !limits.allow("192.0.2.1", token.Digest{}, now) || !limits.allow("192.0.2.2", token.Digest{}, now) || limits.allow("192.0.2.3", token.Digest{}, now) {
 		t.Fatal("two calls are not two")
 	}
 	now = now.Add(500 * time.Millisecond) // one more for all; the third one has its whole share
-	if !limits.allow("192.0.2.3", digest{}, now) {
+	if !limits.allow("192.0.2.3", token.Digest{}, now) {
 		t.Error("the refusal was charged")
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // askLimits bound how often strangers can have an issuer asked, in bounded
@@ -18,7 +20,7 @@ type askLimits struct {
 	all       *rate.Limiter
 	each      int
 	addresses *otter.Cache[string, *rate.Limiter]
-	known     *otter.Cache[digest, struct{}]
+	known     *otter.Cache[token.Digest, struct{}]
 }
 
 const (
@@ -35,9 +37,9 @@ func newAskLimits(perSecond int) *askLimits {
 			ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](failureWindow),
 			Logger:           &otter.NoopLogger{},
 		}),
-		known: otter.Must(&otter.Options[digest, struct{}]{
+		known: otter.Must(&otter.Options[token.Digest, struct{}]{
 			MaximumSize:      mostKnown,
-			ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](knownFor),
+			ExpiryCalculator: otter.ExpiryWriting[token.Digest, struct{}](knownFor),
 			Logger:           &otter.NoopLogger{},
 		}),
 	}
@@ -49,7 +51,7 @@ func (l *askLimits) stop() {
 }
 
 // learn what the issuer said of a token.
-func (l *askLimits) learn(key digest, active bool) {
+func (l *askLimits) learn(key token.Digest, active bool) {
 	if active {
 		l.known.Set(key, struct{}{})
 	} else {
@@ -59,7 +61,7 @@ func (l *askLimits) learn(key digest, active bool) {
 
 // allow takes a call from the address's share and from that of all, or none.
 // The address comes first: one that is over its own takes nothing from others.
-func (l *askLimits) allow(remote string, key digest, now time.Time) bool {
+func (l *askLimits) allow(remote string, key token.Digest, now time.Time) bool {
 	remote = network(remote)
 	own, found := l.addresses.GetIfPresent(remote)
 	if !found {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -40,14 +41,14 @@ func (b *better) ask(q url.Values) {
 }
 
 // lacks says what the log-in of a token is not, or nothing.
-func (b *better) lacks(p *Principal, now time.Time) string {
+func (b *better) lacks(p *token.Principal, now time.Time) string {
 	strong, recent := &Requirement{ACR: b.ACR}, &Requirement{MaxAge: caddy.Duration(b.MaxAge) * caddy.Duration(time.Second)}
 	acr, _ := p.Claim("acr")
 	switch {
 	case len(b.ACR) > 0 && !strong.loggedInAs(p):
 		return fmt.Sprintf("acr is %s, asked for was one of %q", told(acr), b.ACR)
 	case b.MaxAge > 0 && !recent.loggedInSince(p, now):
-		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", p.toldAge(now), b.MaxAge)
+		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", toldAge(p, now), b.MaxAge)
 	}
 	return ""
 }

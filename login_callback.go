@@ -154,7 +154,7 @@ func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.To
 
 // judgeLogin proves who has logged in, and that the access token will pass here:
 // a session whose every request is refused would help nobody.
-func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *Principal, error) {
+func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *token.Principal, error) {
 	t := g.loginTrust()
 	if tokens.IDToken.Empty() {
 		return nil, nil, &loginError{

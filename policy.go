@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -120,7 +121,7 @@ func (q *Requirement) applies(r *http.Request, log *zap.Logger) bool {
 	return ok
 }
 
-func (q *Requirement) holds(p *Principal, now time.Time) bool {
+func (q *Requirement) holds(p *token.Principal, now time.Time) bool {
 	switch {
 	case len(q.ACR) > 0:
 		return q.loggedInAs(p)
@@ -137,7 +138,7 @@ func (q *Requirement) holds(p *Principal, now time.Time) bool {
 	return true
 }
 
-func (q *Requirement) claimed(p *Principal) bool {
+func (q *Requirement) claimed(p *token.Principal) bool {
 	claim, _ := p.Claim(q.Claim)
 	if list, ok := claim.([]any); ok {
 		return slices.ContainsFunc(list, q.isValue)
@@ -177,16 +178,16 @@ func (g *Gateway) provisionRequire(ctx caddy.Context, repl *caddy.Replacer) erro
 // requirements are those that are about the tokens of p's issuer. Without a
 // principal they are everybody's: where the tokens of some issuer need more,
 // no token at all is not enough.
-func (g *Gateway) requirements(p *Principal) []*Requirement {
+func (g *Gateway) requirements(p *token.Principal) []*Requirement {
 	if p == nil {
 		return g.all
 	}
-	return p.trust.require
+	return g.validator.of(p).require
 }
 
 // allow sees to it that every requirement that is about r holds. Without a
 // principal those with a matcher ask for a token.
-func (g *Gateway) allow(r *http.Request, p *Principal) error {
+func (g *Gateway) allow(r *http.Request, p *token.Principal) error {
 	var room [8]*Requirement // most have no more: nothing is allocated
 	fit, now := room[:0], g.validator.now()
 	var failed *Requirement
@@ -230,7 +231,7 @@ func (q *Requirement) rank() int {
 
 // reject says what is wrong with a token for which the requirement does not
 // hold, and all that a better one needs for a request that fit is about.
-func (q *Requirement) reject(p *Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
+func (q *Requirement) reject(p *token.Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
 	switch q.rank() {
 	case 0:
 		return &verdict.Rejection{ // no scope would help, so none is named

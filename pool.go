@@ -1,7 +1,6 @@
 package caddyoauth
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"slices"
 	"sync"
@@ -18,9 +17,6 @@ import (
 // configuration names them.
 var authorities = caddy.NewUsagePool()
 
-// digest stands for a token in the cache: the token itself is never a key.
-type digest [sha256.Size]byte
-
 // remembered is how long a verified token is not verified again (it is judged
 // each time all the same).
 const remembered = time.Minute
@@ -33,7 +29,7 @@ type authority struct {
 	server *as.Server // nil: the keys come from a file
 	keys   token.KeySource
 	signed token.Algorithms // that are configured
-	cache  *otter.Cache[digest, *token.Facts]
+	cache  *otter.Cache[token.Digest, *token.Facts]
 
 	mu         sync.Mutex
 	capacities []int // that the configurations ask for; the largest counts
@@ -72,9 +68,9 @@ func (g *Gateway) capacity() int {
 
 func newAuthority(set *settings, cfg as.Config) *authority {
 	auth := &authority{issuer: cfg.Issuer, signed: set.algorithms}
-	auth.cache = otter.Must(&otter.Options[digest, *token.Facts]{
+	auth.cache = otter.Must(&otter.Options[token.Digest, *token.Facts]{
 		MaximumSize:      defaultCache,
-		ExpiryCalculator: otter.ExpiryWriting[digest, *token.Facts](remembered),
+		ExpiryCalculator: otter.ExpiryWriting[token.Digest, *token.Facts](remembered),
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
 	if set.fixed != nil {

@@ -22,7 +22,7 @@ const mostTokens = 3
 // its issuer. Many issuers end the old one when they rotate the refresh token,
 // some time before the new pair is here; then its answer tells of a refresh, and
 // not of a grant that was taken back.
-func (g *Gateway) prove(r *http.Request, found presented) (*Principal, presented, error) {
+func (g *Gateway) prove(r *http.Request, found presented) (*token.Principal, presented, error) {
 	if found.token == "" && !found.session {
 		return nil, found, nil
 	}

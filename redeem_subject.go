@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -16,7 +17,7 @@ import (
 // nothing is stored that is another's. Of an opaque token the issuer alone can
 // say, and says so when the token is judged: here. Where it names none, as for
 // clients that act for themselves, there is nothing to compare.
-func (found presented) isOf(p *Principal) bool {
+func (found presented) isOf(p *token.Principal) bool {
 	switch {
 	case !found.swapped:
 		return true

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -15,7 +16,7 @@ import (
 // both in the token (RFC 9068 §2.2.1); what it does not say does not hold.
 
 // loggedInAs reports whether the user logged in one of the ways required.
-func (q *Requirement) loggedInAs(p *Principal) bool {
+func (q *Requirement) loggedInAs(p *token.Principal) bool {
 	acr, _ := p.Claim("acr")
 	way, ok := acr.(string)
 	return ok && slices.Contains(q.ACR, way)
@@ -23,10 +24,9 @@ func (q *Requirement) loggedInAs(p *Principal) bool {
 
 // loggedInSince reports whether the user logged in recently enough, as far as
 // the clocks can tell. A log-in that is still to come is none.
-func (q *Requirement) loggedInSince(p *Principal, now time.Time) bool {
-	age, known := p.loginAge(now)
-	skew := p.trust.profile.Skew
-	return known && age >= -skew && age <= time.Duration(q.MaxAge)+skew
+func (q *Requirement) loggedInSince(p *token.Principal, now time.Time) bool {
+	age, known := loginAge(p, now)
+	return known && age >= -p.Skew && age <= time.Duration(q.MaxAge)+p.Skew
 }
 
 // century is far beyond any log-in, in seconds, and within a duration.
@@ -34,7 +34,7 @@ const century = 100 * 365 * 24 * 3600
 
 // loginAge is the time since auth_time. One that is out of a duration's range
 // is not known.
-func (p *Principal) loginAge(now time.Time) (age time.Duration, known bool) {
+func loginAge(p *token.Principal, now time.Time) (age time.Duration, known bool) {
 	claim, _ := p.Claim("auth_time")
 	number, ok := claim.(json.Number)
 	if !ok {
@@ -51,7 +51,7 @@ func (p *Principal) loginAge(now time.Time) (age time.Duration, known bool) {
 // rejectLogin asks for another log-in (RFC 9470 §3). It names all that fit asks
 // of one, and not only what failed: a log-in that mends the one must not lose
 // the other. The same for scope, where that is missing too.
-func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
+func (q *Requirement) rejectLogin(p *token.Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
 	rejection := &verdict.Rejection{Status: http.StatusUnauthorized, Code: verdict.InsufficientLogIn, Issuer: p.Issuer, ACR: q.ACR, MaxAge: time.Duration(q.MaxAge)}
 	apart := false
 	for _, other := range fit {
@@ -80,7 +80,7 @@ func (q *Requirement) rejectLogin(p *Principal, fit []*Requirement, now time.Tim
 		return rejection
 	}
 	rejection.Reason, rejection.Description = verdict.OldLogIn, "a more recent log-in is required"
-	rejection.Detail = fmt.Sprintf("auth_time is %s, required is max_age %s", p.toldAge(now), time.Duration(q.MaxAge))
+	rejection.Detail = fmt.Sprintf("auth_time is %s, required is max_age %s", toldAge(p, now), time.Duration(q.MaxAge))
 	return rejection
 }
 
@@ -106,9 +106,9 @@ func told(claim any) string {
 	return fmt.Sprintf("%.120q", fmt.Sprint(claim))
 }
 
-func (p *Principal) toldAge(now time.Time) string {
+func toldAge(p *token.Principal, now time.Time) string {
 	claim, _ := p.Claim("auth_time")
-	age, known := p.loginAge(now)
+	age, known := loginAge(p, now)
 	if !known {
 		return told(claim)
 	}

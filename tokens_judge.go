@@ -42,7 +42,7 @@ func (u *unjudged) Unwrap() error { return u.err }
 // log-in does: a reference whose every request is refused would help nobody. It
 // answers whom it speaks for; the answer of an issuer that was asked is remembered
 // for the token's first use. The error is an *unfit or an *unjudged.
-func (g *Gateway) judgeFirst(ctx context.Context, c *tokenCall, tokens *as.Tokens) (*Principal, error) {
+func (g *Gateway) judgeFirst(ctx context.Context, c *tokenCall, tokens *as.Tokens) (*token.Principal, error) {
 	issuer := c.issuer()
 	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{c.r, issuer})
 	rejection, refused := errors.AsType[*verdict.Rejection](err)
@@ -73,7 +73,7 @@ func passing(reason string) bool {
 // fitsAll looks for scope that every request here needs. No refresh brings more
 // than was granted (RFC 6749 §6). Claims are another matter: they are the
 // user's, and may change.
-func (g *Gateway) fitsAll(p *Principal) error {
+func (g *Gateway) fitsAll(p *token.Principal) error {
 	for _, q := range g.requirements(p) {
 		if len(q.matchers) > 0 || len(q.Scope) == 0 || q.holds(p, g.validator.now()) {
 			continue

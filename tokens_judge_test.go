@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 const allGrants = `token_endpoint /auth {
@@ -247,25 +248,25 @@ func TestTheIssuersWordsAreInTheLogCutAndCleaned(t *testing.T) {
 }
 
 func TestOnlySoMuchWaitsAndNobodyGetsItTwice(t *testing.T) {
-	room := waitingRoom{all: map[digest]*waitingGrant{}}
+	room := waitingRoom{all: map[token.Digest]*waitingGrant{}}
 	late := make(chan struct{}, 10)
 	tokens := new(as.Tokens)
 	for n := range mostWaiting + 1 {
-		room.put(digest{byte(n), byte(n >> 8)}, "one", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
+		room.put(token.Digest{byte(n), byte(n >> 8)}, "one", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
 	}
 	<-late // one too many is given back
-	room.put(digest{1, 2, 3}, "another", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
-	if got, _, known := room.take(digest{1, 2, 3}); got != tokens || !known {
+	room.put(token.Digest{1, 2, 3}, "another", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
+	if got, _, known := room.take(token.Digest{1, 2, 3}); got != tokens || !known {
 		t.Error("what one server granted takes the places of another's")
 	}
-	if got, _, known := room.take(digest{}); got != tokens || !known {
+	if got, _, known := room.take(token.Digest{}); got != tokens || !known {
 		t.Error("nothing waits")
 	}
-	if got, _, known := room.take(digest{}); got != nil || !known {
+	if got, _, known := room.take(token.Digest{}); got != nil || !known {
 		t.Error("it is handed out twice")
 	}
-	room.drop(digest{})
-	if _, _, known := room.take(digest{}); known {
+	room.drop(token.Digest{})
+	if _, _, known := room.take(token.Digest{}); known {
 		t.Error("it still waits")
 	}
 }

@@ -2,13 +2,14 @@ package caddyoauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/maypok86/otter/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // How often a client may fail at an issuer, from one address. One that others
@@ -65,8 +66,8 @@ func (t *tooMany) description() string {
 // of it is shared with other issuers: one that is slow, or that strangers keep
 // busy, stops no log-in at another.
 type limits struct {
-	pairs     *otter.Cache[digest, *attempts]
-	known     *otter.Cache[digest, struct{}] // clients that have proved who they are
+	pairs     *otter.Cache[token.Digest, *attempts]
+	known     *otter.Cache[token.Digest, struct{}] // clients that have proved who they are
 	addresses *otter.Cache[string, chan struct{}]
 	all       chan struct{}
 }
@@ -104,14 +105,14 @@ func acquireLimits(reach string) (l *limits, release func()) {
 
 func newLimits() *limits {
 	return &limits{
-		pairs: otter.Must(&otter.Options[digest, *attempts]{
+		pairs: otter.Must(&otter.Options[token.Digest, *attempts]{
 			MaximumSize:      mostLimits,
-			ExpiryCalculator: otter.ExpiryCreating[digest, *attempts](failureWindow),
+			ExpiryCalculator: otter.ExpiryCreating[token.Digest, *attempts](failureWindow),
 			Logger:           &otter.NoopLogger{},
 		}),
-		known: otter.Must(&otter.Options[digest, struct{}]{
+		known: otter.Must(&otter.Options[token.Digest, struct{}]{
 			MaximumSize:      mostLimits,
-			ExpiryCalculator: otter.ExpiryWriting[digest, struct{}](provedFor),
+			ExpiryCalculator: otter.ExpiryWriting[token.Digest, struct{}](provedFor),
 			Logger:           &otter.NoopLogger{},
 		}),
 		addresses: otter.Must(&otter.Options[string, chan struct{}]{
@@ -137,14 +138,14 @@ func (l *limits) attempt(what attempted, clientID, address string) (to tried, er
 	if to.one, err = l.within(mostFailures, string(what), address, clientID); err != nil || what != atTokenEndpoint {
 		return to, err
 	}
-	if _, known := l.known.GetIfPresent(digestOf(clientID)); !known {
+	if _, known := l.known.GetIfPresent(token.DigestOf(clientID)); !known {
 		to.strangers, err = l.within(mostStrangers, "strangers", address, "")
 	}
 	return to, err
 }
 
 func (l *limits) within(most int32, what, address, clientID string) (*attempts, error) {
-	one, _ := l.pairs.SetIfAbsent(digestOf(what+"\x00"+address+"\x00"+clientID), &attempts{began: time.Now()})
+	one, _ := l.pairs.SetIfAbsent(token.DigestOf(what+"\x00"+address+"\x00"+clientID), &attempts{began: time.Now()})
 	if one.failures.Load() >= most {
 		return nil, &tooMany{max(time.Second, time.Until(one.began.Add(failureWindow))), true}
 	}
@@ -152,9 +153,7 @@ func (l *limits) within(most int32, what, address, clientID string) (*attempts, 
 }
 
 // proved notes a client that the issuer knows.
-func (l *limits) proved(clientID string) { l.known.Set(digestOf(clientID), struct{}{}) }
-
-func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
+func (l *limits) proved(clientID string) { l.known.Set(token.DigestOf(clientID), struct{}{}) }
 
 // place waits for a place among the calls of an address and of all. Who has
 // waited has to attempt again: others may have failed meanwhile.

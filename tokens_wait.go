@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // What a code was used up for while nobody could judge it, for the client that
@@ -21,7 +22,7 @@ const (
 // waitingRoom is one for the process: a reload turns nobody out.
 type waitingRoom struct {
 	mu  sync.Mutex
-	all map[digest]*waitingGrant
+	all map[token.Digest]*waitingGrant
 }
 
 type waitingGrant struct {
@@ -31,12 +32,12 @@ type waitingGrant struct {
 	end    *time.Timer
 }
 
-var waiting = waitingRoom{all: map[digest]*waitingGrant{}}
+var waiting = waitingRoom{all: map[token.Digest]*waitingGrant{}}
 
 // codeKey names a request for what a code stands for, at one server and as one
 // client there. Another site may name the same issuer and mean another server: it
 // must not get what was granted here, nor have its own taken for that.
-func (c *tokenCall) codeKey(form url.Values) digest {
+func (c *tokenCall) codeKey(form url.Values) token.Digest {
 	t := c.trust()
 	return sha256.Sum256([]byte(url.Values{
 		"server": {t.reach}, "gateway": {t.client.ID}, "client": {c.ClientID}, "form": {form.Encode()},
@@ -45,7 +46,7 @@ func (c *tokenCall) codeKey(form url.Values) digest {
 
 // take hands out what waits, once. known tells that there is something, also if
 // somebody else has it at the moment.
-func (w *waitingRoom) take(key digest) (tokens *as.Tokens, asked time.Time, known bool) {
+func (w *waitingRoom) take(key token.Digest) (tokens *as.Tokens, asked time.Time, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	one := w.all[key]
@@ -58,7 +59,7 @@ func (w *waitingRoom) take(key digest) (tokens *as.Tokens, asked time.Time, know
 
 // put lets tokens wait, or wait again. Of those that nobody has asked for in
 // time, late is told.
-func (w *waitingRoom) put(key digest, server string, tokens *as.Tokens, asked time.Time, late func(*as.Tokens)) {
+func (w *waitingRoom) put(key token.Digest, server string, tokens *as.Tokens, asked time.Time, late func(*as.Tokens)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.all[key]; one != nil {
@@ -90,7 +91,7 @@ func (w *waitingRoom) waitFor(server string) (n int) {
 }
 
 // drop ends the waiting of what has been handed out, or refused.
-func (w *waitingRoom) drop(key digest) {
+func (w *waitingRoom) drop(key token.Digest) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.all[key]; one != nil {

@@ -2,13 +2,8 @@ package caddyoauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/http"
-	"slices"
-	"strings"
-	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -35,20 +30,6 @@ type trust struct {
 	inquiry  *inquiry       // asks about tokens; nil: nobody does
 	metrics  issuerMetrics
 	now      func() time.Time // the validator's
-}
-
-// Principal is who a verified token speaks for.
-type Principal struct {
-	Issuer  string // the issuer whose key verified the token, or that was asked about it
-	Subject string // sub; some issuers leave it out for clients
-	Scope   string // granted scope, words separated by spaces
-
-	trust  *trust
-	raw    string
-	answer string // what the issuer said of an opaque token
-	decode sync.Once
-	claims token.Claims
-	lists  []string // claims that are lists also when absent
 }
 
 func newValidator(now func() time.Time) *Validator {
@@ -91,17 +72,17 @@ func (s sender) address() string {
 
 // Validate proves one token. An error is a [*verdict.Rejection], which is the sender's
 // affair, or a failure of ours or of the issuer.
-func (v *Validator) Validate(ctx context.Context, raw string) (*Principal, error) {
+func (v *Validator) Validate(ctx context.Context, raw string) (*token.Principal, error) {
 	return v.validate(ctx, raw, sender{})
 }
 
-func (v *Validator) validate(ctx context.Context, raw string, from sender) (*Principal, error) {
+func (v *Validator) validate(ctx context.Context, raw string, from sender) (*token.Principal, error) {
 	if len(raw) > token.MaxSize {
 		_, err := token.Parse(raw)
 		return nil, verdict.OfToken(err, "")
 	}
 	now := v.now()
-	key := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))) //nolint:gosec // hashing only reads: no copy
+	key := token.DigestOf(raw)
 	if v.asked != nil && token.IsOpaque(raw) {
 		return v.introspect(ctx, raw, key, now, from)
 	}
@@ -123,7 +104,7 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*Pri
 
 // recall is what is remembered of a JWT. Where the issuer is asked about each,
 // only what it said counts.
-func (t *trust) recall(key digest, now time.Time) *token.Facts {
+func (t *trust) recall(key token.Digest, now time.Time) *token.Facts {
 	switch {
 	case t.asksAlways():
 		if said := t.inquiry.recall(key, now); said != nil {
@@ -150,7 +131,7 @@ func (v *Validator) issuers() []string {
 
 // verify proves a token that nothing is remembered of. Only verified tokens
 // are remembered: errors are not, and strangers cannot fill the cache.
-func (v *Validator) verify(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
+func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, now time.Time, from sender) (*token.Principal, error) {
 	unverified, err := token.Parse(raw)
 	if err != nil {
 		return nil, verdict.OfToken(err, "")
@@ -178,49 +159,9 @@ func (v *Validator) verify(ctx context.Context, raw string, key digest, now time
 	return t.principal(raw, facts, unverified.Claims), nil
 }
 
-func (t *trust) principal(raw string, facts *token.Facts, claims token.Claims) *Principal {
-	return &Principal{
-		Issuer: t.profile.Issuer, Subject: facts.Subject, Scope: facts.Scope,
-		trust: t, raw: raw, claims: claims,
-	}
+func (t *trust) principal(raw string, facts *token.Facts, claims token.Claims) *token.Principal {
+	return t.profile.Principal(t, facts, raw, claims)
 }
 
-// Claim finds a claim by name or dotted path, decoding the token when it was
-// only recognised and nobody has asked before.
-func (p *Principal) Claim(path string) (any, bool) {
-	switch {
-	case path == "sub" && p.Subject != "":
-		return p.Subject, true
-	case path == "iss" && p.Issuer != "":
-		return p.Issuer, true // also where its answer about an opaque token leaves it out
-	}
-	p.decode.Do(func() {
-		switch {
-		case p.claims != nil || p.raw == "":
-		case p.answer != "":
-			p.claims = token.AnswerClaims(p.answer)
-		default:
-			p.claims, _ = token.PayloadClaims(p.raw) // it was decoded before, so it can be again
-		}
-		p.claims = p.claims.Within(p.Scope) // nobody behind us learns of more than counts
-	})
-	return p.claims.Lookup(path)
-}
-
-// HasScope reports whether the token was granted one scope word.
-func (p *Principal) HasScope(word string) bool { return token.HasScope(p.Scope, word) }
-
-// lose takes scope away that the issuer took back while its token still names
-// it. Issuers such as Entra grant api://orders/read and write read.
-func (p *Principal) lose(words string) {
-	if words == "" {
-		return
-	}
-	gone := strings.Fields(words)
-	p.Scope = strings.Join(slices.DeleteFunc(strings.Fields(p.Scope), func(word string) bool {
-		return slices.ContainsFunc(gone, func(lost string) bool { return lost == word || strings.HasSuffix(lost, "/"+word) })
-	}), " ")
-}
-
-// String keeps the token out of whatever prints a principal.
-func (p *Principal) String() string { return p.Subject }
+// of is the issuer of a principal that this validator proved.
+func (v *Validator) of(p *token.Principal) *trust { return v.byIssuer[p.Issuer] }

@@ -12,7 +12,7 @@ import (
 
 // introspect proves an opaque token: what was said of it not long ago counts,
 // else the issuer is asked.
-func (v *Validator) introspect(ctx context.Context, raw string, key digest, now time.Time, from sender) (*Principal, error) {
+func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest, now time.Time, from sender) (*token.Principal, error) {
 	t := v.asked
 	if from.issuer != "" && from.issuer != t.profile.Issuer { // whatever was said of the same text
 		return nil, verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.issuer)}, from.issuer)
@@ -39,9 +39,7 @@ func (v *Validator) introspect(ctx context.Context, raw string, key digest, now 
 	if _, err := t.profile.Judge(said.facts, now); err != nil {
 		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}
-	p := t.principal(raw, said.facts, nil)
-	p.answer = said.answer
-	return p, nil
+	return t.principal(raw, said.facts, nil).Told(said.answer), nil
 }
 
 // mayAsk keeps from an issuer what is not its own to see: what no token looks

@@ -1,0 +1,114 @@
+package token
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Principal is who a verified token speaks for.
+type Principal struct {
+	Issuer  string // the issuer whose key verified the token, or that was asked about it
+	Subject string // sub; some issuers leave it out for clients
+	Scope   string // granted scope, words separated by spaces
+
+	// Skew is how far the issuer's clock may be off ours.
+	Skew time.Duration
+
+	// Lists are claims that are lists for who reads them as placeholders, also
+	// where the token has one value or none.
+	Lists []string
+
+	prover any
+	raw    string
+	answer string // what the issuer said of an opaque token
+	decode sync.Once
+	claims Claims
+}
+
+// Principal is who a token speaks for that prover found to be good. claims may
+// be nil: they are read from raw when they are asked for.
+func (p *Profile) Principal(prover any, facts *Facts, raw string, claims Claims) *Principal {
+	return &Principal{
+		Issuer: p.Issuer, Subject: facts.Subject, Scope: facts.Scope, Skew: p.Skew,
+		prover: prover, raw: raw, claims: claims,
+	}
+}
+
+// Told is a principal whose claims are those of its issuer's answer about the
+// token (RFC 7662 §2.2).
+func (p *Principal) Told(answer string) *Principal {
+	p.answer = answer
+	return p
+}
+
+// ProvedBy reports whether the principal is of x and not of another prover.
+func (p *Principal) ProvedBy(x any) bool { return p.prover == x }
+
+// Claim finds a claim by name or dotted path, decoding the token when it was
+// only recognised and its claims were not asked for before.
+func (p *Principal) Claim(path string) (any, bool) {
+	switch {
+	case path == "sub" && p.Subject != "":
+		return p.Subject, true
+	case path == "iss" && p.Issuer != "":
+		return p.Issuer, true // also where its answer about an opaque token leaves it out
+	}
+	p.decode.Do(func() {
+		switch {
+		case p.claims != nil || p.raw == "":
+		case p.answer != "":
+			p.claims = AnswerClaims(p.answer)
+		default:
+			p.claims, _ = PayloadClaims(p.raw) // it was decoded before, so it can be again
+		}
+		p.claims = p.claims.Within(p.Scope) // nothing behind us learns of more than counts
+	})
+	return p.claims.Lookup(path)
+}
+
+// HasScope reports whether the token was granted one scope word.
+func (p *Principal) HasScope(word string) bool { return HasScope(p.Scope, word) }
+
+// Withdraw takes scope away that the issuer took back while its token still
+// names it. Issuers such as Entra grant api://orders/read and write read.
+func (p *Principal) Withdraw(words string) {
+	if words == "" {
+		return
+	}
+	gone := strings.Fields(words)
+	p.Scope = strings.Join(slices.DeleteFunc(strings.Fields(p.Scope), func(word string) bool {
+		return slices.ContainsFunc(gone, func(lost string) bool { return lost == word || strings.HasSuffix(lost, "/"+word) })
+	}), " ")
+}
+
+// String keeps the token out of whatever prints a principal.
+func (p *Principal) String() string { return p.Subject }
+
+// Plain turns the numbers in a claim into Go numbers: int64 where they are
+// whole and fit, else float64.
+func Plain(claim any) any {
+	switch v := claim.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = Plain(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, e := range v {
+			out[name] = Plain(e)
+		}
+		return out
+	}
+	return claim
+}
