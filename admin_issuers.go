@@ -136,12 +136,12 @@ func reading(state func() any) caddy.AdminHandlerFunc {
 // configuration with different settings is there once for each.
 func issuerStates() []issuerState {
 	breakers, states, now := openBreakers(), []issuerState{}, time.Now()
-	for _, auth := range allAuthorities() {
+	for _, auth := range authorities.All() {
 		state := auth.state(now)
 		if pause := breakers[auth.issuer]; pause > 0 {
 			state.Breaker = breakerState{Open: true, Seconds: pause.Seconds()}
 		}
-		for _, q := range allInquiries() {
+		for _, q := range inquiries.All() {
 			if q.authority == auth {
 				state.Introspection = append(state.Introspection, q.state(now))
 			}
@@ -150,16 +150,6 @@ func issuerStates() []issuerState {
 	}
 	slices.SortStableFunc(states, func(a, b issuerState) int { return strings.Compare(a.Issuer, b.Issuer) })
 	return states
-}
-
-func allAuthorities() (all []*authority) {
-	authorities.Range(func(_, value any) bool {
-		if auth, ok := value.(*authority); ok {
-			all = append(all, auth)
-		}
-		return true
-	})
-	return all
 }
 
 func (a *authority) state(now time.Time) issuerState {
@@ -227,13 +217,8 @@ func openBreakers() map[string]time.Duration {
 	return pauses
 }
 
-func allVaults() (all []*vault) {
-	vaults.Range(func(_, value any) bool {
-		if v, ok := value.(*vault); ok {
-			all = append(all, v)
-		}
-		return true
-	})
+func allVaults() []*vault {
+	all := vaults.All()
 	slices.SortFunc(all, func(a, b *vault) int { return strings.Compare(a.identity, b.identity) })
 	return all
 }
@@ -266,7 +251,7 @@ func (issuersAPI) serveFetch(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	var failed error
 	asked, known := 0, false
-	for _, auth := range allAuthorities() {
+	for _, auth := range authorities.All() {
 		if auth.issuer != issuer {
 			continue
 		}

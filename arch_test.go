@@ -111,6 +111,7 @@ var rooms = map[string][]string{
 
 	"internal/gateway/command": {},
 	"internal/gateway/grammar": {},
+	"internal/gateway/pool":    {},
 }
 
 func TestARoomKnowsOnlyWhatStandsInTheTable(t *testing.T) {

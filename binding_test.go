@@ -151,13 +151,11 @@ func TestASiteThatMovesOrRewritesItsIssuerKeepsItsGrants(t *testing.T) {
 func (h *house) reloaded(sites int, tok tokenAnswer) {
 	h.Helper()
 	await(h.T, "the old configuration to be gone", func() (alone bool) {
-		vaults.Range(func(key, value any) bool {
-			v := value.(*vault)
+		for _, v := range vaults.All() {
 			v.mu.Lock()
-			defer v.mu.Unlock()
-			alone = alone || key == "bolt "+h.path("grants.db") && len(v.tenants) == sites
-			return true
-		})
+			alone = alone || v.identity == "bolt "+h.path("grants.db") && len(v.tenants) == sites
+			v.mu.Unlock()
+		}
 		return alone
 	})
 	h.want("before time goes on", tok, 200)

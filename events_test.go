@@ -172,7 +172,7 @@ var _ caddyevents.Handler = (*slowHandler)(nil)
 // authorityOf finds an issuer's state in the pool.
 func authorityOf(t *testing.T, issuer string) *authority {
 	t.Helper()
-	for _, auth := range allAuthorities() {
+	for _, auth := range authorities.All() {
 		if auth.issuer == issuer {
 			return auth
 		}

@@ -133,7 +133,7 @@ func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration)
 // settings of one issuer are two lines.
 func issuersHealth() []issuerHealth {
 	found := []issuerHealth{}
-	for _, auth := range allAuthorities() {
+	for _, auth := range authorities.All() {
 		state := issuerHealth{Issuer: auth.issuer, Keys: true}
 		if auth.server != nil {
 			status := auth.server.Status()

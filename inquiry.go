@@ -6,18 +6,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // inquiries are shared by sites and outlive reloads, as authorities do.
-var inquiries = caddy.NewUsagePool()
+var inquiries = pool.New[*inquiry]()
 
 const (
 	askWithin      = 5 * time.Second  // one call, from looking for the endpoint to the answer's last byte
@@ -90,7 +90,7 @@ var (
 // inquire gets the inquiry of an issuer from the pool.
 func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquiry, release func()) {
 	key := l.key + " " + i.Introspect.mark(set.introspect, t.client, entries, i.wantsType())
-	value, _, err := inquiries.LoadOrNew(key, func() (caddy.Destructor, error) {
+	return inquiries.Acquire(key, func() *inquiry {
 		q := &inquiry{
 			authority: l.authority, issuer: l.issuer, always: i.Introspect.Always, server: l.server,
 			at:       as.Introspection{Endpoint: set.introspect, Client: *t.client},
@@ -107,12 +107,8 @@ func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquir
 		q.ctx, q.stop = context.WithCancel(context.Background())
 		q.active = newOpinions(uint64(max(1, entries))*bytesPerAnswer, mostRemembered)
 		q.inactive = newOpinions(mostInactive*opinionSize, inactiveFor)
-		return q, nil
+		return q
 	})
-	if err != nil {
-		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
-	}
-	return value.(*inquiry), func() { _, _ = inquiries.Delete(key) }
 }
 
 // newOpinions is a cache that is bounded by what it weighs: issuers decide how

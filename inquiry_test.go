@@ -243,9 +243,9 @@ func TestAReloadKeepsWhatTheIssuerSaidUnlessItMeansSomethingElse(t *testing.T) {
 	if n := issuer.count(); n != 2 {
 		t.Errorf("%d calls with another configuration", n)
 	}
-	before := len(allInquiries())
+	before := len(inquiries.All())
 	_ = first.Gateway.Cleanup()
-	if after := len(allInquiries()); after != before {
+	if after := len(inquiries.All()); after != before {
 		t.Errorf("%d of %d inquiries are left while another gateway needs them", after, before)
 	}
 }

@@ -45,7 +45,7 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 	g := newAsker(t, issuer, "always", "")
 	g.expects("good", http.StatusOK)
 	g.expects("bad", http.StatusUnauthorized)
-	for _, q := range allInquiries() {
+	for _, q := range inquiries.All() {
 		q.active.CleanUp()
 		q.inactive.CleanUp()
 	}

@@ -101,16 +101,14 @@ func (keyAges) Describe(ch chan<- *prometheus.Desc) { ch <- keyAge }
 
 func (keyAges) Collect(ch chan<- prometheus.Metric) {
 	oldest := map[string]time.Duration{} // two settings of one issuer share a label
-	authorities.Range(func(_, value any) bool {
-		auth, ok := value.(*authority)
-		if !ok || auth.server == nil {
-			return true
+	for _, auth := range authorities.All() {
+		if auth.server == nil {
+			continue
 		}
 		if status := auth.server.Status(); !status.Fetched.IsZero() {
 			oldest[auth.issuer] = max(oldest[auth.issuer], time.Since(status.Fetched))
 		}
-		return true
-	})
+	}
 	for issuer, age := range oldest {
 		ch <- prometheus.MustNewConstMetric(keyAge, prometheus.GaugeValue, age.Seconds(), issuer)
 	}

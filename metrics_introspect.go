@@ -63,7 +63,7 @@ func (askBreakers) Describe(ch chan<- *prometheus.Desc) { ch <- askBreakerOpen }
 
 func (askBreakers) Collect(ch chan<- prometheus.Metric) {
 	longest := map[string]time.Duration{} // two settings of one issuer share a label
-	for _, q := range allInquiries() {
+	for _, q := range inquiries.All() {
 		if left := q.breaker.Open(time.Now()); left > 0 {
 			longest[q.issuer] = max(longest[q.issuer], left)
 		}
@@ -71,14 +71,4 @@ func (askBreakers) Collect(ch chan<- prometheus.Metric) {
 	for issuer, left := range longest {
 		ch <- prometheus.MustNewConstMetric(askBreakerOpen, prometheus.GaugeValue, left.Seconds(), issuer)
 	}
-}
-
-func allInquiries() (all []*inquiry) {
-	inquiries.Range(func(_, value any) bool {
-		if q, ok := value.(*inquiry); ok {
-			all = append(all, q)
-		}
-		return true
-	})
-	return all
 }

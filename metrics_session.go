@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -105,29 +104,18 @@ func (grantGauges) Describe(ch chan<- *prometheus.Desc) {
 
 func (grantGauges) Collect(ch chan<- prometheus.Metric) {
 	var sum session.Counts
-	pauses := map[string]time.Duration{}
-	vaults.Range(func(_, value any) bool {
-		v, ok := value.(*vault)
-		if !ok {
-			return true
-		}
+	for _, v := range vaults.All() {
 		if n := v.counts.Load(); n != nil {
 			sum.Live += n.Live
 			sum.Renewing += n.Renewing
 			sum.Uncertain += n.Uncertain
 			sum.Dead += n.Dead
 		}
-		if s := v.current.Load(); s != nil {
-			for issuer, pause := range s.Breakers() {
-				pauses[issuer] = max(pauses[issuer], pause)
-			}
-		}
-		return true
-	})
+	}
 	for state, n := range map[string]int{"live": sum.Live, "renewing": sum.Renewing, "uncertain": sum.Uncertain, "ended": sum.Dead} {
 		ch <- prometheus.MustNewConstMetric(grantsDesc, prometheus.GaugeValue, float64(n), state)
 	}
-	for issuer, pause := range pauses {
+	for issuer, pause := range openBreakers() {
 		ch <- prometheus.MustNewConstMetric(breakerDesc, prometheus.GaugeValue, pause.Seconds(), issuer)
 	}
 }

@@ -6,16 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // authorities are shared by sites and outlive reloads, for as long as some
 // configuration names them.
-var authorities = caddy.NewUsagePool()
+var authorities = pool.New[*authority]()
 
 // remembered is how long a verified token is not verified again (it is judged
 // each time all the same).
@@ -38,13 +38,7 @@ type authority struct {
 // acquire gets or makes the authority for key and lends it env until release
 // is called.
 func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
-	value, _, err := authorities.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return newAuthority(set, cfg), nil
-	})
-	if err != nil {
-		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
-	}
-	auth = value.(*authority)
+	auth, unhold := authorities.Acquire(key, func() *authority { return newAuthority(set, cfg) })
 	detach := func() {}
 	if auth.server != nil {
 		detach = auth.server.Attach(env)
@@ -53,7 +47,7 @@ func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env)
 	return auth, func() {
 		detach()
 		auth.unask(capacity)
-		_, _ = authorities.Delete(key)
+		unhold()
 	}
 }
 
@@ -122,14 +116,14 @@ var knownTrust struct {
 	pools []*x509.CertPool
 }
 
-func trustIndex(pool *x509.CertPool) int {
+func trustIndex(certs *x509.CertPool) int {
 	knownTrust.Lock()
 	defer knownTrust.Unlock()
 	for i, known := range knownTrust.pools {
-		if known.Equal(pool) {
+		if known.Equal(certs) {
 			return i + 1
 		}
 	}
-	knownTrust.pools = append(knownTrust.pools, pool)
+	knownTrust.pools = append(knownTrust.pools, certs)
 	return len(knownTrust.pools)
 }

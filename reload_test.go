@@ -209,10 +209,9 @@ func TestStoppingCaddyEndsEveryAuthority(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	authorities.Range(func(key, _ any) bool {
-		t.Errorf("the authority %v is still held", key)
-		return true
-	})
+	for _, auth := range authorities.All() {
+		t.Errorf("the authority of %s is still held", auth.issuer)
+	}
 }
 
 func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
@@ -229,10 +228,9 @@ func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "env.SURELY_NOT_SET") {
 		t.Fatalf("error %v, want one that names the placeholder", err)
 	}
-	authorities.Range(func(key, _ any) bool {
-		t.Errorf("the authority %v is still held", key)
-		return true
-	})
+	for _, auth := range authorities.All() {
+		t.Errorf("the authority of %s is still held", auth.issuer)
+	}
 }
 
 func provisioned(t *testing.T) caddy.Context {

@@ -154,8 +154,7 @@ func (h *house) log() string {
 func (h *house) skip(d time.Duration) {
 	h.Helper()
 	h.issuer.clock.ahead.Add(int64(d))
-	vaults.Range(func(_, value any) bool {
-		v := value.(*vault)
+	for _, v := range vaults.All() {
 		host := v.host()
 		ring, err := v.keyring(h.Context(), host)
 		if err != nil {
@@ -164,6 +163,5 @@ func (h *house) skip(d time.Duration) {
 		if err := v.current.Load().Apply(ring, v.optionsAt(host, h.issuer.clock.now)); err != nil {
 			h.Fatal(err)
 		}
-		return true
-	})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,17 +224,12 @@ func TestReloadsWithLiveGrantsLeakNothing(t *testing.T) {
 		h.stop()
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	vaults.Range(func(key, _ any) bool {
-		t.Errorf("the vault %v is still held", key)
-		return true
-	})
+	for _, v := range vaults.All() {
+		t.Errorf("the vault %s is still held", v.identity)
+	}
 }
 
 // held tells whether some vault of this process has the file.
-func held(path string) (found bool) {
-	vaults.Range(func(key, _ any) bool {
-		found = found || key == "bolt "+path
-		return true
-	})
-	return found
+func held(path string) bool {
+	return slices.ContainsFunc(vaults.All(), func(v *vault) bool { return v.identity == "bolt "+path })
 }

@@ -153,7 +153,7 @@ func TestAnOutageWhileAFirstTokenIsJudgedLosesNothing(t *testing.T) {
 	}
 	issuer.take()
 	down = false
-	for _, q := range allInquiries() {
+	for _, q := range inquiries.All() {
 		q.breaker.Report(askBreaks, time.Now(), false, 0)
 	}
 	for form, headers := range beginnings {

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -91,16 +91,12 @@ func (a tried) fail() {
 
 // limiters has the limits of each issuer for as long as a configuration asks it
 // for grants, so that a reload forgets no failure.
-var limiters = caddy.NewUsagePool()
+var limiters = pool.New[*limits]()
 
 // acquireLimits lends the limits of the issuer with a reach until release is
 // called.
 func acquireLimits(reach string) (l *limits, release func()) {
-	value, _, err := limiters.LoadOrNew(reach, func() (caddy.Destructor, error) { return newLimits(), nil })
-	if err != nil {
-		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
-	}
-	return value.(*limits), func() { _, _ = limiters.Delete(reach) }
+	return limiters.Acquire(reach, newLimits)
 }
 
 func newLimits() *limits {

@@ -9,16 +9,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // vaults are shared by sites and outlive reloads. The key is the identity of
 // the store: a file that is open cannot be opened again.
-var vaults = caddy.NewUsagePool()
+var vaults = pool.New[*vault]()
 
 const (
 	openAgain   = time.Second      // after a store could not be opened
@@ -77,23 +77,19 @@ type tenant struct {
 // Sites of one configuration that differ in what a store has once are an error.
 func join(t *tenant) (v *vault, release func(), err error) {
 	identity := t.store.Identity()
-	value, _, err := vaults.LoadOrNew(identity, func() (caddy.Destructor, error) {
+	v, unhold := vaults.Acquire(identity, func() *vault {
 		v := &vault{identity: identity, opening: make(chan struct{}, 1), walks: newWalks()}
 		v.ctx, v.stop = context.WithCancel(context.Background())
-		return v, nil
+		return v
 	})
-	if err != nil {
-		panic("caddyoauth: a constructor that cannot fail failed: " + err.Error())
-	}
-	v = value.(*vault)
 	if err := v.add(t); err != nil {
-		_, _ = vaults.Delete(identity)
+		unhold()
 		return nil, nil, err
 	}
 	return v, func() {
 		// In this order: refreshes under way need the tenant until they have
 		// landed, which Destruct waits for.
-		_, _ = vaults.Delete(identity)
+		unhold()
 		v.mu.Lock()
 		v.tenants = slices.DeleteFunc(v.tenants, func(other *tenant) bool { return other == t })
 		v.mu.Unlock()
