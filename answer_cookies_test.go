@@ -106,7 +106,7 @@ func FuzzSetCookie(f *testing.F) {
 	} {
 		f.Add(line)
 	}
-	g := &Gateway{Login: new(Login)}
+	g := &Gateway{Config: Config{Login: new(Login)}}
 	f.Fuzz(func(t *testing.T, line string) {
 		if g.setsOurs(line) {
 			t.Skip("taken off")

@@ -23,7 +23,7 @@ func benchGateway(tb testing.TB, keys []*jwssign.Key, change func(*Gateway)) *Ga
 	if err := os.WriteFile(jwks, jwssign.Set(keys...), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	g := &Gateway{Issuer: []*Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}
+	g := &Gateway{Config: Config{Issuer: []*Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}}
 	if change != nil {
 		change(g)
 	}

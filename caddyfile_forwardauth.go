@@ -18,7 +18,7 @@ const forwardAuthWords = "from, method, uri, statuses"
 //		uri      <header>
 //		statuses <status...>
 //	}
-func (g *Gateway) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) error {
+func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if err := seen.First(d); err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func (g *Gateway) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) er
 			return err
 		}
 	}
-	g.ForwardAuth = f
-	return grammar.At(line, g.checkForwardAuth())
+	c.ForwardAuth = f
+	return grammar.At(line, c.checkForwardAuth())
 }
 
 func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {

@@ -16,7 +16,7 @@ import (
 
 const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
-func (g *Gateway) parseIssuer(h httpcaddyfile.Helper) error {
+func (c *Config) parseIssuer(h httpcaddyfile.Helper) error {
 	d, issuer := h.Dispenser, &Issuer{}
 	if err := grammar.List(d, &issuer.URL); err != nil {
 		return d.Errf("issuer takes one or more URLs")
@@ -35,11 +35,11 @@ func (g *Gateway) parseIssuer(h httpcaddyfile.Helper) error {
 		}
 	}
 	for _, url := range issuer.URL {
-		if slices.ContainsFunc(g.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
+		if slices.ContainsFunc(c.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
 			return grammar.At(line, alreadyThere(url))
 		}
 	}
-	g.Issuer = append(g.Issuer, issuer)
+	c.Issuer = append(c.Issuer, issuer)
 	return grammar.At(line, issuer.check())
 }
 

@@ -17,7 +17,7 @@ const loginWords = "scope, resource, parameter, post_logout, cookie"
 //		post_logout <url|path>
 //		cookie      <name>
 //	}
-func (g *Gateway) parseLogin(d *caddyfile.Dispenser, seen grammar.Once) error {
+func (c *Config) parseLogin(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if err := seen.First(d); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (g *Gateway) parseLogin(d *caddyfile.Dispenser, seen grammar.Once) error {
 			return err
 		}
 	}
-	g.Login = l
+	c.Login = l
 	return grammar.At(line, l.checkWords())
 }
 

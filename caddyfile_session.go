@@ -31,7 +31,7 @@ const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interva
 //		grants_per_client    <n>
 //		grants_per_subject   <n>
 //	}
-func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen grammar.Once) error {
+func (c *Config) parseSession(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if err := seen.First(d); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (g *Gateway) parseSession(d *caddyfile.Dispenser, seen grammar.Once) error 
 			return err
 		}
 	}
-	g.Session = s
+	c.Session = s
 	return grammar.At(line, s.check())
 }
 
@@ -125,7 +125,7 @@ const tokenEndpointWords = "grant_types, public_clients, default_grant, revocati
 //		revocation_endpoint           <path>
 //		device_authorization_endpoint <path>
 //	}
-func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) error {
+func (c *Config) parseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if err := seen.First(d); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (g *Gateway) parseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) 
 			return err
 		}
 	}
-	g.TokenEndpoint = e
+	c.TokenEndpoint = e
 	return grammar.Wrap(d, e.checkWords())
 }
 

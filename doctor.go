@@ -61,30 +61,30 @@ func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
 }
 
 // gatewaysIn finds the gateways in a configuration, wherever they stand.
-func gatewaysIn(config []byte) (found []placedGateway, err error) {
+func gatewaysIn(config []byte) (found []placedConfig, err error) {
 	places, err := findGateways(config)
 	if err != nil {
 		return nil, err
 	}
 	for _, at := range places {
-		g := new(Gateway)
-		if err := caddy.StrictUnmarshalJSON(at.raw, g); err != nil {
+		c := new(Config)
+		if err := caddy.StrictUnmarshalJSON(at.raw, c); err != nil {
 			return nil, fmt.Errorf("reading a handler oauth: %w", err)
 		}
-		found = append(found, placedGateway{g, at.hosts})
+		found = append(found, placedConfig{c, at.hosts})
 	}
 	return found, nil
 }
 
-// placedGateway is a gateway and the hosts of its site; none: any.
-type placedGateway struct {
-	*Gateway
+// placedConfig is the configuration of a gateway, and the hosts of its site; none: any.
+type placedConfig struct {
+	*Config
 	hosts []string
 }
 
 // examine looks at every issuer of a gateway.
-func (d *doctor) examine(at placedGateway) {
-	g := at.Gateway
+func (d *doctor) examine(at placedConfig) {
+	g := at.Config
 	if err := g.check(); err != nil {
 		d.say("", checkConfig, resultFail, "correct the configuration; \"caddy validate\" names the line", "%v", err)
 		return
@@ -121,7 +121,7 @@ type features struct {
 	grantTypes []string
 }
 
-func (d *doctor) features(g *Gateway, issuer *Issuer, first bool) (f features) {
+func (d *doctor) features(g *Config, issuer *Issuer, first bool) (f features) {
 	f.grants = (g.Session != nil || g.TokenEndpoint != nil || g.Login != nil) && issuer.JWKS == ""
 	f.resource = g.Resource
 	if first {

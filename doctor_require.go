@@ -7,7 +7,7 @@ import (
 
 // checkClaimsOfSeveral tells of a claim that counts whichever of several issuers
 // wrote it. Who has the groups of one in hand may not be asked about the other's.
-func (d *doctor) checkClaimsOfSeveral(g *Gateway) {
+func (d *doctor) checkClaimsOfSeveral(g *Config) {
 	if len(g.Issuer) < 2 {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 
 // checkResource looks at a gateway's resource as a client that was given its URL
 // does: the URL leads to this site, and from there to the document about it.
-func (d *doctor) checkResource(g *Gateway, hosts []string) {
+func (d *doctor) checkResource(g *Config, hosts []string) {
 	if g.Resource == "" {
 		return
 	}

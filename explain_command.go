@@ -188,7 +188,7 @@ func (f *explainFlags) settings() (place gatewayPlace, config []byte, err error)
 	case f.jwks != "" && !isFile(f.jwks):
 		return place, nil, errors.New("--jwks takes a file; without it the keys are fetched")
 	}
-	raw, err := json.Marshal(&Gateway{Issuer: []*Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}})
+	raw, err := json.Marshal(&Config{Issuer: []*Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}})
 	return gatewayPlace{raw: raw}, nil, err
 }
 

@@ -112,10 +112,10 @@ func servesHost(hosts []string, host string) bool {
 func listPlaces(all []gatewayPlace) string {
 	var out strings.Builder
 	for i, at := range all {
-		var g Gateway
-		_ = json.Unmarshal(at.raw, &g) // what is wrong with it is told when it is chosen
+		var c Config
+		_ = json.Unmarshal(at.raw, &c) // what is wrong with it is told when it is chosen
 		var issuers []string
-		for _, issuer := range g.Issuer {
+		for _, issuer := range c.Issuer {
 			issuers = append(issuers, issuer.URL...)
 		}
 		fmt.Fprintf(&out, "\n  %d  %s: %s", i+1, at, strings.Join(issuers, " "))

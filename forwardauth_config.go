@@ -39,8 +39,8 @@ func (f *ForwardAuth) headers() (method, uri string) {
 }
 
 // checkForwardAuth finds what is wrong without looking outside.
-func (g *Gateway) checkForwardAuth() error {
-	f := g.ForwardAuth
+func (config *Config) checkForwardAuth() error {
+	f := config.ForwardAuth
 	if f == nil {
 		return nil
 	}
@@ -63,16 +63,16 @@ func (g *Gateway) checkForwardAuth() error {
 	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, http.StatusUnauthorized) {
 		return errors.New("forward_auth: statuses without 401, which stands for those that are left out")
 	}
-	for _, c := range g.Credentials {
-		if (g.Session != nil || g.TokenEndpoint != nil) && !strings.EqualFold(c.Header, "Authorization") {
+	for _, c := range config.Credentials {
+		if (config.Session != nil || config.TokenEndpoint != nil) && !strings.EqualFold(c.Header, "Authorization") {
 			return fmt.Errorf("forward_auth: credentials %s: the proxy would leave a reference token there for the upstream; with session or token_endpoint only the Authorization header can be used", c.Header+c.Cookie+c.Query)
 		}
 	}
-	return g.checkForwardHeaders(f.headers())
+	return config.checkForwardHeaders(f.headers())
 }
 
-func (g *Gateway) checkForwardHeaders(method, uri string) error {
-	id, err := newIdentity(g.CopyClaims, g.ListClaims)
+func (config *Config) checkForwardHeaders(method, uri string) error {
+	id, err := newIdentity(config.CopyClaims, config.ListClaims)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (g *Gateway) checkForwardHeaders(method, uri string) error {
 		case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "_."):
 			return fmt.Errorf("forward_auth: %q is not a header's name of letters, digits and -", name)
 		case slices.Contains(reserved, folded) || slices.Contains(id.names, folded) || folded == fold(verdictHeader) ||
-			slices.ContainsFunc(g.Credentials, func(c Credential) bool { return fold(c.Header) == folded }):
+			slices.ContainsFunc(config.Credentials, func(c Credential) bool { return fold(c.Header) == folded }):
 			return fmt.Errorf("forward_auth: the header %s has a use of its own", name)
 		}
 	}

@@ -89,9 +89,9 @@ func (i *Issuer) wantsType() bool { return i.InsecureAnyAudience && !i.Introspec
 
 // checkOneIntrospect keeps an opaque token from being shown to issuers that it
 // is not of: nothing in it tells whose it is.
-func (g *Gateway) checkOneIntrospect() error {
+func (c *Config) checkOneIntrospect() error {
 	var asked []string
-	for _, issuer := range g.Issuer {
+	for _, issuer := range c.Issuer {
 		if issuer.Introspect != nil {
 			asked = append(asked, strings.Join(issuer.URL, " "))
 		}

@@ -169,7 +169,7 @@ func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
 				one.URL = []string{"https://login.example.com"}
 			}
 		}
-		if err := (&Gateway{Issuer: issuers}).check(); err == nil || !strings.Contains(err.Error(), want) {
+		if err := (&Config{Issuer: issuers}).check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

@@ -84,22 +84,22 @@ func (l *Login) cookie() string {
 	return l.Cookie
 }
 
-func (l *Login) check(g *Gateway) error {
+func (l *Login) check(config *Config) error {
 	if err := l.checkWords(); err != nil {
 		return err
 	}
-	first := g.Issuer[0]
+	first := config.Issuer[0]
 	url := strings.Join(first.URL, " ")
 	switch {
 	case first.Client == nil:
 		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
 	case first.JWKS != "":
 		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in", url)
-	case g.ForwardAuth != nil:
+	case config.ForwardAuth != nil:
 		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
-	case slices.ContainsFunc(g.Credentials, func(c Credential) bool { return c.Cookie == l.cookie() }):
+	case slices.ContainsFunc(config.Credentials, func(c Credential) bool { return c.Cookie == l.cookie() }):
 		return fmt.Errorf("login: the cookie %s is in credentials too", l.cookie())
-	case g.TokenEndpoint != nil && slices.ContainsFunc(g.TokenEndpoint.paths(), l.owns):
+	case config.TokenEndpoint != nil && slices.ContainsFunc(config.TokenEndpoint.paths(), l.owns):
 		return fmt.Errorf("login: token_endpoint has a path below %s", l.prefix())
 	}
 	return nil

@@ -47,11 +47,11 @@ func metadataPath(resource string) string {
 // anew as a URL, writes in the same letters. It is compared as text.
 var plainResource = regexp.MustCompile(`^https?://[a-z0-9._:\[\]-]+(/[A-Za-z0-9._~!$&'()+,;=:@-]+)*/?$`)
 
-func (g *Gateway) checkResource() error {
-	if g.Resource == "" {
+func (c *Config) checkResource() error {
+	if c.Resource == "" {
 		return nil
 	}
-	return checkResource(g.Resource, slices.ContainsFunc(g.Issuer, func(i *Issuer) bool { return i.InsecureHTTP }))
+	return checkResource(c.Resource, slices.ContainsFunc(c.Issuer, func(i *Issuer) bool { return i.InsecureHTTP }))
 }
 
 func checkResource(resource string, allowHTTP bool) error {

@@ -124,7 +124,7 @@ func FuzzResource(f *testing.F) {
 		if err != nil || u.String() != resource || u.Host != strings.ToLower(u.Host) {
 			t.Fatalf("%q is written as %q, %v", resource, u, err)
 		}
-		g := &Gateway{Resource: resource, validator: newValidator(nil)}
+		g := &Gateway{Config: Config{Resource: resource}, validator: newValidator(nil)}
 		if g.metadata = g.describe(); !json.Valid(g.metadata.body) {
 			t.Fatalf("%q: %s is no JSON", resource, g.metadata.body)
 		}

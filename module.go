@@ -16,7 +16,6 @@
 package caddyoauth
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,74 +44,7 @@ func init() {
 // `{http.auth.user.<claim>}` | A claim by name or dotted path, with its JSON type
 // `{http.auth.oauth.reason}` | Why the request was refused, as a stable code; for `handle_errors`
 type Gateway struct {
-	// The authorization servers whose tokens are accepted, at least one. A key
-	// of one never verifies a token of another.
-	Issuer []*Issuer `json:"issuer,omitempty"`
-
-	// How grants are kept and refreshed. With it, or with token_endpoint or
-	// login, reference tokens are taken beside the issuers' own.
-	Session *Session `json:"session,omitempty"`
-
-	// This API's URL as a protected resource. Tokens must have exactly this text
-	// in their aud claim, whatever audience their issuer has besides. Clients
-	// find its metadata at the well-known URL of RFC 9728 §3.1, without a token,
-	// and challenges lead there. Default: none.
-	Resource string `json:"resource,omitempty"`
-
-	// Where API clients get their tokens through the gateway. Default: nowhere.
-	TokenEndpoint *TokenEndpoint `json:"token_endpoint,omitempty"`
-
-	// Let browsers log in. Default: off.
-	Login *Login `json:"login,omitempty"`
-
-	// Answer another proxy's questions about its requests, and forward
-	// nothing. Default: off.
-	ForwardAuth *ForwardAuth `json:"forward_auth,omitempty"`
-
-	// What a request needs beyond a valid token. Every requirement whose
-	// matcher fits must hold; one without a matcher holds for every request
-	// with a token. It is about tokens of every issuer: what one of several may
-	// grant belongs in require of its issuer block.
-	Require []*Requirement `json:"require,omitempty"`
-
-	// Where a token may be presented. Default: the Authorization header alone.
-	Credentials []Credential `json:"credentials,omitempty"`
-
-	// Claims that the upstream gets as headers, each "claim>Header", or
-	// "claim" for a header of that name with - for _ and dots. Clients cannot
-	// set these headers: what they send under these names, in any spelling,
-	// is removed from every request.
-	CopyClaims []string `json:"copy_claims,omitempty"`
-
-	// Claims that are lists: their placeholder is a list even when the token
-	// has one value or none. Default: groups and roles.
-	ListClaims []string `json:"list_claims,omitempty"`
-
-	// Keep the token from the upstream.
-	StripToken bool `json:"strip_token,omitempty"`
-
-	// Let requests with no credential at all pass, unauthenticated. A bad
-	// credential is still refused, and a requirement with a matcher still
-	// holds.
-	AllowAnonymous bool `json:"allow_anonymous,omitempty"`
-
-	// Protocols besides WebSocket that a request may turn its connection into
-	// (Upgrade), such as h2c. All that comes in such a connection reaches the
-	// upstream unjudged, other requests and forged identity headers included.
-	// Default: none.
-	InsecureUpgrades []string `json:"insecure_upgrades,omitempty"`
-
-	// The realm of challenges (RFC 9110 §11.5). Default: none.
-	Realm string `json:"realm,omitempty"`
-
-	// Write who did what and what became of it, a line for each request, as the
-	// logger http.handlers.oauth.audit. Default: off.
-	Audit bool `json:"audit,omitempty"`
-
-	// How many verified tokens are remembered for each issuer, for at most a
-	// minute each, at about half a kilobyte. 0 turns remembering off.
-	// Default: 100000.
-	Cache *int `json:"cache,omitempty"`
+	Config
 
 	validator *Validator
 	vault     *vault // nil: no grants are kept here
@@ -234,59 +166,6 @@ func (g *Gateway) Cleanup() error {
 	}
 	g.acquired = nil
 	return nil
-}
-
-// check finds what is wrong with the configuration itself, whether it came
-// from a Caddyfile or from JSON.
-func (g *Gateway) check() error {
-	if len(g.Issuer) == 0 {
-		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
-	}
-	seen := map[string]bool{}
-	for _, issuer := range g.Issuer {
-		if err := issuer.check(); err != nil {
-			return err
-		}
-		if err := issuer.checkAudience(g.Resource); err != nil {
-			return err
-		}
-		for _, url := range issuer.URL {
-			if seen[url] {
-				return alreadyThere(url)
-			}
-			seen[url] = true
-		}
-	}
-	if err := g.checkResource(); err != nil {
-		return err
-	}
-	if err := g.checkOneIntrospect(); err != nil {
-		return err
-	}
-	if g.Cache != nil && *g.Cache < 0 {
-		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *g.Cache)
-	}
-	for _, require := range g.Require {
-		if err := require.check(); err != nil {
-			return err
-		}
-	}
-	if g.Session != nil {
-		if err := g.Session.check(); err != nil {
-			return err
-		}
-	}
-	if g.TokenEndpoint != nil {
-		if err := g.TokenEndpoint.check(g.Issuer[0]); err != nil {
-			return err
-		}
-	}
-	if g.Login != nil {
-		if err := g.Login.check(g); err != nil {
-			return err
-		}
-	}
-	return errors.Join(g.checkForwardAuth(), checkUpgrades(g.InsecureUpgrades), verdict.CheckRealm(g.Realm))
 }
 
 // Interface guards

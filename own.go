@@ -10,15 +10,15 @@ type ownHandler func(http.ResponseWriter, *http.Request) error
 
 // ownPaths are all that the gateway answers itself, whatever matcher the
 // directive has. Nothing of them is ever forwarded.
-func (g *Gateway) ownPaths() (paths []string) {
-	if g.TokenEndpoint != nil {
-		paths = append(paths, g.TokenEndpoint.paths()...)
+func (c *Config) ownPaths() (paths []string) {
+	if c.TokenEndpoint != nil {
+		paths = append(paths, c.TokenEndpoint.paths()...)
 	}
-	if g.Login != nil {
-		paths = append(paths, g.Login.prefix()+"/*")
+	if c.Login != nil {
+		paths = append(paths, c.Login.prefix()+"/*")
 	}
-	if g.Resource != "" {
-		paths = append(paths, metadataPath(g.Resource))
+	if c.Resource != "" {
+		paths = append(paths, metadataPath(c.Resource))
 	}
 	return paths
 }

@@ -53,11 +53,11 @@ func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env)
 
 const defaultCache = 100_000
 
-func (g *Gateway) capacity() int {
-	if g.Cache == nil {
+func (c *Config) capacity() int {
+	if c.Cache == nil {
 		return defaultCache
 	}
-	return *g.Cache
+	return *c.Cache
 }
 
 func newAuthority(set *settings, cfg as.Config) *authority {

@@ -2,7 +2,6 @@ package caddyoauth
 
 import (
 	"reflect"
-	"slices"
 	"sync"
 	"weak"
 
@@ -23,12 +22,6 @@ const (
 	provenProxies  = "trusted_proxies is strict: clients cannot choose the address that limits count by"
 	trustedProxies = "trustedProxies" // caddyhttp.Server has no other sign of them once they are loaded
 )
-
-// countsByAddress tells whether there are limits for each remote address.
-func (g *Gateway) countsByAddress() bool {
-	return g.TokenEndpoint != nil || g.Login != nil ||
-		slices.ContainsFunc(g.Issuer, func(i *Issuer) bool { return i.Introspect != nil })
-}
 
 // warnOfProxies says once for each server that its trusted_proxies are not
 // strict.

@@ -215,7 +215,7 @@ func TestStoppingCaddyEndsEveryAuthority(t *testing.T) {
 }
 
 func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
-	config, err := json.Marshal(&Gateway{Issuer: []*Issuer{
+	config, err := json.Marshal(&Config{Issuer: []*Issuer{
 		{URL: []string{"https://one.example"}, Audience: []string{"api"}},
 		{URL: []string{"https://two.example"}, Audience: []string{"{env.SURELY_NOT_SET}"}},
 	}})

@@ -15,7 +15,7 @@ import (
 
 // sidecar is what the environment asks for.
 type sidecar struct {
-	gateway  Gateway
+	gateway  Config
 	issuer   Issuer
 	client   Client
 	endpoint TokenEndpoint

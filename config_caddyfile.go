@@ -1,0 +1,165 @@
+package caddyoauth
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// parseCaddyfile reads the directive. Syntax:
+//
+//	oauth [<matcher>] [<issuer_url> <audience...>] {
+//		issuer <url...> {
+//			audience   <aud...>
+//			algorithms <alg...>
+//			token_type at+jwt
+//			skew       <duration>
+//			metadata   <url>
+//			jwks       <url|path>
+//			introspect [<url>] { always   cache <duration>   rate <n>   insecure_any_token }
+//			client     <id> [<secret>] { auth <method>   key <file>   assertion_audience <url> }
+//			trust_pool <module...>
+//			insecure_http
+//			insecure_any_audience
+//			insecure_id_tokens
+//			require [<matcher>] ...      (as below, of this issuer's tokens alone)
+//		}
+//		require [<matcher>] scope <scope...>
+//		require [<matcher>] claim <name> <value...>
+//		require [<matcher>] acr <value...>
+//		require [<matcher>] max_age <duration>
+//		resource <url>
+//		session { ... }                      (parseSession)
+//		token_endpoint <path...> { ... }     (parseTokenEndpoint)
+//		login [<prefix>] { ... }             (parseLogin)
+//		forward_auth { ... }                 (parseForwardAuth)
+//		credentials header [<name>] | cookie <name> | query <name>
+//		copy_claims <claim>[><Header>] ...
+//		list_claims <name...>
+//		strip_token
+//		allow_anonymous
+//		insecure_upgrades <protocol...>
+//		realm <text>
+//		audit
+//		cache <entries>
+//	}
+//
+// Words that take a list may be repeated and add to it; a repeated scalar is
+// an error.
+func parseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
+	h.Next() // the directive's name
+	c := &Config{}
+	args := h.RemainingArgs()
+	short := len(args) > 0
+	if short {
+		c.Issuer = append(c.Issuer, &Issuer{URL: args[:1], Audience: args[1:], line: h.Token()})
+		if err := c.Issuer[0].check(); err != nil {
+			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+		}
+	}
+	seen := make(grammar.Once)
+	for nesting := h.Nesting(); h.NextBlock(nesting); {
+		if err := c.parseWord(h, seen); err != nil {
+			return nil, err
+		}
+	}
+	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
+		err := issuer.checkAudience(c.Resource)
+		if n == 0 && short && err != nil {
+			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
+		}
+		if err != nil {
+			return nil, grammar.At(issuer.line, err)
+		}
+	}
+	if err := c.check(); err != nil {
+		return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+	}
+	return c, nil
+}
+
+const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
+
+func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
+	switch word := h.Val(); word {
+	case "issuer":
+		err = c.parseIssuer(h)
+	case "resource":
+		if err = seen.Text(h.Dispenser, &c.Resource); err == nil {
+			err = grammar.Wrap(h.Dispenser, checkResource(c.Resource, true)) // whether http will do is not known yet
+		}
+	case "session":
+		err = c.parseSession(h.Dispenser, seen)
+	case "token_endpoint":
+		err = c.parseTokenEndpoint(h.Dispenser, seen)
+	case "login":
+		err = c.parseLogin(h.Dispenser, seen)
+	case "forward_auth":
+		err = c.parseForwardAuth(h.Dispenser, seen)
+	case "require":
+		err = parseRequire(h, &c.Require)
+	case "credentials":
+		err = c.parseCredentials(h.Dispenser)
+	case "copy_claims":
+		if err = grammar.List(h.Dispenser, &c.CopyClaims); err == nil {
+			_, err = newIdentity(c.CopyClaims, nil)
+			err = grammar.Wrap(h.Dispenser, err)
+		}
+	case "list_claims":
+		err = grammar.List(h.Dispenser, &c.ListClaims)
+	case "strip_token":
+		err = seen.Flag(h.Dispenser, &c.StripToken)
+	case "allow_anonymous":
+		err = seen.Flag(h.Dispenser, &c.AllowAnonymous)
+	case "insecure_upgrades":
+		if err = grammar.List(h.Dispenser, &c.InsecureUpgrades); err == nil {
+			err = grammar.Wrap(h.Dispenser, checkUpgrades(c.InsecureUpgrades))
+		}
+	case "audit":
+		err = seen.Flag(h.Dispenser, &c.Audit)
+	case "realm":
+		if err = seen.Text(h.Dispenser, &c.Realm); err == nil {
+			err = grammar.Wrap(h.Dispenser, verdict.CheckRealm(c.Realm))
+		}
+	case "cache":
+		var text string
+		if err = seen.Text(h.Dispenser, &text); err == nil {
+			n, convErr := strconv.Atoi(text)
+			if convErr != nil || n < 0 {
+				return h.Errf("cache takes a number of entries, 0 for none; not %q", text)
+			}
+			c.Cache = &n
+		}
+	default:
+		if block := blockOf(word); block != "" {
+			return h.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
+		}
+		err = h.Errf("unknown word %q in oauth; it takes %s", word, gatewayWords)
+	}
+	return err
+}
+
+func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	at := Credential{}
+	switch {
+	case len(args) == 1 && args[0] == "header":
+		at.Header = "Authorization"
+	case len(args) == 2 && args[0] == "header":
+		at.Header = args[1]
+	case len(args) == 2 && args[0] == "cookie":
+		at.Cookie = args[1]
+	case len(args) == 2 && args[0] == "query":
+		at.Query = args[1]
+	default:
+		return d.Errf("credentials takes header [<name>], cookie <name> or query <name>")
+	}
+	c.Credentials = append(c.Credentials, at)
+	_, err := newPlaces(c.Credentials)
+	return grammar.Wrap(d, err)
+}

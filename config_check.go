@@ -1,0 +1,61 @@
+package caddyoauth
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// check finds what is wrong with the configuration itself, whether it came
+// from a Caddyfile or from JSON.
+func (c *Config) check() error {
+	if len(c.Issuer) == 0 {
+		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
+	}
+	seen := map[string]bool{}
+	for _, issuer := range c.Issuer {
+		if err := issuer.check(); err != nil {
+			return err
+		}
+		if err := issuer.checkAudience(c.Resource); err != nil {
+			return err
+		}
+		for _, url := range issuer.URL {
+			if seen[url] {
+				return alreadyThere(url)
+			}
+			seen[url] = true
+		}
+	}
+	if err := c.checkResource(); err != nil {
+		return err
+	}
+	if err := c.checkOneIntrospect(); err != nil {
+		return err
+	}
+	if c.Cache != nil && *c.Cache < 0 {
+		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *c.Cache)
+	}
+	for _, require := range c.Require {
+		if err := require.check(); err != nil {
+			return err
+		}
+	}
+	if c.Session != nil {
+		if err := c.Session.check(); err != nil {
+			return err
+		}
+	}
+	if c.TokenEndpoint != nil {
+		if err := c.TokenEndpoint.check(c.Issuer[0]); err != nil {
+			return err
+		}
+	}
+	if c.Login != nil {
+		if err := c.Login.check(c); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.checkForwardAuth(), checkUpgrades(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
+}
