@@ -79,10 +79,8 @@ func (g *Gateway) setsOurs(field string) bool {
 	if name == "" {
 		name, value = cookieOf(value)
 	}
-	if g.Login != nil {
-		if isSession, isPending := g.Login.ours(name); isSession || isPending {
-			return true
-		}
+	if g.Login != nil && isLoginCookie(g.Login.cookie(), name) {
+		return true
 	}
 	return holdsSession(pair) || isBegun(name, value)
 }

@@ -21,14 +21,14 @@ func (a *auditLog) loggedIn(r *http.Request, issuer, subject, sref string) {
 		zap.String("verdict", auditAccepted), zap.String("sref", sref))...)
 }
 
-func (a *auditLog) loginFailed(r *http.Request, issuer string, failed *loginError) {
+func (a *auditLog) loginFailed(r *http.Request, issuer, outcome string, status int) {
 	if a == nil {
 		return
 	}
 	decision := auditRefused
-	if failed.status >= http.StatusInternalServerError || failed.status == statusClientGone {
+	if status >= http.StatusInternalServerError || status == statusClientGone {
 		decision = auditFailed
 	}
 	a.log.Info(auditLoginFailed, append(request(r), zap.String("issuer", issuer),
-		zap.String("verdict", decision), zap.String("reason", failed.outcome), zap.Int("status", failed.status))...)
+		zap.String("verdict", decision), zap.String("reason", outcome), zap.Int("status", status))...)
 }

@@ -66,10 +66,8 @@ func anyCookie(field string, is func(name, value string) bool) bool {
 // it is taken off, and nobody is refused for it. It is known by its form: one
 // gateway does not know the names of another's.
 func (g *Gateway) strayCookie(name, value string) bool {
-	if g.Login != nil {
-		if isSession, isPending := g.Login.ours(name); isSession || isPending {
-			return false
-		}
+	if g.Login != nil && isLoginCookie(g.Login.cookie(), name) {
+		return false
 	}
 	switch {
 	case holdsSession(name), holdsSession(value), isBegun(name, value):
@@ -78,6 +76,26 @@ func (g *Gateway) strayCookie(name, value string) bool {
 		return false
 	}
 	return holdsOurs(name) || holdsOurs(value) && !g.isPlace(place{cookie: name})
+}
+
+// What the cookies of a log-in are known by, wherever they turn up.
+const (
+	sessionPrefix = "ogs_"    // begins the handle in a session's cookie
+	pendingMark   = "-login-" // stands between that cookie's name and the name of a log-in that has begun
+	nameLetters   = 8         // of a log-in's state, in the name of its cookie
+)
+
+// isLoginCookie reports whether name is that of the session's cookie, or of a
+// log-in that has begun beside it.
+func isLoginCookie(session, name string) bool {
+	return name == session || isBegunBeside(session, name)
+}
+
+// isBegunBeside reports whether name is that of a log-in that has begun where
+// session is the name of the session's cookie.
+func isBegunBeside(session, name string) bool {
+	rest, ok := strings.CutPrefix(name, session)
+	return ok && isBegunEnd(rest)
 }
 
 // leastBegun is less than any log-in that has begun takes, in letters: three

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -47,3 +48,20 @@ func (g *Gateway) clean(r *http.Request) error {
 // by case (RFC 9110 §9.1), and many an upstream folds it. None that is
 // registered has one.
 func isLower(c rune) bool { return c >= 'a' && c <= 'z' }
+
+// changes reports whether a request may change something: then a cookie alone
+// does not prove that its holder wants it. A connection that is upgraded sends
+// anything later on, and an upstream may take a GET for the DELETE that a link
+// has in its query.
+func changes(r *http.Request) bool {
+	if !acts(r.Method) {
+		others, err := otherMethods(r)
+		return upgrades(r) || err != nil || slices.ContainsFunc(others, acts)
+	}
+	return true
+}
+
+// acts tells methods that are not safe (RFC 9110 §9.2.1).
+func acts(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+}

@@ -2,29 +2,16 @@ package caddyoauth
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
-
-// sessionPrefix begins the handle in a session's cookie.
-const sessionPrefix = "ogs_"
-
-// pendingMark stands between the session cookie's name and that of one log-in.
-const pendingMark = "-login-"
-
-// ours tells which of our cookies a name is.
-func (l *Login) ours(name string) (isSession, isPending bool) {
-	rest, ok := strings.CutPrefix(name, l.cookie())
-	return ok && rest == "", ok && isBegunEnd(rest)
-}
 
 // find reads the session's cookie, and counts those that claim to be it. It
 // reads the field as it came: what strict parsers leave out is none of ours.
 func (l *Login) find(h http.Header) (value string, n int) {
 	for _, field := range h["Cookie"] {
 		for name, text := range eachCookie(field) {
-			if isSession, _ := l.ours(name); isSession {
+			if name == l.cookie() {
 				value, n = text, n+1
 			}
 		}
@@ -34,10 +21,7 @@ func (l *Login) find(h http.Header) (value string, n int) {
 
 // strip takes our cookies off a request, which no upstream gets.
 func (l *Login) strip(h http.Header) {
-	dropCookies(h, func(name, _ string) bool {
-		isSession, isPending := l.ours(name)
-		return isSession || isPending
-	})
+	dropCookies(h, func(name, _ string) bool { return isLoginCookie(l.cookie(), name) })
 }
 
 // handle reads the session's cookie and leaves the request as it is. Two of

@@ -109,7 +109,7 @@ func (g *Gateway) failLogin(w http.ResponseWriter, r *http.Request, p *pending, 
 		shown = &loginError{outcome: verdict.ClientGone, status: statusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
 	}
 	measure.login(issuer, shown.outcome)
-	g.audit.loginFailed(r, issuer, shown)
+	g.audit.loginFailed(r, issuer, shown.outcome, shown.status)
 	if entry := g.log.Check(shown.level, "a log-in failed"); entry != nil {
 		entry.Write(zap.String("outcome", shown.outcome), zap.Int("status", shown.status), known("detail", shown.detail),
 			zap.String("issuer", issuer), zap.String("client_ip", clientAddress(r)))

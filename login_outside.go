@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -92,23 +91,6 @@ func sameOrigin(r *http.Request) bool {
 	}
 	origin := r.Header["Origin"]
 	return len(origin) == 1 && origin[0] == outsideOf(r).origin()
-}
-
-// changes tells whether a request may change something: then a cookie alone
-// does not prove that its holder wants it. A connection that is upgraded sends
-// anything later on, and an upstream may take a GET for the DELETE that a link
-// has in its query.
-func changes(r *http.Request) bool {
-	if !acts(r.Method) {
-		others, err := otherMethods(r)
-		return upgrades(r) || err != nil || slices.ContainsFunc(others, acts)
-	}
-	return true
-}
-
-// acts tells methods that are not safe (RFC 9110 §9.2.1).
-func acts(method string) bool {
-	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
 // navigates tells whether a person looks at what comes back. Browsers that do

@@ -20,7 +20,6 @@ const (
 	mostLooked   = 16   // of their cookies in one request, whatever it brings
 	pendingBytes = 4096 // of their cookies together: proxies in front refuse long headers
 	stateLetters = 43   // 32 bytes in base64url
-	nameLetters  = 8    // of the state, in the cookie's name
 	sealLogin    = "login"
 )
 
@@ -94,7 +93,7 @@ type begun struct {
 func (l *Login) begun(h http.Header, s *session.Vault) (all []begun) {
 	for _, field := range h["Cookie"] {
 		for name, value := range eachCookie(field) {
-			if _, isPending := l.ours(name); !isPending {
+			if !isBegunBeside(l.cookie(), name) {
 				continue
 			}
 			one := begun{name: name, size: len(name) + len(value)}
