@@ -59,7 +59,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 		if host != "" && !servesHost(at.hosts, host) {
 			continue
 		}
-		e := at.gateway.explain(r.Context(), text, explainer{at: now, grants: at.gateway.vault != nil, held: true})
+		e := at.gateway.explain(r.Context(), text, explainer{at: now, grants: at.gateway.keeper != nil, held: true})
 		e.Gateway = hidden(at.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {

@@ -51,7 +51,7 @@ func grantsListed(t *testing.T, target string) (list []grantState) {
 func TestAnOperatorListsGrantsAndEndsThem(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, publicEndpoint)
-	if _, err := g.grants(t.Context()); err != nil { // as Caddy's "started" does
+	if _, err := g.keeper.Open(t.Context()); err != nil { // as Caddy's "started" does
 		t.Fatal(err)
 	}
 	if list := grantsListed(t, "/oauth/grants"); len(list) != 0 {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -38,20 +37,6 @@ const (
 	auditRefused  = "refused" // the sender's affair
 	auditFailed   = "failed"  // ours, or the issuer's: no verdict
 )
-
-// provisionTellers prepares who tells what happens, unless err has happened.
-func (g *Gateway) provisionTellers(ctx caddy.Context, err error) error {
-	if err != nil {
-		return err
-	}
-	if g.Audit {
-		g.audit = &auditLog{g.log.Named("audit")}
-	}
-	if g.tenant != nil { // which is not in force yet: nobody reads it
-		g.tenant.herald, g.tenant.audit = newHerald(ctx, g.log), g.audit
-	}
-	return nil
-}
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {

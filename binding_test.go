@@ -153,7 +153,7 @@ func (h *house) reloaded(sites int, tok tokenAnswer) {
 	await(h.T, "the old configuration to be gone", func() (alone bool) {
 		for _, v := range vaults.All() {
 			v.mu.Lock()
-			alone = alone || v.identity == "bolt "+h.path("grants.db") && len(v.tenants) == sites
+			alone = alone || v.identity == "bolt "+h.path("grants.db") && len(v.keepers) == sites
 			v.mu.Unlock()
 		}
 		return alone

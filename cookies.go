@@ -72,7 +72,7 @@ func (g *Gateway) strayCookie(name, value string) bool {
 	switch {
 	case holdsSession(name), holdsSession(value), isBegun(name, value):
 		return true
-	case g.vault == nil: // then these are some application's own affair
+	case g.keeper == nil: // then these are some application's own affair
 		return false
 	}
 	return holdsOurs(name) || holdsOurs(value) && !g.isPlace(place{cookie: name})

@@ -30,7 +30,7 @@ type keyringContent struct {
 // with some, that one still opens what it sealed before. A shared store always
 // has some, and never met that one. The keys of other sites, and of the
 // configuration before this one, open what they sealed.
-func (v *vault) keyring(ctx context.Context, host *tenant) (*session.Keyring, error) {
+func (v *vault) keyring(ctx context.Context, host *Keeper) (*session.Keyring, error) {
 	if !host.store.Shared() && (!v.looked || len(v.stored) == 0 && len(host.keys) == 0) {
 		stored, err := loadKeyring(ctx, host.storage, len(host.keys) == 0)
 		if err != nil {
@@ -40,9 +40,9 @@ func (v *vault) keyring(ctx context.Context, host *tenant) (*session.Keyring, er
 	}
 	keys := slices.Concat(host.keys, v.stored)
 	v.mu.Lock()
-	for _, t := range v.tenants {
-		if t != host {
-			keys = append(keys, t.keys...)
+	for _, k := range v.keepers {
+		if k != host {
+			keys = append(keys, k.keys...)
 		}
 	}
 	v.mu.Unlock()

@@ -12,11 +12,11 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// origin is what a grant remembers of its beginning, sealed with it. Another
+// Origin is what a grant remembers of its beginning, sealed with it. Another
 // site may name the same issuer and mean another server, or have another secret
 // for the same client, perhaps a stale one: neither may see what this grant is
 // refreshed with, nor spoil it.
-type origin struct {
+type Origin struct {
 	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: nobody else may refresh it
 	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
 	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
@@ -27,27 +27,29 @@ type origin struct {
 	Site   string `json:"site,omitempty"`   // where it began
 }
 
-func (o origin) seal() secret.Text {
+// Seal is how it stands in a grant.
+func (o Origin) Seal() secret.Text {
 	text, _ := json.Marshal(o) // strings always encode
 	return secret.New(string(text))
 }
 
-func originOf(g *session.Grant) (o origin) {
+// OriginOf is that of a grant.
+func OriginOf(g *session.Grant) (o Origin) {
 	_ = json.Unmarshal([]byte(g.App.Reveal()), &o) // a grant by running again had none
 	return o
 }
 
-// origin is that of a grant that begins now at this site, in the words of its
+// Origin is that of a grant that begins now at this site, in the words of its
 // issuer's trust.
-func (g *Gateway) origin(t *trust) origin {
-	o := g.originOfCaller(t)
+func (k *Keeper) Origin(t *trust) Origin {
+	o := k.OriginOfCaller(t)
 	o.Client, o.Proof = t.client.ID, t.client.Print()
 	return o
 }
 
-// originOfCaller is that of a grant that is run again as whoever asked for it.
-func (g *Gateway) originOfCaller(t *trust) origin {
-	return origin{Server: t.reach, Site: g.tenant.site}
+// OriginOfCaller is that of a grant that is run again as whoever asked for it.
+func (k *Keeper) OriginOfCaller(t *trust) Origin {
+	return Origin{Server: t.reach, Site: k.site}
 }
 
 // reachOf is a digest of what says who an issuer is: a refresh token, or a
@@ -65,7 +67,7 @@ func reachOf(url, metadata string, trustPool json.RawMessage, insecureHTTP bool)
 // renewedAt names the server that a grant is refreshed at: what fails there,
 // and who waits for it, is no matter of another server of the same name.
 func renewedAt(g *session.Grant) string {
-	if from := originOf(g); from.Server != "" {
+	if from := OriginOf(g); from.Server != "" {
 		return from.Server
 	}
 	return g.Issuer
@@ -74,7 +76,7 @@ func renewedAt(g *session.Grant) string {
 // renewedAs names whom a grant is refreshed as there, its secret included: one
 // site's stale secret is no matter of another's.
 func renewedAs(g *session.Grant) string {
-	from := originOf(g)
+	from := OriginOf(g)
 	return from.Client + " " + from.Proof // neither, where the caller's own credentials are used
 }
 
@@ -89,15 +91,15 @@ var (
 // mean the same server and have the same secret. A grant from before this was
 // remembered goes by issuer and client alone, the newest configuration first.
 func (v *vault) lender(g *session.Grant) (*trust, error) {
-	from := originOf(g)
+	from := OriginOf(g)
 	asClient := g.Kind == session.ByRefreshToken
 	var own, same []*trust
 	v.mu.Lock()
-	for _, t := range slices.Backward(v.tenants) {
-		found := t.issuer(g.Issuer)
+	for _, k := range slices.Backward(v.keepers) {
+		found := k.issuer(g.Issuer)
 		switch {
 		case found == nil || found.server == nil || asClient && !found.is(from.Client):
-		case from.Server == "" || from.Site != "" && t.site == from.Site:
+		case from.Server == "" || from.Site != "" && k.site == from.Site:
 			own = append(own, found)
 		case found.reach == from.Server:
 			same = append(same, found)

@@ -49,17 +49,17 @@ func TestTheSettingsThatAGrantBeganUnderAreFoundAgain(t *testing.T) {
 		for _, site := range c.sites {
 			found, at := trustOf(site)
 			trusts = append(trusts, found)
-			v.tenants = append(v.tenants, &tenant{site: at, issuer: func(string) *trust { return found }})
+			v.keepers = append(v.keepers, &Keeper{site: at, issuers: &Validator{byIssuer: map[string]*trust{"https://issuer": found}}})
 		}
 		began, at := trustOf(c.began)
-		from, kind := origin{Client: began.client.ID, Server: began.reach, Site: at}, session.ByRefreshToken
+		from, kind := Origin{Client: began.client.ID, Server: began.reach, Site: at}, session.ByRefreshToken
 		if from.Server != "" {
 			from.Proof = began.client.Print()
 		}
 		if c.running {
-			from, kind = origin{Server: began.reach, Site: at}, session.ByRunningAgain
+			from, kind = Origin{Server: began.reach, Site: at}, session.ByRunningAgain
 		}
-		found, err := v.lender(&session.Grant{Kind: kind, Issuer: "https://issuer", App: from.seal()})
+		found, err := v.lender(&session.Grant{Kind: kind, Issuer: "https://issuer", App: from.Seal()})
 		got := ""
 		if n := slices.Index(trusts, found); n >= 0 {
 			got = c.sites[n]

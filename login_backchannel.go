@@ -54,7 +54,7 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) (ended int
 		return 0, err
 	}
 	ctx := context.WithoutCancel(r.Context())
-	s, err := g.grants(ctx)
+	s, err := g.keeper.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -65,7 +65,7 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) (ended int
 	if seen {
 		return 0, &token.Refusal{Reason: token.ClaimWrong, Detail: "jti was seen before"}
 	}
-	if ended, err = s.EndBrowsers(ctx, g.userOf(t, out.Subject), out.Session, session.EndedLogout); err != nil {
+	if ended, err = s.EndBrowsers(ctx, g.keeper.User(t, out.Subject), out.Session, session.EndedLogout); err != nil {
 		return ended, err // and the issuer may send the same token again
 	}
 	// Until it would be too old by itself. Two at the same moment end the same.

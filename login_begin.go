@@ -63,7 +63,7 @@ func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target stri
 		})
 	}
 	p := g.Login.newPending(o, target, than)
-	s, err := g.grants(r.Context())
+	s, err := g.keeper.Open(r.Context())
 	if err != nil {
 		return g.failLogin(w, r, p, err)
 	}

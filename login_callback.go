@@ -25,7 +25,7 @@ func (g *Gateway) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return g.notAllowed(w, r, "GET")
 	}
-	s, err := g.grants(r.Context())
+	s, err := g.keeper.Open(r.Context())
 	if err != nil {
 		return g.failLogin(w, r, nil, err)
 	}
@@ -145,7 +145,7 @@ func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.To
 	if len(g.Login.Resource) > 0 {
 		form["resource"] = g.Login.Resource
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.tokenTimeout())
+	ctx, cancel := context.WithTimeout(ctx, g.keeper.TokenTimeout())
 	defer cancel()
 	asked := time.Now()
 	tokens, err := t.server.Token(ctx, *t.client, form)
@@ -220,12 +220,12 @@ const mostHint = 4 << 10
 // judged to be of: issuers may name a user differently there and in the ID token.
 func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.Vault, id *token.ID, subject string, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
 	t := g.loginTrust()
-	from := g.origin(t)
+	from := g.keeper.Origin(t)
 	from.IDSubject = id.Subject
 	if len(tokens.IDToken.Reveal()) <= mostHint {
 		from.IDToken = tokens.IDToken.Reveal()
 	}
-	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.seal()}
+	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.Seal()}
 	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
 	old, replaces := g.Login.handle(r)
 	if replaces {
@@ -255,10 +255,10 @@ func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.V
 
 // returnTokens gives back what nobody will use.
 func (g *Gateway) returnTokens(ctx context.Context, tokens *as.Tokens) {
-	ctx, cancel := context.WithTimeout(ctx, g.tokenTimeout())
+	ctx, cancel := context.WithTimeout(ctx, g.keeper.TokenTimeout())
 	defer cancel()
 	t := g.loginTrust()
-	g.vault.revoke(ctx, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: g.origin(t).seal(),
+	g.keeper.GiveBack(ctx, session.Grant{
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: g.keeper.Origin(t).Seal(),
 	})
 }

@@ -36,7 +36,7 @@ func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if !sameOrigin(r) {
 		return g.pageElsewhere(w, r)
 	}
-	s, err := g.grants(r.Context())
+	s, err := g.keeper.Open(r.Context())
 	if err != nil {
 		return g.pageLater(w, r, time.Second, "")
 	}
@@ -46,8 +46,8 @@ func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if handle, ok := g.Login.handle(r); ok {
 		grant, err := g.browserGrant(ctx, s, handle)
 		if err == nil {
-			if lender, none := g.vault.lender(&grant); none == nil && lender.client != nil {
-				t, hint = lender, originOf(&grant).IDToken // nobody else sees it
+			if lender, none := g.keeper.IssuerOf(&grant); none == nil && lender.client != nil {
+				t, hint = lender, OriginOf(&grant).IDToken // nobody else sees it
 			}
 			err = g.endSession(ctx, s, handle)
 		}

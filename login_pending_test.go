@@ -23,7 +23,7 @@ func manyBegun(n int) string {
 // deletion: one request with a full header took a fifth of a second.
 func TestBegunLogInsCostNoMoreHoweverManyARequestBrings(t *testing.T) {
 	s := newPortal(t, "", nil)
-	vault, err := s.grants(t.Context())
+	vault, err := s.keeper.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestTabsThatAreOpenedAtOnceAllComeBack(t *testing.T) {
 	if len(all.cookies) != 12 {
 		t.Fatal(all.cookies)
 	}
-	vault, err := s.grants(t.Context())
+	vault, err := s.keeper.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestALongerNameOfANeighbourIsNoBegunLogIn(t *testing.T) {
 // walk over the field.
 func BenchmarkBegunLogIns(b *testing.B) {
 	s := newPortal(b, "", nil)
-	vault, err := s.grants(b.Context())
+	vault, err := s.keeper.Open(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

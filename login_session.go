@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -44,12 +43,8 @@ func (g *Gateway) redeemSession(ctx context.Context, found presented) (presented
 		found.token = ""
 		return found, nil
 	}
-	s, err := g.grants(ctx)
-	if err != nil {
-		return found, err
-	}
 	found.grant = handle
-	return found.become(g.accessOf(ctx, s, handle))
+	return found.become(g.keeper.Access(ctx, handle))
 }
 
 // dropCookie takes a session's cookie away that is good for nothing. One that a
@@ -59,14 +54,6 @@ func (g *Gateway) dropCookie(w http.ResponseWriter, found presented) {
 	if found.session && !found.replaced {
 		setCookie(w, g.Login.cookie(), "", -1)
 	}
-}
-
-// tokenTimeout is how long a call to the issuer's token endpoint may take.
-func (g *Gateway) tokenTimeout() time.Duration {
-	if s := g.Session; s != nil && s.TokenTimeout > 0 {
-		return time.Duration(s.TokenTimeout)
-	}
-	return tokenTimeout
 }
 
 // coarse is about where an address is: its network, not the machine.

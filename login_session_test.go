@@ -198,7 +198,7 @@ func TestTheLogHasTheSessionAndNoSecret(t *testing.T) {
 // Strangers begin as many log-ins as they like, and make up the codes.
 func TestACodeThatTheIssuerRefusesLeavesNothingInTheStore(t *testing.T) {
 	s := newPortal(t, "", nil)
-	grants, err := s.grants(t.Context())
+	grants, err := s.keeper.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

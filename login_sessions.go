@@ -28,7 +28,7 @@ func (g *Gateway) serveSessions(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return g.notAllowed(w, r, "GET, HEAD, POST")
 	}
-	s, err := g.grants(r.Context())
+	s, err := g.keeper.Open(r.Context())
 	if err != nil {
 		return g.pageLater(w, r, time.Second, "")
 	}
@@ -69,7 +69,7 @@ func (g *Gateway) ownSession(r *http.Request, s *session.Vault) (session.Handle,
 		return handle, session.Grant{}, session.ErrNoGrant
 	}
 	grant, err := g.browserGrant(r.Context(), s, handle)
-	if err == nil && (originOf(&grant).IDSubject == "" || grant.Issuer != g.loginTrust().profile.Issuer) {
+	if err == nil && (OriginOf(&grant).IDSubject == "" || grant.Issuer != g.loginTrust().profile.Issuer) {
 		err = session.ErrNoGrant // of another configuration
 	}
 	return handle, grant, err
@@ -85,40 +85,9 @@ func (g *Gateway) browserGrant(ctx context.Context, s *session.Vault, handle ses
 	return grant, err
 }
 
-// userOf is who is looked for with the sub of an ID or a logout token. Another
-// site may name the same issuer and mean another server, whose users are others
-// and whose word ends nothing here. A change of what one's own site says of its
-// issuer is no such thing.
-func (g *Gateway) userOf(t *trust, sub string) session.User {
-	user := session.User{Issuer: t.profile.Issuer, Client: t.client.ID, Sub: sub}
-	if g.vault.shared(g.tenant, t) {
-		user.Server = t.reach
-	}
-	return user
-}
-
-// shared tells whether another site has another server of the same name, where
-// the gateway is the same client.
-func (v *vault) shared(by *tenant, t *trust) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return slices.ContainsFunc(v.tenants, func(other *tenant) bool {
-		if other.config != by.config && other.site == by.site && by.site != "" {
-			return false // the same site, before or after a reload
-		}
-		found := other.issuer(t.profile.Issuer)
-		return found != nil && found.is(t.client.ID) && found.reach != t.reach
-	})
-}
-
 func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {
-	user := g.userOf(g.loginTrust(), originOf(grant).IDSubject)
-	leave, err := g.vault.walks.enter(ctx, user.Issuer, user.Sub)
+	seen, err := g.keeper.Browsers(ctx, g.keeper.User(g.loginTrust(), OriginOf(grant).IDSubject))
 	if err != nil {
-		return nil, err
-	}
-	seen, err := s.Browsers(ctx, user)
-	if leave(); err != nil {
 		return nil, err
 	}
 	all := make([]browser, len(seen))
@@ -165,13 +134,7 @@ func (g *Gateway) endSessions(w http.ResponseWriter, r *http.Request, s *session
 // last, so that whoever gets an error can ask again; with its handle its tokens
 // are given back.
 func (g *Gateway) endAll(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) (ended int, err error) {
-	user := g.userOf(g.loginTrust(), originOf(grant).IDSubject)
-	leave, err := g.vault.walks.enter(ctx, user.Issuer, user.Sub)
-	if err != nil {
-		return 0, err
-	}
-	ended, err = s.EndBrowsersBut(ctx, user, handle.Key(), session.EndedLogout)
-	leave() // before the issuer is asked, which may be slow
+	ended, err = g.keeper.EndBrowsersBut(ctx, g.keeper.User(g.loginTrust(), OriginOf(grant).IDSubject), handle.Key())
 	if _, unread := errors.AsType[*session.Unread](err); err != nil && !unread {
 		return ended, err
 	}

@@ -47,8 +47,7 @@ type Gateway struct {
 	Config
 
 	validator *Validator
-	vault     *vault // nil: no grants are kept here
-	tenant    *tenant
+	keeper    *Keeper // nil: no grants are kept here
 	limits    *limits // of the issuer that new grants are asked of
 	identity  *identity
 	tunnels   tunnels
@@ -122,7 +121,10 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	}
 	g.metadata = g.describe()
 	g.warnOfProxies(ctx)
-	return g.provisionTellers(ctx, g.provisionSession(ctx, repl))
+	if g.Audit {
+		g.audit = &auditLog{g.log.Named("audit")}
+	}
+	return g.provisionSession(ctx, repl)
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
@@ -151,11 +153,8 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 // start begins what may take time: fetching keys, and opening the store.
 func (g *Gateway) start() {
 	g.validator.start()
-	if g.vault != nil {
-		go func() {
-			_, _ = g.grants(g.vault.ctx) // which logs what fails
-			g.vault.lookAround()
-		}()
+	if g.keeper != nil {
+		go g.keeper.Start()
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -24,7 +22,7 @@ const (
 // it has run out. Any other token stays as it is.
 func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error) {
 	switch {
-	case g.vault == nil:
+	case g.keeper == nil:
 		return found, nil
 	case found.session:
 		return g.redeemSession(ctx, found)
@@ -41,12 +39,8 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 		}
 		return found, nil
 	}
-	s, err := g.grants(ctx)
-	if err != nil {
-		return found, err
-	}
 	found.grant = handle
-	return found.become(g.accessOf(ctx, s, handle))
+	return found.become(g.keeper.Access(ctx, handle))
 }
 
 // become puts the access token of a grant in the place of its handle. A handle
@@ -70,43 +64,12 @@ func (found presented) become(access session.Access, err error) (presented, erro
 	return found, nil
 }
 
-// accessOf is a live access token of a grant whose issuer is configured here.
-func (g *Gateway) accessOf(ctx context.Context, s *session.Vault, handle session.Handle) (session.Access, error) {
-	access, err := s.Token(ctx, handle)
-	if _, failed := errors.AsType[*session.Unavailable](err); failed {
-		// Perhaps nobody can refresh it any more.
-		if grant, _, lookErr := s.Grant(ctx, handle); lookErr == nil && g.vault.issuer(grant.Issuer) == nil {
-			return access, g.foreign(ctx, s, handle, grant.Issuer)
-		}
-	}
-	if err == nil && g.validator.byIssuer[access.Issuer] == nil {
-		return access, g.foreign(ctx, s, handle, access.Issuer)
-	}
-	return access, err
-}
-
-// grants opens the vault of this gateway.
-func (g *Gateway) grants(ctx context.Context) (*session.Vault, error) {
-	return g.tenant.enter(ctx, g.vault)
-}
-
-// foreign refuses a grant of an issuer that is not configured here. One that is
-// configured nowhere any more ends.
-func (g *Gateway) foreign(ctx context.Context, s *session.Vault, handle session.Handle, issuer string) error {
-	if g.vault.issuer(issuer) == nil {
-		err := s.End(ctx, handle, session.EndedIssuer)
-		g.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
-			zap.String("issuer", issuer), zap.Error(err))
-	}
-	return verdict.UnknownIssuer(issuer, g.validator.issuers())
-}
-
 // strays tells whether one of our tokens stands where none belongs: in the
 // request's target, or in a header other than the credential's. Neither the
 // upstream nor a log may see it. Browsers send cookies unasked, so those are
 // taken off instead.
 func (g *Gateway) strays(r *http.Request) bool {
-	if g.vault == nil {
+	if g.keeper == nil {
 		return false
 	}
 	if holdsOurs(r.URL.Path) || r.URL.User != nil && holdsOurs(r.URL.User.String()) {

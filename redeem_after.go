@@ -45,7 +45,7 @@ func (g *Gateway) prove(r *http.Request, found presented) (*token.Principal, pre
 			return nil, found, refused
 		case reason == token.NotYetValid:
 			return nil, found, found.tooEarly(refused)
-		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > g.refreshWait():
+		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > g.keeper.RefreshWait():
 			return nil, found, refused
 		}
 		waited := traceWait(r.Context(), spanGrant)
@@ -67,7 +67,7 @@ func tokenReason(err error) token.Reason {
 // come, the verdict on that one stands; but one that has just come and has run
 // out is nobody's fault but the clocks'.
 func (g *Gateway) redeemAfter(ctx context.Context, found presented, refused error) (presented, error) {
-	s, err := g.grants(ctx)
+	s, err := g.keeper.Open(ctx)
 	if err != nil {
 		return found, err
 	}
@@ -85,12 +85,4 @@ func (g *Gateway) redeemAfter(ctx context.Context, found presented, refused erro
 // count yet: its issuer has just made it.
 func (found presented) tooEarly(refused error) error {
 	return &clocksDiffer{found.issuer, "an access token that has just come does not count yet: " + verdict.DetailOf(refused)}
-}
-
-// refreshWait is how long a request waits for a refresh, as the vault has it.
-func (g *Gateway) refreshWait() time.Duration {
-	if s := g.Session; s != nil && s.RefreshWait > 0 {
-		return time.Duration(s.RefreshWait)
-	}
-	return 10 * time.Second
 }

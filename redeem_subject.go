@@ -33,7 +33,7 @@ func (found presented) isOf(p *token.Principal) bool {
 // and the token serves nobody all the same.
 func (g *Gateway) endOfAnother(ctx context.Context, found presented) (presented, error) {
 	ctx = context.WithoutCancel(ctx) // whoever asked may go
-	s, err := g.grants(ctx)
+	s, err := g.keeper.Open(ctx)
 	if err != nil {
 		return found, err
 	}

@@ -19,7 +19,7 @@ import (
 // renew asks a grant's issuer for new tokens, once. This is the one way to the
 // token endpoint for a grant that exists.
 func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
-	from := originOf(&g)
+	from := OriginOf(&g)
 	t, err := v.lender(&g)
 	if err != nil {
 		// No verdict: perhaps the configuration is on its way out or in.

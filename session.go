@@ -202,16 +202,16 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 	if err != nil {
 		return fmt.Errorf("getting the events app: %w", err)
 	}
-	g.tenant = &tenant{
-		site: siteName(ctx), config: config, shared: s.shared(store), store: s.store, options: s.options(), keys: s.secrets, storage: ctx.Storage(), log: g.log,
-		issuer: func(url string) *trust { return g.validator.byIssuer[url] },
+	k := &Keeper{
+		site: siteName(ctx), config: config, shared: s.shared(store), store: s.store, options: s.options(), keys: s.secrets,
+		storage: ctx.Storage(), issuers: g.validator, log: g.log, herald: newHerald(ctx, g.log), audit: g.audit,
 	}
-	v, leave, err := join(g.tenant)
+	leave, err := k.join()
 	if err != nil {
 		return err
 	}
 	limits, release := acquireLimits(g.validator.trusts[0].reach)
-	g.vault, g.limits = v, limits
+	g.keeper, g.limits = k, limits
 	g.acquired = append(g.acquired, leave, release)
 	return nil
 }

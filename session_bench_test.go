@@ -138,7 +138,7 @@ func BenchmarkIdleGrants(b *testing.B) {
 				}
 				b.StopTimer()
 				grown = float64(heap()) - float64(before)
-				if counts, err := g.vault.current.Load().Sweep(b.Context()); err != nil || counts.Live != grants+1 {
+				if counts, err := g.keeper.vault.current.Load().Sweep(b.Context()); err != nil || counts.Live != grants+1 {
 					b.Fatal(counts, err)
 				}
 				swept = float64(heap()) - float64(before)

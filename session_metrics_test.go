@@ -105,11 +105,11 @@ func TestTheMetricsTellTheStory(t *testing.T) {
 		at("renewal_wait_seconds_count", of("%s no_grant")): 1,
 		at("grants_ended_total", "refused"):                 1,
 	})
-	counts, err := g.vault.current.Load().Sweep(t.Context())
+	counts, err := g.keeper.vault.current.Load().Sweep(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.vault.counts.Store(&counts)
+	g.keeper.vault.counts.Store(&counts)
 	now := measured(t)
 	for state, want := range map[string]float64{"live": 1, "ended": 2, "renewing": 0, "uncertain": 0} {
 		if got, there := now[at("grants", state)]; got != want || !there {

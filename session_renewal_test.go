@@ -54,7 +54,7 @@ func (s *tallied) Delete(ctx context.Context, key session.Key) error {
 func (g *gate) counting(dir string) *tally {
 	g.Helper()
 	store := &tally{path: filepath.Join(dir, "grants.db")}
-	g.tenant.store = store
+	g.keeper.store = store
 	return store
 }
 

@@ -57,7 +57,7 @@ func (s *Session) shared(store json.RawMessage) []setting {
 }
 
 // conflict is what the settings of two sites that share a store differ in.
-func conflict(one, other *tenant) error {
+func conflict(one, other *Keeper) error {
 	var differ []string
 	for n, a := range one.shared {
 		switch b := other.shared[n]; {
@@ -75,11 +75,11 @@ func conflict(one, other *tenant) error {
 		one.name(), other.name(), one.store.Identity(), strings.Join(differ, ", "))
 }
 
-func (t *tenant) name() string {
-	if t.site == "" {
+func (k *Keeper) name() string {
+	if k.site == "" {
 		return "without a name"
 	}
-	return t.site
+	return k.site
 }
 
 // spell writes a duration as one would: 12h, and not 12h0m0s.

@@ -112,7 +112,7 @@ func TestAShutdownLetsARefreshUnderWayLand(t *testing.T) {
 	<-reached // the intent is about to be written
 	gone := make(chan struct{})
 	go func() { _ = g.Gateway.Cleanup(); close(gone) }()
-	await(t, "the vault to be closed", func() bool { return g.vault.ctx.Err() != nil })
+	await(t, "the vault to be closed", func() bool { return g.keeper.vault.ctx.Err() != nil })
 	close(hold)
 	<-gone
 	if row := rowOf(t, tok); row.Dead || row.Generation != 2 || row.Intent.Open {
@@ -193,7 +193,7 @@ func TestAClientWhoseRequestsTheIssuerRefusesOpensNoBreakerForOthers(t *testing.
 			}
 			return true
 		})
-		s, err := g.grants(t.Context())
+		s, err := g.keeper.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestAStoreThatFailsSlowlyIsTriedOnceForAllWhoWait(t *testing.T) {
 	failures := make(chan error, 8)
 	for range 8 {
 		go func() {
-			_, err := g.grants(t.Context())
+			_, err := g.keeper.Open(t.Context())
 			failures <- err
 		}()
 	}

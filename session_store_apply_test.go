@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -26,18 +27,18 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	var rows session.Store
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
-		tenant := &tenant{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
-			storage: caddy.DefaultStorage, issuer: func(string) *trust { return nil }}
-		v, release, err := join(tenant)
+		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
+			storage: caddy.DefaultStorage, issuers: newValidator(time.Now)}
+		release, err := keeper.join()
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(release)
-		if _, err := tenant.enter(context.Background(), v); err != nil {
+		if _, err := keeper.Open(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			rows = v.rows
+			rows = keeper.vault.rows
 		}
 	}
 	if len(stores[0].applied) > 0 || len(stores[1].applied) != 1 || stores[1].applied[0] != rows {
@@ -63,14 +64,14 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 		opens bool
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
-			tenant := &tenant{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
-				storage: gone{}, issuer: func(string) *trust { return nil }}
-			v, release, err := join(tenant)
+			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
+				storage: gone{}, issuers: newValidator(time.Now)}
+			release, err := keeper.join()
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(release)
-			if _, err := tenant.enter(context.Background(), v); (err == nil) != row.opens {
+			if _, err := keeper.Open(context.Background()); (err == nil) != row.opens {
 				t.Error(err)
 			}
 		})

@@ -30,7 +30,7 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 	ctx := context.WithoutCancel(c.r.Context())
 	if late := c.trust().untimely(tokens.AccessToken); late != nil {
 		grant.Refresh = tokens.RefreshToken
-		g.vault.revoke(ctx, grant) // nobody will use it
+		g.keeper.GiveBack(ctx, grant) // nobody will use it
 		return late
 	}
 	first, err := g.judgeFirst(ctx, c, tokens)
@@ -43,7 +43,7 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 	if token.IsOpaque(tokens.AccessToken.Reveal()) {
 		grant.Subject = first.Subject // of a JWT it is read from the token itself
 	}
-	s, err := g.grants(ctx)
+	s, err := g.keeper.Open(ctx)
 	if err != nil {
 		return err
 	}

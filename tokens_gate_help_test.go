@@ -79,7 +79,7 @@ func rawGate(tb testing.TB, directive string, c *clock) *gate {
 	}
 	core, logs := logtest.New(zap.DebugLevel)
 	g.logs, g.log = logs, zap.New(core)
-	g.tenant.log = g.log
+	g.keeper.log = g.log
 	g.validator.now = c.now
 	return g
 }
@@ -205,15 +205,15 @@ type errorAnswer struct {
 func (g *gate) skip(d time.Duration) {
 	g.Helper()
 	g.clock.ahead.Add(int64(d))
-	s, err := g.grants(g.Context())
+	s, err := g.keeper.Open(g.Context())
 	if err != nil {
 		g.Fatal(err)
 	}
-	ring, err := g.vault.keyring(g.Context(), g.tenant)
+	ring, err := g.keeper.vault.keyring(g.Context(), g.keeper)
 	if err != nil {
 		g.Fatal(err)
 	}
-	if err := s.Apply(ring, g.vault.optionsAt(g.tenant, g.clock.now)); err != nil {
+	if err := s.Apply(ring, g.keeper.vault.optionsAt(g.keeper, g.clock.now)); err != nil {
 		g.Fatal(err)
 	}
 }

@@ -75,7 +75,7 @@ func (g *Gateway) serveToken(c *tokenCall) error {
 	if c.grant == "" || !g.TokenEndpoint.takes(c.grant) {
 		return tokenrequest.Refuse(tokenrequest.UnsupportedGrantType, "this grant type is not taken here")
 	}
-	if _, err := g.grants(c.r.Context()); err != nil {
+	if _, err := g.keeper.Open(c.r.Context()); err != nil {
 		return err // before anything is asked for that could not be kept
 	}
 	switch c.grant {
@@ -113,7 +113,7 @@ func (g *Gateway) grantClient(c *tokenCall) error {
 	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
 	return g.handOut(c, own.client(), tokens, began, session.Grant{
 		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
-		Credentials: session.NewSecret(string(sealed)), App: g.originOfCaller(t).seal(),
+		Credentials: session.NewSecret(string(sealed)), App: g.keeper.OriginOfCaller(t).Seal(),
 	})
 }
 
@@ -142,10 +142,10 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 	if err != nil {
 		return ours(err)
 	}
-	from := g.origin(t)
+	from := g.keeper.Origin(t)
 	from.IDSubject = subjectOf(tokens.IDToken)
 	err = g.handOut(c, *t.client, tokens, asked, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.seal(),
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.Seal(),
 	})
 	if _, later := errors.AsType[*unjudged](err); later {
 		waiting.put(c.codeKey(form), t.reach, tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.client, tokens) })
@@ -161,7 +161,7 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.gateway.tokenTimeout())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.gateway.keeper.TokenTimeout())
 	defer cancel()
 	tokens, err := c.trust().server.Token(ctx, client, form)
 	if err == nil {
@@ -222,7 +222,7 @@ var errNoSuchGrant = tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh
 // is the client it was given to. A nil handle: there is no such grant.
 func (g *Gateway) proveHolder(c *tokenCall, text string) (*session.Vault, *session.Handle, error) {
 	ctx := c.r.Context()
-	s, err := g.grants(ctx)
+	s, err := g.keeper.Open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

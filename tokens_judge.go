@@ -120,7 +120,7 @@ func (g *Gateway) adviceFor(tokens *as.Tokens, reason string) string {
 
 // giveBack returns what nobody will use (RFC 7009), to whom it was granted.
 func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.Tokens) {
-	ctx, cancel := context.WithTimeout(ctx, c.gateway.tokenTimeout())
+	ctx, cancel := context.WithTimeout(ctx, c.gateway.keeper.TokenTimeout())
 	defer cancel()
 	what, hint := tokens.RefreshToken, "refresh_token"
 	if what.Empty() {

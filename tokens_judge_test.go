@@ -46,7 +46,7 @@ func (i *grantor) grants(token func() string, more ...string) {
 
 func (g *gate) kept() (n int) {
 	g.Helper()
-	s, err := g.grants(g.Context())
+	s, err := g.keeper.Open(g.Context())
 	if err != nil {
 		g.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
@@ -52,98 +51,59 @@ type vault struct {
 	failedAt   time.Time
 
 	mu      sync.Mutex
-	tenants []*tenant
+	keepers []*Keeper
 }
 
-// tenant is what one gateway lends to the vault. Of those whose configuration
-// came into force the last one counts: nothing may be sealed with the keys of
-// a configuration that fails to start.
-type tenant struct {
-	site    string    // its name; "": nobody can tell
-	config  any       // what all sites of one configuration have in common, and no two configurations
-	shared  []setting // what it has to agree on with the others of its configuration
-	store   Store
-	options session.Options
-	keys    [][]byte // configured; none: the keyring in storage
-	storage certmagic.Storage
-	issuer  func(url string) *trust
-	log     *zap.Logger
-	herald  *herald
-	audit   *auditLog
-	live    atomic.Bool // its configuration is in force, as far as is known
-}
-
-// join gets or makes the vault of a store and lends it t until release is called.
-// Sites of one configuration that differ in what a store has once are an error.
-func join(t *tenant) (v *vault, release func(), err error) {
-	identity := t.store.Identity()
-	v, unhold := vaults.Acquire(identity, func() *vault {
+// acquireVault gets or makes the vault of the place identity, until release is
+// called.
+func acquireVault(identity string) (v *vault, release func()) {
+	return vaults.Acquire(identity, func() *vault {
 		v := &vault{identity: identity, opening: make(chan struct{}, 1), walks: newWalks()}
 		v.ctx, v.stop = context.WithCancel(context.Background())
 		return v
 	})
-	if err := v.add(t); err != nil {
-		unhold()
-		return nil, nil, err
-	}
-	return v, func() {
-		// In this order: refreshes under way need the tenant until they have
-		// landed, which Destruct waits for.
-		unhold()
-		v.mu.Lock()
-		v.tenants = slices.DeleteFunc(v.tenants, func(other *tenant) bool { return other == t })
-		v.mu.Unlock()
-		v.stale.Store(true)
-	}, nil
 }
 
-// add lends t to the vault. While a reload is under way there are sites of two
+// add takes a keeper in. While a reload is under way there are sites of two
 // configurations, which may differ.
-func (v *vault) add(t *tenant) error {
+func (v *vault) add(k *Keeper) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, other := range v.tenants {
-		if other.config == t.config {
-			if err := conflict(other, t); err != nil {
+	for _, other := range v.keepers {
+		if other.config == k.config {
+			if err := conflict(other, k); err != nil {
 				return err
 			}
 		}
 	}
-	v.tenants = append(v.tenants, t)
+	v.keepers = append(v.keepers, k)
 	return nil
 }
 
-// host is the tenant that counts, or nil when there is none.
-func (v *vault) host() *tenant {
+func (v *vault) remove(k *Keeper) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, t := range slices.Backward(v.tenants) {
-		if t.live.Load() {
-			return t
+	v.keepers = slices.DeleteFunc(v.keepers, func(other *Keeper) bool { return other == k })
+	v.stale.Store(true)
+}
+
+// host is the keeper whose settings count, or nil when there is none.
+func (v *vault) host() *Keeper {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, k := range slices.Backward(v.keepers) {
+		if k.live.Load() {
+			return k
 		}
 	}
 	return nil
 }
 
-// enter opens the vault for a tenant, whose configuration thereby is in force.
-func (t *tenant) enter(ctx context.Context, v *vault) (*session.Vault, error) {
-	if !t.live.Load() {
-		t.live.Store(true)
-		v.stale.Store(true)
-	}
-	return v.open(ctx)
-}
-
-// issuer finds the newest configuration that has an issuer of this name.
-func (v *vault) issuer(url string) *trust {
+// hasIssuer reports whether any configuration has an issuer of this name.
+func (v *vault) hasIssuer(url string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, t := range slices.Backward(v.tenants) {
-		if found := t.issuer(url); found != nil {
-			return found
-		}
-	}
-	return nil
+	return slices.ContainsFunc(v.keepers, func(k *Keeper) bool { return k.issuer(url) != nil })
 }
 
 // open answers the vault, open and with the settings that count now.
@@ -188,7 +148,7 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 }
 
 // settle opens what is not open, and applies the host's settings.
-func (v *vault) settle(ctx context.Context, host *tenant) error {
+func (v *vault) settle(ctx context.Context, host *Keeper) error {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	ring, err := v.keyring(ctx, host)
@@ -218,7 +178,7 @@ func (v *vault) settle(ctx context.Context, host *tenant) error {
 }
 
 // optionsAt are the host's, with what the vault does for all.
-func (v *vault) optionsAt(host *tenant, now func() time.Time) session.Options {
+func (v *vault) optionsAt(host *Keeper, now func() time.Time) session.Options {
 	options := host.options
 	options.Now, options.Renew, options.Works = now, v.renew, v.works
 	options.Revoke, options.Observe = v.revoke, v.observe
@@ -264,8 +224,8 @@ func (v *vault) longestCall() time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	longest := tokenTimeout
-	for _, t := range v.tenants {
-		longest = max(longest, t.options.TokenTimeout)
+	for _, k := range v.keepers {
+		longest = max(longest, k.options.TokenTimeout)
 	}
 	return longest
 }
