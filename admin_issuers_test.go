@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/breaker"
 )
 
 // adminIssuers serves one request as Caddy's admin endpoint would.
@@ -98,7 +100,7 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 			Issuer: "https://login.example.com", Source: "issuer", Fetched: now.Add(-time.Minute), NextFetch: now.Add(3 * time.Minute),
 			Keys:  []keyState{{KeyID: "a\x1b[2J", Type: "RSA", Bits: 2048, Algorithms: []string{"PS256", "RS256"}, Since: now.Add(-time.Hour)}},
 			Cache: cacheState{Entries: 7, Most: 100},
-		}, {Issuer: "https://down.example.com", Source: "issuer", LastError: "connection refused", Breaker: breakerState{true, 12}}},
+		}, {Issuer: "https://down.example.com", Source: "issuer", LastError: "connection refused", Breaker: breaker.State{Open: true, Seconds: 12}}},
 		Stores: []storeState{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
 	}
 	var out bytes.Buffer

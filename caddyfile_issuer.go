@@ -67,7 +67,12 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "jwks":
 		return seen.Text(d, &i.JWKS)
 	case "introspect":
-		return i.parseIntrospect(d, seen)
+		if err := seen.First(d); err != nil {
+			return err
+		}
+		var err error
+		i.Introspect, err = parseIntrospect(d)
+		return err
 	case "client":
 		return i.parseClient(d, seen)
 	case "trust_pool":

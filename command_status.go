@@ -14,6 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
@@ -113,7 +114,7 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 	for i := range s.Issuers {
 		one := &s.Issuers[i]
 		row(one.Issuer, one.health(), fmt.Sprint(len(one.Keys)), one.fetched(now), until(one.NextFetch, now),
-			fmt.Sprintf("%d of %d", one.Cache.Entries, one.Cache.Most), one.Breaker.text())
+			fmt.Sprintf("%d of %d", one.Cache.Entries, one.Cache.Most), breakerText(one.Breaker))
 	}
 	for i := range s.Issuers {
 		one := &s.Issuers[i]
@@ -152,7 +153,7 @@ func (s *issuerState) printIntrospection(row func(cells ...string)) {
 	for _, one := range s.Introspection {
 		about := map[bool]string{true: "every token", false: "opaque tokens"}[one.Always]
 		row(orDash(command.Printable(one.Endpoint)), command.Printable(one.Client), about,
-			fmt.Sprint(one.Remembered), fmt.Sprint(one.Inactive), one.Breaker.text())
+			fmt.Sprint(one.Remembered), fmt.Sprint(one.Inactive), breakerText(one.Breaker))
 	}
 }
 
@@ -168,7 +169,7 @@ func (s *issuerState) fetched(now time.Time) string {
 	return since(s.Fetched, now) + " ago"
 }
 
-func (b breakerState) text() string {
+func breakerText(b breaker.State) string {
 	if b.Open {
 		return fmt.Sprintf("open for %.0fs", b.Seconds)
 	}

@@ -31,7 +31,7 @@ func (c *Config) check() error {
 	if err := c.checkResource(); err != nil {
 		return err
 	}
-	if err := c.checkOneIntrospect(); err != nil {
+	if err := checkOneIntrospect(c.Issuer); err != nil {
 		return err
 	}
 	if c.Cache != nil && *c.Cache < 0 {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -146,23 +145,4 @@ func (e *explaining) judged(facts *token.Facts) explainedStep {
 		e.fail(&step, verdict.OfToken(err, e.Issuer))
 	}
 	return step
-}
-
-// consult tells what would be said of a token, for people who ask why: what is
-// remembered, or else a call beside all limits. It changes nothing here.
-func (q *inquiry) consult(ctx context.Context, what question) (said *opinion, remembered bool, err error) {
-	now := what.clock()
-	if said := q.recall(what.key, now); said != nil {
-		return said, true, nil
-	}
-	if left := q.breaker.Open(now); left > 0 {
-		return nil, false, q.failed(verdict.IntrospectionUnavailable, left, errAskPaused)
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	answer, doc, err := q.server.Introspect(ctx, q.at, secret.New(what.raw))
-	if err != nil {
-		return nil, false, q.failed(verdict.IntrospectionUnavailable, 0, err)
-	}
-	return q.read(answer, doc, what, now), false, nil
 }

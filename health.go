@@ -3,7 +3,6 @@ package caddyoauth
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,22 +128,13 @@ func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration)
 	return answer, http.StatusServiceUnavailable
 }
 
-// issuersHealth tells how it stands with every issuer of this process. Two
+// issuersHealth is how it stands with every issuer of this process. Two
 // settings of one issuer are two lines.
 func issuersHealth() []issuerHealth {
 	found := []issuerHealth{}
-	for _, auth := range authorities.All() {
-		state := issuerHealth{Issuer: auth.issuer, Keys: true}
-		if auth.server != nil {
-			status := auth.server.Status()
-			state.Keys = !status.Fetched.IsZero()
-			if status.Err != nil {
-				state.Error = status.Err.Error()
-			}
-		}
-		found = append(found, state)
+	for _, state := range issuerStates(time.Now(), nil) {
+		found = append(found, issuerHealth{Issuer: state.Issuer, Keys: state.hasKeys(), Error: state.LastError})
 	}
-	slices.SortStableFunc(found, func(a, b issuerHealth) int { return strings.Compare(a.Issuer, b.Issuer) })
 	return found
 }
 

@@ -11,9 +11,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
-	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
-	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // inquiries are shared by sites and outlive reloads, as authorities do.
@@ -34,7 +32,7 @@ var askBreaks = breaker.Limits{After: 5, Least: time.Second, Most: 30 * time.Sec
 // said. Everything that changes what an answer means makes another inquiry, so
 // that no answer outlives or escapes the settings it was given under.
 type inquiry struct {
-	authority *authority // whose tokens they are
+	authority string // whose tokens they are: its key
 	issuer    string
 	always    bool // about JWTs too
 	server    *as.Server
@@ -87,25 +85,37 @@ var (
 	errAskPaused   = errors.New("the introspection endpoint failed several times, and is left alone for a while")
 )
 
-// inquire gets the inquiry of an issuer from the pool.
-func (i *Issuer) inquire(l lent, set settings, t *trust, entries int) (q *inquiry, release func()) {
-	key := l.key + " " + i.Introspect.mark(set.introspect, t.client, entries, i.wantsType())
-	return inquiries.Acquire(key, func() *inquiry {
+// inquirySettings are whom an issuer is asked as, and about which tokens.
+type inquirySettings struct {
+	Authority string     // the key of the authority whose tokens they are
+	Server    *as.Server // that of the authority; nil: its keys come from a file
+	Config    as.Config  // of the issuer
+	Endpoint  string     // "": the one in its metadata
+	Client    as.Client
+	IDTokens  bool // take ID tokens as access tokens
+	WantsType bool // an answer has to say what an opaque token is
+	Entries   int  // how many answers are remembered, about; 0: none
+}
+
+// openInquiry gets an inquiry from the pool, where it may have been since an
+// earlier configuration, until release is called.
+func (n *Introspect) openInquiry(set inquirySettings) (q *inquiry, release func()) {
+	return inquiries.Acquire(set.Authority+" "+n.mark(set), func() *inquiry {
 		q := &inquiry{
-			authority: l.authority, issuer: l.issuer, always: i.Introspect.Always, server: l.server,
-			at:       as.Introspection{Endpoint: set.introspect, Client: *t.client},
-			profile:  token.Profile{Issuer: t.profile.Issuer, IDTokens: t.profile.IDTokens, Told: i.wantsType()},
-			remember: i.Introspect.remember(), limits: newAskLimits(i.Introspect.rate()),
-			metrics: measure.forInquiry(l.issuer), flights: map[token.Digest]*inquiryFlight{},
+			authority: set.Authority, issuer: set.Config.Issuer, always: n.Always, server: set.Server,
+			at:       as.Introspection{Endpoint: set.Endpoint, Client: set.Client},
+			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, Told: set.WantsType},
+			remember: n.remember(), limits: newAskLimits(n.rate()),
+			metrics: measure.forInquiry(set.Config.Issuer), flights: map[token.Digest]*inquiryFlight{},
 		}
-		if q.server == nil { // its keys come from a file
-			q.server, q.own = as.New(l.config), true
+		if q.server == nil {
+			q.server, q.own = as.New(set.Config), true
 		}
-		if entries == 0 {
+		if set.Entries == 0 {
 			q.remember = 0
 		}
 		q.ctx, q.stop = context.WithCancel(context.Background())
-		q.active = newOpinions(uint64(max(1, entries))*bytesPerAnswer, mostRemembered)
+		q.active = newOpinions(uint64(max(1, set.Entries))*bytesPerAnswer, mostRemembered)
 		q.inactive = newOpinions(mostInactive*opinionSize, inactiveFor)
 		return q
 	})
@@ -149,147 +159,3 @@ func (q *inquiry) recall(key token.Digest, now time.Time) *opinion {
 
 // forget what was said of a token.
 func (q *inquiry) forget(key token.Digest) { q.active.Invalidate(key) }
-
-// question is one token that the issuer is asked about.
-type question struct {
-	raw    string
-	key    token.Digest
-	jwt    *token.Facts // of a token that was verified; nil: it is opaque
-	remote string       // who sent it
-	clock  func() time.Time
-}
-
-// ask makes a call to the issuer, or shares the one under way for this token.
-// It is bounded by a context of its own: the first to ask may leave, and the
-// others still get the answer.
-func (q *inquiry) ask(ctx context.Context, what question) (*opinion, error) {
-	flight, said, err := q.board(what)
-	if flight == nil {
-		return said, err
-	}
-	select {
-	case <-flight.done:
-		return flight.opinion, flight.err
-	case <-ctx.Done():
-		return nil, q.failed(verdict.IntrospectionUnavailable, 0, context.Cause(ctx))
-	}
-}
-
-// board finds the call for a token, or makes it begin, or tells why there is
-// none.
-func (q *inquiry) board(what question) (*inquiryFlight, *opinion, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if flight := q.flights[what.key]; flight != nil {
-		return flight, nil, nil
-	}
-	now := what.clock()
-	if said := q.recall(what.key, now); said != nil {
-		return nil, said, nil // the call ended just now
-	}
-	// In this order: who is turned away takes nothing from the rate, and who is
-	// over it is not the one that tries after a pause.
-	wait := q.breaker.Open(now)
-	if wait == 0 && !q.limits.allow(what.remote, what.key, now) {
-		q.metrics.limited.Inc()
-		return nil, nil, q.failed(verdict.IntrospectionLimited, time.Second, errAskTooOften)
-	}
-	if wait == 0 {
-		wait = q.breaker.Wait(askBreaks, now)
-	}
-	if wait > 0 {
-		q.metrics.paused.Inc()
-		return nil, nil, q.failed(verdict.IntrospectionUnavailable, wait, errAskPaused)
-	}
-	flight := &inquiryFlight{done: make(chan struct{})}
-	q.flights[what.key] = flight
-	go q.fly(flight, what)
-	return flight, nil, nil
-}
-
-// fly makes the call. What it brings is remembered before the flight ends, so
-// that nobody asks a second time in between.
-func (q *inquiry) fly(flight *inquiryFlight, what question) {
-	ctx, cancel := context.WithTimeout(q.ctx, askWithin)
-	defer cancel()
-	began := time.Now()
-	answer, doc, err := q.server.Introspect(ctx, q.at, secret.New(what.raw))
-	now := what.clock()
-	if err == nil {
-		flight.opinion = q.read(answer, doc, what, now)
-	} else {
-		flight.err = q.failed(verdict.IntrospectionUnavailable, min(retryAfterOf(err), askBreaks.Most), err)
-	}
-	q.account(flight, err, now, time.Since(began))
-	q.mu.Lock()
-	q.keep(what.key, flight.opinion, now)
-	delete(q.flights, what.key)
-	q.mu.Unlock()
-	close(flight.done)
-}
-
-// read makes an opinion of an answer.
-func (q *inquiry) read(answer *token.Answer, doc string, what question, now time.Time) *opinion {
-	said := &opinion{until: now.Add(q.remember).UnixNano()}
-	if what.jwt == nil {
-		said.facts, said.refusal = q.profile.Read(answer)
-		said.answer = doc
-	} else {
-		said.facts, said.refusal = q.profile.Confirm(what.jwt, answer)
-	}
-	if said.refusal != nil {
-		said.answer, said.until = "", now.Add(min(q.remember, inactiveFor)).UnixNano()
-		return said
-	}
-	// Never beyond the expiry: from then on it is the issuer's to say.
-	if expiry := time.Unix(said.facts.Expiry, 0); expiry.Before(now.Add(q.remember)) {
-		said.until = expiry.UnixNano()
-	}
-	return said
-}
-
-// keep remembers an opinion; failures are none. Of facts whose time is over
-// nothing is kept: they would only be asked for again.
-func (q *inquiry) keep(key token.Digest, said *opinion, now time.Time) {
-	if said == nil {
-		return
-	}
-	q.limits.learn(key, said.refusal == nil)
-	switch {
-	case now.UnixNano() >= said.until:
-	case said.refusal != nil:
-		q.inactive.Set(key, said)
-	default:
-		q.active.Set(key, said)
-	}
-}
-
-// account tells breaker and metrics how a call went.
-func (q *inquiry) account(flight *inquiryFlight, err error, now time.Time, took time.Duration) {
-	q.metrics.duration.Observe(took.Seconds())
-	switch {
-	case err != nil:
-		q.metrics.failed.Inc()
-	case flight.opinion.refusal != nil:
-		q.metrics.inactive.Inc()
-	default:
-		q.metrics.active.Inc()
-	}
-	_, called := errors.AsType[*as.CallError](err)
-	if err != nil && !called {
-		return // nobody was asked
-	}
-	q.breaker.Report(askBreaks, now, q.broke(err, now), retryAfterOf(err))
-}
-
-// retryAfterOf is what the endpoint asked for, or zero.
-func retryAfterOf(err error) time.Duration {
-	if failed, ok := errors.AsType[*as.CallError](err); ok {
-		return failed.RetryAfter
-	}
-	return 0
-}
-
-func (q *inquiry) failed(reason string, after time.Duration, err error) error {
-	return &unasked{issuer: q.issuer, reason: reason, after: after, err: err}
-}

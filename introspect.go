@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -63,45 +61,6 @@ func (n *Introspect) check() error {
 	return nil
 }
 
-// checkIntrospect looks at what an issuer needs for being asked.
-func (i *Issuer) checkIntrospect() error {
-	switch n := i.Introspect; {
-	case n == nil:
-		return nil
-	case i.Client == nil:
-		return errors.New(`introspect needs a client: the endpoint answers nobody who does not prove who he is (RFC 7662 §2.1). Write "client <id> <secret>" in the issuer block`)
-	case len(i.URL) > 1:
-		return errors.New("introspect is for one issuer, and not for several URLs: a token of one would be shown to another. Use a block for each")
-	case i.JWKS != "" && n.URL == "":
-		return errors.New(`introspect needs a URL with jwks: without metadata nobody can tell where the endpoint is. Write "introspect <url>"`)
-	case n.InsecureAnyToken && !i.InsecureAnyAudience:
-		return errors.New("introspect: insecure_any_token has a use with insecure_any_audience alone: where there is an audience, what the answer has to name is that. Leave it out")
-	default:
-		return n.check()
-	}
-}
-
-// wantsType tells whether an answer has to say what an opaque token is. An
-// audience tells access tokens of this API from all else. Where none is asked
-// for, a refresh token passed, and reached the upstream, at issuers whose
-// answers are alike for both kinds.
-func (i *Issuer) wantsType() bool { return i.InsecureAnyAudience && !i.Introspect.InsecureAnyToken }
-
-// checkOneIntrospect keeps an opaque token from being shown to issuers that it
-// is not of: nothing in it tells whose it is.
-func (c *Config) checkOneIntrospect() error {
-	var asked []string
-	for _, issuer := range c.Issuer {
-		if issuer.Introspect != nil {
-			asked = append(asked, strings.Join(issuer.URL, " "))
-		}
-	}
-	if len(asked) > 1 {
-		return fmt.Errorf("introspect stands in the blocks of %s: it can stand in one, since nothing in an opaque token tells whose it is, and no issuer may see another's tokens. Give the other one a site of its own", strings.Join(asked, " and "))
-	}
-	return nil
-}
-
 // resolve is the endpoint with its placeholders replaced.
 func (n *Introspect) resolve(repl *caddy.Replacer, allowHTTP bool) (string, error) {
 	endpoint, err := grammar.Resolve(repl, "introspect", n.URL)
@@ -128,11 +87,11 @@ func (n *Introspect) rate() int {
 	return n.Rate
 }
 
-// mark tells whether answers mean the same in two configurations, beside the
-// issuer itself: what was said to one client, at one address, counts for no
+// mark is the same where answers mean the same in two configurations, beside
+// the issuer itself: what was said to one client, at one address, counts for no
 // other.
-func (n *Introspect) mark(endpoint string, client *as.Client, entries int, wantsType bool) string {
-	all, err := json.Marshal([]any{endpoint, n.Always, n.remember(), n.rate(), entries, client.Print(), wantsType})
+func (n *Introspect) mark(set inquirySettings) string {
+	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
 	}
@@ -148,25 +107,21 @@ func (n *Introspect) mark(endpoint string, client *as.Client, entries int, wants
 //		rate  <n>
 //		insecure_any_token
 //	}
-func (i *Issuer) parseIntrospect(d *caddyfile.Dispenser, seen grammar.Once) error {
-	if err := seen.First(d); err != nil {
-		return err
-	}
+func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 	line, n := d.Token(), new(Introspect)
 	switch args := d.RemainingArgs(); {
 	case len(args) > 1 || len(args) == 1 && args[0] == "":
-		return d.Errf("introspect takes the URL of the endpoint, or none: introspect [<url>]")
+		return nil, d.Errf("introspect takes the URL of the endpoint, or none: introspect [<url>]")
 	case len(args) == 1:
 		n.URL = args[0]
 	}
 	inner := make(grammar.Once)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := n.parseWord(d, inner); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	i.Introspect = n
-	return grammar.At(line, n.check())
+	return n, grammar.At(line, n.check())
 }
 
 func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {

@@ -50,12 +50,12 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 		q.inactive.CleanUp()
 	}
 	find := func() inquiryState {
-		for _, state := range issuerStates() {
+		for _, state := range issuerStates(time.Now(), openBreakers()) {
 			if state.Issuer == issuer.URL && len(state.Introspection) == 1 {
 				return state.Introspection[0]
 			}
 		}
-		t.Fatal("nothing is told: ", issuerStates())
+		t.Fatal("nothing is told: ", issuerStates(time.Now(), openBreakers()))
 		return inquiryState{}
 	}
 	if got, want := find(), (inquiryState{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}); got != want {
@@ -68,7 +68,7 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 	if !find().Breaker.Open {
 		t.Error("the breaker is closed")
 	}
-	state := gatewayState{Issuers: issuerStates()}
+	state := gatewayState{Issuers: issuerStates(time.Now(), openBreakers())}
 	var text strings.Builder
 	if err := state.print(&text, time.Now()); err != nil || state.well() {
 		t.Error("all is well: ", err)

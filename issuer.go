@@ -144,7 +144,10 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 		}
 		trusts = append(trusts, t)
 		if i.Introspect != nil && client != nil {
-			t.inquiry, done = i.inquire(l, set, t, capacity)
+			t.inquiry, done = i.Introspect.openInquiry(inquirySettings{
+				Authority: l.key, Server: l.server, Config: l.config, Endpoint: set.introspect, Client: *client,
+				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: capacity,
+			})
 			// Before the authority, whose server the inquiry asks.
 			release = slices.Insert(release, len(release)-1, done)
 		}
@@ -158,6 +161,12 @@ func (i *Issuer) skew() time.Duration {
 	}
 	return time.Duration(*i.Skew)
 }
+
+// wantsType tells whether an answer has to say what an opaque token is. An
+// audience tells access tokens of this API from all else. Where none is asked
+// for, a refresh token passed, and reached the upstream, at issuers whose
+// answers are alike for both kinds.
+func (i *Issuer) wantsType() bool { return i.InsecureAnyAudience && !i.Introspect.InsecureAnyToken }
 
 func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings, err error) {
 	if set.audience, err = grammar.ResolveAll(repl, "audience", i.Audience); err != nil {
@@ -245,7 +254,6 @@ func trustText(raw json.RawMessage) (text string, opaque bool, err error) {
 // lent is an authority out of the pool, until release is called.
 type lent struct {
 	*authority
-	key     string // in the pool
 	config  as.Config
 	release func()
 }
@@ -261,7 +269,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 	if i.aside {
 		storeAs = ""
 	}
-	l.key, l.config = key, as.Config{
+	l.config = as.Config{
 		Issuer:    url,
 		Metadata:  set.metadata,
 		JWKS:      set.jwks,

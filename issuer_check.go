@@ -58,6 +58,24 @@ func (i *Issuer) check() error {
 	return i.checkURLs()
 }
 
+// checkIntrospect looks at what an issuer needs for being asked.
+func (i *Issuer) checkIntrospect() error {
+	switch n := i.Introspect; {
+	case n == nil:
+		return nil
+	case i.Client == nil:
+		return errors.New(`introspect needs a client: the endpoint answers nobody who does not prove who he is (RFC 7662 §2.1). Write "client <id> <secret>" in the issuer block`)
+	case len(i.URL) > 1:
+		return errors.New("introspect is for one issuer, and not for several URLs: a token of one would be shown to another. Use a block for each")
+	case i.JWKS != "" && n.URL == "":
+		return errors.New(`introspect needs a URL with jwks: without metadata nobody can tell where the endpoint is. Write "introspect <url>"`)
+	case n.InsecureAnyToken && !i.InsecureAnyAudience:
+		return errors.New("introspect: insecure_any_token has a use with insecure_any_audience alone: where there is an audience, what the answer has to name is that. Leave it out")
+	default:
+		return n.check()
+	}
+}
+
 // checkAudience sees to it that somebody says who tokens must be meant for.
 func (i *Issuer) checkAudience(resource string) error {
 	name := strings.Join(i.URL, " ")
@@ -115,4 +133,19 @@ func alreadyThere(url string) error {
 
 func isFile(jwks string) bool {
 	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
+}
+
+// checkOneIntrospect keeps an opaque token from being shown to issuers that it
+// is not of: nothing in it tells whose it is.
+func checkOneIntrospect(issuers []*Issuer) error {
+	var asked []string
+	for _, issuer := range issuers {
+		if issuer.Introspect != nil {
+			asked = append(asked, strings.Join(issuer.URL, " "))
+		}
+	}
+	if len(asked) > 1 {
+		return fmt.Errorf("introspect stands in the blocks of %s: it can stand in one, since nothing in an opaque token tells whose it is, and no issuer may see another's tokens. Give the other one a site of its own", strings.Join(asked, " and "))
+	}
+	return nil
 }

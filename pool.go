@@ -25,6 +25,7 @@ const remembered = time.Minute
 // said. The cache belongs to the issuer and not to a site, so that no entry
 // can outlive or escape the settings it was verified under.
 type authority struct {
+	key    string // in the pool
 	issuer string
 	server *as.Server // nil: the keys come from a file
 	keys   token.KeySource
@@ -38,7 +39,7 @@ type authority struct {
 // acquire gets or makes the authority for key and lends it env until release
 // is called.
 func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
-	auth, unhold := authorities.Acquire(key, func() *authority { return newAuthority(set, cfg) })
+	auth, unhold := authorities.Acquire(key, func() *authority { return newAuthority(key, set, cfg) })
 	detach := func() {}
 	if auth.server != nil {
 		detach = auth.server.Attach(env)
@@ -60,8 +61,8 @@ func (c *Config) capacity() int {
 	return *c.Cache
 }
 
-func newAuthority(set *settings, cfg as.Config) *authority {
-	auth := &authority{issuer: cfg.Issuer, signed: set.algorithms}
+func newAuthority(key string, set *settings, cfg as.Config) *authority {
+	auth := &authority{key: key, issuer: cfg.Issuer, signed: set.algorithms}
 	auth.cache = otter.Must(&otter.Options[token.Digest, *token.Facts]{
 		MaximumSize:      defaultCache,
 		ExpiryCalculator: otter.ExpiryWriting[token.Digest, *token.Facts](remembered),

@@ -3,7 +3,6 @@ package caddyoauth
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -40,18 +39,6 @@ func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest
 		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}
 	return t.principal(raw, said.facts, nil).Told(said.answer), nil
-}
-
-// mayAsk keeps from an issuer what is not its own to see: what no token looks
-// like, and the gateway's own tokens.
-func mayAsk(raw string) error {
-	switch {
-	case !isToken68(raw):
-		return verdict.OfToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
-	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix) || strings.HasPrefix(raw, sessionPrefix):
-		return verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
-	}
-	return nil
 }
 
 // confirm asks the issuer about a JWT that was verified.

@@ -75,3 +75,17 @@ func (b *Breaker) Report(l Limits, now time.Time, failed bool, retryAfter time.D
 		b.until = asked
 	}
 }
+
+// State is what an operator sees of a breaker.
+type State struct {
+	Open    bool    `json:"open"`
+	Seconds float64 `json:"seconds,omitempty"` // for how long still
+}
+
+// StateOf is the state of one that is open for a while still, or closed.
+func StateOf(left time.Duration) State {
+	if left <= 0 {
+		return State{}
+	}
+	return State{Open: true, Seconds: left.Seconds()}
+}

@@ -1,0 +1,131 @@
+package caddyoauth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/breaker"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Where an issuer's keys come from.
+const (
+	keysFromIssuer = "issuer"
+	keysFromFile   = "file"
+)
+
+// issuerState is what an operator sees of an issuer. Times that are not known
+// are left out.
+type issuerState struct {
+	Issuer    string        `json:"issuer"`
+	Source    string        `json:"source"` // of the keys: issuer, or file
+	Keys      []keyState    `json:"keys"`
+	Fetched   time.Time     `json:"fetched,omitzero"`
+	LastTry   time.Time     `json:"last_try,omitzero"`
+	NextFetch time.Time     `json:"next_fetch,omitzero"`
+	LastError string        `json:"last_error,omitempty"`
+	Restored  bool          `json:"restored"` // the keys come from the storage, not from the issuer
+	Endpoints endpointState `json:"endpoints"`
+	Cache     cacheState    `json:"cache"`
+	Breaker   breaker.State `json:"breaker"` // of its token endpoint
+
+	Introspection []inquiryState `json:"introspection,omitempty"` // one for each client and settings
+}
+
+// hasKeys reports whether there are keys to judge by.
+func (s *issuerState) hasKeys() bool { return s.Source == keysFromFile || !s.Fetched.IsZero() }
+
+type keyState struct {
+	KeyID      string    `json:"kid"`
+	Type       string    `json:"kty"`
+	Curve      string    `json:"crv,omitempty"`
+	Bits       int       `json:"bits,omitempty"`
+	Algorithms []string  `json:"alg"` // that the key may verify
+	Since      time.Time `json:"since,omitzero"`
+	Age        float64   `json:"age_seconds,omitempty"`
+}
+
+type endpointState struct {
+	Known               bool   `json:"known"`
+	Token               string `json:"token,omitempty"`
+	Revocation          string `json:"revocation,omitempty"`
+	DeviceAuthorization string `json:"device_authorization,omitempty"`
+	Introspection       string `json:"introspection,omitempty"`
+}
+
+type cacheState struct {
+	Entries int    `json:"entries"`
+	Most    uint64 `json:"most"`
+}
+
+// issuerStates are those of every issuer, sorted. One that stands in the
+// configuration with different settings is there once for each. paused says
+// how long the token endpoint of an issuer is left alone.
+func issuerStates(now time.Time, paused map[string]time.Duration) []issuerState {
+	states := []issuerState{}
+	for _, auth := range authorities.All() {
+		state := auth.state(now)
+		state.Breaker = breaker.StateOf(paused[auth.issuer])
+		state.Introspection = inquiryStates(auth.key, now)
+		states = append(states, state)
+	}
+	slices.SortStableFunc(states, func(a, b issuerState) int { return strings.Compare(a.Issuer, b.Issuer) })
+	return states
+}
+
+func (a *authority) state(now time.Time) issuerState {
+	state := issuerState{Issuer: a.issuer, Source: keysFromIssuer, Keys: []keyState{}}
+	state.Cache = cacheState{Entries: a.cache.EstimatedSize(), Most: a.cache.GetMaximum()}
+	if a.server == nil {
+		state.Source = keysFromFile
+		if set, ok := a.keys.(*token.KeySet); ok {
+			for _, key := range set.InfosFor(a.signed) {
+				state.Keys = append(state.Keys, stateOfKey(key, time.Time{}, now))
+			}
+		}
+		return state
+	}
+	status := a.server.Status()
+	state.Fetched, state.LastTry, state.NextFetch, state.Restored = status.Fetched, status.Tried, status.Next, status.Restored
+	if status.Err != nil {
+		state.LastError = status.Err.Error()
+	}
+	for _, key := range a.server.KeyStates(a.signed) {
+		state.Keys = append(state.Keys, stateOfKey(key.KeyInfo, key.Since, now))
+	}
+	if ends, known := a.server.KnownEndpoints(); known {
+		state.Endpoints = endpointState{
+			Known: true, Token: ends.Token, Revocation: ends.Revocation, DeviceAuthorization: ends.DeviceAuthorization,
+			Introspection: ends.Introspection,
+		}
+	}
+	return state
+}
+
+func stateOfKey(key token.KeyInfo, since, now time.Time) keyState {
+	state := keyState{KeyID: key.ID, Type: key.Type, Curve: key.Curve, Bits: key.Bits, Algorithms: key.Algorithms, Since: since}
+	if !since.IsZero() {
+		state.Age = now.Sub(since).Seconds()
+	}
+	return state
+}
+
+// fetchKeys fetches the keys of an issuer now, under each of its settings that
+// does not have them from a file. An issuer that no configuration names is not
+// known.
+func fetchKeys(ctx context.Context, issuer string) (fetched, known bool, err error) {
+	for _, auth := range authorities.All() {
+		if auth.issuer != issuer {
+			continue
+		}
+		known = true
+		if auth.server != nil {
+			fetched = true
+			err = errors.Join(err, auth.server.Fetch(ctx)) // the others are fetched all the same
+		}
+	}
+	return fetched, known, err
+}
