@@ -18,21 +18,20 @@ const forwardAuthWords = "from, method, uri, statuses"
 //		uri      <header>
 //		statuses <status...>
 //	}
-func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) error {
+func parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (*ForwardAuth, error) {
 	if err := seen.First(d); err != nil {
-		return err
+		return nil, err
 	}
 	if len(d.RemainingArgs()) > 0 {
-		return d.Errf("forward_auth takes no argument; write a block with from")
+		return nil, d.Errf("forward_auth takes no argument; write a block with from")
 	}
-	f, line, inner := &ForwardAuth{}, d.Token(), make(grammar.Once)
+	f, inner := &ForwardAuth{}, make(grammar.Once)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := f.parseWord(d, inner); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	c.ForwardAuth = f
-	return grammar.At(line, c.checkForwardAuth())
+	return f, nil
 }
 
 func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {

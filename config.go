@@ -1,6 +1,10 @@
 package caddyoauth
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/caddyoauth/caddyoauth/internal/resource"
+)
 
 // Config is what stands in one oauth block: what the gateway is told, and
 // nothing that it needs only while it runs.
@@ -83,4 +87,19 @@ type Config struct {
 func (c *Config) countsByAddress() bool {
 	return c.TokenEndpoint != nil || c.Login != nil ||
 		slices.ContainsFunc(c.Issuer, func(i *Issuer) bool { return i.Introspect != nil })
+}
+
+// ownPaths are all that the gateway answers itself, whatever matcher the
+// directive has. Nothing of them is ever forwarded.
+func (c *Config) ownPaths() (paths []string) {
+	if c.TokenEndpoint != nil {
+		paths = append(paths, c.TokenEndpoint.paths()...)
+	}
+	if c.Login != nil {
+		paths = append(paths, c.Login.prefix()+"/*")
+	}
+	if c.Resource != "" {
+		paths = append(paths, resource.Path(c.Resource))
+	}
+	return paths
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -91,7 +92,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 		err = c.parseIssuer(h)
 	case "resource":
 		if err = seen.Text(h.Dispenser, &c.Resource); err == nil {
-			err = grammar.Wrap(h.Dispenser, checkResource(c.Resource, true)) // whether http will do is not known yet
+			err = grammar.Wrap(h.Dispenser, resource.Check(c.Resource, true)) // whether http will do is not known yet
 		}
 	case "session":
 		err = c.parseSession(h.Dispenser, seen)
@@ -162,4 +163,12 @@ func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
 	c.Credentials = append(c.Credentials, at)
 	_, err := newPlaces(c.Credentials)
 	return grammar.Wrap(d, err)
+}
+
+func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (err error) {
+	line := d.Token()
+	if c.ForwardAuth, err = parseForwardAuth(d, seen); err != nil {
+		return err
+	}
+	return grammar.At(line, c.checkForwardAuth())
 }

@@ -3,7 +3,9 @@ package caddyoauth
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -58,4 +60,15 @@ func (c *Config) check() error {
 		}
 	}
 	return errors.Join(c.checkForwardAuth(), checkUpgrades(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
+}
+
+func (c *Config) checkResource() error {
+	if c.Resource == "" {
+		return nil
+	}
+	return resource.Check(c.Resource, slices.ContainsFunc(c.Issuer, func(i *Issuer) bool { return i.InsecureHTTP }))
+}
+
+func (c *Config) checkForwardAuth() error {
+	return c.ForwardAuth.check(c.CopyClaims, c.Credentials, c.Session != nil || c.TokenEndpoint != nil)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
 // checkResource looks at a gateway's resource as a client that was given its URL
@@ -30,7 +31,7 @@ func (d *doctor) checkResource(g *Config, hosts []string) {
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
 	defer cancel()
-	at := u.Scheme + "://" + u.Host + metadataPath(g.Resource)
+	at := u.Scheme + "://" + u.Host + resource.Path(g.Resource)
 	switch found, err := as.FetchResource(ctx, as.Config{Now: d.now}, at); {
 	case err != nil && as.Answered(err):
 		say(resultFail, "have the path lead to this oauth: in a handle or handle_path it has to be listed, and a proxy in front has to pass it on",

@@ -6,13 +6,15 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
 // resourceSite answers for the document about a resource.
 func resourceSite(t *testing.T, answer http.HandlerFunc) string {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != wellKnownResource+"/mcp" {
+		if r.URL.Path != resource.WellKnown+"/mcp" {
 			http.NotFound(w, r)
 			return
 		}

@@ -34,8 +34,8 @@ func (d *doctor) survey(config []byte) error {
 }
 
 func (d *doctor) surveyServer(server *caddyhttp.Server) {
-	if err := misplaced(server); err != nil {
-		d.say("", checkConfig, resultFail, "put it there: until then Caddy does not take this configuration", "%v", placeError(err, server.Listen))
+	if err := checkPlaces(server); err != nil {
+		d.say("", checkConfig, resultFail, "put it there: until then Caddy does not take this configuration", "%v", err)
 	}
 	if len(server.TrustedProxiesRaw) == 0 {
 		return
@@ -53,45 +53,4 @@ func (d *doctor) surveyServer(server *caddyhttp.Server) {
 		return
 	}
 	d.say("", checkProxies, resultOK, "", "%s (%s)", provenProxies, strings.Join(server.Listen, " "))
-}
-
-// misplaced is why not every question gets to a gateway that answers them, as
-// checkPlace tells of a configuration that is being loaded.
-func misplaced(server *caddyhttp.Server) error {
-	if err := misplacedIn(server.Routes, nil); err != nil {
-		return err
-	}
-	for _, named := range server.NamedRoutes {
-		if err := misplacedIn(caddyhttp.RouteList{*named}, errAside); err != nil {
-			return err
-		}
-	}
-	if server.Errors != nil {
-		return misplacedIn(server.Errors.Routes, errAside)
-	}
-	return nil
-}
-
-// misplacedIn looks through routes; around is what is amiss with all of them.
-func misplacedIn(routes caddyhttp.RouteList, around error) error {
-	for n, route := range routes {
-		amiss := around
-		if amiss == nil && isSkipped(routes, n) {
-			amiss = errMatched
-		}
-		for _, s := range stepsOf(route) {
-			if s.Handler == "oauth" && len(s.ForwardAuth) > 0 && amiss != nil {
-				return amiss
-			}
-			if err := misplacedIn(s.Routes, amiss); err != nil {
-				return err
-			}
-			for _, response := range s.Responses {
-				if err := misplacedIn(response.Routes, errWithin("http.handlers."+s.Handler)); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }

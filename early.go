@@ -23,18 +23,7 @@ func (g *Gateway) early(r *http.Request) bool {
 // said it too, which harms that client alone.
 func (g *Gateway) inFront(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted || g.ForwardAuth != nil && g.ForwardAuth.lists(r.RemoteAddr)
-}
-
-// later answers a request to a path of our own that may be a replay: a token
-// endpoint that acts twice spends a code or a refresh token twice, and that
-// ends the grant.
-func (g *Gateway) later(w http.ResponseWriter, r *http.Request) error {
-	return g.quietly(func(w http.ResponseWriter, r *http.Request) error {
-		err := rejectEarly()
-		writeRefusal(w, r, g.account(w, r, err), err)
-		return nil
-	})(w, r)
+	return trusted || g.ForwardAuth.mayAsk(r)
 }
 
 // rejectEarly has no error code: clients send the same again when the handshake

@@ -8,12 +8,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -53,39 +50,32 @@ const (
 	forwardHeaders = "forward_headers"
 )
 
-// judge answers a question. Nothing is forwarded, and nothing is logged as it
-// came: the target in a header may hold a token, which Caddy's access log and
-// its error log would show.
-func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
-	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
-	question := r.WithContext(r.Context()) // its method tells whether the answer has a body
-	err := g.ForwardAuth.restore(r)
-	if g.strays(r) {
-		err, r.URL = verdict.OfStrayToken(), &url.URL{Path: "/" + secret.Hidden}
-	}
-	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
-	if err == nil {
-		_, err = g.admit(w, r)
-	}
-	if err != nil {
-		err = g.ForwardAuth.passable(err)
-		writeRefusal(rec, question, g.account(rec, r, err), err)
-		return nil
-	}
-	g.identity.answer(rec.Header(), r.Header)
-	rec.WriteHeader(http.StatusOK)
-	return nil
+// asks reports whether r is another proxy's question and no request of a client:
+// to a question our 200 would mean that its request may pass.
+func (f *ForwardAuth) asks(r *http.Request) bool {
+	return f != nil && (len(r.Header[f.method]) > 0 || len(r.Header[f.uri]) > 0)
+}
+
+// misplaced refuses a question at a path where clients are served. It may be a
+// client's own, whose request the proxy handed on: the answer would show it the
+// access token behind its reference.
+func (f *ForwardAuth) misplaced(r *http.Request) error {
+	f.strip(r.Header)
+	return f.passable(rejectQuestion(forwardHeaders, "a question at a path where clients are served; the proxy must take both headers off what it hands on there"))
+}
+
+// strip takes the headers off that say what a question is about.
+func (f *ForwardAuth) strip(h http.Header) {
+	stripFrom(h, []string{fold(f.method), fold(f.uri)})
 }
 
 // restore makes r the request that is asked about. It changes r itself and not
 // a copy: placeholders, which matchers may use, look at this one.
 func (f *ForwardAuth) restore(r *http.Request) error {
 	methods, uris := r.Header[f.method], r.Header[f.uri]
-	// Whatever they say: no matcher behind this may take their word.
-	stripFrom(r.Header, []string{fold(f.method), fold(f.uri)})
+	f.strip(r.Header) // whatever they say: no matcher behind this may take their word
 	switch {
-	case !f.lists(r.RemoteAddr):
+	case !f.mayAsk(r):
 		return rejectQuestion(forwardPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
 	case len(methods) != 1 || len(uris) != 1:
 		return rejectQuestion(forwardHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
@@ -100,11 +90,16 @@ func (f *ForwardAuth) restore(r *http.Request) error {
 	return nil
 }
 
-func (f *ForwardAuth) lists(remote string) bool {
-	if remote == "@" || remote == "" {
+// mayAsk reports whether r comes from one of the proxies that may ask, by the
+// connection's own address.
+func (f *ForwardAuth) mayAsk(r *http.Request) bool {
+	if f == nil {
+		return false
+	}
+	if r.RemoteAddr == "@" || r.RemoteAddr == "" {
 		return f.unix // the other end of a socket has no address
 	}
-	peer, err := netip.ParseAddrPort(remote)
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return false
 	}
@@ -145,20 +140,10 @@ func (f *ForwardAuth) passable(err error) error {
 	return &passed
 }
 
-// answer tells the proxy what its upstream may see: who calls, and the token,
-// with an access token in place of a reference token. What is not in it the
-// proxy must remove.
-func (id *identity) answer(to, from http.Header) {
-	to.Set("Cache-Control", "no-store")
-	to.Set(verdictHeader, verdictPass)
-	for _, c := range id.copies {
-		if value := from[c.header]; len(value) > 0 {
-			to[c.header] = value
-		}
-	}
-	if value := from["Authorization"]; len(value) > 0 {
-		to["Authorization"] = value
-	}
+// pass marks an answer as a yes, which no cache may keep.
+func (f *ForwardAuth) pass(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set(verdictHeader, verdictPass)
 }
 
 func rejectQuestion(reason, detail string) *verdict.Rejection {

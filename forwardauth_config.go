@@ -38,9 +38,9 @@ func (f *ForwardAuth) headers() (method, uri string) {
 	return method, uri
 }
 
-// checkForwardAuth finds what is wrong without looking outside.
-func (config *Config) checkForwardAuth() error {
-	f := config.ForwardAuth
+// check finds what is wrong without looking outside: with the block itself, and
+// with what stands beside it. keepsGrants: reference tokens are taken.
+func (f *ForwardAuth) check(copyClaims []string, credentials []Credential, keepsGrants bool) error {
 	if f == nil {
 		return nil
 	}
@@ -63,29 +63,30 @@ func (config *Config) checkForwardAuth() error {
 	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, http.StatusUnauthorized) {
 		return errors.New("forward_auth: statuses without 401, which stands for those that are left out")
 	}
-	for _, c := range config.Credentials {
-		if (config.Session != nil || config.TokenEndpoint != nil) && !strings.EqualFold(c.Header, "Authorization") {
+	for _, c := range credentials {
+		if keepsGrants && !strings.EqualFold(c.Header, "Authorization") {
 			return fmt.Errorf("forward_auth: credentials %s: the proxy would leave a reference token there for the upstream; with session or token_endpoint only the Authorization header can be used", c.Header+c.Cookie+c.Query)
 		}
 	}
-	return config.checkForwardHeaders(f.headers())
+	return f.checkHeaders(copyClaims, credentials)
 }
 
-func (config *Config) checkForwardHeaders(method, uri string) error {
-	id, err := newIdentity(config.CopyClaims, config.ListClaims)
+func (f *ForwardAuth) checkHeaders(copyClaims []string, credentials []Credential) error {
+	id, err := newIdentity(copyClaims, nil)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(id.names, fold(verdictHeader)) {
+	if id.takes(verdictHeader) {
 		return fmt.Errorf("copy_claims: with forward_auth the header %s says that a request may pass", verdictHeader)
 	}
+	method, uri := f.headers()
 	for _, name := range []string{method, uri} {
 		folded := fold(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "_."):
 			return fmt.Errorf("forward_auth: %q is not a header's name of letters, digits and -", name)
-		case slices.Contains(reserved, folded) || slices.Contains(id.names, folded) || folded == fold(verdictHeader) ||
-			slices.ContainsFunc(config.Credentials, func(c Credential) bool { return fold(c.Header) == folded }):
+		case id.takes(name) || folded == fold(verdictHeader) ||
+			slices.ContainsFunc(credentials, func(c Credential) bool { return fold(c.Header) == folded }):
 			return fmt.Errorf("forward_auth: the header %s has a use of its own", name)
 		}
 	}
@@ -112,17 +113,15 @@ func parsePeer(text string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-func (g *Gateway) provisionForwardAuth(ctx caddy.Context, repl *caddy.Replacer) error {
-	if g.ForwardAuth == nil {
+// provision makes the block ready for the handler that answers the questions,
+// which is being provisioned with ctx.
+func (f *ForwardAuth) provision(ctx caddy.Context, repl *caddy.Replacer, handler caddy.Module) error {
+	if f == nil {
 		return nil
 	}
-	if err := g.checkPlace(ctx); err != nil {
+	if err := checkPlace(ctx, handler); err != nil {
 		return err
 	}
-	return g.ForwardAuth.provision(repl)
-}
-
-func (f *ForwardAuth) provision(repl *caddy.Replacer) error {
 	from, err := grammar.ResolveAll(repl, "forward_auth: from", f.From)
 	if err != nil {
 		return err

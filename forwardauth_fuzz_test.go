@@ -24,7 +24,7 @@ func FuzzForwardAuth(f *testing.F) {
 		f.Add(s.remote, s.method, s.uri, s.more)
 	}
 	judge := &ForwardAuth{From: []string{"127.0.0.0/8"}}
-	if err := judge.provision(caddy.NewReplacer()); err != nil {
+	if err := judge.provision(caddy.Context{Context: f.Context()}, caddy.NewReplacer(), nil); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, remote, method, uri, more string) {

@@ -40,16 +40,16 @@ func placeError(err error, listen []string) error {
 	return fmt.Errorf("%w. Give it a site of its own, without a host and without a matcher: :%s or http://:%[2]s (bind says where it listens)", err, port)
 }
 
-// checkPlace sees to it that every question gets to the gateway, as far as the
+// checkPlace sees to it that every question gets to a handler, as far as the
 // routes around it tell. They are being loaded while a handler is provisioned:
 // those before it are there, with their matchers, and the one around it is the
 // first whose handlers are not.
-func (g *Gateway) checkPlace(ctx caddy.Context) error {
+func checkPlace(ctx caddy.Context, handler caddy.Module) error {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
 		return nil // nobody asks where there is no server, as for explain
 	}
-	lists, err := routesAround(ctx, server)
+	lists, err := routesAround(ctx, server, handler)
 	if err != nil {
 		return placeError(err, server.Listen)
 	}
@@ -67,20 +67,69 @@ func (g *Gateway) checkPlace(ctx caddy.Context) error {
 
 // routesAround are the server's routes and those of each subroute on the way to
 // what is being provisioned.
-func routesAround(ctx caddy.Context, server *caddyhttp.Server) ([]caddyhttp.RouteList, error) {
+func routesAround(ctx caddy.Context, server *caddyhttp.Server, handler caddy.Module) ([]caddyhttp.RouteList, error) {
 	lists := []caddyhttp.RouteList{server.Routes}
 	lineage := ctx.Modules()
 	app := slices.IndexFunc(lineage, func(m caddy.Module) bool { _, is := m.(*caddyhttp.App); return is })
 	for _, module := range lineage[app+1:] {
-		switch m := module.(type) {
-		case *caddyhttp.Subroute:
-			lists = append(lists, m.Routes)
-		case *Gateway:
-		default:
+		subroute, is := module.(*caddyhttp.Subroute)
+		switch {
+		case is:
+			lists = append(lists, subroute.Routes)
+		case module != handler:
 			return nil, errWithin(string(module.CaddyModule().ID))
 		}
 	}
 	return lists, nil
+}
+
+// checkPlaces says of a server that is only read what checkPlace says of a
+// handler that is being loaded: why not every question gets to a gateway that
+// answers them.
+func checkPlaces(server *caddyhttp.Server) error {
+	if err := misplaced(server); err != nil {
+		return placeError(err, server.Listen)
+	}
+	return nil
+}
+
+func misplaced(server *caddyhttp.Server) error {
+	if err := misplacedIn(server.Routes, nil); err != nil {
+		return err
+	}
+	for _, named := range server.NamedRoutes {
+		if err := misplacedIn(caddyhttp.RouteList{*named}, errAside); err != nil {
+			return err
+		}
+	}
+	if server.Errors != nil {
+		return misplacedIn(server.Errors.Routes, errAside)
+	}
+	return nil
+}
+
+// misplacedIn looks through routes; around is what is amiss with all of them.
+func misplacedIn(routes caddyhttp.RouteList, around error) error {
+	for n, route := range routes {
+		amiss := around
+		if amiss == nil && isSkipped(routes, n) {
+			amiss = errMatched
+		}
+		for _, s := range stepsOf(route) {
+			if s.Handler == "oauth" && len(s.ForwardAuth) > 0 && amiss != nil {
+				return amiss
+			}
+			if err := misplacedIn(s.Routes, amiss); err != nil {
+				return err
+			}
+			for _, response := range s.Responses {
+				if err := misplacedIn(response.Routes, errWithin("http.handlers."+s.Handler)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // isSkipped tells whether there are requests that do not get to routes[n].

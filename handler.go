@@ -16,7 +16,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	stray := g.strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
 		if g.early(r) {
-			serve = g.later
+			// This may be a replay: a token endpoint that acts twice spends a code
+			// or a refresh token twice, and that ends the grant.
+			serve = g.refusing(func(*http.Request) error { return rejectEarly() })
 		}
 		return serve(w, r)
 	}

@@ -189,6 +189,27 @@ func (id *identity) headers(h http.Header, p *token.Principal) error {
 	return nil
 }
 
+// answer tells another proxy what its upstream may see: who calls, and the token,
+// with an access token in place of a reference token. What is not in it the
+// proxy must remove.
+func (id *identity) answer(to, from http.Header) {
+	for _, c := range id.copies {
+		if value := from[c.header]; len(value) > 0 {
+			to[c.header] = value
+		}
+	}
+	if value := from["Authorization"]; len(value) > 0 {
+		to["Authorization"] = value
+	}
+}
+
+// takes reports whether a header, in any spelling, has a use of its own here: it
+// carries the request, or the identity.
+func (id *identity) takes(header string) bool {
+	folded := fold(header)
+	return slices.Contains(reserved, folded) || slices.Contains(id.names, folded)
+}
+
 const principalVar = "oauth_principal"
 
 // introduce makes the principal known to placeholders, and through them to

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -53,9 +54,9 @@ type Gateway struct {
 	tunnels   tunnels
 	places    []place
 	realm     string
-	metadata  *resourceMetadata // nil: there is no resource
-	all       []*Requirement    // those of issuer blocks too
-	looks     looks             // at what requirements look
+	metadata  *resource.Metadata // nil: there is no resource
+	all       []*Requirement     // those of issuer blocks too
+	looks     looks              // at what requirements look
 	log       *zap.Logger
 	audit     *auditLog // nil: off
 	acquired  []func()  // what Cleanup releases
@@ -113,7 +114,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	if err := g.provisionForwardAuth(ctx, repl); err != nil {
+	if err := g.ForwardAuth.provision(ctx, repl, g); err != nil {
 		return err
 	}
 	if err := g.provisionIssuers(ctx, repl); err != nil {

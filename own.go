@@ -3,25 +3,14 @@ package caddyoauth
 import (
 	"net/http"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
 // ownHandler answers a request to one of the gateway's own paths.
-type ownHandler func(http.ResponseWriter, *http.Request) error
-
-// ownPaths are all that the gateway answers itself, whatever matcher the
-// directive has. Nothing of them is ever forwarded.
-func (c *Config) ownPaths() (paths []string) {
-	if c.TokenEndpoint != nil {
-		paths = append(paths, c.TokenEndpoint.paths()...)
-	}
-	if c.Login != nil {
-		paths = append(paths, c.Login.prefix()+"/*")
-	}
-	if c.Resource != "" {
-		paths = append(paths, metadataPath(c.Resource))
-	}
-	return paths
-}
+type ownHandler = func(http.ResponseWriter, *http.Request) error
 
 // ownPath finds what answers a path of the gateway's own, or nil.
 func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
@@ -30,17 +19,59 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 	if g.TokenEndpoint != nil {
 		serve = g.TokenEndpoint.serve(g, is)
 	}
-	if g.isQuestion(r) {
+	if g.ForwardAuth.asks(r) {
 		if serve != nil { // where proxies hand on what clients send, and do not ask
-			return g.misplaced
+			return g.refusing(g.ForwardAuth.misplaced)
 		}
 		return nil
 	}
 	if g.Login != nil && serve == nil {
 		serve = g.Login.serve(g, r.URL.Path)
 	}
-	if serve == nil && g.metadata != nil && is(g.metadata.path) {
-		serve = g.serveMetadata
+	if serve == nil {
+		serve = g.hidingCredentials(g.metadata.Handler(r))
 	}
 	return serve
+}
+
+// hidingCredentials keeps a request out of the access log that carries a
+// credential where that would show it.
+func (g *Gateway) hidingCredentials(serve ownHandler) ownHandler {
+	if serve == nil {
+		return nil
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if g.exposes(r) {
+			caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		}
+		return serve(w, r)
+	}
+}
+
+// describe makes the document about the resource. It says nothing that is not
+// so: scopes are those that every request needs, since clients ask for all that
+// they find here; what only some requests need, the challenge for those tells.
+func (g *Gateway) describe() *resource.Metadata {
+	if g.Resource == "" {
+		return nil
+	}
+	doc := resource.Document{Resource: g.Resource, Servers: g.validator.issuers(), Name: g.realm}
+	always := g.Require
+	if len(g.Issuer) == 1 {
+		always = g.all // what each token needs; with several issuers those of one do not
+	}
+	for _, q := range always {
+		if q.everywhere() {
+			doc.Scopes = append(doc.Scopes, q.Scope...)
+		}
+	}
+	for _, at := range g.places {
+		switch { // other places have no name there
+		case at.header == "Authorization":
+			doc.Methods = append(doc.Methods, "header")
+		case at.query == "access_token":
+			doc.Methods = append(doc.Methods, "query")
+		}
+	}
+	return resource.New(doc)
 }

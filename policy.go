@@ -121,6 +121,9 @@ func (q *Requirement) applies(r *http.Request, log *zap.Logger) bool {
 	return ok
 }
 
+// everywhere reports whether the requirement is about every request with a token.
+func (q *Requirement) everywhere() bool { return len(q.matchers) == 0 }
+
 func (q *Requirement) holds(p *token.Principal, now time.Time) bool {
 	switch {
 	case len(q.ACR) > 0:

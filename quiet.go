@@ -53,8 +53,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 		return g.startLogin(rec, r, err)
 	}
 	if err != nil {
-		writeRefusal(rec, r, g.account(rec, r, err), err)
-		return nil
+		return g.deny(rec, r, err)
 	}
 	if err = g.forward(rec, r, next, found, true); err == nil {
 		return nil
@@ -90,6 +89,11 @@ func (g *Gateway) quietly(serve ownHandler) ownHandler {
 		}
 		return nil
 	}
+}
+
+// refusing answers a request to one of our own paths with the reason why not.
+func (g *Gateway) refusing(why func(*http.Request) error) ownHandler {
+	return g.quietly(func(w http.ResponseWriter, r *http.Request) error { return g.deny(w, r, why(r)) })
 }
 
 // logQuietly is the access log's line without query and headers.

@@ -43,6 +43,12 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	return nil
 }
 
+// deny is refuse where no page is made, for people or by handle_errors.
+func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, err error) error {
+	writeRefusal(w, r, g.account(w, r, err), err)
+	return nil
+}
+
 // account counts and logs a refusal and sets its headers.
 func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	status, reason, issuer, level := http.StatusServiceUnavailable, verdict.InternalFailure, "", zapcore.ErrorLevel
@@ -52,7 +58,7 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 			level = zapcore.ErrorLevel
 		}
 		if status != http.StatusTooEarly { // which is about the connection, and not about who calls
-			w.Header().Set("WWW-Authenticate", rejection.Challenge(g.realm, g.metadata.address()))
+			w.Header().Set("WWW-Authenticate", rejection.Challenge(g.realm, g.metadata.Address()))
 		}
 	} else {
 		if down, ok := errors.AsType[*as.Unavailable](err); ok {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
 // defaultGrace is how long requests may take that run when the process is told
@@ -24,7 +26,7 @@ func (env *environment) together(s *sidecar) {
 		}
 	}
 	if env.given("OAUTH_RESOURCE") && s.gateway.Resource != "" {
-		if err := checkResource(s.gateway.Resource, s.issuer.InsecureHTTP); err != nil {
+		if err := resource.Check(s.gateway.Resource, s.issuer.InsecureHTTP); err != nil {
 			env.fault("OAUTH_RESOURCE: %s", strings.TrimPrefix(inEnvironment(err), "resource: "))
 		}
 	}
