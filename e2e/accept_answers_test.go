@@ -125,9 +125,7 @@ func TestAccept22_AnOddExpiresInMakesNoStormAndNoFailure(t *testing.T) {
 			awaitClock(t, until)
 			for i, k := range kinds {
 				samples := loads[i].stop()
-				if counts := statuses(samples); counts[http.StatusOK] != len(samples) {
-					t.Errorf("%s: %v", k.name, counts)
-				}
+				wantAnswers(t, samples, http.StatusOK)
 				renewals := rigs[i].tap.all().of(k.renewal).keep(func(c call) bool { return c.Begin.After(began) && c.Begin.Before(until) })
 				if n := len(renewals); n < test.least || n > test.most {
 					t.Errorf("%s: %d renewals in 5 s, want %d to %d", k.name, n, test.least, test.most)

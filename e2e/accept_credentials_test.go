@@ -25,8 +25,9 @@ func TestAccept28_TenTimesTheTokenRunsOutUnderLoadAndTenTimesTheGrantIsRunAgain(
 	}
 	r.wantRenewals(rerun, before, 10)
 	samples := l.stop()
-	if counts := statuses(samples); counts[http.StatusOK] != len(samples) || len(samples) < 1000 {
-		t.Errorf("of %d requests: %v", len(samples), counts)
+	wantAnswers(t, samples, http.StatusOK)
+	if len(samples) < 1000 {
+		t.Errorf("%d requests: the test shows little", len(samples))
 	}
 }
 

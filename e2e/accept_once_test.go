@@ -147,6 +147,8 @@ func (r *rig) awaitInFlight(n int) {
 
 func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNobody(t *testing.T) {
 	forAllKinds(t, patient, func(r *rig, k kind) {
+		client, h := newHandover(40 * time.Second)
+		r.client = client
 		s, _, before := r.beginExpired(k)
 		release := make(chan struct{})
 		r.tap.always(treatment{hold: release})
@@ -175,5 +177,6 @@ func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNobody(t *testin
 		if said := <-reloaded; !strings.HasPrefix(said, "0 ") {
 			r.t.Errorf("the reload failed: %s", said)
 		}
+		h.wantUnseen(r.t, r.g)
 	})
 }

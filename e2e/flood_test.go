@@ -98,9 +98,7 @@ func flood(g *gateway, mint func() string) func(int) (answer, error) {
 
 func goodOnly(t *testing.T, samples []sample) []sample {
 	t.Helper()
-	if counts := statuses(samples); counts[http.StatusOK] != len(samples) {
-		t.Errorf("of %d valid requests not all passed: %v", len(samples), counts)
-	}
+	wantAnswers(t, samples, http.StatusOK)
 	return samples
 }
 

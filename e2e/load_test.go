@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"errors"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -94,6 +98,34 @@ func statuses(samples []sample) map[int]int {
 			s.status = 0
 		}
 		counts[s.status]++
+	}
+	return counts
+}
+
+// wantAnswers checks that each request of a load was answered, with this status.
+func wantAnswers(t *testing.T, samples []sample, status int) {
+	t.Helper()
+	if counts := statuses(samples); counts[status] != len(samples) {
+		t.Errorf("of %d requests not all got %d: %v, without an answer: %v", len(samples), status, counts, failures(samples))
+	}
+}
+
+// failures counts what requests without an answer ended with. What the texts
+// have of their own, addresses and ports, is left out.
+func failures(samples []sample) map[string]int {
+	counts := map[string]int{}
+	for _, s := range samples {
+		if s.err == nil {
+			continue
+		}
+		text := s.err.Error()
+		if whole := (*url.Error)(nil); errors.As(s.err, &whole) {
+			text = whole.Err.Error()
+		}
+		if part := (*net.OpError)(nil); errors.As(s.err, &part) {
+			text = part.Op + ": " + part.Err.Error()
+		}
+		counts[text]++
 	}
 	return counts
 }

@@ -28,8 +28,9 @@ func TestMovingToAnotherAuthorizationServerIsOneLineAndNoWrongAnswer(t *testing.
 	g.start()
 
 	var loads [2]*load
+	client, h := newHandover(10 * time.Second)
 	for i, token := range tokens {
-		loads[i] = bearerLoad(newClient(10*time.Second), 4, 5*time.Millisecond, g.url("/"), token)
+		loads[i] = bearerLoad(client, 4, 5*time.Millisecond, g.url("/"), token)
 	}
 	// Between changes[n][0] and changes[n][1] phase n gives way to phase n+1.
 	changes := make([][2]time.Time, 0, len(phases))
@@ -57,6 +58,7 @@ func TestMovingToAnotherAuthorizationServerIsOneLineAndNoWrongAnswer(t *testing.
 			}
 		}
 	}
+	h.wantUnseen(t, g)
 }
 
 // awaitMore waits until each load has made n more requests.
@@ -88,7 +90,7 @@ func TestTwentyReloadsUnderLoadFailNoRequestAndFetchNoKeys(t *testing.T) {
 	goroutines := g.idleGoroutines(up)
 	before := g.metrics()
 
-	client := newClient(10 * time.Second)
+	client, h := newHandover(10 * time.Second)
 	l := startLoad(8, 5*time.Millisecond, func(n int) (answer, error) {
 		return try(client, g.url("/"), tokens[n%len(tokens)])
 	})
@@ -98,9 +100,8 @@ func TestTwentyReloadsUnderLoadFailNoRequestAndFetchNoKeys(t *testing.T) {
 	}
 	awaitMore(t, 50, l)
 	samples := l.stop()
-	if counts := statuses(samples); counts[http.StatusOK] != len(samples) {
-		t.Errorf("of %d requests during 20 reloads not all passed: %v", len(samples), counts)
-	}
+	wantAnswers(t, samples, http.StatusOK)
+	h.wantUnseen(t, g)
 	if a := get(t, g.url("/"), tokens[0]); a.header.Get("X-Generation") != "20" {
 		t.Errorf("generation %q answers after 20 reloads", a.header.Get("X-Generation"))
 	}
