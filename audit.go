@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"slices"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -37,30 +35,6 @@ const (
 	auditRefused  = "refused" // the sender's affair
 	auditFailed   = "failed"  // ours, or the issuer's: no verdict
 )
-
-// refused notes a request that does not pass.
-func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {
-	traceVerdict(r.Context(), reason, issuer)
-	if g.audit == nil {
-		return
-	}
-	// One of another gateway around this one is not who is refused here.
-	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*token.Principal)
-	if p != nil && !slices.ContainsFunc(g.validator.trusts, func(t *trust) bool { return p.ProvedBy(t) }) {
-		p = nil
-	}
-	g.audit.refused(r, p, err, status, reason, issuer)
-}
-
-// admitted notes a request that passes, wherever somebody wants to know.
-func (g *Gateway) admitted(r *http.Request, p *token.Principal) {
-	reason, issuer := verdict.Anonymous, ""
-	if p != nil {
-		reason, issuer = verdict.Accepted, p.Issuer
-	}
-	traceVerdict(r.Context(), reason, issuer)
-	g.audit.admitted(r, p)
-}
 
 // admitted tells of a request that passes; anonymous ones have no principal.
 func (a *auditLog) admitted(r *http.Request, p *token.Principal) {
@@ -135,16 +109,13 @@ func jtiDigest(jti string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// tokenRequest tells of a request to an endpoint of our own. call is nil if it
-// could not be read.
-func (a *auditLog) tokenRequest(r *http.Request, call *tokenCall, issuer, result string, status int) {
+// tokenRequest tells of a request to an endpoint of our own. client and grant
+// are empty if it could not be read.
+func (a *auditLog) tokenRequest(r *http.Request, client, grant, issuer, result string, status int) {
 	if a == nil {
 		return
 	}
-	client, grant, decision := "", "", auditAccepted
-	if call != nil {
-		client, grant = call.ClientID, call.grant
-	}
+	decision := auditAccepted
 	switch {
 	case status >= http.StatusInternalServerError || status == statusClientGone:
 		decision = auditFailed
@@ -156,12 +127,12 @@ func (a *auditLog) tokenRequest(r *http.Request, call *tokenCall, issuer, result
 }
 
 // grantBegun tells whose grant has the name sref from now on.
-func (a *auditLog) grantBegun(c *tokenCall, g *session.Grant, subject, sref string) {
+func (a *auditLog) grantBegun(r *http.Request, client, grant, issuer, subject, sref string) {
 	if a == nil {
 		return
 	}
-	a.log.Info(auditGrantBegun, append(request(c.r), zap.String("issuer", g.Issuer), known("client_id", bounded(c.ClientID)),
-		known("subject", subject), zap.String("grant_type", c.grant), zap.String("sref", sref))...)
+	a.log.Info(auditGrantBegun, append(request(r), zap.String("issuer", issuer), known("client_id", bounded(client)),
+		known("subject", subject), zap.String("grant_type", grant), zap.String("sref", sref))...)
 }
 
 func (a *auditLog) grantEnded(e *session.Event) {

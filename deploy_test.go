@@ -27,7 +27,7 @@ func registered(t *testing.T) map[string][]string {
 	t.Helper()
 	names := map[string][]string{}
 	descs := make(chan *prometheus.Desc, 1000)
-	for _, collector := range measure.all() {
+	for _, collector := range slices.Concat(measure.all(), stateMetrics) {
 		collector.Describe(descs)
 		_, histogram := collector.(*prometheus.HistogramVec)
 		for len(descs) > 0 {

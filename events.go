@@ -1,7 +1,6 @@
 package caddyoauth
 
 import (
-	"context"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,23 +22,14 @@ const (
 	eventRenewalFailed = "oauth_renewal_failed"
 )
 
-// onEvent makes a function a handler of Caddy's events.
-type onEvent func()
-
-// Handle calls the function.
-func (f onEvent) Handle(context.Context, caddy.Event) error {
-	f()
-	return nil
-}
-
 // mostQueued bounds the events that wait for a slow handler.
 const mostQueued = 64
 
-// herald tells Caddy's events app, in order, and without making whoever has
-// something to tell wait: handlers run programs and call webhooks.
-type herald struct {
+// events passes events to Caddy's events app, in order, and without making the
+// sender wait: handlers run programs and call webhooks.
+type events struct {
 	ctx caddy.Context
-	app *caddyevents.App // nil: nobody to tell
+	app *caddyevents.App // nil: there is none
 	log *zap.Logger
 
 	mu      sync.Mutex
@@ -52,65 +42,65 @@ type queuedEvent struct {
 	data map[string]any
 }
 
-func newHerald(ctx caddy.Context, log *zap.Logger) *herald {
-	h := &herald{ctx: ctx, log: log}
+func newEvents(ctx caddy.Context, log *zap.Logger) *events {
+	q := &events{ctx: ctx, log: log}
 	if app, err := ctx.App("events"); err == nil { // else Provision fails elsewhere
-		h.app, _ = app.(*caddyevents.App)
+		q.app, _ = app.(*caddyevents.App)
 	}
-	return h
+	return q
 }
 
-// tell queues an event, if anybody listens. One too many is dropped.
-func (h *herald) tell(name string, data map[string]any) {
-	if h == nil || h.app == nil || h.ctx.Err() != nil || !h.app.ShouldEmit(name) {
+// emit queues an event, if there is a handler for it. One too many is dropped.
+func (q *events) emit(name string, data map[string]any) {
+	if q == nil || q.app == nil || q.ctx.Err() != nil || !q.app.ShouldEmit(name) {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.queue) >= mostQueued {
-		h.log.Warn("an event was dropped: its handlers are too slow", zap.String("event", name))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) >= mostQueued {
+		q.log.Warn("an event was dropped: its handlers are too slow", zap.String("event", name))
 		return
 	}
-	h.queue = append(h.queue, queuedEvent{name, data})
-	if !h.running {
-		h.running = true
-		go h.run()
+	q.queue = append(q.queue, queuedEvent{name, data})
+	if !q.running {
+		q.running = true
+		go q.run()
 	}
 }
 
-// run tells what is queued and ends when nothing is.
-func (h *herald) run() {
+// run emits what is queued and ends when nothing is.
+func (q *events) run() {
 	for {
-		h.mu.Lock()
-		if len(h.queue) == 0 || h.ctx.Err() != nil {
-			h.running, h.queue = false, nil
-			h.mu.Unlock()
+		q.mu.Lock()
+		if len(q.queue) == 0 || q.ctx.Err() != nil {
+			q.running, q.queue = false, nil
+			q.mu.Unlock()
 			return
 		}
-		next := h.queue[0]
-		h.queue = h.queue[1:]
-		h.mu.Unlock()
-		h.app.Emit(h.ctx, next.name, next.data)
+		next := q.queue[0]
+		q.queue = q.queue[1:]
+		q.mu.Unlock()
+		q.app.Emit(q.ctx, next.name, next.data)
 	}
 }
 
 // watching adds the events about an issuer's keys to what observes them.
-func (h *herald) watching(issuer string, observe func(as.Event)) func(as.Event) {
+func (q *events) watching(issuer string, observe func(as.Event)) func(as.Event) {
 	return func(e as.Event) {
 		observe(e)
 		if e.Op != as.OpFetch {
 			return
 		}
 		if len(e.Added)+len(e.Removed) > 0 {
-			h.tell(eventKeysRotated, map[string]any{
+			q.emit(eventKeysRotated, map[string]any{
 				"issuer": issuer, "added": kidsOf(e.Added), "removed": kidsOf(e.Removed), "keys": e.Keys,
 			})
 		}
 		switch {
 		case e.Turned && e.Err != nil:
-			h.tell(eventIssuerDown, map[string]any{"issuer": issuer, "error": e.Err.Error()})
+			q.emit(eventIssuerDown, map[string]any{"issuer": issuer, "error": e.Err.Error()})
 		case e.Turned:
-			h.tell(eventIssuerUp, map[string]any{"issuer": issuer})
+			q.emit(eventIssuerUp, map[string]any{"issuer": issuer})
 		}
 	}
 }
@@ -123,19 +113,9 @@ func kidsOf(keys []token.KeyInfo) []string {
 	return kids
 }
 
-// announce tells those who listen what the vault does: events and the audit
-// stream of the configuration in force.
-func (v *vault) announce(e *session.Event) {
-	host := v.host()
-	if host == nil {
-		return
-	}
-	if e.Name == session.EventRenewal && e.Err != nil {
-		host.herald.tell(eventRenewalFailed, map[string]any{
-			"issuer": e.Issuer, "sref": e.Sref, "outcome": e.Detail, "error": e.Err.Error(),
-		})
-	}
-	if e.Name == session.EventEnd {
-		host.audit.grantEnded(e)
-	}
+// renewalFailed tells that a grant could not be refreshed.
+func (q *events) renewalFailed(e *session.Event) {
+	q.emit(eventRenewalFailed, map[string]any{
+		"issuer": e.Issuer, "sref": e.Sref, "outcome": e.Detail, "error": e.Err.Error(),
+	})
 }

@@ -124,13 +124,13 @@ func (s *slowHandler) Handle(_ context.Context, e caddy.Event) error {
 
 func TestASlowEventHandlerHoldsNobodyUpAndHearsInOrder(t *testing.T) {
 	ctx := testContext(t)
-	h := newHerald(ctx, zap.NewNop())
+	h := newEvents(ctx, zap.NewNop())
 	told := make(chan struct{})
 	slow := &slowHandler{began: make(chan struct{}, 2*mostQueued), release: make(chan struct{})}
 	if err := h.app.On(eventIssuerUp, slow); err != nil {
 		t.Fatal(err)
 	}
-	tell := func(n int) { h.tell(eventIssuerUp, map[string]any{"n": n}) }
+	tell := func(n int) { h.emit(eventIssuerUp, map[string]any{"n": n}) }
 	go func() {
 		tell(0)
 		<-slow.began // so it waits in no queue any more
@@ -163,8 +163,8 @@ func TestASlowEventHandlerHoldsNobodyUpAndHearsInOrder(t *testing.T) {
 			t.Fatalf("out of order: %v", slow.names)
 		}
 	}
-	new(herald).tell(eventIssuerUp, nil) // nobody to tell
-	(*herald)(nil).tell(eventIssuerUp, nil)
+	new(events).emit(eventIssuerUp, nil) // nobody to tell
+	(*events)(nil).emit(eventIssuerUp, nil)
 }
 
 var _ caddyevents.Handler = (*slowHandler)(nil)

@@ -24,8 +24,10 @@ type askLimits struct {
 }
 
 const (
-	mostKnown = 100_000
-	knownFor  = time.Hour // since the issuer called a token active
+	mostKnown     = 100_000
+	knownFor      = time.Hour // since the issuer called a token active
+	mostAddresses = 50_000
+	limitsFor     = time.Minute // since an address asked last
 )
 
 func newAskLimits(perSecond int) *askLimits {
@@ -33,8 +35,8 @@ func newAskLimits(perSecond int) *askLimits {
 		all:  rate.NewLimiter(rate.Limit(perSecond), perSecond),
 		each: (perSecond + 1) / 2,
 		addresses: otter.Must(&otter.Options[string, *rate.Limiter]{
-			MaximumSize:      mostLimits,
-			ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](failureWindow),
+			MaximumSize:      mostAddresses,
+			ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](limitsFor),
 			Logger:           &otter.NoopLogger{},
 		}),
 		known: otter.Must(&otter.Options[token.Digest, struct{}]{

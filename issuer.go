@@ -279,7 +279,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 		Now:       time.Now,
 		Jitter:    rand.Float64,
 	}
-	l.authority, l.release = acquire(key, capacity, &set, l.config, as.Env{Storage: ctx.Storage(), Observe: newHerald(ctx, log).watching(url, observer(log, url))})
+	l.authority, l.release = acquire(key, capacity, &set, l.config, as.Env{Storage: ctx.Storage(), Observe: newEvents(ctx, log).watching(url, observer(log, url))})
 	return l
 }
 

@@ -28,7 +28,7 @@ type Keeper struct {
 	storage certmagic.Storage
 	issuers *Validator
 	log     *zap.Logger
-	herald  *herald
+	events  *events
 	audit   *auditLog
 	live    atomic.Bool // its configuration is in force, as far as is known
 }

@@ -72,7 +72,7 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 	}
 	if limited, ok := errors.AsType[*tooMany](err); ok {
 		return &loginError{
-			outcome: loginTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.description(),
+			outcome: loginTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.Error(),
 		}, limited.wait
 	}
 	if clocksOf(err) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -74,10 +73,11 @@ func (c *collectors) forIssuer(issuer string) issuerMetrics {
 	}
 }
 
-// register adds the collectors to a configuration's registry. Every gateway of
-// the configuration does; the first one counts.
-func (c *collectors) register(registry *prometheus.Registry) error {
-	for _, collector := range c.all() {
+// register adds the collectors to a configuration's registry, and those that
+// read the state of other rooms when they are asked. Every gateway of the
+// configuration does; the first one counts.
+func (c *collectors) register(registry *prometheus.Registry, readers ...prometheus.Collector) error {
+	for _, collector := range slices.Concat(c.all(), readers) {
 		err := registry.Register(collector)
 		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
 			return fmt.Errorf("registering metrics: %w", err)
@@ -87,31 +87,8 @@ func (c *collectors) register(registry *prometheus.Registry) error {
 }
 
 func (c *collectors) all() []prometheus.Collector {
-	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches, keyAges{}}
+	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
 	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all())
-}
-
-// keyAges reads the age of each issuer's keys when it is asked for.
-type keyAges struct{}
-
-var keyAge = prometheus.NewDesc("caddy_oauth_keys_age_seconds",
-	"Time since the keys in force were fetched from the issuer; absent while there are none.", []string{"issuer"}, nil)
-
-func (keyAges) Describe(ch chan<- *prometheus.Desc) { ch <- keyAge }
-
-func (keyAges) Collect(ch chan<- prometheus.Metric) {
-	oldest := map[string]time.Duration{} // two settings of one issuer share a label
-	for _, auth := range authorities.All() {
-		if auth.server == nil {
-			continue
-		}
-		if status := auth.server.Status(); !status.Fetched.IsZero() {
-			oldest[auth.issuer] = max(oldest[auth.issuer], time.Since(status.Fetched))
-		}
-	}
-	for issuer, age := range oldest {
-		ch <- prometheus.MustNewConstMetric(keyAge, prometheus.GaugeValue, age.Seconds(), issuer)
-	}
 }
 
 func (c *collectors) fetched(issuer string, event as.Event) {

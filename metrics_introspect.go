@@ -1,10 +1,6 @@
 package caddyoauth
 
-import (
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // askCollectors are about introspection.
 type askCollectors struct {
@@ -33,7 +29,7 @@ func newAskCollectors() *askCollectors {
 }
 
 func (c *askCollectors) all() []prometheus.Collector {
-	return []prometheus.Collector{c.introspections, c.asking, askBreakers{}}
+	return []prometheus.Collector{c.introspections, c.asking}
 }
 
 func (c *askCollectors) forInquiry(issuer string) askMetrics {
@@ -42,33 +38,5 @@ func (c *askCollectors) forInquiry(issuer string) askMetrics {
 		active: outcome("active"), inactive: outcome("inactive"), failed: outcome("error"),
 		limited: outcome("limited"), paused: outcome("breaker_open"),
 		duration: c.asking.WithLabelValues(issuer),
-	}
-}
-
-// recalled counts an opinion that was remembered.
-func (m *issuerMetrics) recalled(said *opinion) prometheus.Counter {
-	if said.refusal != nil {
-		return m.inactive
-	}
-	return m.hits
-}
-
-// askBreakers reads the breakers of introspection endpoints when it is asked.
-type askBreakers struct{}
-
-var askBreakerOpen = prometheus.NewDesc("caddy_oauth_introspection_breaker_open_seconds",
-	"How long the issuer's introspection endpoint is still left alone after failures; absent while it is asked.", []string{"issuer"}, nil)
-
-func (askBreakers) Describe(ch chan<- *prometheus.Desc) { ch <- askBreakerOpen }
-
-func (askBreakers) Collect(ch chan<- prometheus.Metric) {
-	longest := map[string]time.Duration{} // two settings of one issuer share a label
-	for _, q := range inquiries.All() {
-		if left := q.breaker.Open(time.Now()); left > 0 {
-			longest[q.issuer] = max(longest[q.issuer], left)
-		}
-	}
-	for issuer, left := range longest {
-		ch <- prometheus.MustNewConstMetric(askBreakerOpen, prometheus.GaugeValue, left.Seconds(), issuer)
 	}
 }

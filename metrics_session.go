@@ -1,8 +1,6 @@
 package caddyoauth
 
 import (
-	"context"
-	"errors"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +52,7 @@ func newSessionCollectors() *sessionCollectors {
 }
 
 func (c *sessionCollectors) all() []prometheus.Collector {
-	return []prometheus.Collector{c.tokenRequests, c.renewals, c.presentations, c.renewing, c.waiting, c.ended, c.full, c.storeErrors, grantGauges{}}
+	return []prometheus.Collector{c.tokenRequests, c.renewals, c.presentations, c.renewing, c.waiting, c.ended, c.full, c.storeErrors}
 }
 
 var tokenResults = []string{
@@ -87,97 +85,7 @@ func (c *sessionCollectors) session(e *session.Event) {
 	}
 }
 
-// grantGauges read the state of the vaults when they are asked.
-type grantGauges struct{}
-
-var (
-	grantsDesc = prometheus.NewDesc("caddy_oauth_grants",
-		"Grants in the store, as counted each minute: live, renewing, uncertain, or ended and not forgotten yet.", []string{"state"}, nil)
-	breakerDesc = prometheus.NewDesc("caddy_oauth_breaker_open_seconds",
-		"How long an issuer's token endpoint is left alone, for its failures; absent while it is not.", []string{"issuer"}, nil)
-)
-
-func (grantGauges) Describe(ch chan<- *prometheus.Desc) {
-	ch <- grantsDesc
-	ch <- breakerDesc
-}
-
-func (grantGauges) Collect(ch chan<- prometheus.Metric) {
-	var sum session.Counts
-	for _, v := range vaults.All() {
-		if n := v.counts.Load(); n != nil {
-			sum.Live += n.Live
-			sum.Renewing += n.Renewing
-			sum.Uncertain += n.Uncertain
-			sum.Dead += n.Dead
-		}
-	}
-	for state, n := range map[string]int{"live": sum.Live, "renewing": sum.Renewing, "uncertain": sum.Uncertain, "ended": sum.Dead} {
-		ch <- prometheus.MustNewConstMetric(grantsDesc, prometheus.GaugeValue, float64(n), state)
-	}
-	for issuer, pause := range openBreakers() {
-		ch <- prometheus.MustNewConstMetric(breakerDesc, prometheus.GaugeValue, pause.Seconds(), issuer)
-	}
-}
-
-// counted is a store whose failures are counted. That a row is not there, or
-// is another by now, is no failure.
-type counted struct{ session.Store }
-
-func (s counted) failed(operation string, err error) error {
-	if err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrExists) &&
-		!errors.Is(err, session.ErrConflict) && !errors.Is(err, context.Canceled) {
-		measure.storeErrors.WithLabelValues(operation).Inc()
-	}
-	return err
-}
-
-func (s counted) Load(ctx context.Context, key session.Key) (session.Row, error) {
-	row, err := s.Store.Load(ctx, key)
-	return row, s.failed("load", err)
-}
-
-func (s counted) Create(ctx context.Context, row session.Row) error {
-	return s.failed("create", s.Store.Create(ctx, row))
-}
-
-func (s counted) CompareAndSwap(ctx context.Context, old session.Version, next session.Row) error {
-	return s.failed("compare_and_swap", s.Store.CompareAndSwap(ctx, old, next))
-}
-
-func (s counted) Delete(ctx context.Context, key session.Key) error {
-	return s.failed("delete", s.Store.Delete(ctx, key))
-}
-
-func (s counted) Each(ctx context.Context, visit func(session.Row) bool) error {
-	return s.failed("each", s.Store.Each(ctx, visit))
-}
-
-// Confirmed, Wake, CatchUp and Exclusive pass on what the store may offer.
-func (s counted) Confirmed(ctx context.Context, key session.Key) (session.Row, error) {
-	confirmer, ok := s.Store.(session.Confirmer)
-	if !ok {
-		return s.Load(ctx, key)
-	}
-	row, err := confirmer.Confirmed(ctx, key)
-	return row, s.failed("load", err)
-}
-
-func (s counted) Wake(changed func(session.Key)) (stop func()) {
-	if waker, ok := s.Store.(session.Waker); ok {
-		return waker.Wake(changed)
-	}
-	return func() {}
-}
-
-func (s counted) CatchUp(ctx context.Context) (line uint64, err error) {
-	if store, ok := s.Store.(session.CatchUp); ok {
-		return store.CatchUp(ctx)
-	}
-	return 0, errors.ErrUnsupported
-}
-
-func (s counted) Exclusive() bool {
-	exclusive, ok := s.Store.(interface{ Exclusive() bool })
-	return ok && exclusive.Exclusive()
+// storeFailed counts a call of the store of grants that failed.
+func (c *sessionCollectors) storeFailed(operation string) {
+	c.storeErrors.WithLabelValues(operation).Inc()
 }

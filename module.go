@@ -101,7 +101,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.provisionRequire(ctx, repl); err != nil {
 		return err
 	}
-	if err := measure.register(ctx.GetMetricsRegistry()); err != nil {
+	if err := measure.register(ctx.GetMetricsRegistry(), stateMetrics...); err != nil {
 		return err
 	}
 	if g.TokenEndpoint != nil {
@@ -144,11 +144,11 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 			}
 		}
 	}
-	events, err := ctx.App("events")
+	app, err := ctx.App("events")
 	if err != nil {
 		return fmt.Errorf("getting the events app: %w", err)
 	}
-	return events.(*caddyevents.App).On("started", onEvent(g.start))
+	return app.(*caddyevents.App).On("started", onEvent(g.start))
 }
 
 // start begins what may take time: fetching keys, and opening the store.
@@ -173,5 +173,4 @@ var (
 	_ caddy.Provisioner           = (*Gateway)(nil)
 	_ caddy.CleanerUpper          = (*Gateway)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Gateway)(nil)
-	_ caddyevents.Handler         = onEvent(nil)
 )

@@ -204,7 +204,7 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 	}
 	k := &Keeper{
 		site: siteName(ctx), config: config, shared: s.shared(store), store: s.store, options: s.options(), keys: s.secrets,
-		storage: ctx.Storage(), issuers: g.validator, log: g.log, herald: newHerald(ctx, g.log), audit: g.audit,
+		storage: ctx.Storage(), issuers: g.validator, log: g.log, events: newEvents(ctx, g.log), audit: g.audit,
 	}
 	leave, err := k.join()
 	if err != nil {

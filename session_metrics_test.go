@@ -22,7 +22,7 @@ import (
 func measured(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	if err := measure.register(registry); err != nil {
+	if err := measure.register(registry, stateMetrics...); err != nil {
 		t.Fatal(err)
 	}
 	res := httptest.NewRecorder()

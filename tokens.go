@@ -181,7 +181,7 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 			return nil
 		}
 		measure.tokenRequest(call.issuer(), call.grant, granted)
-		g.audit.tokenRequest(r, call, call.issuer(), granted, http.StatusOK)
+		g.audit.tokenRequest(r, q.ClientID, call.grant, call.issuer(), granted, http.StatusOK)
 		return nil
 	}
 }
@@ -200,7 +200,7 @@ func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, call *toke
 		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
 	measure.tokenRequest(issuer, grant, refused.Code)
-	g.audit.tokenRequest(r, call, issuer, refused.Code, refused.Status)
+	g.audit.tokenRequest(r, client, grant, issuer, refused.Code, refused.Status)
 	if entry := g.log.Check(level, "token request refused"); entry != nil {
 		entry.Write(zap.String("error", refused.Code), zap.Int("status", refused.Status),
 			known("detail", detailOfToken(err)), known("grant_type", grant), zap.String("client_id", bounded(client)),

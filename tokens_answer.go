@@ -65,7 +65,7 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
 		}
 	}
-	g.audit.grantBegun(c, &grant, subjectOf(tokens.AccessToken), s.Sref(handle.Key()))
+	g.audit.grantBegun(c.r, c.ClientID, c.grant, grant.Issuer, subjectOf(tokens.AccessToken), s.Sref(handle.Key()))
 	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
 		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
 	c.answer(handle, access, refresh, tokens.IDToken)

@@ -52,9 +52,7 @@ type tooMany struct {
 	failed bool // for its failures, and not for want of a place
 }
 
-func (t *tooMany) Error() string { return t.description() }
-
-func (t *tooMany) description() string {
+func (t *tooMany) Error() string {
 	if t.failed {
 		return "too many failed attempts of this client from this address"
 	}

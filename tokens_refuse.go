@@ -41,7 +41,7 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 	if limited, ok := errors.AsType[*tooMany](err); ok {
 		return &tokenrequest.Error{
 			Status: http.StatusTooManyRequests, Code: tokenrequest.Unavailable,
-			Description: limited.description(),
+			Description: limited.Error(),
 		}, limited.wait, zapcore.WarnLevel
 	}
 	if _, full := errors.AsType[*session.Full](err); full {

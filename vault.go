@@ -229,3 +229,18 @@ func (v *vault) longestCall() time.Duration {
 	}
 	return longest
 }
+
+// announce tells those who listen what the vault does: events and the audit
+// stream of the configuration in force.
+func (v *vault) announce(e *session.Event) {
+	host := v.host()
+	if host == nil {
+		return
+	}
+	if e.Name == session.EventRenewal && e.Err != nil {
+		host.events.renewalFailed(e)
+	}
+	if e.Name == session.EventEnd {
+		host.audit.grantEnded(e)
+	}
+}

@@ -1,0 +1,30 @@
+package caddyoauth
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// keyAges reads the age of each issuer's keys when it is asked for.
+type keyAges struct{}
+
+var keyAge = prometheus.NewDesc("caddy_oauth_keys_age_seconds",
+	"Time since the keys in force were fetched from the issuer; absent while there are none.", []string{"issuer"}, nil)
+
+func (keyAges) Describe(ch chan<- *prometheus.Desc) { ch <- keyAge }
+
+func (keyAges) Collect(ch chan<- prometheus.Metric) {
+	oldest := map[string]time.Duration{} // two settings of one issuer share a label
+	for _, auth := range authorities.All() {
+		if auth.server == nil {
+			continue
+		}
+		if status := auth.server.Status(); !status.Fetched.IsZero() {
+			oldest[auth.issuer] = max(oldest[auth.issuer], time.Since(status.Fetched))
+		}
+	}
+	for issuer, age := range oldest {
+		ch <- prometheus.MustNewConstMetric(keyAge, prometheus.GaugeValue, age.Seconds(), issuer)
+	}
+}

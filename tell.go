@@ -1,0 +1,54 @@
+package caddyoauth
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// stateMetrics read the state of issuers, introspection and grants when they
+// are asked.
+var stateMetrics = []prometheus.Collector{keyAges{}, askBreakers{}, grantGauges{}}
+
+// refused notes a request that does not pass.
+func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {
+	traceVerdict(r.Context(), reason, issuer)
+	if g.audit == nil {
+		return
+	}
+	// One of another gateway around this one is not who is refused here.
+	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*token.Principal)
+	if p != nil && !slices.ContainsFunc(g.validator.trusts, func(t *trust) bool { return p.ProvedBy(t) }) {
+		p = nil
+	}
+	g.audit.refused(r, p, err, status, reason, issuer)
+}
+
+// admitted notes a request that passes, wherever somebody wants to know.
+func (g *Gateway) admitted(r *http.Request, p *token.Principal) {
+	reason, issuer := verdict.Anonymous, ""
+	if p != nil {
+		reason, issuer = verdict.Accepted, p.Issuer
+	}
+	traceVerdict(r.Context(), reason, issuer)
+	g.audit.admitted(r, p)
+}
+
+// onEvent makes a function a handler of Caddy's events.
+type onEvent func()
+
+// Handle calls the function.
+func (f onEvent) Handle(context.Context, caddy.Event) error {
+	f()
+	return nil
+}
+
+var _ caddyevents.Handler = onEvent(nil)
