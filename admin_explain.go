@@ -56,11 +56,12 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 	}{[]*explanation{}}
 	now, host, told := time.Now(), r.URL.Query().Get("host"), map[string]bool{}
 	for _, at := range all {
-		if host != "" && !servesHost(at.hosts, host) {
+		if host != "" && !at.hosts.serve(host) {
 			continue
 		}
-		e := at.gateway.explain(r.Context(), text, explainer{at: now, grants: at.gateway.keeper != nil, held: true})
-		e.Gateway = hidden(at.String(), text)
+		s := judgedBy(at.gateway)
+		e := explain(r.Context(), s, text, explainer{at: now, grants: s.keepsGrants(), held: true})
+		e.Gateway = hidden(at.hosts.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {
 			return err
@@ -97,8 +98,8 @@ func givenToken(body []byte) (string, error) {
 
 // runningGateway is a gateway of the config in force.
 type runningGateway struct {
-	gatewayPlace
-	gateway *Gateway
+	hosts   configHosts
+	gateway tokenJudge
 }
 
 // runningGateways looks through the routes of the HTTP app, error routes and
@@ -126,10 +127,10 @@ func runningGateways() (found []runningGateway, err error) {
 	return found, nil
 }
 
-func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts []string) []runningGateway {
+func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts configHosts) []runningGateway {
 	for _, route := range routes {
 		around := hosts
-		var own []string
+		var own configHosts
 		for _, set := range route.MatcherSets {
 			for _, m := range set {
 				if names, ok := m.(*caddyhttp.MatchHost); ok {
@@ -144,8 +145,8 @@ func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts []stri
 			switch handler := handler.(type) {
 			case *caddyhttp.Subroute:
 				found = gatewaysOf(found, handler.Routes, around)
-			case *Gateway:
-				found = append(found, runningGateway{gatewayPlace{hosts: around}, handler})
+			case tokenJudge:
+				found = append(found, runningGateway{around, handler})
 			}
 		}
 	}

@@ -67,14 +67,14 @@ mistake in the call or a configuration that cannot be read.`,
 
 // doctorsGateways are those of a configuration, with the whole of it, or a bare
 // one for one issuer.
-func doctorsGateways(config, adapter, issuer string) (gateways []placedConfig, doc []byte, err error) {
+func doctorsGateways(config, adapter, issuer string) (gateways []siteConfig, doc []byte, err error) {
 	switch {
 	case (config == "") == (issuer == ""):
 		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
 		bare := &Config{Issuer: []*Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
-		return []placedConfig{{Config: bare}}, nil, bare.check()
+		return []siteConfig{{Config: bare}}, nil, bare.check()
 	}
 	if doc, _, _, err = caddycmd.LoadConfig(config, adapter); err != nil {
 		return nil, nil, err
@@ -88,7 +88,7 @@ func doctorsGateways(config, adapter, issuer string) (gateways []placedConfig, d
 
 // runDoctor looks at gateways, and at the configuration around them if there is
 // one.
-func runDoctor(ctx context.Context, gateways []placedConfig, config []byte) (*doctor, error) {
+func runDoctor(ctx context.Context, gateways []siteConfig, config []byte) (*doctor, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}

@@ -103,3 +103,9 @@ func (c *Config) ownPaths() (paths []string) {
 	}
 	return paths
 }
+
+// keepsGrants reports whether there are reference tokens or sessions beside the
+// issuers' own tokens.
+func (c *Config) keepsGrants() bool {
+	return c.Session != nil || c.TokenEndpoint != nil || c.Login != nil
+}

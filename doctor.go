@@ -61,29 +61,29 @@ func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
 }
 
 // gatewaysIn finds the gateways in a configuration, wherever they stand.
-func gatewaysIn(config []byte) (found []placedConfig, err error) {
-	places, err := findGateways(config)
+func gatewaysIn(config []byte) (found []siteConfig, err error) {
+	sites, err := findSites(config)
 	if err != nil {
 		return nil, err
 	}
-	for _, at := range places {
-		c := new(Config)
-		if err := caddy.StrictUnmarshalJSON(at.raw, c); err != nil {
+	for _, at := range sites {
+		c, err := at.read()
+		if err != nil {
 			return nil, fmt.Errorf("reading a handler oauth: %w", err)
 		}
-		found = append(found, placedConfig{c, at.hosts})
+		found = append(found, siteConfig{c, at.hosts})
 	}
 	return found, nil
 }
 
-// placedConfig is the configuration of a gateway, and the hosts of its site; none: any.
-type placedConfig struct {
+// siteConfig is the configuration of a gateway, and the hosts of its site; none: any.
+type siteConfig struct {
 	*Config
-	hosts []string
+	hosts configHosts
 }
 
 // examine looks at every issuer of a gateway.
-func (d *doctor) examine(at placedConfig) {
+func (d *doctor) examine(at siteConfig) {
 	g := at.Config
 	if err := g.check(); err != nil {
 		d.say("", checkConfig, resultFail, "correct the configuration; \"caddy validate\" names the line", "%v", err)
@@ -122,7 +122,7 @@ type features struct {
 }
 
 func (d *doctor) features(g *Config, issuer *Issuer, first bool) (f features) {
-	f.grants = (g.Session != nil || g.TokenEndpoint != nil || g.Login != nil) && issuer.JWKS == ""
+	f.grants = g.keepsGrants() && issuer.JWKS == ""
 	f.resource = g.Resource
 	if first {
 		f.login = g.Login

@@ -12,7 +12,7 @@ import (
 
 // checkResource looks at a gateway's resource as a client that was given its URL
 // does: the URL leads to this site, and from there to the document about it.
-func (d *doctor) checkResource(g *Config, hosts []string) {
+func (d *doctor) checkResource(g *Config, hosts configHosts) {
 	if g.Resource == "" {
 		return
 	}
@@ -21,9 +21,9 @@ func (d *doctor) checkResource(g *Config, hosts []string) {
 	if err != nil {
 		return // check has said so
 	}
-	if !mayBe(hosts) && !servesHost(hosts, u.Hostname()) {
+	if !mayBe(hosts) && !hosts.serve(u.Hostname()) {
 		say(resultWarn, "write the URL that clients have of this site, or the site's address; nothing, if a proxy in front changes the host",
-			"the resource %s is at another host than this site, %s", g.Resource, strings.Join(hosts, " "))
+			"the resource %s is at another host than this site, %s", g.Resource, hosts)
 	}
 	if l := g.Login; l != nil && len(l.Resource) > 0 && !slices.Contains(l.Resource, g.Resource) && !mayBe(l.Resource) {
 		say(resultFail, "add it to resource in login, or leave that out: then it is what is asked for",

@@ -45,7 +45,7 @@ func (d *doctor) surveyServer(server *caddyhttp.Server) {
 		return
 	}
 	gateways, err := gatewaysIn(all)
-	if err != nil || !slices.ContainsFunc(gateways, func(at placedConfig) bool { return at.countsByAddress() }) {
+	if err != nil || !slices.ContainsFunc(gateways, func(at siteConfig) bool { return at.countsByAddress() }) {
 		return
 	}
 	if server.TrustedProxiesStrict == 0 {

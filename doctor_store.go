@@ -16,7 +16,7 @@ const doStore = "correct the words of \"store\", or the files and variables that
 // checkStore looks at the place of the grants, as at an issuer: what is missing
 // there is seen before the first client comes.
 func (d *doctor) checkStore(g *Config) {
-	if g.Session == nil && g.TokenEndpoint == nil && g.Login == nil {
+	if !g.keepsGrants() {
 		return
 	}
 	store, err := d.storeOf(g.Session)

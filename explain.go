@@ -66,7 +66,7 @@ type explainer struct {
 // explaining is one explanation on its way.
 type explaining struct {
 	explanation
-	gateway *Gateway
+	gateway explainSubject
 	how     explainer
 	bare    string // the token without what was pasted around it
 	rec     *token.Record
@@ -76,13 +76,13 @@ type explaining struct {
 
 // explain takes what somebody would send behind "Bearer" through the checks of
 // the gateway: those that Parse, Verify and the requirements make themselves.
-func (g *Gateway) explain(ctx context.Context, text string, how explainer) *explanation {
-	e := &explaining{gateway: g, how: how}
+func explain(ctx context.Context, s explainSubject, text string, how explainer) *explanation {
+	e := &explaining{gateway: s, how: how}
 	e.At, e.Verdict, e.Checks = how.at.UTC(), verdictAccepted, []explainedStep{}
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
-	case (g.validator.asked != nil || how.silent != nil) && token.IsOpaque(e.bare):
+	case (s.validator.asked != nil || how.silent != nil) && token.IsOpaque(e.bare):
 		e.readOpaque(ctx)
 	default:
 		e.readToken(ctx)
@@ -201,28 +201,15 @@ func (e *explaining) readToken(ctx context.Context) {
 func (e *explaining) chooseTrust() {
 	v := e.gateway.validator
 	iss := e.u.Claims.String("iss")
-	if e.trust = v.byIssuer[iss]; e.trust != nil {
+	e.trust = v.nearest(iss)
+	if v.byIssuer[iss] != nil {
 		return
 	}
 	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, v.issuers()))
 	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
-	for _, t := range v.trusts {
-		if len(v.trusts) == 1 || iss != "" && near(iss, t.profile.Issuer) {
-			e.trust = t
-		}
-	}
 	if e.trust != nil && e.u.Claims != nil {
 		e.Notes = append(e.Notes, "The token is of no configured issuer. The other checks are those of "+e.trust.profile.Issuer+".")
 	}
-}
-
-// near tells issuers that differ as people mistype them.
-func near(a, b string) bool {
-	plain := func(s string) string {
-		s = strings.ToLower(strings.TrimRight(s, "/"))
-		return strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-	}
-	return plain(a) == plain(b)
 }
 
 // tokenStep tells how one check of package token went.
@@ -272,4 +259,16 @@ func (e *explaining) fail(step *explainedStep, err error) {
 	e.Verdict, e.Status, e.Reason, e.Error = judged, status, reason, code
 	e.Check, e.Clause, e.Change = step.Check, step.Clause, step.Change
 	e.Detail = fmt.Sprintf("%s: %s; expected: %s", step.Check, step.Found, step.Expected)
+}
+
+// advice is what to change, in words for this token where they are known.
+func (e *explaining) advice(reason string) string {
+	t := unadvised{raw: e.bare}
+	if e.u != nil { // it has been looked into
+		t.claims, t.hmac = e.u.Claims, e.u.HMAC()
+	}
+	if e.trust != nil {
+		t.issuer = e.trust.profile.Issuer
+	}
+	return advise(reason, t, e.gateway.Resource)
 }

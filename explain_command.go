@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -115,7 +114,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 			return exitUnknown, fmt.Errorf("--at: %q is not a time as 2026-05-04T12:00:00Z is", f.at)
 		}
 	}
-	place, config, err := f.settings()
+	site, config, err := f.settings()
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -123,12 +122,11 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, err
 	}
-	g := new(Gateway)
-	if err := caddy.StrictUnmarshalJSON(place.raw, g); err != nil {
+	c, err := site.read()
+	if err != nil {
 		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
 	}
-	grants := g.Session != nil || g.TokenEndpoint != nil || g.Login != nil
-	release, silent, err := provisionAside(config, g)
+	s, release, silent, err := newExplainSubject(config, c)
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -138,9 +136,9 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainWait)
 	defer cancel()
-	e := g.explain(ctx, text, explainer{at: at, grants: grants, silent: silent})
+	e := explain(ctx, s, text, explainer{at: at, grants: c.keepsGrants(), silent: silent})
 	if f.issuer == "" {
-		e.Gateway = place.String()
+		e.Gateway = site.hosts.String()
 	}
 	if err := f.print(e); err != nil {
 		return exitUnknown, err
@@ -160,36 +158,36 @@ func (f *explainFlags) print(e *explanation) error {
 }
 
 // settings finds the handler that judges, in a config or made of flags.
-func (f *explainFlags) settings() (place gatewayPlace, config []byte, err error) {
+func (f *explainFlags) settings() (site configSite, config []byte, err error) {
 	if f.issuer == "" {
 		switch {
 		case f.jwks != "" || len(f.audience) > 0:
-			return place, nil, errors.New("--jwks and --audience go with --issuer")
+			return site, nil, errors.New("--jwks and --audience go with --issuer")
 		}
 		config, _, _, err = caddycmd.LoadConfig(f.config, f.adapter)
 		if err != nil {
-			return place, nil, err
+			return site, nil, err
 		}
 		if len(config) == 0 {
-			return place, nil, errors.New("no settings: there is no Caddyfile here; give --config, or --issuer and --audience")
+			return site, nil, errors.New("no settings: there is no Caddyfile here; give --config, or --issuer and --audience")
 		}
-		all, err := findGateways(config)
+		all, err := findSites(config)
 		if err != nil {
-			return place, nil, err
+			return site, nil, err
 		}
-		place, err = selectGateway(all, f.host, f.index)
-		return place, config, err
+		site, err = selectSite(all, f.host, f.index)
+		return site, config, err
 	}
 	switch {
 	case f.config != "" || f.adapter != "" || f.host != "" || f.index != 0:
-		return place, nil, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
+		return site, nil, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
 	case len(f.audience) == 0:
-		return place, nil, errors.New("--issuer needs --audience: a token is meant for somebody")
+		return site, nil, errors.New("--issuer needs --audience: a token is meant for somebody")
 	case f.jwks != "" && !isFile(f.jwks):
-		return place, nil, errors.New("--jwks takes a file; without it the keys are fetched")
+		return site, nil, errors.New("--jwks takes a file; without it the keys are fetched")
 	}
 	raw, err := json.Marshal(&Config{Issuer: []*Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}})
-	return gatewayPlace{raw: raw}, nil, err
+	return configSite{raw: raw}, nil, err
 }
 
 // readToken reads what is given, and no more than is looked at.

@@ -85,8 +85,7 @@ type Issuer struct {
 	// the user here. Dex needs it.
 	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
 
-	aside bool            // only looked at: its keys are not stored
-	line  caddyfile.Token // where its block begins, if it came from a Caddyfile
+	line caddyfile.Token // where its block begins, if it came from a Caddyfile
 }
 
 const (
@@ -266,7 +265,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 	if set.opaque {
 		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.trust)), "" // nobody could tell later what was trusted
 	}
-	if i.aside {
+	if storesNoKeys(ctx) {
 		storeAs = ""
 	}
 	l.config = as.Config{

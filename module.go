@@ -151,6 +151,12 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 	return app.(*caddyevents.App).On("started", onEvent(g.start))
 }
 
+// JudgesBy answers what tokens are judged by, for whom explains it: the
+// configuration, its issuers, and what the upstream gets.
+func (g *Gateway) JudgesBy() (*Config, *Validator, *identity) {
+	return &g.Config, g.validator, g.identity
+}
+
 // start begins what may take time: fetching keys, and opening the store.
 func (g *Gateway) start() {
 	g.validator.start()

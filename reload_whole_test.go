@@ -70,7 +70,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 			t.Fatal(running, err)
 		}
 		for _, one := range running {
-			old = append(old, weak.Make(one.gateway))
+			old = append(old, weak.Make(one.gateway.(*Gateway)))
 		}
 		if n%10 == 0 {
 			for name, broken := range map[string]string{

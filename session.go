@@ -187,7 +187,7 @@ func (s *Session) checkKeysFor(store Store) error {
 
 // provisionSession joins the vault, if the configuration needs one.
 func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) error {
-	if g.Session == nil && g.TokenEndpoint == nil && g.Login == nil {
+	if !g.keepsGrants() {
 		return nil
 	}
 	s := g.Session

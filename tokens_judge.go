@@ -82,7 +82,7 @@ func (g *Gateway) fitsAll(p *token.Principal) error {
 		return &unfit{
 			tokenrequest.Refuse(tokenrequest.InvalidScope, "the issuer granted less than the scope that every request here needs: "+needed),
 			fmt.Sprintf("the access token that the issuer granted would never pass here: %s: its scope is %.500q, require scope %s. %s",
-				verdict.MissingScope, p.Scope, needed, advices[verdict.MissingScope]),
+				verdict.MissingScope, p.Scope, needed, advise(verdict.MissingScope, unadvised{}, "")),
 		}
 	}
 	return nil
@@ -112,10 +112,7 @@ func (g *Gateway) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error 
 
 // adviceFor is what explain would say of the token.
 func (g *Gateway) adviceFor(tokens *as.Tokens, reason string) string {
-	e := &explaining{gateway: g, bare: tokens.AccessToken.Reveal()}
-	e.u, e.rec = token.Inspect(e.bare)
-	e.chooseTrust()
-	return e.advice(reason)
+	return adviseOn(g.validator, g.Resource, reason, tokens.AccessToken.Reveal())
 }
 
 // giveBack returns what nobody will use (RFC 7009), to whom it was granted.

@@ -21,6 +21,9 @@ type Unverified struct {
 	signature     []byte
 }
 
+// HMAC reports whether the header says that it is signed with one.
+func (u *Unverified) HMAC() bool { return strings.HasPrefix(u.alg, "HS") }
+
 var strict = base64.RawURLEncoding.Strict()
 
 // Parse is the front door (RFC 7515 §3.1, 7519 §7.2): a size cap, exactly

@@ -39,39 +39,76 @@ var advices = map[string]string{
 	verdict.InternalFailure:          "Please report it.",
 }
 
-// advice is what to change, in words for this token where they are known.
-func (e *explaining) advice(reason string) string {
+// unadvised is a token that was refused, as far as advice depends on it.
+type unadvised struct {
+	raw    string
+	claims token.Claims // nil: they cannot be read
+	hmac   bool         // it says that it is signed with one
+	issuer string       // by whose settings it was judged; "": nobody's
+}
+
+// advise says what to change where a token is refused for a reason, in words for
+// this token where they are known. resource is what the gateway protects; "":
+// it does not say.
+func advise(reason string, t unadvised, resource string) string {
 	switch reason {
 	case string(token.NotJWT):
-		return notJWTAdvice(e.bare)
+		return notJWTAdvice(t.raw)
 	case string(token.IssuerUnknown):
-		iss := fmt.Sprintf("%.120q", e.u.Claims.String("iss"))
-		if e.trust != nil && near(e.u.Claims.String("iss"), e.trust.profile.Issuer) {
-			return "Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: " + iss + "."
+		iss := t.claims.String("iss")
+		if t.issuer != "" && near(iss, t.issuer) {
+			return fmt.Sprintf("Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: %.120q.", iss)
 		}
-		return "Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth " + iss + " <audience>."
+		return fmt.Sprintf("Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth %.120q <audience>.", iss)
 	case string(token.WrongAudience):
-		if resource := e.gateway.Resource; resource != "" && !slices.Contains(e.u.Claims.Audience(), resource) {
+		switch {
+		case resource != "" && !slices.Contains(t.claims.Audience(), resource):
 			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter."
-		}
-		if e.u.Claims["aud"] == nil {
+		case t.claims["aud"] == nil:
 			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there."
 		}
 		return "Client: ask for a token for this API (audience, resource or scope, as the issuer wants it). Caddyfile: if the token is meant for this API, add its aud to audience."
 	case string(token.AlgRefused):
-		if alg, _, _ := e.algorithm(); strings.HasPrefix(alg, `"HS`) {
+		if t.issuer != "" && t.hmac {
 			return "Issuer: sign with an asymmetric algorithm (RS256, ES256, …). HMAC is never taken: whoever could check it could also forge it."
 		}
 	}
 	return advices[reason]
 }
 
-func (e *explaining) algorithm() (found, expected string, ok bool) {
-	if e.trust == nil {
-		return "", "", false
+// adviseOn is advise for a token that an issuer has just granted, and that would
+// not pass.
+func adviseOn(v *Validator, resource, reason, raw string) string {
+	u, _ := token.Inspect(raw)
+	t := unadvised{raw: raw, claims: u.Claims, hmac: u.HMAC()}
+	if trust := v.nearest(u.Claims.String("iss")); trust != nil {
+		t.issuer = trust.profile.Issuer
 	}
-	found, expected = e.rec.Describe(token.CheckAlgorithm, e.bare, e.u, &e.trust.profile, e.how.at)
-	return found, expected, true
+	return advise(reason, t, resource)
+}
+
+// nearest finds the issuer whose settings say the most about a token: that of
+// its name, one whose name differs as people mistype it, or the only one. nil:
+// there is none.
+func (v *Validator) nearest(iss string) (found *trust) {
+	if t := v.byIssuer[iss]; t != nil {
+		return t
+	}
+	for _, t := range v.trusts {
+		if len(v.trusts) == 1 || iss != "" && near(iss, t.profile.Issuer) {
+			found = t
+		}
+	}
+	return found
+}
+
+// near reports whether two issuers differ as people mistype them.
+func near(a, b string) bool {
+	plain := func(s string) string {
+		s = strings.ToLower(strings.TrimRight(s, "/"))
+		return strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+	}
+	return plain(a) == plain(b)
 }
 
 // notJWTAdvice knows what people send instead of a JWT.
