@@ -113,6 +113,8 @@ var rooms = map[string][]string{
 	"internal/gateway/command": {},
 	"internal/gateway/grammar": {},
 	"internal/gateway/pool":    {},
+	"internal/gateway/limits":  {"internal/gateway/pool", "internal/token"},
+	"internal/gateway/stores":  {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
 }
 
 func TestARoomKnowsOnlyWhatStandsInTheTable(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
 const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
@@ -92,8 +93,8 @@ func (s *Session) parseStore(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err) // which names the line
 	}
-	if _, ok := module.(Store); !ok {
-		return d.Errf("store %s: %v", name, errNoStoreModule)
+	if _, ok := module.(stores.Store); !ok {
+		return d.Errf("store %s: %v", name, stores.ErrNoStoreModule)
 	}
 	s.Store = caddyconfig.JSONModuleObject(module, "module", name, nil)
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -29,7 +30,7 @@ func (d *doctor) checkStore(g *Config) {
 			d.say("", checkConfig, resultFail, "write keys into session, the same ones at each node: the output of \"openssl rand -base64 32\" in a file", "%v", err)
 		}
 	}
-	examiner, ok := store.(Examiner)
+	examiner, ok := store.(stores.Examiner)
 	if !ok {
 		return
 	}
@@ -41,23 +42,23 @@ func (d *doctor) checkStore(g *Config) {
 }
 
 // storeOf makes the store of some settings, as Provision does. Nothing is opened.
-func (d *doctor) storeOf(s *Session) (store Store, err error) {
+func (d *doctor) storeOf(s *Session) (store stores.Store, err error) {
 	defer func() { // a module may need more of Caddy than there is here
 		if p := recover(); p != nil {
 			err = fmt.Errorf("this kind can be used by a running Caddy alone: %v", p)
 		}
 	}()
 	if s == nil || s.Store == nil {
-		bolt := new(BoltStore)
+		bolt := new(stores.BoltStore)
 		return bolt, bolt.Provision(d.caddy)
 	}
 	module, err := d.caddy.LoadModule(&Session{Store: s.Store}, "Store")
 	if err != nil {
 		return nil, err
 	}
-	store, ok := module.(Store)
+	store, ok := module.(stores.Store)
 	if !ok {
-		return nil, errNoStoreModule
+		return nil, stores.ErrNoStoreModule
 	}
 	return store, nil
 }
@@ -73,7 +74,7 @@ func (v *vault) lookAround() {
 	if host == nil {
 		return
 	}
-	examiner, ok := host.store.(Examiner)
+	examiner, ok := host.store.(stores.Examiner)
 	if !ok {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -64,7 +65,7 @@ func (l *askLimits) learn(key token.Digest, active bool) {
 // allow takes a call from the address's share and from that of all, or none.
 // The address comes first: one that is over its own takes nothing from others.
 func (l *askLimits) allow(remote string, key token.Digest, now time.Time) bool {
-	remote = network(remote)
+	remote = limits.Network(remote)
 	own, found := l.addresses.GetIfPresent(remote)
 	if !found {
 		own, _ = l.addresses.SetIfAbsent(remote, rate.NewLimiter(rate.Limit(l.each), l.each))

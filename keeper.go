@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -22,7 +23,7 @@ type Keeper struct {
 	site    string    // its name; "": nobody can tell
 	config  any       // what all sites of one configuration have in common, and no two configurations
 	shared  []setting // what it has to agree on with the others of its configuration
-	store   Store
+	store   stores.Store
 	options session.Options
 	keys    [][]byte // configured; none: the keyring in storage
 	storage certmagic.Storage

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -42,7 +43,7 @@ func (g *Gateway) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	}
 	handle, err := g.finishLogin(r, s, p, q)
 	_, again := errors.AsType[*session.Unavailable](err)
-	if _, limited := errors.AsType[*tooMany](err); !again && !limited {
+	if _, limited := errors.AsType[*limits.TooMany](err); !again && !limited {
 		setCookie(w, g.Login.pendingName(p.State), "", -1)
 	}
 	if err != nil {
@@ -98,12 +99,12 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
 	// Before anything is written, and used up: whoever has to wait may try again.
-	leave, err := g.limits.place(r.Context(), clientAddress(r))
+	leave, err := g.limits.Place(r.Context(), clientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
 	defer leave()
-	attempts, err := g.limits.attempt(atCallback, t.client.ID, clientAddress(r))
+	attempts, err := g.limits.Attempt(limits.AtCallback, t.client.ID, clientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
@@ -119,7 +120,7 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	tokens, asked, err := g.exchange(ctx, p, q.code)
 	if err != nil {
 		if failedAttempt(ours(err)) {
-			attempts.fail()
+			attempts.Fail()
 		}
 		if call, ok := errors.AsType[*as.CallError](err); ok && call.Fate == as.Refused {
 			// Anybody can begin a log-in and make up a code: no row is to stay of

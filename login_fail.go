@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -70,10 +71,10 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 	if later, ok := errors.AsType[*session.Unavailable](err); ok {
 		return shown, later.RetryAfter
 	}
-	if limited, ok := errors.AsType[*tooMany](err); ok {
+	if limited, ok := errors.AsType[*limits.TooMany](err); ok {
 		return &loginError{
 			outcome: loginTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.Error(),
-		}, limited.wait
+		}, limited.Wait
 	}
 	if clocksOf(err) {
 		shown.level = zapcore.ErrorLevel

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 )
 
 // A click leads to the issuer and back to where it was going, with a cookie
@@ -210,7 +212,7 @@ func TestABadCodeIsRefusedAndAnOutageIsNot(t *testing.T) {
 func TestCallbacksWithAMadeUpCodeAreBounded(t *testing.T) {
 	s := newPortal(t, "", nil)
 	b := s.browser()
-	for range mostFailures {
+	for range limits.MostFailures {
 		b.want("a made-up code", b.back(b.begin("/"), "code", "made-up"), 400, "does not know this log-in any more")
 	}
 	s.issuer.take()
@@ -228,7 +230,7 @@ func TestCallbacksWithAMadeUpCodeAreBounded(t *testing.T) {
 	s.address = nextAddress()
 	s.browser().logIn()
 	s.address = there
-	for range mostFailures { // and the other way round
+	for range limits.MostFailures { // and the other way round
 		s.post("/auth", "grant_type=refresh_token&refresh_token=x", basic("gateway", "s")...)
 	}
 	s.address = nextAddress()

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -48,8 +49,8 @@ type Gateway struct {
 	Config
 
 	validator *Validator
-	keeper    *Keeper // nil: no grants are kept here
-	limits    *limits // of the issuer that new grants are asked of
+	keeper    *Keeper         // nil: no grants are kept here
+	limits    *limits.Limiter // of the issuer that new grants are asked of
 	identity  *identity
 	tunnels   tunnels
 	places    []place

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -69,7 +71,7 @@ type Session struct {
 
 	// keys and store, ready.
 	secrets [][]byte
-	store   Store
+	store   stores.Store
 }
 
 const (
@@ -147,7 +149,7 @@ func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
 		return err
 	}
 	if s.Store == nil {
-		store := new(BoltStore)
+		store := new(stores.BoltStore)
 		s.store = store
 		return store.Provision(ctx)
 	}
@@ -155,9 +157,9 @@ func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err != nil {
 		return fmt.Errorf("session: store: %w", err)
 	}
-	store, ok := module.(Store)
+	store, ok := module.(stores.Store)
 	if !ok {
-		return fmt.Errorf("session: store: %w", errNoStoreModule)
+		return fmt.Errorf("session: store: %w", stores.ErrNoStoreModule)
 	}
 	s.store = store
 	return s.checkKeysFor(store)
@@ -178,7 +180,7 @@ func (s *Session) readKeys(repl *caddy.Replacer) error {
 	return nil
 }
 
-func (s *Session) checkKeysFor(store Store) error {
+func (s *Session) checkKeysFor(store stores.Store) error {
 	if store.Shared() && len(s.Keys) == 0 {
 		return errors.New("session: a store that many nodes share needs keys {file.…}: each node would make its own")
 	}
@@ -210,7 +212,7 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 	if err != nil {
 		return err
 	}
-	limits, release := acquireLimits(g.validator.trusts[0].reach)
+	limits, release := limits.Acquire(g.validator.trusts[0].reach)
 	g.keeper, g.limits = k, limits
 	g.acquired = append(g.acquired, leave, release)
 	return nil

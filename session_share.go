@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -48,7 +49,7 @@ func (s *Session) shared(store json.RawMessage) []setting {
 		_, _ = fmt.Fprintf(keys, "%d %s", len(key), key)
 	}
 	all = append(all, setting{"on_uncertain", uncertain}, setting{"keys", hiddenSetting + hex.EncodeToString(keys.Sum(nil))})
-	if _, applies := s.store.(OpenApplier); applies {
+	if _, applies := s.store.(stores.OpenApplier); applies {
 		var words bytes.Buffer
 		_ = json.Compact(&words, store)                                     // it was read before
 		all = append(all, setting{"store", hiddenSetting + words.String()}) // with its password

@@ -10,12 +10,13 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // settled is a store with settings of which its identity says nothing.
 type settled struct {
-	MemoryStore
+	stores.MemoryStore
 	name    string
 	applied []session.Store
 }
@@ -60,7 +61,7 @@ func (gone) Load(context.Context, string) ([]byte, error) { return nil, errors.N
 // has no part in it, and may fail.
 func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 	for name, row := range map[string]struct {
-		store Store
+		store stores.Store
 		opens bool
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {

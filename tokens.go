@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -165,7 +166,7 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 			return nil
 		}
 		call := &tokenCall{gateway: g, Request: q, w: w, r: r}
-		attempts, err := g.limits.attempt(atTokenEndpoint, q.ClientID, clientAddress(r))
+		attempts, err := g.limits.Attempt(limits.AtTokenEndpoint, q.ClientID, clientAddress(r))
 		if err == nil {
 			defer func() {
 				if call.leave != nil {
@@ -173,7 +174,7 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 				}
 			}()
 			if err = serve(call); failedAttempt(err) {
-				attempts.fail()
+				attempts.Fail()
 			}
 		}
 		if err != nil {

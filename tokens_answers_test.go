@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 )
 
 // retryHeader compares Retry-After: a number of seconds, or none at all.
@@ -146,7 +148,7 @@ func TestTheIssuersRefusalOfTheGatewaysOwnCredentialsIsNeverTheCallersFault(t *t
 	if n := g.logs.FilterMessage("token request refused").Len(); n != 4 {
 		t.Errorf("%d log lines", n)
 	}
-	for range mostFailures { // it does not count against the caller either
+	for range limits.MostFailures { // it does not count against the caller either
 		g.post("/auth", "grant_type=authorization_code&client_id=app&code=c&code_verifier=v")
 	}
 	issuer.reply(nil)
@@ -170,7 +172,7 @@ func TestTenFailuresLockAClientOutAtItsAddressAndNobodyElse(t *testing.T) {
 	for range 15 {
 		g.answer(try("orders", "right")) // what goes well does not count
 	}
-	for range mostFailures {
+	for range limits.MostFailures {
 		g.refused("a wrong secret", try("orders", "wrong"), "401 invalid_client")
 	}
 	issuer.take()
@@ -207,13 +209,13 @@ func TestStrangersWhoMakeUpClientsCauseFewCallsAndLockOutNoClient(t *testing.T) 
 	}
 	g.answer(try("orders", "right"))
 	issuer.take()
-	for n := range mostStrangers {
+	for n := range limits.MostStrangers {
 		g.refused("made up", try(fmt.Sprint("nobody-", n), "wrong"), "401 invalid_client")
 	}
 	res := try("nobody", "wrong")
 	g.refused("one more", res, "429 temporarily_unavailable")
 	g.retryHeader("one more", res, 1, 60)
-	if n := issuer.count(); n != mostStrangers {
+	if n := issuer.count(); n != limits.MostStrangers {
 		t.Errorf("the issuer was asked %d times", n)
 	}
 	g.answer(try("orders", "right")) // it has proved itself before
@@ -225,7 +227,7 @@ func TestAHostsIPv6AddressesCountAsOne(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, endpoint)
 	n := addresses.Add(1)
-	for i := range mostFailures {
+	for i := range limits.MostFailures {
 		g.address = fmt.Sprintf("2001:db8:0:%x::%x", n, i+1)
 		g.refused("wrong", g.post("/auth", "grant_type=refresh_token&refresh_token=x", basic("orders", "s")...), "400 invalid_grant")
 	}
@@ -246,20 +248,20 @@ func TestParallelGuessesAreBounded(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
 	})
-	const guesses = 2 * callsPerAddress
+	const guesses = 2 * limits.CallsPerAddress
 	answers := make(chan int, guesses)
 	for range guesses {
 		go func() {
 			answers <- g.post("/auth", "grant_type=client_credentials", basic("orders", "guess")...).Code
 		}()
 	}
-	await(t, "as many to be made as may be", func() bool { return issuer.count() == callsPerAddress })
+	await(t, "as many to be made as may be", func() bool { return issuer.count() == limits.CallsPerAddress })
 	close(hold)
 	codes := map[int]int{}
 	for range guesses {
 		codes[<-answers]++
 	}
-	if most := callsPerAddress + mostFailures; codes[401] > most || codes[401]+codes[429] != guesses || issuer.count() > most {
+	if most := limits.CallsPerAddress + limits.MostFailures; codes[401] > most || codes[401]+codes[429] != guesses || issuer.count() > most {
 		t.Errorf("answers: %v, %d calls", codes, issuer.count())
 	}
 }
@@ -274,9 +276,9 @@ func TestRequestsThatWaitForOneIssuerStopNobodyAtAnother(t *testing.T) {
 	t.Cleanup(release)
 	slow.reply(func(w http.ResponseWriter, q *asked) { <-hold; slow.grant(w, q) })
 	var all sync.WaitGroup
-	for range callsAtOnce / callsPerAddress {
+	for range limits.CallsAtOnce / limits.CallsPerAddress {
 		crowd.address = nextAddress()
-		for range callsPerAddress {
+		for range limits.CallsPerAddress {
 			raw := httptest.NewRequest(http.MethodPost, "/auth", strings.NewReader("grant_type=client_credentials"))
 			raw.Host, raw.RemoteAddr = "api.example", crowd.address+":4711"
 			raw.Header.Set("Content-Type", formType)
@@ -284,11 +286,11 @@ func TestRequestsThatWaitForOneIssuerStopNobodyAtAnother(t *testing.T) {
 			all.Go(func() { crowd.serve(raw) })
 		}
 	}
-	await(t, "all places at the slow one to be taken", func() bool { return slow.count() == callsAtOnce })
+	await(t, "all places at the slow one to be taken", func() bool { return slow.count() == limits.CallsAtOnce })
 	g.address = crowd.address
 	began := time.Now()
 	g.answer(g.post("/auth", "grant_type=client_credentials", basic("orders", "s")...))
-	if took := time.Since(began); took >= placeWait {
+	if took := time.Since(began); took >= limits.PlaceWait {
 		t.Errorf("it took %v", took)
 	}
 	release()
@@ -299,7 +301,7 @@ func TestRequestsThatWaitForOneIssuerStopNobodyAtAnother(t *testing.T) {
 func TestAnHonestBurstIsServed(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, endpoint)
-	const burst = 4 * callsPerAddress
+	const burst = 4 * limits.CallsPerAddress
 	answers := make(chan int, burst)
 	for range burst {
 		go func() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -165,7 +166,7 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	defer cancel()
 	tokens, err := c.trust().server.Token(ctx, client, form)
 	if err == nil {
-		c.gateway.limits.proved(c.ClientID)
+		c.gateway.limits.Proved(c.ClientID)
 	}
 	return tokens, err
 }
@@ -174,8 +175,8 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 // failure is counted: of many guesses at one time only so many are made.
 func (c *tokenCall) enter() (err error) {
 	address := clientAddress(c.r)
-	if c.leave, err = c.gateway.limits.place(c.r.Context(), address); err == nil {
-		_, err = c.gateway.limits.attempt(atTokenEndpoint, c.ClientID, address)
+	if c.leave, err = c.gateway.limits.Place(c.r.Context(), address); err == nil {
+		_, err = c.gateway.limits.Attempt(limits.AtTokenEndpoint, c.ClientID, address)
 	}
 	return err
 }

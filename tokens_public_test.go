@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 )
 
 const publicEndpoint = `token_endpoint /auth {
@@ -107,7 +109,7 @@ func TestADeviceThatWaitsForItsUserIsToldAndNotLockedOut(t *testing.T) {
 	g := newGate(t, issuer, publicEndpoint)
 	for _, code := range []string{"authorization_pending", "slow_down"} {
 		issuer.says(http.StatusBadRequest, `{"error":"`+code+`"}`)
-		for range mostFailures + 2 {
+		for range limits.MostFailures + 2 {
 			g.refused(code, g.post("/auth", deviceForm), "400 "+code)
 		}
 	}
@@ -123,7 +125,7 @@ func TestEveryRefusalOfACodeCountsAsAnAttempt(t *testing.T) {
 	for _, code := range []string{"invalid_grant", "expired_token", "access_denied", "invalid_request", "a_word_of_its_own"} {
 		g.address = nextAddress()
 		issuer.says(http.StatusBadRequest, `{"error":"`+code+`"}`)
-		for range mostFailures {
+		for range limits.MostFailures {
 			g.refused(code, g.post("/auth", deviceForm), "400 "+code)
 		}
 		issuer.take()
@@ -138,7 +140,7 @@ func TestEveryRefusalOfACodeCountsAsAnAttempt(t *testing.T) {
 func TestDevicesThatBeginAreBoundedAndThoseThatWaitGoOn(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, publicEndpoint)
-	for range mostFailures {
+	for range limits.MostFailures {
 		if res := g.post("/device", "client_id=tv"); res.Code != http.StatusOK {
 			t.Fatal(res.Code, res.Body)
 		}

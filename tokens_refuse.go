@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -38,11 +39,11 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 		}
 		return &copied, 0, level
 	}
-	if limited, ok := errors.AsType[*tooMany](err); ok {
+	if limited, ok := errors.AsType[*limits.TooMany](err); ok {
 		return &tokenrequest.Error{
 			Status: http.StatusTooManyRequests, Code: tokenrequest.Unavailable,
 			Description: limited.Error(),
-		}, limited.wait, zapcore.WarnLevel
+		}, limited.Wait, zapcore.WarnLevel
 	}
 	if _, full := errors.AsType[*session.Full](err); full {
 		return &tokenrequest.Error{

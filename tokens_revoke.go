@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -53,11 +54,11 @@ func (g *Gateway) serveDeviceAuthorization(c *tokenCall) error {
 	}
 	// Each begins something at the issuer, as the gateway's client, and whoever
 	// knows a client's id can ask for it.
-	begun, err := g.limits.attempt(atDevice, c.ClientID, clientAddress(c.r))
+	begun, err := g.limits.Attempt(limits.AtDevice, c.ClientID, clientAddress(c.r))
 	if err != nil {
 		return err
 	}
-	begun.fail()
+	begun.Fail()
 	t := c.trust()
 	if err := c.enter(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package caddyoauth
 
 import (
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -11,3 +12,16 @@ type Principal = token.Principal
 // Rejection is a verdict: what a request that did not pass is told, in
 // handle_errors or to a Go program.
 type Rejection = verdict.Rejection
+
+// Store, OpenApplier and Examiner are what a module of http.oauth.stores is.
+type (
+	Store       = stores.Store
+	OpenApplier = stores.OpenApplier
+	Examiner    = stores.Examiner
+)
+
+// BoltStore and MemoryStore are the modules http.oauth.stores.bolt and .memory.
+type (
+	BoltStore   = stores.BoltStore
+	MemoryStore = stores.MemoryStore
+)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -157,7 +158,7 @@ func (v *vault) settle(ctx context.Context, host *Keeper) error {
 	}
 	options := v.optionsAt(host, time.Now)
 	if s := v.current.Load(); s != nil {
-		if store, applies := host.store.(OpenApplier); applies {
+		if store, applies := host.store.(stores.OpenApplier); applies {
 			store.Apply(v.rows)
 		}
 		return s.Apply(ring, options)

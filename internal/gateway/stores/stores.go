@@ -1,4 +1,6 @@
-package caddyoauth
+// Package stores holds the modules http.oauth.stores.bolt and .memory, and says
+// what a module of that namespace has to be.
+package stores
 
 import (
 	"context"
@@ -143,7 +145,8 @@ type onlyOurs struct{ *session.Memory }
 // Exclusive is true: another process has another memory.
 func (onlyOurs) Exclusive() bool { return true }
 
-var errNoStoreModule = errors.New("not a module of http.oauth.stores")
+// ErrNoStoreModule is a module of another kind where a store is wanted.
+var ErrNoStoreModule = errors.New("not a module of http.oauth.stores")
 
 // Interface guards
 var (

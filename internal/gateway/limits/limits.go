@@ -1,4 +1,6 @@
-package caddyoauth
+// Package limits bounds how often strangers may fail at an issuer through the
+// gateway, and how many calls to it they may cause at one time.
+package limits
 
 import (
 	"context"
@@ -15,7 +17,7 @@ import (
 // How often a client may fail at an issuer, from one address. One that others
 // fail with from theirs is not locked out.
 const (
-	mostFailures  = 10
+	MostFailures  = 10
 	failureWindow = time.Minute
 	mostLimits    = 50_000 // for each issuer
 )
@@ -24,16 +26,16 @@ const (
 // an id is made up quickly, and each has ten failures of its own. A client that
 // has got a token within a day is known, and none of them.
 const (
-	mostStrangers = 100
+	MostStrangers = 100
 	provedFor     = 24 * time.Hour
 )
 
 // How many calls to one issuer strangers may cause at one time. Those beyond
 // wait for a place, and for so long.
 const (
-	callsAtOnce     = 256
-	callsPerAddress = 32
-	placeWait       = 5 * time.Second
+	CallsAtOnce     = 256
+	CallsPerAddress = 32
+	PlaceWait       = 5 * time.Second
 )
 
 // attempted is what a client tries. Each is counted by itself, so that nobody
@@ -41,29 +43,29 @@ const (
 type attempted string
 
 const (
-	atTokenEndpoint attempted = ""
-	atCallback      attempted = "callback" // with a code that anybody can make up
-	atDevice        attempted = "device"   // that begins, for nothing or not
+	AtTokenEndpoint attempted = ""
+	AtCallback      attempted = "callback" // with a code that anybody can make up
+	AtDevice        attempted = "device"   // that begins, for nothing or not
 )
 
-// tooMany refuses a client for a while.
-type tooMany struct {
-	wait   time.Duration
+// TooMany refuses a client for a while.
+type TooMany struct {
+	Wait   time.Duration
 	failed bool // for its failures, and not for want of a place
 }
 
-func (t *tooMany) Error() string {
+func (t *TooMany) Error() string {
 	if t.failed {
 		return "too many failed attempts of this client from this address"
 	}
 	return "too many requests at one time"
 }
 
-// limits counts the failures at one issuer for each pair of client id and remote
+// Limiter counts the failures at one issuer for each pair of client id and remote
 // address, and the calls under way for each address, in bounded memory. Nothing
 // of it is shared with other issuers: one that is slow, or that strangers keep
 // busy, stops no log-in at another.
-type limits struct {
+type Limiter struct {
 	pairs     *otter.Cache[token.Digest, *attempts]
 	known     *otter.Cache[token.Digest, struct{}] // clients that have proved who they are
 	addresses *otter.Cache[string, chan struct{}]
@@ -79,8 +81,8 @@ type attempts struct {
 // nobody knows the client.
 type tried struct{ one, strangers *attempts }
 
-// fail counts one more.
-func (a tried) fail() {
+// Fail counts one more.
+func (a tried) Fail() {
 	a.one.failures.Add(1)
 	if a.strangers != nil {
 		a.strangers.failures.Add(1)
@@ -89,16 +91,16 @@ func (a tried) fail() {
 
 // limiters has the limits of each issuer for as long as a configuration asks it
 // for grants, so that a reload forgets no failure.
-var limiters = pool.New[*limits]()
+var limiters = pool.New[*Limiter]()
 
-// acquireLimits lends the limits of the issuer with a reach until release is
+// Acquire lends the limits of the issuer with a reach until release is
 // called.
-func acquireLimits(reach string) (l *limits, release func()) {
-	return limiters.Acquire(reach, newLimits)
+func Acquire(reach string) (l *Limiter, release func()) {
+	return limiters.Acquire(reach, NewLimiter)
 }
 
-func newLimits() *limits {
-	return &limits{
+func NewLimiter() *Limiter {
+	return &Limiter{
 		pairs: otter.Must(&otter.Options[token.Digest, *attempts]{
 			MaximumSize:      mostLimits,
 			ExpiryCalculator: otter.ExpiryCreating[token.Digest, *attempts](failureWindow),
@@ -114,47 +116,47 @@ func newLimits() *limits {
 			ExpiryCalculator: otter.ExpiryAccessing[string, chan struct{}](failureWindow),
 			Logger:           &otter.NoopLogger{},
 		}),
-		all: make(chan struct{}, callsAtOnce),
+		all: make(chan struct{}, CallsAtOnce),
 	}
 }
 
 // Destruct ends the background work of the caches.
-func (l *limits) Destruct() error {
+func (l *Limiter) Destruct() error {
 	l.pairs.StopAllGoroutines()
 	l.known.StopAllGoroutines()
 	l.addresses.StopAllGoroutines()
 	return nil
 }
 
-// attempt answers a *tooMany, or where to count a failure.
-func (l *limits) attempt(what attempted, clientID, address string) (to tried, err error) {
-	address = network(address)
-	if to.one, err = l.within(mostFailures, string(what), address, clientID); err != nil || what != atTokenEndpoint {
+// Attempt answers a *tooMany, or where to count a failure.
+func (l *Limiter) Attempt(what attempted, clientID, address string) (to tried, err error) {
+	address = Network(address)
+	if to.one, err = l.within(MostFailures, string(what), address, clientID); err != nil || what != AtTokenEndpoint {
 		return to, err
 	}
 	if _, known := l.known.GetIfPresent(token.DigestOf(clientID)); !known {
-		to.strangers, err = l.within(mostStrangers, "strangers", address, "")
+		to.strangers, err = l.within(MostStrangers, "strangers", address, "")
 	}
 	return to, err
 }
 
-func (l *limits) within(most int32, what, address, clientID string) (*attempts, error) {
+func (l *Limiter) within(most int32, what, address, clientID string) (*attempts, error) {
 	one, _ := l.pairs.SetIfAbsent(token.DigestOf(what+"\x00"+address+"\x00"+clientID), &attempts{began: time.Now()})
 	if one.failures.Load() >= most {
-		return nil, &tooMany{max(time.Second, time.Until(one.began.Add(failureWindow))), true}
+		return nil, &TooMany{max(time.Second, time.Until(one.began.Add(failureWindow))), true}
 	}
 	return one, nil
 }
 
-// proved notes a client that the issuer knows.
-func (l *limits) proved(clientID string) { l.known.Set(token.DigestOf(clientID), struct{}{}) }
+// Proved notes a client that the issuer knows.
+func (l *Limiter) Proved(clientID string) { l.known.Set(token.DigestOf(clientID), struct{}{}) }
 
-// place waits for a place among the calls of an address and of all. Who has
+// Place waits for a place among the calls of an address and of all. Who has
 // waited has to attempt again: others may have failed meanwhile.
-func (l *limits) place(ctx context.Context, address string) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, placeWait)
+func (l *Limiter) Place(ctx context.Context, address string) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, PlaceWait)
 	defer cancel()
-	own, _ := l.addresses.SetIfAbsent(network(address), make(chan struct{}, callsPerAddress))
+	own, _ := l.addresses.SetIfAbsent(Network(address), make(chan struct{}, CallsPerAddress))
 	for n, places := range []chan struct{}{own, l.all} {
 		select {
 		case places <- struct{}{}:
@@ -162,15 +164,15 @@ func (l *limits) place(ctx context.Context, address string) (leave func(), err e
 			if n > 0 {
 				<-own
 			}
-			return nil, &tooMany{wait: time.Second}
+			return nil, &TooMany{Wait: time.Second}
 		}
 	}
 	return func() { <-l.all; <-own }, nil
 }
 
-// network is what one remote host has: for IPv6 a /64, of which it may use any
+// Network is what one remote host has: for IPv6 a /64, of which it may use any
 // address.
-func network(address string) string {
+func Network(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil || ip.Is4() || ip.Is4In6() {
 		return address
