@@ -15,30 +15,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
+// POST /oauth/explain takes a token as the body, as text or as {"token": "…"},
+// and answers with an explanation of each gateway that runs. Nothing is fetched
+// for it; ?host=… asks those of one host.
 func init() {
-	caddy.RegisterModule(adminExplain{})
-}
-
-// adminExplain serves POST /oauth/explain on Caddy's admin endpoint: the body
-// is a token, as text or as {"token": "…"}, and the answer has an explanation
-// of each gateway that runs. Nothing is fetched for it; ?host=… asks those of
-// one host.
-type adminExplain struct{}
-
-// CaddyModule names the module.
-func (adminExplain) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "admin.api.oauth_explain", New: func() caddy.Module { return adminExplain{} }}
-}
-
-// Routes are those of the admin endpoint.
-func (adminExplain) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: "/oauth/explain", Handler: caddy.AdminHandlerFunc(serveExplain)}}
+	registerAdmin("admin.api.oauth_explain", adminRoute{path: "/oauth/explain", takes: "POST, with the token as the body", methods: map[string]caddy.AdminHandlerFunc{
+		http.MethodPost: serveExplain,
+	}})
 }
 
 func serveExplain(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("POST, with the token as the body")}
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostExplained))
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("no token is longer than %d bytes", mostExplained)}
@@ -152,5 +138,3 @@ func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config
 	}
 	return found
 }
-
-var _ caddy.AdminRouter = adminExplain{}

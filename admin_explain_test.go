@@ -2,10 +2,8 @@ package caddyoauth
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -27,16 +25,7 @@ func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
 	issuer := newTestIssuer(t, newES256(t))
 	ask := func(method, target, body string) (int, string) {
 		t.Helper()
-		res := httptest.NewRecorder()
-		err := serveExplain(res, httptest.NewRequest(method, target, strings.NewReader(body)))
-		if err != nil {
-			failed, ok := errors.AsType[caddy.APIError](err)
-			if !ok {
-				t.Fatal("an error without a status: ", err)
-			}
-			return failed.HTTPStatus, failed.Err.Error()
-		}
-		return res.Code, res.Body.String()
+		return adminOf(t, "admin.api.oauth_explain", method, target, body)
 	}
 	port, storage := freePort(t), storageDir(t) // which outlives Caddy
 	site := func(host, more string) string {

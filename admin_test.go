@@ -16,13 +16,17 @@ import (
 // admin serves one request as Caddy's admin endpoint would.
 func admin(t *testing.T, method, target string) (status int, body string) {
 	t.Helper()
-	return adminOf(t, adminAPI{}, method, target)
+	return adminOf(t, "admin.api.oauth", method, target, "")
 }
 
-func adminOf(t *testing.T, api caddy.AdminRouter, method, target string) (status int, body string) {
+func adminOf(t *testing.T, id, method, target, body string) (status int, answer string) {
 	t.Helper()
+	api, err := caddy.GetModule(id)
+	if err != nil {
+		t.Fatal(err)
+	}
 	mux := http.NewServeMux()
-	for _, route := range api.Routes() {
+	for _, route := range api.New().(caddy.AdminRouter).Routes() {
 		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
 			err := route.Handler.ServeHTTP(w, r)
 			if failed, ok := errors.AsType[caddy.APIError](err); ok {
@@ -34,7 +38,7 @@ func adminOf(t *testing.T, api caddy.AdminRouter, method, target string) (status
 		})
 	}
 	res := httptest.NewRecorder()
-	mux.ServeHTTP(res, httptest.NewRequest(method, target, nil))
+	mux.ServeHTTP(res, httptest.NewRequest(method, target, strings.NewReader(body)))
 	return res.Code, res.Body.String()
 }
 

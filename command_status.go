@@ -47,9 +47,9 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 			if asJSON {
 				_, err = cmd.OutOrStdout().Write(raw)
 			} else {
-				err = state.print(cmd.OutOrStdout(), time.Now())
+				err = printStatus(cmd.OutOrStdout(), &state, time.Now())
 			}
-			if err == nil && !state.well() {
+			if err == nil && !well(&state) {
 				err = errors.New("not every issuer is well")
 			}
 			return command.Exit(cmd, 1, err)
@@ -63,7 +63,7 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 	return cmd
 }
 
-func askStatus(admin string) (state gatewayState, raw []byte, err error) {
+func askStatus(admin string) (state gatewayStatus, raw []byte, err error) {
 	res, err := caddycmd.AdminAPIRequest(admin, http.MethodGet, statusPath, nil, nil)
 	if err != nil {
 		return state, nil, fmt.Errorf("asking the admin endpoint: %w", err)
@@ -78,17 +78,17 @@ func askStatus(admin string) (state gatewayState, raw []byte, err error) {
 	return state, raw, nil
 }
 
-// well tells whether there are keys of every issuer, as fresh as they can be.
-func (s *gatewayState) well() bool {
+// well reports whether there are keys of every issuer, as fresh as they can be.
+func well(s *gatewayStatus) bool {
 	for i := range s.Issuers {
-		if s.Issuers[i].health() != "ok" {
+		if healthOf(&s.Issuers[i]) != "ok" {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *issuerState) health() string {
+func healthOf(s *issuerState) string {
 	switch {
 	case len(s.Keys) == 0:
 		return "NO KEYS"
@@ -103,7 +103,7 @@ func (s *issuerState) health() string {
 }
 
 // print writes tables for people.
-func (s *gatewayState) print(w io.Writer, now time.Time) error {
+func printStatus(w io.Writer, s *gatewayStatus, now time.Time) error {
 	if len(s.Issuers) == 0 {
 		_, err := fmt.Fprintln(w, "No issuer: the running configuration has no oauth.")
 		return err
@@ -113,7 +113,7 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 	row("ISSUER", "STATE", "KEYS", "FETCHED", "NEXT FETCH", "CACHE", "BREAKER")
 	for i := range s.Issuers {
 		one := &s.Issuers[i]
-		row(one.Issuer, one.health(), fmt.Sprint(len(one.Keys)), one.fetched(now), until(one.NextFetch, now),
+		row(one.Issuer, healthOf(one), fmt.Sprint(len(one.Keys)), fetchedText(one, now), until(one.NextFetch, now),
 			fmt.Sprintf("%d of %d", one.Cache.Entries, one.Cache.Most), breakerText(one.Breaker))
 	}
 	for i := range s.Issuers {
@@ -122,12 +122,12 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 		row("KEYS OF " + one.Issuer)
 		row("KID", "TYPE", "ALGORITHMS", "SEEN FOR")
 		for _, key := range one.Keys {
-			row(orDash(command.Printable(key.KeyID)), key.kind(), strings.Join(key.Algorithms, " "), since(key.Since, now))
+			row(orDash(command.Printable(key.KeyID)), kindOf(&key), strings.Join(key.Algorithms, " "), since(key.Since, now))
 		}
 		if one.LastError != "" {
 			row("The last fetch failed: " + command.Printable(one.LastError))
 		}
-		one.printIntrospection(row)
+		printIntrospection(one, row)
 	}
 	if len(s.Stores) > 0 {
 		row("")
@@ -143,7 +143,7 @@ func (s *gatewayState) print(w io.Writer, now time.Time) error {
 	return t.Flush()
 }
 
-func (s *issuerState) printIntrospection(row func(cells ...string)) {
+func printIntrospection(s *issuerState, row func(cells ...string)) {
 	if len(s.Introspection) == 0 {
 		return
 	}
@@ -157,7 +157,7 @@ func (s *issuerState) printIntrospection(row func(cells ...string)) {
 	}
 }
 
-func (s *issuerState) fetched(now time.Time) string {
+func fetchedText(s *issuerState, now time.Time) string {
 	switch {
 	case s.Source == "file":
 		return "from a file"
@@ -176,7 +176,7 @@ func breakerText(b breaker.State) string {
 	return "closed"
 }
 
-func (k *keyState) kind() string {
+func kindOf(k *keyState) string {
 	switch {
 	case k.Bits > 0:
 		return fmt.Sprintf("%s %d", k.Type, k.Bits)
