@@ -79,7 +79,7 @@ func (g *Gateway) setsOurs(field string) bool {
 	if name == "" {
 		name, value = cookieOf(value)
 	}
-	if g.Login != nil && isLoginCookie(g.Login.cookie(), name) {
+	if g.Login != nil && isLoginCookie(g.Login.cookieName(), name) {
 		return true
 	}
 	return holdsSession(pair) || isBegun(name, value)

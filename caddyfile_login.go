@@ -17,23 +17,22 @@ const loginWords = "scope, resource, parameter, post_logout, cookie"
 //		post_logout <url|path>
 //		cookie      <name>
 //	}
-func (c *Config) parseLogin(d *caddyfile.Dispenser, seen grammar.Once) error {
+func parseLogin(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
 	if err := seen.First(d); err != nil {
-		return err
+		return nil, err
 	}
 	l, line, inner := new(Login), d.Token(), make(grammar.Once)
 	if args := d.RemainingArgs(); len(args) > 1 || len(args) == 1 && args[0] == "" {
-		return d.Errf("login takes one path at most, such as %s", defaultPrefix)
+		return nil, d.Errf("login takes one path at most, such as %s", defaultPrefix)
 	} else if len(args) == 1 {
 		l.Prefix = args[0]
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := l.parseWord(d, inner); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	c.Login = l
-	return grammar.At(line, l.checkWords())
+	return l, grammar.At(line, l.checkWords())
 }
 
 func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {

@@ -96,7 +96,7 @@ func (c *Config) ownPaths() (paths []string) {
 		paths = append(paths, c.TokenEndpoint.paths()...)
 	}
 	if c.Login != nil {
-		paths = append(paths, c.Login.prefix()+"/*")
+		paths = append(paths, c.Login.Paths()...)
 	}
 	if c.Resource != "" {
 		paths = append(paths, resource.Path(c.Resource))

@@ -99,7 +99,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 	case "token_endpoint":
 		err = c.parseTokenEndpoint(h.Dispenser, seen)
 	case "login":
-		err = c.parseLogin(h.Dispenser, seen)
+		c.Login, err = parseLogin(h.Dispenser, seen)
 	case "forward_auth":
 		err = c.parseForwardAuth(h.Dispenser, seen)
 	case "require":

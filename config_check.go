@@ -54,10 +54,8 @@ func (c *Config) check() error {
 			return err
 		}
 	}
-	if c.Login != nil {
-		if err := c.Login.check(c); err != nil {
-			return err
-		}
+	if err := c.checkLogin(); err != nil {
+		return err
 	}
 	return errors.Join(c.checkForwardAuth(), checkUpgrades(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
 }
@@ -71,4 +69,25 @@ func (c *Config) checkResource() error {
 
 func (c *Config) checkForwardAuth() error {
 	return c.ForwardAuth.check(c.CopyClaims, c.Credentials, c.Session != nil || c.TokenEndpoint != nil)
+}
+
+// checkLogin looks at the login block, and at what no other block may have
+// beside it.
+func (c *Config) checkLogin() error {
+	l := c.Login
+	if l == nil {
+		return nil
+	}
+	if err := l.check(c.Issuer[0]); err != nil {
+		return err
+	}
+	switch {
+	case c.ForwardAuth != nil:
+		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
+	case slices.ContainsFunc(c.Credentials, func(at Credential) bool { return at.Cookie == l.cookieName() }):
+		return fmt.Errorf("login: the cookie %s is in credentials too", l.cookieName())
+	case c.TokenEndpoint != nil && slices.ContainsFunc(c.TokenEndpoint.paths(), l.owns):
+		return fmt.Errorf("login: token_endpoint has a path below %s", l.pathPrefix())
+	}
+	return nil
 }

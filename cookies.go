@@ -66,7 +66,7 @@ func anyCookie(field string, is func(name, value string) bool) bool {
 // it is taken off, and nobody is refused for it. It is known by its form: one
 // gateway does not know the names of another's.
 func (g *Gateway) strayCookie(name, value string) bool {
-	if g.Login != nil && isLoginCookie(g.Login.cookie(), name) {
+	if g.Login != nil && isLoginCookie(g.Login.cookieName(), name) {
 		return false
 	}
 	switch {

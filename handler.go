@@ -47,24 +47,24 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		defer func() { r.Method = http.MethodConnect }()
 	}
 	found, err = find(g.places, r)
-	if err == nil && g.Login != nil {
-		found, err = g.bySession(r, found)
+	if err == nil {
+		found, err = g.site.Find(r, found)
 	}
 	if err != nil {
 		return found, err
 	}
 	principal, found, err := g.prove(r, found)
 	if err != nil {
-		return found, found.logInAnew(err)
+		return found, logInAnew(found, err)
 	}
 	if principal == nil {
-		g.dropCookie(w, found)
+		g.site.Forget(w, found)
 		return found, g.admitAnonymous(r, found)
 	}
 	principal.Withdraw(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
-		return found, found.logInBetter(err)
+		return found, logInBetter(found, err)
 	}
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return found, err
@@ -93,7 +93,5 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 // settle leaves the request as the upstream may see it.
 func (g *Gateway) settle(r *http.Request, found presented) {
 	found.settle(r, g.places, g.StripToken)
-	if g.Login != nil {
-		g.Login.strip(r.Header)
-	}
+	g.site.Strip(r.Header)
 }

@@ -1,9 +1,7 @@
 package caddyoauth
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -54,53 +52,37 @@ const (
 	defaultCookie = "__Host-oauth"
 )
 
-// The paths below the prefix.
-const (
-	pathLogin       = "/login"
-	pathCallback    = "/callback"
-	pathLogout      = "/logout"
-	pathLoggedOut   = "/logged_out"
-	pathBackchannel = "/backchannel_logout"
-	pathSessions    = "/sessions"
-)
-
 // ownParameters are set by the gateway alone.
 var ownParameters = []string{
 	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "resource", "request", "request_uri",
 }
 
-func (l *Login) prefix() string {
+func (l *Login) pathPrefix() string {
 	if l.Prefix == "" {
 		return defaultPrefix
 	}
 	return l.Prefix
 }
 
-func (l *Login) cookie() string {
+func (l *Login) cookieName() string {
 	if l.Cookie == "" {
 		return defaultCookie
 	}
 	return l.Cookie
 }
 
-func (l *Login) check(config *Config) error {
+// check looks at the block, and at the issuer where browsers log in.
+func (l *Login) check(first *Issuer) error {
 	if err := l.checkWords(); err != nil {
 		return err
 	}
-	first := config.Issuer[0]
 	url := strings.Join(first.URL, " ")
 	switch {
 	case first.Client == nil:
 		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
 	case first.JWKS != "":
 		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in", url)
-	case config.ForwardAuth != nil:
-		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
-	case slices.ContainsFunc(config.Credentials, func(c Credential) bool { return c.Cookie == l.cookie() }):
-		return fmt.Errorf("login: the cookie %s is in credentials too", l.cookie())
-	case config.TokenEndpoint != nil && slices.ContainsFunc(config.TokenEndpoint.paths(), l.owns):
-		return fmt.Errorf("login: token_endpoint has a path below %s", l.prefix())
 	}
 	return nil
 }
@@ -162,40 +144,12 @@ func (l *Login) provision(repl *caddy.Replacer, own string) error {
 	return nil
 }
 
-// owns tells whether a path is one of the gateway's own. Case does not count,
+// Paths are those that a site answers itself, as Caddy's path matcher has them.
+func (l *Login) Paths() []string { return []string{l.pathPrefix() + "/*"} }
+
+// owns reports whether a path is one of the gateway's own. Case does not count,
 // as it does not for Caddy's own path matcher.
 func (l *Login) owns(path string) bool {
-	n := len(l.prefix())
-	return len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], l.prefix())
-}
-
-// serve finds what answers a path. Queries of these paths hold codes and
-// states, so none is logged as it came.
-func (l *Login) serve(g *Gateway, path string) ownHandler {
-	if !l.owns(path) {
-		return nil
-	}
-	serve := g.serveNothing
-	switch strings.ToLower(path[len(l.prefix()):]) {
-	case pathLogin:
-		serve = g.serveLogin
-	case pathCallback:
-		serve = g.serveCallback
-	case pathLogout:
-		serve = g.serveLogout
-	case pathLoggedOut:
-		serve = g.serveLoggedOut
-	case pathBackchannel:
-		serve = g.serveBackchannel
-	case pathSessions:
-		serve = g.serveSessions
-	}
-	return g.quietly(serve)
-}
-
-// loginTrust is the issuer where browsers log in.
-func (g *Gateway) loginTrust() *trust { return g.validator.trusts[0] }
-
-func (g *Gateway) serveNothing(w http.ResponseWriter, r *http.Request) error {
-	return g.page(w, r, http.StatusNotFound, &page{Title: "Nothing is here", Text: "The gateway has no page at this address.", Home: true})
+	n := len(l.pathPrefix())
+	return len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], l.pathPrefix())
 }

@@ -21,24 +21,24 @@ const sealLogout = "logout token"
 
 // serveBackchannel ends what the issuer has ended (OpenID Connect Back-Channel
 // Logout §2.5): it comes from the issuer itself, with no browser in between.
-func (g *Gateway) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
-		return g.notAllowed(w, r, "POST")
+		return notAllowed(w, r, "POST")
 	}
-	issuer := g.loginTrust().profile.Issuer
-	ended, err := g.backchannel(w, r)
+	issuer := s.Trust.profile.Issuer
+	ended, err := s.backchannel(w, r)
 	if err != nil {
-		g.refuseBackchannel(w, r, err)
+		s.refuseBackchannel(w, r, err)
 		return nil
 	}
 	measure.logout(issuer, logoutBackchannel)
-	g.log.Info("the issuer has logged somebody out", zap.Int("sessions", ended), zap.String("issuer", issuer))
+	s.Log.Info("the issuer has logged somebody out", zap.Int("sessions", ended), zap.String("issuer", issuer))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) (ended int, err error) {
+func (s *Site) backchannel(w http.ResponseWriter, r *http.Request) (ended int, err error) {
 	malformed := func(detail string) error { return &token.Refusal{Reason: token.Malformed, Detail: detail} }
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return 0, malformed("the body is no form")
@@ -47,34 +47,34 @@ func (g *Gateway) backchannel(w http.ResponseWriter, r *http.Request) (ended int
 	if err := r.ParseForm(); err != nil || len(r.PostForm["logout_token"]) != 1 {
 		return 0, malformed("the body has not one logout_token")
 	}
-	t := g.loginTrust()
-	now := g.validator.now()
+	t := s.Trust
+	now := s.Now()
 	out, err := t.logins().VerifyLogout(r.Context(), r.PostForm.Get("logout_token"), now)
 	if err != nil {
 		return 0, err
 	}
 	ctx := context.WithoutCancel(r.Context())
-	s, err := g.keeper.Open(ctx)
+	vault, err := s.Keeper.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
-	seen, err := s.Happened(ctx, sealLogout, t.profile.Issuer, out.ID)
+	seen, err := vault.Happened(ctx, sealLogout, t.profile.Issuer, out.ID)
 	if err != nil {
 		return 0, err
 	}
 	if seen {
 		return 0, &token.Refusal{Reason: token.ClaimWrong, Detail: "jti was seen before"}
 	}
-	if ended, err = s.EndBrowsers(ctx, g.keeper.User(t, out.Subject), out.Session, session.EndedLogout); err != nil {
+	if ended, err = vault.EndBrowsers(ctx, s.Keeper.User(t, out.Subject), out.Session, session.EndedLogout); err != nil {
 		return ended, err // and the issuer may send the same token again
 	}
 	// Until it would be too old by itself. Two at the same moment end the same.
-	_, err = s.Once(ctx, sealLogout, now.Add(2*(token.LogoutFresh+t.profile.Skew)), t.profile.Issuer, out.ID)
+	_, err = vault.Once(ctx, sealLogout, now.Add(2*(token.LogoutFresh+t.profile.Skew)), t.profile.Issuer, out.ID)
 	return ended, err
 }
 
 // refuseBackchannel answers as §2.8 has it; a failure of ours is no verdict.
-func (g *Gateway) refuseBackchannel(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Site) refuseBackchannel(w http.ResponseWriter, r *http.Request, err error) {
 	answer := &tokenrequest.Error{Status: http.StatusServiceUnavailable, Code: tokenrequest.Unavailable, Description: "try again later"}
 	level := zapcore.WarnLevel
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
@@ -83,6 +83,6 @@ func (g *Gateway) refuseBackchannel(w http.ResponseWriter, r *http.Request, err 
 	} else {
 		w.Header().Set("Retry-After", verdict.Seconds(time.Second))
 	}
-	g.log.Log(level, "a back-channel log-out was not done", zap.Error(err), zap.String("client_ip", clientAddress(r)))
+	s.Log.Log(level, "a back-channel log-out was not done", zap.Error(err), zap.String("client_ip", clientAddress(r)))
 	answer.Write(w, "")
 }

@@ -13,82 +13,66 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// sendsToLogin tells whether a refusal is answered by a log-in: nobody is logged
-// in, or the session's token is good no more, and a person waits for a page. An
-// outage is no reason, nor is a token that lacks something.
-func (g *Gateway) sendsToLogin(r *http.Request, err error) bool {
-	if g.Login == nil {
-		return false
-	}
+// Answers is the refusal that a log-in answers, or nil: nobody is logged in, or
+// the session's token is good no more, and a person waits for a page. An outage
+// is no reason, nor is a token that lacks something.
+func (s *Site) Answers(r *http.Request, err error) *verdict.Rejection {
 	rejection, ok := errors.AsType[*verdict.Rejection](err)
-	return ok && rejection.LogIn && navigates(r)
-}
-
-// startLogin sends the browser to the issuer instead of answering with err.
-func (g *Gateway) startLogin(w http.ResponseWriter, r *http.Request, err error) error {
-	rejection, _ := errors.AsType[*verdict.Rejection](err)
-	measure.verdict(rejection.Issuer, rejection.Reason).Inc()
-	g.refused(r, err, http.StatusFound, rejection.Reason, rejection.Issuer)
-	return g.beginLogin(w, r, targetOf(r), better{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
-}
-
-// targetOf is what the browser asked for, before anything was rewritten.
-func targetOf(r *http.Request) string {
-	if original := originalURL(r); original != nil {
-		return original.RequestURI()
+	if s == nil || !ok || !rejection.LogIn || !navigates(r) {
+		return nil
 	}
-	return r.RequestURI
+	return rejection
+}
+
+// Begin sends a browser to log in instead of answering with a refusal.
+func (s *Site) Begin(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
+	return s.begin(w, r, targetOf(r), better{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
 }
 
 // serveLogin begins a log-in for whoever asks for one, such as a link.
-func (g *Gateway) serveLogin(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return g.notAllowed(w, r, "GET, HEAD")
+		return notAllowed(w, r, "GET, HEAD")
 	}
-	return g.beginLogin(w, r, r.URL.Query().Get("return"), better{})
+	return s.begin(w, r, r.URL.Query().Get("return"), better{})
 }
 
-// beginLogin redirects to the issuer's authorization endpoint (OpenID Connect
+// begin redirects to the issuer's authorization endpoint (OpenID Connect
 // Core §3.1.2.1). Everything that finishing needs is looked for before.
-func (g *Gateway) beginLogin(w http.ResponseWriter, r *http.Request, target string, than better) error {
-	t, o := g.loginTrust(), outsideOf(r)
+func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, than better) error {
+	t, o := s.Trust, outsideOf(r)
 	switch {
 	case !o.plain():
-		return g.failLogin(w, r, nil, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "the Host header is none"})
+		return s.failLogin(w, r, nil, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "the Host header is none"})
 	case !o.secure():
-		return g.failLogin(w, r, nil, &loginError{
+		return s.failLogin(w, r, nil, &loginError{
 			outcome: loginInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
 			detail: "log-in needs https: browsers would not keep its cookies for " + bounded(o.origin()) +
 				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
 		})
 	}
-	p := g.Login.newPending(o, target, than)
-	s, err := g.keeper.Open(r.Context())
+	p := s.Block.newPending(o, target, than)
+	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
-		return g.failLogin(w, r, p, err)
+		return s.failLogin(w, r, p, err)
 	}
 	ends, err := t.server.Endpoints(r.Context())
 	if err == nil && ends.Authorization == "" {
 		err = errors.New("the issuer's metadata name no usable authorization_endpoint")
 	}
 	if err != nil {
-		return g.failLogin(w, r, p, err)
+		return s.failLogin(w, r, p, err)
 	}
-	address, err := g.Login.authorizationURL(ends.Authorization, t.client.ID, p)
+	address, err := s.Block.authorizationURL(ends.Authorization, t.client.ID, p)
 	if err != nil {
-		return g.failLogin(w, r, p, err)
+		return s.failLogin(w, r, p, err)
 	}
-	if err := g.Login.keep(w, r, s, p); err != nil {
-		return g.failLogin(w, r, p, err)
+	if err := s.Block.keep(w, r, vault, p); err != nil {
+		return s.failLogin(w, r, p, err)
 	}
 	measure.login(t.profile.Issuer, loginBegun)
-	g.log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)))
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Location", address)
-	w.WriteHeader(http.StatusFound)
-	return nil
+	s.Log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)))
+	return redirect(w, http.StatusFound, address)
 }
 
 // authorizationURL adds the request's parameters to the endpoint, which may
@@ -112,4 +96,26 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	p.Better.ask(q)
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
 	return u.String(), nil
+}
+
+// logInAnew lets a browser log in again whose session's access token is good no
+// more, because a key was withdrawn for instance. There is no loop: a log-in
+// whose token would not pass fails.
+func logInAnew(found presented, err error) error {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Status == http.StatusUnauthorized {
+		again := *rejection
+		again.LogIn = true
+		return &again
+	}
+	return err
+}
+
+// logInBetter lets a browser log in again where its session's log-in is not
+// strong or recent enough (RFC 9470 §4). There is no loop: a log-in that is no
+// better fails, and where none can be good enough nobody is sent.
+func logInBetter(found presented, err error) error {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Code == verdict.InsufficientLogIn {
+		rejection.LogIn = rejection.Reason != verdict.WeakLogIn || len(rejection.ACR) > 0 // it was made for this request
+	}
+	return err
 }

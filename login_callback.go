@@ -22,40 +22,35 @@ const mostCode = 4 << 10
 
 // serveCallback finishes a log-in (OpenID Connect Core §3.1.2.5). Without the
 // cookie of a log-in that fits, nobody is asked anything.
-func (g *Gateway) serveCallback(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
-		return g.notAllowed(w, r, "GET")
+		return notAllowed(w, r, "GET")
 	}
-	s, err := g.keeper.Open(r.Context())
+	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
-		return g.failLogin(w, r, nil, err)
+		return s.failLogin(w, r, nil, err)
 	}
 	q, err := readCallback(r.URL.RawQuery)
 	if err != nil {
-		return g.failLogin(w, r, nil, err)
+		return s.failLogin(w, r, nil, err)
 	}
-	p := g.Login.pendingOf(r, s, q.state)
+	p := s.Block.pendingOf(r, vault, q.state)
 	if p == nil {
-		return g.failLogin(w, r, nil, &loginError{
+		return s.failLogin(w, r, nil, &loginError{
 			outcome: loginNoState, status: http.StatusBadRequest,
 			detail: "no log-in of this browser fits: it took too long, was finished before, or began somewhere else",
 		})
 	}
-	handle, err := g.finishLogin(r, s, p, q)
+	handle, err := s.finishLogin(r, vault, p, q)
 	_, again := errors.AsType[*session.Unavailable](err)
 	if _, limited := errors.AsType[*limits.TooMany](err); !again && !limited {
-		setCookie(w, g.Login.pendingName(p.State), "", -1)
+		setCookie(w, s.Block.pendingName(p.State), "", -1)
 	}
 	if err != nil {
-		return g.failLogin(w, r, p, err)
+		return s.failLogin(w, r, p, err)
 	}
-	setCookie(w, g.Login.cookie(), handle.Reveal(sessionPrefix), 0)
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Location", p.Return)
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
+	setCookie(w, s.Block.cookieName(), handle.Reveal(sessionPrefix), 0)
+	return redirect(w, http.StatusSeeOther, p.Return)
 }
 
 // callback is what the issuer sends back with the browser.
@@ -79,8 +74,8 @@ func readCallback(rawQuery string) (q callback, err error) {
 
 // finishLogin makes a session of a callback, under a handle that is new, and
 // ends the one that this browser had.
-func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q callback) (session.Handle, error) {
-	t := g.loginTrust()
+func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q callback) (session.Handle, error) {
+	t := s.Trust
 	ends, err := t.server.Endpoints(r.Context())
 	if err != nil {
 		return session.Handle{}, &session.Unavailable{RetryAfter: time.Second, Err: err}
@@ -99,16 +94,16 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
 	// Before anything is written, and used up: whoever has to wait may try again.
-	leave, err := g.limits.Place(r.Context(), clientAddress(r))
+	leave, err := s.Limits.Place(r.Context(), clientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
 	defer leave()
-	attempts, err := g.limits.Attempt(limits.AtCallback, t.client.ID, clientAddress(r))
+	attempts, err := s.Limits.Attempt(limits.AtCallback, t.client.ID, clientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
-	first, err := s.Once(r.Context(), sealLogin, time.Now().Add(pendingLife+time.Minute), p.State)
+	first, err := vault.Once(r.Context(), sealLogin, time.Now().Add(pendingLife+time.Minute), p.State)
 	if err != nil {
 		return session.Handle{}, err
 	}
@@ -117,36 +112,36 @@ func (g *Gateway) finishLogin(r *http.Request, s *session.Vault, p *pending, q c
 	}
 	// What was granted is kept, or given back, also when the browser goes.
 	ctx := context.WithoutCancel(r.Context())
-	tokens, asked, err := g.exchange(ctx, p, q.code)
+	tokens, asked, err := s.exchange(ctx, p, q.code)
 	if err != nil {
-		if failedAttempt(ours(err)) {
+		if guesses(err) {
 			attempts.Fail()
 		}
 		if call, ok := errors.AsType[*as.CallError](err); ok && call.Fate == as.Refused {
 			// Anybody can begin a log-in and make up a code: no row is to stay of
 			// that. If it does, it ends by itself.
-			_ = s.CameToNothing(ctx, sealLogin, p.State)
+			_ = vault.CameToNothing(ctx, sealLogin, p.State)
 		}
 		return session.Handle{}, err
 	}
-	id, principal, err := g.judgeLogin(ctx, r, p, tokens)
+	id, principal, err := s.judgeLogin(ctx, r, p, tokens)
 	if err != nil {
-		g.returnTokens(ctx, tokens)
+		s.returnTokens(ctx, tokens)
 		return session.Handle{}, err
 	}
-	return g.openSession(ctx, r, s, id, principal.Subject, tokens, asked)
+	return s.openSession(ctx, r, vault, id, principal.Subject, tokens, asked)
 }
 
 // exchange asks for the tokens that the code stands for, once (RFC 6749 §4.1.3).
-func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.Tokens, time.Time, error) {
-	t := g.loginTrust()
+func (s *Site) exchange(ctx context.Context, p *pending, code string) (*as.Tokens, time.Time, error) {
+	t := s.Trust
 	form := url.Values{
 		"grant_type": {grantAuthorizationCode}, "code": {code}, "redirect_uri": {p.Redirect}, "code_verifier": {p.Verifier},
 	}
-	if len(g.Login.Resource) > 0 {
-		form["resource"] = g.Login.Resource
+	if len(s.Block.Resource) > 0 {
+		form["resource"] = s.Block.Resource
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.keeper.TokenTimeout())
+	ctx, cancel := context.WithTimeout(ctx, s.Keeper.TokenTimeout())
 	defer cancel()
 	asked := time.Now()
 	tokens, err := t.server.Token(ctx, *t.client, form)
@@ -155,15 +150,15 @@ func (g *Gateway) exchange(ctx context.Context, p *pending, code string) (*as.To
 
 // judgeLogin proves who has logged in, and that the access token will pass here:
 // a session whose every request is refused would help nobody.
-func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *token.Principal, error) {
-	t := g.loginTrust()
+func (s *Site) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *token.Principal, error) {
+	t := s.Trust
 	if tokens.IDToken.Empty() {
 		return nil, nil, &loginError{
 			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the issuer gave no ID token: it has to know the scope openid for this client",
 		}
 	}
-	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), g.validator.now())
+	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), s.Now())
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) && !t.agrees(tokens.IDToken) {
 		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh ID token does not pass: " + refusal.Error()}
 	} else if ok {
@@ -174,7 +169,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 	} else if err != nil {
 		return nil, nil, err
 	}
-	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{r, t.profile.Issuer})
+	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, t.profile.Issuer)
 	if late := t.untimely(tokens.AccessToken); late != nil {
 		return nil, nil, late
 	}
@@ -184,7 +179,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 		return nil, nil, &loginError{
 			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token of this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail +
-				". " + g.adviceFor(tokens, rejection.Reason) + " See docs/login.md on resource and audience",
+				". " + s.Advise(tokens.AccessToken.Reveal(), rejection.Reason) + " See docs/login.md on resource and audience",
 		}
 	} else if err != nil {
 		return nil, nil, err
@@ -195,7 +190,7 @@ func (g *Gateway) judgeLogin(ctx context.Context, r *http.Request, p *pending, t
 			detail: "the access token is another issuer's",
 		}
 	}
-	if lacks := p.Better.lacks(principal, g.validator.now()); lacks != "" {
+	if lacks := p.Better.lacks(principal, s.Now()); lacks != "" {
 		// To ask again would go on for ever.
 		return nil, nil, &loginError{
 			outcome: loginWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
@@ -219,47 +214,47 @@ const mostHint = 4 << 10
 
 // openSession keeps the grant of a log-in. subject is what the access token was
 // judged to be of: issuers may name a user differently there and in the ID token.
-func (g *Gateway) openSession(ctx context.Context, r *http.Request, s *session.Vault, id *token.ID, subject string, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
-	t := g.loginTrust()
-	from := g.keeper.Origin(t)
+func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.Vault, id *token.ID, subject string, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
+	t := s.Trust
+	from := s.Keeper.Origin(t)
 	from.IDSubject = id.Subject
 	if len(tokens.IDToken.Reveal()) <= mostHint {
 		from.IDToken = tokens.IDToken.Reveal()
 	}
 	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.Seal()}
 	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
-	old, replaces := g.Login.handle(r)
+	old, replaces := s.Block.handle(r)
 	if replaces {
 		browser.Replaces = old.Key()
 	}
-	handle, _, err := s.CreateFor(ctx, browser, grant, t.granting(tokens, id.Subject), asked)
+	handle, _, err := vault.CreateFor(ctx, browser, grant, t.granting(tokens, id.Subject), asked)
 	if err != nil {
 		return handle, err
 	}
 	if err := r.Context().Err(); err != nil {
 		// The browser has gone: nobody will ever hold the handle.
-		return handle, errors.Join(err, s.End(ctx, handle, session.EndedLogout))
+		return handle, errors.Join(err, vault.End(ctx, handle, session.EndedLogout))
 	}
 	if replaces {
 		// Also when it fails: then it ends by itself, and no cookie holds it.
-		if err := s.End(ctx, old, session.EndedReplaced); err != nil && !errors.Is(err, session.ErrNoGrant) {
-			g.log.Warn("the session before a log-in could not be ended", zap.String("sref", s.Sref(old.Key())), zap.Error(err))
+		if err := vault.End(ctx, old, session.EndedReplaced); err != nil && !errors.Is(err, session.ErrNoGrant) {
+			s.Log.Warn("the session before a log-in could not be ended", zap.String("sref", vault.Sref(old.Key())), zap.Error(err))
 		}
 	}
 	measure.login(t.profile.Issuer, loginDone)
-	sref := s.Sref(handle.Key())
-	g.audit.loggedIn(r, t.profile.Issuer, id.Subject, sref)
-	g.log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)),
+	sref := vault.Sref(handle.Key())
+	s.Audit.loggedIn(r, t.profile.Issuer, id.Subject, sref)
+	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)),
 		zap.Bool("refreshable", !tokens.RefreshToken.Empty()))
 	return handle, nil
 }
 
 // returnTokens gives back what nobody will use.
-func (g *Gateway) returnTokens(ctx context.Context, tokens *as.Tokens) {
-	ctx, cancel := context.WithTimeout(ctx, g.keeper.TokenTimeout())
+func (s *Site) returnTokens(ctx context.Context, tokens *as.Tokens) {
+	ctx, cancel := context.WithTimeout(ctx, s.Keeper.TokenTimeout())
 	defer cancel()
-	t := g.loginTrust()
-	g.keeper.GiveBack(ctx, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: g.keeper.Origin(t).Seal(),
+	t := s.Trust
+	s.Keeper.GiveBack(ctx, session.Grant{
+		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: s.Keeper.Origin(t).Seal(),
 	})
 }

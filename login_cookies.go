@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // find reads the session's cookie, and counts those that claim to be it. It
@@ -11,7 +12,7 @@ import (
 func (l *Login) find(h http.Header) (value string, n int) {
 	for _, field := range h["Cookie"] {
 		for name, text := range eachCookie(field) {
-			if name == l.cookie() {
+			if name == l.cookieName() {
 				value, n = text, n+1
 			}
 		}
@@ -19,15 +20,21 @@ func (l *Login) find(h http.Header) (value string, n int) {
 	return value, n
 }
 
-// strip takes our cookies off a request, which no upstream gets.
+// Strip takes the site's cookies off a request, which no upstream gets.
+func (s *Site) Strip(h http.Header) {
+	if s != nil {
+		s.Block.strip(h)
+	}
+}
+
 func (l *Login) strip(h http.Header) {
-	dropCookies(h, func(name, _ string) bool { return isLoginCookie(l.cookie(), name) })
+	dropCookies(h, func(name, _ string) bool { return isLoginCookie(l.cookieName(), name) })
 }
 
 // handle reads the session's cookie and leaves the request as it is. Two of
 // them are none: a browser sends one of a __Host- name.
 func (l *Login) handle(r *http.Request) (session.Handle, bool) {
-	values := cookieValues(r, l.cookie())
+	values := cookieValues(r, l.cookieName())
 	if len(values) != 1 {
 		return session.Handle{}, false
 	}
@@ -40,4 +47,36 @@ func setCookie(w http.ResponseWriter, name, value string, age int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
+}
+
+// Find finds the credential of a browser that brought no other: the session's
+// cookie.
+func (s *Site) Find(r *http.Request, found presented) (presented, error) {
+	if s == nil || found.token != "" {
+		return found, nil
+	}
+	value, n := s.Block.find(r.Header)
+	if n == 0 {
+		return found, nil
+	}
+	found = presented{token: value, session: true}
+	if n > 1 {
+		found.token = "" // a browser sends one of a __Host- name
+	}
+	if changes(r) && !sameOrigin(r) {
+		return found, &verdict.Rejection{
+			Status: http.StatusForbidden, Reason: verdict.CrossSite,
+			Detail: "a request that may change something came with a session's cookie and neither Sec-Fetch-Site: same-origin nor this site's Origin",
+		}
+	}
+	return found, nil
+}
+
+// Forget takes a session's cookie away that is good for nothing. One that a
+// newer log-in of the same browser has replaced is on its way out already: to
+// take it away now could hit the new one.
+func (s *Site) Forget(w http.ResponseWriter, found presented) {
+	if found.session && !found.replaced {
+		setCookie(w, s.Block.cookieName(), "", -1)
+	}
 }

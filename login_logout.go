@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -22,59 +24,54 @@ const (
 
 // serveLogout asks whether to log out, and does it for a form of this site: no
 // link and no picture logs anybody out.
-func (g *Gateway) serveLogout(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		return g.page(w, r, http.StatusOK, &page{
+		return writePage(w, r, http.StatusOK, &page{
 			Title: "Log out?", Text: "You will be logged out of this site in this browser.", Confirm: true, anyway: true,
-			Sessions: outsideOf(r).mount + g.Login.prefix() + pathSessions,
+			Sessions: outsideOf(r).mount + s.Block.pathPrefix() + pathSessions,
 		})
 	case http.MethodPost:
 	default:
-		return g.notAllowed(w, r, "GET, HEAD, POST")
+		return notAllowed(w, r, "GET, HEAD, POST")
 	}
 	if !sameOrigin(r) {
-		return g.pageElsewhere(w, r)
+		return pageElsewhere(w, r)
 	}
-	s, err := g.keeper.Open(r.Context())
+	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
-		return g.pageLater(w, r, time.Second, "")
+		return pageLater(w, r, time.Second, "")
 	}
 	// A browser that goes meanwhile still wants to be logged out.
 	ctx := context.WithoutCancel(r.Context())
-	t, hint := g.loginTrust(), ""
-	if handle, ok := g.Login.handle(r); ok {
-		grant, err := g.browserGrant(ctx, s, handle)
+	t, hint := s.Trust, ""
+	if handle, ok := s.Block.handle(r); ok {
+		grant, err := s.browserGrant(ctx, vault, handle)
 		if err == nil {
-			if lender, none := g.keeper.IssuerOf(&grant); none == nil && lender.client != nil {
+			if lender, none := s.Keeper.IssuerOf(&grant); none == nil && lender.client != nil {
 				t, hint = lender, OriginOf(&grant).IDToken // nobody else sees it
 			}
-			err = g.endSession(ctx, s, handle)
+			err = s.endSession(ctx, vault, handle)
 		}
 		if err != nil && !errors.Is(err, session.ErrNoGrant) {
-			return g.pageLater(w, r, time.Second, "") // and the cookie stays: the session may live
+			return pageLater(w, r, time.Second, "") // and the cookie stays: the session may live
 		}
 		if err == nil {
-			measure.logout(g.loginTrust().profile.Issuer, logoutUser)
+			measure.logout(s.Trust.profile.Issuer, logoutUser)
 		}
 	}
-	setCookie(w, g.Login.cookie(), "", -1)
-	address := g.endSessionURL(r, t, hint)
+	setCookie(w, s.Block.cookieName(), "", -1)
+	address := s.endSessionURL(r, t, hint)
 	if address == "" {
-		return g.serveLoggedOut(w, r)
+		return serveLoggedOut(w, r)
 	}
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Location", address)
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
+	return redirect(w, http.StatusSeeOther, address)
 }
 
 // endSessionURL is where the browser logs out at the issuer of its session
 // (OpenID Connect RP-Initiated Logout §2), or "" where it has no such place. There is no state:
 // the page that one comes back to changes nothing.
-func (g *Gateway) endSessionURL(r *http.Request, t *trust, hint string) string {
+func (s *Site) endSessionURL(r *http.Request, t *trust, hint string) string {
 	var ends as.Endpoints
 	if status := t.server.Status(); status.Keys > 0 { // else nobody waits for the issuer here
 		ends, _ = t.server.Endpoints(r.Context())
@@ -87,7 +84,7 @@ func (g *Gateway) endSessionURL(r *http.Request, t *trust, hint string) string {
 	if hint != "" {
 		q.Set("id_token_hint", hint)
 	}
-	if back := g.Login.PostLogout; back != "" {
+	if back := s.Block.PostLogout; back != "" {
 		if o := outsideOf(r); strings.HasPrefix(back, "/") {
 			back = o.origin() + o.mount + back
 		}
@@ -97,14 +94,27 @@ func (g *Gateway) endSessionURL(r *http.Request, t *trust, hint string) string {
 	return u.String()
 }
 
-func (g *Gateway) serveLoggedOut(w http.ResponseWriter, r *http.Request) error {
-	return g.page(w, r, http.StatusOK, &page{Title: "You are logged out", Text: "Your session on this site has ended.", Home: true})
+func serveLoggedOut(w http.ResponseWriter, r *http.Request) error {
+	return writePage(w, r, http.StatusOK, &page{Title: "You are logged out", Text: "Your session on this site has ended.", Home: true})
 }
 
 // pageElsewhere is what a request gets that another site may have sent.
-func (g *Gateway) pageElsewhere(w http.ResponseWriter, r *http.Request) error {
+func pageElsewhere(w http.ResponseWriter, r *http.Request) error {
 	measure.verdict("", verdict.CrossSite).Inc()
-	return g.page(w, r, http.StatusForbidden, &page{
+	return writePage(w, r, http.StatusForbidden, &page{
 		Title: "Not from there", Text: "This request did not come from a page of this site, so nothing was done.", Home: true,
 	})
+}
+
+// endSession ends a session of which the browser holds the handle, and counts it.
+func (s *Site) endSession(ctx context.Context, vault *session.Vault, handle session.Handle) error {
+	err := vault.End(ctx, handle, session.EndedLogout)
+	if errors.Is(err, session.ErrNoGrant) {
+		return nil
+	}
+	if err != nil {
+		s.Log.Warn("a log-out failed", zap.String("sref", vault.Sref(handle.Key())), zap.Error(err))
+		return err
+	}
+	return nil
 }

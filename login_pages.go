@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -24,7 +23,7 @@ type page struct {
 	Confirm     bool      // a button to log out
 	Browsers    []browser // the own sessions
 
-	HomeAt string // set by page
+	HomeAt string // set by writePage
 	anyway bool   // its form leads to the issuer, and from there nobody knows where
 }
 
@@ -44,8 +43,8 @@ var styleDigest = func() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }()
 
-// page answers with a page, whatever handle_errors says: own paths are ours.
-func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, p *page) error {
+// writePage answers with a page, whatever handle_errors says: own paths are ours.
+func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) error {
 	p.HomeAt = outsideOf(r).mount + "/"
 	var text bytes.Buffer
 	if err := pages.Execute(&text, p); err != nil {
@@ -75,39 +74,23 @@ func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, p *pa
 }
 
 // pageLater is the answer to failures of ours, of the store or of the issuer.
-func (g *Gateway) pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again string) error {
+func pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again string) error {
 	w.Header().Set("Retry-After", verdict.Seconds(wait))
-	return g.page(w, r, http.StatusServiceUnavailable, &page{
+	return writePage(w, r, http.StatusServiceUnavailable, &page{
 		Title: "Try again later", Text: "Something that is needed here does not answer at the moment. You are not logged out by this.",
 		Again: again, Home: again == "",
 	})
 }
 
-func (g *Gateway) notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {
+// Shows reports whether a person waits for what comes back.
+func (s *Site) Shows(r *http.Request) bool { return s != nil && navigates(r) }
+
+// Later is the page for a failure, of which the log-in knows the way back.
+func (s *Site) Later(w http.ResponseWriter, r *http.Request, wait time.Duration) error {
+	return pageLater(w, r, wait, s.Block.returnTo(outsideOf(r), targetOf(r)))
+}
+
+func notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {
 	w.Header().Set("Allow", allow)
-	return g.page(w, r, http.StatusMethodNotAllowed, &page{Title: "Not in this way", Text: "This address does not take such a request.", Home: true})
-}
-
-// noteOf is what a user will know a browser by: its kind and about where it is.
-func noteOf(r *http.Request) string {
-	return browserName(r.UserAgent()) + ", " + coarse(clientAddress(r))
-}
-
-// browserName knows the usual ones; their order counts, since each says that it
-// is the others too.
-func browserName(agent string) string {
-	name, system := "A browser", ""
-	for _, known := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrom", "Chrome"}, {"Safari/", "Safari"}} {
-		if strings.Contains(agent, known[0]) {
-			name = known[1]
-			break
-		}
-	}
-	for _, known := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
-		if strings.Contains(agent, known[0]) {
-			system = " on " + known[1]
-			break
-		}
-	}
-	return name + system
+	return writePage(w, r, http.StatusMethodNotAllowed, &page{Title: "Not in this way", Text: "This address does not take such a request.", Home: true})
 }

@@ -46,7 +46,7 @@ func letters() string {
 func (l *Login) newPending(o outside, target string, than better) *pending {
 	return &pending{
 		State: letters(), Nonce: letters(), Verifier: letters(), Return: l.returnTo(o, target),
-		Redirect: o.origin() + o.mount + l.prefix() + pathCallback, Began: time.Now().Unix(), Better: than,
+		Redirect: o.origin() + o.mount + l.pathPrefix() + pathCallback, Began: time.Now().Unix(), Better: than,
 	}
 }
 
@@ -57,23 +57,23 @@ func (p *pending) challenge() string {
 }
 
 func (l *Login) pendingName(state string) string {
-	return l.cookie() + pendingMark + state[:nameLetters]
+	return l.cookieName() + pendingMark + state[:nameLetters]
 }
 
 // keep gives the browser its log-in, and takes the oldest ones away that are
 // too many. Sealed texts do not tell their age to anybody but us.
-func (l *Login) keep(w http.ResponseWriter, r *http.Request, s *session.Vault, p *pending) error {
+func (l *Login) keep(w http.ResponseWriter, r *http.Request, vault *session.Vault, p *pending) error {
 	plain, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	name := l.pendingName(p.State)
-	sealed, err := s.Seal(sealLogin, name, plain)
+	sealed, err := vault.Seal(sealLogin, name, plain)
 	if err != nil {
 		return err
 	}
 	value := base64.RawURLEncoding.EncodeToString(sealed)
-	for _, old := range l.tooMany(r, s, len(name)+len(value)) {
+	for _, old := range l.tooMany(r, vault, len(name)+len(value)) {
 		setCookie(w, old, "", -1)
 	}
 	setCookie(w, name, value, int(pendingLife/time.Second))
@@ -90,14 +90,14 @@ type begun struct {
 // begun are the log-ins that this browser has begun, as far as anybody looks: a
 // stranger may send as many as fit into a header, and each has to be opened.
 // Browsers send the oldest first, so what is left for the next time is younger.
-func (l *Login) begun(h http.Header, s *session.Vault) (all []begun) {
+func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
 	for _, field := range h["Cookie"] {
 		for name, value := range eachCookie(field) {
-			if !isBegunBeside(l.cookie(), name) {
+			if !isBegunBeside(l.cookieName(), name) {
 				continue
 			}
 			one := begun{name: name, size: len(name) + len(value)}
-			if p := openPending(s, name, value); p != nil {
+			if p := openPending(vault, name, value); p != nil {
 				one.at = p.Began
 			}
 			if all = append(all, one); len(all) == mostLooked {
@@ -109,8 +109,8 @@ func (l *Login) begun(h http.Header, s *session.Vault) (all []begun) {
 }
 
 // tooMany are the names of pending log-ins that have to go for another one.
-func (l *Login) tooMany(r *http.Request, s *session.Vault, size int) (gone []string) {
-	all := l.begun(r.Header, s)
+func (l *Login) tooMany(r *http.Request, vault *session.Vault, size int) (gone []string) {
+	all := l.begun(r.Header, vault)
 	slices.SortFunc(all, func(a, b begun) int { return cmp.Compare(b.at, a.at) }) // the youngest first
 	for n, one := range all {
 		if size += one.size; n+1 < mostPending && size <= pendingBytes && one.at != 0 {
@@ -123,7 +123,7 @@ func (l *Login) tooMany(r *http.Request, s *session.Vault, size int) (gone []str
 	return gone
 }
 
-func openPending(s *session.Vault, name, value string) *pending {
+func openPending(vault *session.Vault, name, value string) *pending {
 	if len(value) > pendingBytes {
 		return nil
 	}
@@ -131,7 +131,7 @@ func openPending(s *session.Vault, name, value string) *pending {
 	if err != nil {
 		return nil
 	}
-	plain, err := s.Open(sealLogin, name, sealed)
+	plain, err := vault.Open(sealLogin, name, sealed)
 	if err != nil {
 		return nil
 	}
@@ -146,7 +146,7 @@ var strictBase64 = base64.RawURLEncoding.Strict()
 
 // pendingOf finds the log-in that a callback's state belongs to, in the browser
 // that began it. None: it is somebody else's, used up or too old.
-func (l *Login) pendingOf(r *http.Request, s *session.Vault, state string) *pending {
+func (l *Login) pendingOf(r *http.Request, vault *session.Vault, state string) *pending {
 	if len(state) != stateLetters {
 		return nil
 	}
@@ -155,7 +155,7 @@ func (l *Login) pendingOf(r *http.Request, s *session.Vault, state string) *pend
 	if len(values) != 1 {
 		return nil
 	}
-	p := openPending(s, name, values[0])
+	p := openPending(vault, name, values[0])
 	if p == nil || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
 		return nil
 	}

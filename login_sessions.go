@@ -18,58 +18,58 @@ type browser struct {
 }
 
 // serveSessions shows a user where they are logged in, and ends what they want.
-func (g *Gateway) serveSessions(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) serveSessions(w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodPost:
 		if !sameOrigin(r) {
-			return g.pageElsewhere(w, r)
+			return pageElsewhere(w, r)
 		}
 	default:
-		return g.notAllowed(w, r, "GET, HEAD, POST")
+		return notAllowed(w, r, "GET, HEAD, POST")
 	}
-	s, err := g.keeper.Open(r.Context())
+	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
-		return g.pageLater(w, r, time.Second, "")
+		return pageLater(w, r, time.Second, "")
 	}
-	handle, grant, err := g.ownSession(r, s)
+	handle, grant, err := s.ownSession(r, vault)
 	if errors.Is(err, session.ErrNoGrant) {
-		return g.beginSessions(w, r, err)
+		return s.beginSessions(w, r, err)
 	}
 	if err != nil {
-		return g.pageLater(w, r, time.Second, "")
+		return pageLater(w, r, time.Second, "")
 	}
 	if r.Method == http.MethodPost {
-		return g.endSessions(w, r, s, handle, &grant)
+		return s.endSessions(w, r, vault, handle, &grant)
 	}
-	all, err := g.browsersOf(r.Context(), s, handle, &grant)
+	all, err := s.browsersOf(r.Context(), vault, handle, &grant)
 	if err != nil {
-		return g.pageLater(w, r, time.Second, "")
+		return pageLater(w, r, time.Second, "")
 	}
-	return g.page(w, r, http.StatusOK, &page{
+	return writePage(w, r, http.StatusOK, &page{
 		Title: "Where you are logged in", Text: "These browsers are logged in to this site as you.", Browsers: all, Home: true,
 	})
 }
 
 // beginSessions sends whoever is not logged in to log in, and then back here.
-func (g *Gateway) beginSessions(w http.ResponseWriter, r *http.Request, err error) error {
-	if _, there := g.Login.handle(r); there && !errors.Is(err, session.ErrReplaced) {
-		setCookie(w, g.Login.cookie(), "", -1)
+func (s *Site) beginSessions(w http.ResponseWriter, r *http.Request, err error) error {
+	if _, there := s.Block.handle(r); there && !errors.Is(err, session.ErrReplaced) {
+		setCookie(w, s.Block.cookieName(), "", -1)
 	}
 	if navigates(r) {
-		return g.beginLogin(w, r, outsideOf(r).mount+g.Login.prefix()+pathSessions, better{})
+		return s.begin(w, r, outsideOf(r).mount+s.Block.pathPrefix()+pathSessions, better{})
 	}
-	return g.page(w, r, http.StatusUnauthorized, &page{Title: "You are not logged in", Text: "Log in to see your sessions.", Home: true})
+	return writePage(w, r, http.StatusUnauthorized, &page{Title: "You are not logged in", Text: "Log in to see your sessions.", Home: true})
 }
 
 // ownSession opens the session of the browser that asks.
-func (g *Gateway) ownSession(r *http.Request, s *session.Vault) (session.Handle, session.Grant, error) {
-	handle, ok := g.Login.handle(r)
+func (s *Site) ownSession(r *http.Request, vault *session.Vault) (session.Handle, session.Grant, error) {
+	handle, ok := s.Block.handle(r)
 	if !ok {
 		return handle, session.Grant{}, session.ErrNoGrant
 	}
-	grant, err := g.browserGrant(r.Context(), s, handle)
-	if err == nil && (OriginOf(&grant).IDSubject == "" || grant.Issuer != g.loginTrust().profile.Issuer) {
+	grant, err := s.browserGrant(r.Context(), vault, handle)
+	if err == nil && (OriginOf(&grant).IDSubject == "" || grant.Issuer != s.Trust.profile.Issuer) {
 		err = session.ErrNoGrant // of another configuration
 	}
 	return handle, grant, err
@@ -77,16 +77,16 @@ func (g *Gateway) ownSession(r *http.Request, s *session.Vault) (session.Handle,
 
 // browserGrant opens a grant that stands behind a session's cookie. What a client
 // holds is spelled alike, but for its first letters, and is none.
-func (g *Gateway) browserGrant(ctx context.Context, s *session.Vault, handle session.Handle) (session.Grant, error) {
-	grant, user, err := s.Grant(ctx, handle)
+func (s *Site) browserGrant(ctx context.Context, vault *session.Vault, handle session.Handle) (session.Grant, error) {
+	grant, user, err := vault.Grant(ctx, handle)
 	if err == nil && user == (session.ID{}) {
 		return session.Grant{}, session.ErrNoGrant
 	}
 	return grant, err
 }
 
-func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {
-	seen, err := g.keeper.Browsers(ctx, g.keeper.User(g.loginTrust(), OriginOf(grant).IDSubject))
+func (s *Site) browsersOf(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {
+	seen, err := s.Keeper.Browsers(ctx, s.Keeper.User(s.Trust, OriginOf(grant).IDSubject))
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (g *Gateway) browsersOf(ctx context.Context, s *session.Vault, handle sessi
 }
 
 // endSessions ends one of the user's sessions, or all.
-func (g *Gateway) endSessions(w http.ResponseWriter, r *http.Request, s *session.Vault, handle session.Handle, grant *session.Grant) error {
+func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, vault *session.Vault, handle session.Handle, grant *session.Grant) error {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	which := r.PostFormValue("end")
 	ctx := context.WithoutCancel(r.Context())
@@ -110,49 +110,46 @@ func (g *Gateway) endSessions(w http.ResponseWriter, r *http.Request, s *session
 	var err error
 	if which == "all" {
 		here = true
-		ended, err = g.endAll(ctx, s, handle, grant)
+		ended, err = s.endAll(ctx, vault, handle, grant)
 	} else {
-		here, ended, err = g.endOne(ctx, s, handle, grant, which)
+		here, ended, err = s.endOne(ctx, vault, handle, grant, which)
 	}
 	for range ended {
-		measure.logout(g.loginTrust().profile.Issuer, logoutSessions)
+		measure.logout(s.Trust.profile.Issuer, logoutSessions)
 	}
 	if err != nil {
-		return g.pageLater(w, r, time.Second, "")
+		return pageLater(w, r, time.Second, "")
 	}
 	if here {
-		setCookie(w, g.Login.cookie(), "", -1)
-		return g.serveLoggedOut(w, r)
+		setCookie(w, s.Block.cookieName(), "", -1)
+		return serveLoggedOut(w, r)
 	}
-	w.Header().Set("Location", outsideOf(r).mount+g.Login.prefix()+pathSessions)
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
+	return redirect(w, http.StatusSeeOther, outsideOf(r).mount+s.Block.pathPrefix()+pathSessions)
 }
 
 // endAll ends also those that the page has no room for. The one that asks comes
 // last, so that whoever gets an error can ask again; with its handle its tokens
 // are given back.
-func (g *Gateway) endAll(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant) (ended int, err error) {
-	ended, err = g.keeper.EndBrowsersBut(ctx, g.keeper.User(g.loginTrust(), OriginOf(grant).IDSubject), handle.Key())
+func (s *Site) endAll(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant) (ended int, err error) {
+	ended, err = s.Keeper.EndBrowsersBut(ctx, s.Keeper.User(s.Trust, OriginOf(grant).IDSubject), handle.Key())
 	if _, unread := errors.AsType[*session.Unread](err); err != nil && !unread {
 		return ended, err
 	}
-	return ended + 1, g.endSession(ctx, s, handle)
+	return ended + 1, s.endSession(ctx, vault, handle)
 }
 
 // endOne ends a session of the page. Nobody ends another's: only the user's own
 // are looked at.
-func (g *Gateway) endOne(ctx context.Context, s *session.Vault, handle session.Handle, grant *session.Grant, sref string) (here bool, ended int, err error) {
-	all, err := g.browsersOf(ctx, s, handle, grant)
+func (s *Site) endOne(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant, sref string) (here bool, ended int, err error) {
+	all, err := s.browsersOf(ctx, vault, handle, grant)
 	n := slices.IndexFunc(all, func(one browser) bool { return one.Sref == sref })
 	switch {
 	case err != nil || n < 0:
 		return false, 0, err
 	case all[n].Here: // with its handle the tokens are given back too
-		return true, 1, g.endSession(ctx, s, handle)
+		return true, 1, s.endSession(ctx, vault, handle)
 	}
-	if err = s.EndKey(ctx, all[n].Key, session.EndedLogout); errors.Is(err, session.ErrNoGrant) {
+	if err = vault.EndKey(ctx, all[n].Key, session.EndedLogout); errors.Is(err, session.ErrNoGrant) {
 		err = nil
 	}
 	return false, 1, err

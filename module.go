@@ -16,7 +16,9 @@
 package caddyoauth
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -28,6 +30,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -51,6 +54,7 @@ type Gateway struct {
 	validator *Validator
 	keeper    *Keeper         // nil: no grants are kept here
 	limits    *limits.Limiter // of the issuer that new grants are asked of
+	site      *Site           // nil: no browser logs in here
 	identity  *identity
 	tunnels   tunnels
 	places    []place
@@ -126,7 +130,25 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.Audit {
 		g.audit = &auditLog{g.log.Named("audit")}
 	}
-	return g.provisionSession(ctx, repl)
+	if err := g.provisionSession(ctx, repl); err != nil {
+		return err
+	}
+	g.provisionLogin()
+	return nil
+}
+
+func (g *Gateway) provisionLogin() {
+	if g.Login == nil {
+		return
+	}
+	g.site = &Site{
+		Block: g.Login, Trust: g.validator.trusts[0], Keeper: g.keeper, Limits: g.limits, Log: g.log, Audit: g.audit,
+		Now: func() time.Time { return g.validator.now() },
+		Prove: func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
+			return g.validator.validate(ctx, raw, sender{r, issuer})
+		},
+		Advise: func(raw, reason string) string { return adviseOn(g.validator, g.Resource, reason, raw) },
+	}
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {

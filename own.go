@@ -25,8 +25,8 @@ func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
 		}
 		return nil
 	}
-	if g.Login != nil && serve == nil {
-		serve = g.Login.serve(g, r.URL.Path)
+	if page := g.site.Handler(r); page != nil && serve == nil {
+		serve = g.quietly(page)
 	}
 	if serve == nil {
 		serve = g.hidingCredentials(g.metadata.Handler(r))

@@ -49,8 +49,8 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	} else {
 		found, err = g.admit(rec, r)
 	}
-	if err != nil && g.sendsToLogin(r, err) {
-		return g.startLogin(rec, r, err)
+	if rejection := g.site.Answers(r, err); rejection != nil {
+		return g.logIn(rec, r, rejection)
 	}
 	if err != nil {
 		return g.deny(rec, r, err)

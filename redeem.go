@@ -43,6 +43,18 @@ func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error
 	return found.become(g.keeper.Access(ctx, handle))
 }
 
+// redeemSession replaces a session's handle by its access token, refreshed if it
+// has run out. A session that has ended is none: then the token is empty.
+func (g *Gateway) redeemSession(ctx context.Context, found presented) (presented, error) {
+	handle, ok := session.ParseHandle(sessionPrefix, found.token)
+	if !ok {
+		found.token = ""
+		return found, nil
+	}
+	found.grant = handle
+	return found.become(g.keeper.Access(ctx, handle))
+}
+
 // become puts the access token of a grant in the place of its handle. A handle
 // counts in its own place alone: a browser's in the cookie. A session that has
 // ended is none: then the token is empty.
@@ -97,7 +109,7 @@ func (g *Gateway) strays(r *http.Request) bool {
 }
 
 func (g *Gateway) isPlace(where place) bool {
-	if where.cookie != "" && g.Login != nil && where.cookie == g.Login.cookie() {
+	if where.cookie != "" && g.Login != nil && where.cookie == g.Login.cookieName() {
 		return true
 	}
 	return slices.ContainsFunc(g.places, func(at place) bool {

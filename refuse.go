@@ -27,17 +27,17 @@ const statusClientGone = 499
 // refuse is the one exit of requests that were not admitted: one metric, one
 // log line, one challenge.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	if g.sendsToLogin(r, err) {
+	if rejection := g.site.Answers(r, err); rejection != nil {
 		// The access log would show state and nonce, in the answer's Location.
-		return g.quietly(func(w http.ResponseWriter, r *http.Request) error { return g.startLogin(w, r, err) })(w, r)
+		return g.quietly(func(w http.ResponseWriter, r *http.Request) error { return g.logIn(w, r, rejection) })(w, r)
 	}
 	status := g.account(w, r, err)
 	if g.errorPages(r) {
 		return caddyhttp.Error(status, err) // the headers stay, handle_errors makes the page
 	}
-	if g.Login != nil && status == http.StatusServiceUnavailable && navigates(r) {
+	if status == http.StatusServiceUnavailable && g.site.Shows(r) {
 		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
-		return g.pageLater(w, r, time.Duration(wait)*time.Second, g.Login.returnTo(outsideOf(r), targetOf(r)))
+		return g.site.Later(w, r, time.Duration(wait)*time.Second)
 	}
 	writeRefusal(w, r, status, err)
 	return nil
@@ -47,6 +47,13 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, err error) error {
 	writeRefusal(w, r, g.account(w, r, err), err)
 	return nil
+}
+
+// logIn counts and tells a refusal, and sends the browser to log in instead.
+func (g *Gateway) logIn(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
+	measure.verdict(rejection.Issuer, rejection.Reason).Inc()
+	g.refused(r, rejection, http.StatusFound, rejection.Reason, rejection.Issuer)
+	return g.site.Begin(w, r, rejection)
 }
 
 // account counts and logs a refusal and sets its headers.

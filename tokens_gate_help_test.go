@@ -80,6 +80,9 @@ func rawGate(tb testing.TB, directive string, c *clock) *gate {
 	core, logs := logtest.New(zap.DebugLevel)
 	g.logs, g.log = logs, zap.New(core)
 	g.keeper.log = g.log
+	if g.site != nil {
+		g.site.Log = g.log
+	}
 	g.validator.now = c.now
 	return g
 }

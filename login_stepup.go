@@ -1,7 +1,6 @@
 package caddyoauth
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
-	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // better is what a log-in has to be beyond one: stronger, or more recent (RFC
@@ -51,14 +49,4 @@ func (b *better) lacks(p *token.Principal, now time.Time) string {
 		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", toldAge(p, now), b.MaxAge)
 	}
 	return ""
-}
-
-// logInBetter lets a browser log in again where its session's log-in is not
-// strong or recent enough (RFC 9470 §4). There is no loop: a log-in that is no
-// better fails, and where none can be good enough nobody is sent.
-func (found presented) logInBetter(err error) error {
-	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Code == verdict.InsufficientLogIn {
-		rejection.LogIn = rejection.Reason != verdict.WeakLogIn || len(rejection.ACR) > 0 // it was made for this request
-	}
-	return err
 }

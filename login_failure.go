@@ -12,6 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -101,28 +102,39 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 	return shown, max(call.RetryAfter, time.Second)
 }
 
+// guesses reports whether an issuer's answer about a code counts against the one
+// who brought it: whatever it calls a code that was made up. That it is busy, or
+// does not know the gateway, is no fault of theirs.
+func guesses(err error) bool {
+	call, ok := errors.AsType[*as.CallError](err)
+	if !ok || call.Code == "" || call.Status >= http.StatusInternalServerError || call.Fate == as.Unknown || call.Fate == as.BadClient {
+		return false
+	}
+	return !slices.Contains([]string{tokenrequest.Unavailable, "authorization_pending", "slow_down"}, call.Code)
+}
+
 // failLogin shows what became of a log-in, and a way to try again. p is the
 // log-in, where it is known.
-func (g *Gateway) failLogin(w http.ResponseWriter, r *http.Request, p *pending, err error) error {
+func (s *Site) failLogin(w http.ResponseWriter, r *http.Request, p *pending, err error) error {
 	shown, wait := asLoginError(err)
-	issuer := g.loginTrust().profile.Issuer
+	issuer := s.Trust.profile.Issuer
 	if r.Context().Err() != nil && shown.status >= http.StatusInternalServerError {
 		shown = &loginError{outcome: verdict.ClientGone, status: statusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
 	}
 	measure.login(issuer, shown.outcome)
-	g.audit.loginFailed(r, issuer, shown.outcome, shown.status)
-	if entry := g.log.Check(shown.level, "a log-in failed"); entry != nil {
+	s.Audit.loginFailed(r, issuer, shown.outcome, shown.status)
+	if entry := s.Log.Check(shown.level, "a log-in failed"); entry != nil {
 		entry.Write(zap.String("outcome", shown.outcome), zap.Int("status", shown.status), known("detail", shown.detail),
 			zap.String("issuer", issuer), zap.String("client_ip", clientAddress(r)))
 	}
 	if shown.status >= http.StatusInternalServerError {
-		return g.pageLater(w, r, max(wait, time.Second), againOf(p))
+		return pageLater(w, r, max(wait, time.Second), againOf(p))
 	}
 	if wait > 0 {
 		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
 	texts := failures[shown.outcome]
-	return g.page(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})
+	return writePage(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})
 }
 
 // againOf is where a new log-in begins: where the last one was to lead.
