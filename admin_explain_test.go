@@ -38,7 +38,7 @@ func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
 	if err != nil || len(running) < 2 {
 		t.Fatal(len(running), err)
 	}
-	if _, err := running[0].gateway.(*Gateway).validator.trusts[0].keys.Keys(t.Context()); err != nil { // waits for the first fetch
+	if _, err := running[0].gateway.(*Gateway).validator.first().keys.Keys(t.Context()); err != nil { // waits for the first fetch
 		t.Fatal(err)
 	}
 	fetched := issuer.fetches.Load()

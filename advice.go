@@ -87,30 +87,6 @@ func adviseOn(v *Validator, resource, reason, raw string) string {
 	return advise(reason, t, resource)
 }
 
-// nearest finds the issuer whose settings say the most about a token: that of
-// its name, one whose name differs as people mistype it, or the only one. nil:
-// there is none.
-func (v *Validator) nearest(iss string) (found *trust) {
-	if t := v.byIssuer[iss]; t != nil {
-		return t
-	}
-	for _, t := range v.trusts {
-		if len(v.trusts) == 1 || iss != "" && near(iss, t.profile.Issuer) {
-			found = t
-		}
-	}
-	return found
-}
-
-// near reports whether two issuers differ as people mistype them.
-func near(a, b string) bool {
-	plain := func(s string) string {
-		s = strings.ToLower(strings.TrimRight(s, "/"))
-		return strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-	}
-	return plain(a) == plain(b)
-}
-
 // notJWTAdvice knows what people send instead of a JWT.
 func notJWTAdvice(text string) string {
 	switch dots := strings.Count(text, "."); {

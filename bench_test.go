@@ -153,7 +153,7 @@ func BenchmarkCachedTokenHeap(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		cache := g.validator.trusts[0].cache
+		cache := g.validator.first().cache
 		cache.CleanUp()
 		b.ReportMetric(float64(heap()-before)/float64(cache.EstimatedSize()), "B/token")
 		b.ReportMetric(float64(cache.EstimatedSize()), "tokens")

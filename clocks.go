@@ -3,12 +3,10 @@ package caddyoauth
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
-	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -28,7 +26,7 @@ func byTime(reason string) bool {
 // untimely judges an access token that has just come from the issuer by the
 // clock alone. Nil: it can be used now, or cannot be read here.
 func (t *trust) untimely(text secret.Text) error {
-	times, skew, now := claimsOf(text).Times(), t.profile.Skew, t.now()
+	times, skew, now := as.ClaimsOf(text).Times(), t.profile.Skew, t.now()
 	var how string
 	switch {
 	case !times.Ends.IsZero() && !now.Add(-skew).Before(times.Ends):
@@ -59,50 +57,12 @@ func (t *trust) clockOf(times token.Times, now time.Time) string {
 // agrees tells whether a fresh token was made at about this time: then it does
 // not fail by the clocks.
 func (t *trust) agrees(text secret.Text) bool {
-	issued := claimsOf(text).Times().Issued
+	issued := as.ClaimsOf(text).Times().Issued
 	return !issued.IsZero() && apart(issued, t.now()).Abs() <= t.profile.Skew
 }
 
 // apart rounds; a span of centuries is one.
 func apart(late, early time.Time) time.Duration { return late.Sub(early).Round(time.Second) }
-
-// claimsOf reads a JWT that came straight from its issuer, or nothing. Who a
-// request speaks for is not read here: the Validator tells.
-func claimsOf(text secret.Text) token.Claims {
-	if text.Empty() || len(text.Reveal()) > token.MaxSize || strings.Count(text.Reveal(), ".") != 2 {
-		return nil
-	}
-	claims, err := token.PayloadClaims(text.Reveal())
-	if err != nil {
-		return nil
-	}
-	return claims
-}
-
-// subjectOf reads the subject of a JWT that came straight from its issuer.
-func subjectOf(text secret.Text) string { return claimsOf(text).String("sub") }
-
-// granting is an answer as the vault takes it. The subject is the access
-// token's, where it can be read. An ID token is only compared with the one
-// that came with the grant, idSubject, since issuers may name a user
-// differently in the two: another one is another user's answer.
-func (t *trust) granting(tokens *as.Tokens, idSubject string) session.Granted {
-	claims := claimsOf(tokens.AccessToken)
-	subject := claims.String("sub")
-	if now := subjectOf(tokens.IDToken); idSubject != "" && now != "" && now != idSubject {
-		subject = "another: " + now
-	}
-	times := claims.Times()
-	var life time.Duration
-	if !times.Issued.IsZero() && times.Ends.After(times.Issued) {
-		life = times.Ends.Sub(times.Issued)
-	}
-	return session.Granted{
-		AccessToken: tokens.AccessToken, Refresh: tokens.RefreshToken, ExpiresIn: tokens.ExpiresIn,
-		Ends: times.Ends, Life: life, Grace: t.profile.Skew,
-		Scope: tokens.Scope, Subject: subject,
-	}
-}
 
 // clocksOf finds out that a failure is one of clocks.
 func clocksOf(err error) bool {

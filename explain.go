@@ -82,7 +82,7 @@ func explain(ctx context.Context, s explainSubject, text string, how explainer) 
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
-	case (s.validator.asked != nil || how.silent != nil) && token.IsOpaque(e.bare):
+	case (s.validator.forOpaque() != nil || how.silent != nil) && token.IsOpaque(e.bare):
 		e.readOpaque(ctx)
 	default:
 		e.readToken(ctx)
@@ -202,10 +202,10 @@ func (e *explaining) chooseTrust() {
 	v := e.gateway.validator
 	iss := e.u.Claims.String("iss")
 	e.trust = v.nearest(iss)
-	if v.byIssuer[iss] != nil {
+	if v.named(iss) != nil {
 		return
 	}
-	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, v.issuers()))
+	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, v.names()))
 	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
 	if e.trust != nil && e.u.Claims != nil {
 		e.Notes = append(e.Notes, "The token is of no configured issuer. The other checks are those of "+e.trust.profile.Issuer+".")

@@ -58,7 +58,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		e.cannotAsk()
 		return
 	}
-	e.trust = e.gateway.validator.asked
+	e.trust = e.gateway.validator.forOpaque()
 	e.Issuer = e.trust.profile.Issuer
 	form := explainedStep{
 		Check: string(token.CheckForm), Result: stepPassed, Clause: "RFC 7662 §1",

@@ -48,7 +48,7 @@ func TestAnOddAnswerAboutOneTokenBreaksNoBreaker(t *testing.T) {
 		for n := range 6 {
 			g.expects(fmt.Sprint("odd-", n), http.StatusServiceUnavailable)
 		}
-		if left := g.validator.asked.inquiry.breaker.Open(g.clock.now()); left > 0 {
+		if left := g.validator.forOpaque().inquiry.breaker.Open(g.clock.now()); left > 0 {
 			t.Errorf("%s: the endpoint is left alone", name)
 		}
 	}
@@ -80,7 +80,7 @@ func TestABurstOfFailuresPausesAsShortAsFiveInARow(t *testing.T) {
 	for range burst {
 		<-done
 	}
-	if left := g.validator.asked.inquiry.breaker.Open(g.clock.now()); left > time.Second {
+	if left := g.validator.forOpaque().inquiry.breaker.Open(g.clock.now()); left > time.Second {
 		t.Errorf("left alone for %s after one burst", left)
 	}
 }
@@ -141,7 +141,7 @@ func TestAFloodThatOutlivesTheCacheLeavesKnownTokensTheirCalls(t *testing.T) {
 func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 	issuer := newKnower(t)
 	g := newAsker(t, issuer, "rate 2", "")
-	asking := g.validator.asked.inquiry
+	asking := g.validator.forOpaque().inquiry
 	explain := func(tok string) error {
 		said, remembered, err := asking.consult(t.Context(), question{raw: tok, key: sha256.Sum256([]byte(tok)), clock: g.clock.now})
 		if remembered || err == nil && (said.refusal == nil) != (tok == "good") {
@@ -176,7 +176,7 @@ func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 		"by itself": func(*gate) {},
 		"with the configuration": func(g *gate) {
 			_ = g.Gateway.Cleanup()
-			if g.validator.asked.inquiry.ctx.Err() == nil {
+			if g.validator.forOpaque().inquiry.ctx.Err() == nil {
 				g.Error("nobody told it that nobody asks any more")
 			}
 		},

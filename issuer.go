@@ -110,7 +110,7 @@ type settings struct {
 
 // provision makes a trust of each URL. What it acquired is released by the
 // functions it returns, also with an error.
-func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int, log *zap.Logger) (trusts []*trust, release []func(), err error) {
+func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerOptions) (trusts []*trust, release []func(), err error) {
 	urls, err := grammar.ResolveAll(repl, "issuer", i.URL)
 	if err != nil {
 		return nil, nil, err
@@ -128,14 +128,15 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 		if err := i.checkIssuerURL(url); err != nil { // now that its placeholders are known
 			return nil, release, err
 		}
-		l := i.acquire(ctx, url, set, capacity, log)
+		l := i.acquire(ctx, url, set, with.Capacity, with.Log)
 		release = append(release, l.release)
 		t := &trust{
 			authority: l.authority,
 			reach:     reachOf(url, set.metadata, set.pool, i.InsecureHTTP),
-			remember:  capacity > 0,
+			remember:  with.Capacity > 0,
+			require:   slices.Concat(with.Require, i.Require),
 			profile: token.Profile{
-				Issuer: url, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{l.keys},
+				Issuer: url, Resource: with.Resource, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{l.keys},
 				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
 			},
 			client:  client,
@@ -145,7 +146,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, capacity int
 		if i.Introspect != nil && client != nil {
 			t.inquiry, done = i.Introspect.openInquiry(inquirySettings{
 				Authority: l.key, Server: l.server, Config: l.config, Endpoint: set.introspect, Client: *client,
-				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: capacity,
+				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: with.Capacity,
 			})
 			// Before the authority, whose server the inquiry asks.
 			release = slices.Insert(release, len(release)-1, done)

@@ -27,7 +27,7 @@ type Keeper struct {
 	options session.Options
 	keys    [][]byte // configured; none: the keyring in storage
 	storage certmagic.Storage
-	issuers *Validator
+	issuers *Set
 	log     *zap.Logger
 	events  *events
 	audit   *auditLog
@@ -97,14 +97,14 @@ func (k *Keeper) foreign(ctx context.Context, s *session.Vault, handle session.H
 		k.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", issuer), zap.Error(err))
 	}
-	return verdict.UnknownIssuer(issuer, k.issuers.issuers())
+	return verdict.UnknownIssuer(issuer, k.issuers.names())
 }
 
 // GiveBack returns the refresh token of a grant that nobody will use (RFC 7009).
 func (k *Keeper) GiveBack(ctx context.Context, g session.Grant) { k.vault.revoke(ctx, g) }
 
 // issuer is one that this gateway has, or nil.
-func (k *Keeper) issuer(url string) *trust { return k.issuers.byIssuer[url] }
+func (k *Keeper) issuer(url string) *trust { return k.issuers.named(url) }
 
 // IssuerOf finds how to speak to a grant's issuer as the client that it began
 // with.

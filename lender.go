@@ -1,9 +1,6 @@
 package caddyoauth
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -50,18 +47,6 @@ func (k *Keeper) Origin(t *trust) Origin {
 // OriginOfCaller is that of a grant that is run again as whoever asked for it.
 func (k *Keeper) OriginOfCaller(t *trust) Origin {
 	return Origin{Server: t.reach, Site: k.site}
-}
-
-// reachOf is a digest of what says who an issuer is: a refresh token, or a
-// secret, that goes to one goes to no other. What a token must be to pass here
-// is not in it. A file of certificates counts by its name, so that it can be
-// renewed.
-func reachOf(url, metadata string, trustPool json.RawMessage, insecureHTTP bool) string {
-	var pool bytes.Buffer
-	_ = json.Compact(&pool, trustPool) // it was read before
-	all, _ := json.Marshal([]any{url, metadata, pool.String(), insecureHTTP})
-	sum := sha256.Sum256(all)
-	return hex.EncodeToString(sum[:16])
 }
 
 // renewedAt names the server that a grant is refreshed at: what fails there,
@@ -126,6 +111,3 @@ func (v *vault) lender(g *session.Grant) (*trust, error) {
 	}
 	return same[0], nil
 }
-
-// is tells whether the gateway is this client at the issuer.
-func (t *trust) is(client string) bool { return t.client != nil && t.client.ID == client }

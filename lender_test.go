@@ -49,7 +49,7 @@ func TestTheSettingsThatAGrantBeganUnderAreFoundAgain(t *testing.T) {
 		for _, site := range c.sites {
 			found, at := trustOf(site)
 			trusts = append(trusts, found)
-			v.keepers = append(v.keepers, &Keeper{site: at, issuers: &Validator{byIssuer: map[string]*trust{"https://issuer": found}}})
+			v.keepers = append(v.keepers, &Keeper{site: at, issuers: &Set{byIssuer: map[string]*trust{"https://issuer": found}}})
 		}
 		began, at := trustOf(c.began)
 		from, kind := Origin{Client: began.client.ID, Server: began.reach, Site: at}, session.ByRefreshToken

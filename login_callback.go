@@ -227,7 +227,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	if replaces {
 		browser.Replaces = old.Key()
 	}
-	handle, _, err := vault.CreateFor(ctx, browser, grant, t.granting(tokens, id.Subject), asked)
+	handle, _, err := vault.CreateFor(ctx, browser, grant, grantedBy(t, tokens, id.Subject), asked)
 	if err != nil {
 		return handle, err
 	}

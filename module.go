@@ -19,7 +19,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -142,7 +141,7 @@ func (g *Gateway) provisionLogin() {
 		return
 	}
 	g.site = &Site{
-		Block: g.Login, Trust: g.validator.trusts[0], Keeper: g.keeper, Limits: g.limits, Log: g.log, Audit: g.audit,
+		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits, Log: g.log, Audit: g.audit,
 		Now: func() time.Time { return g.validator.now() },
 		Prove: func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
 			return g.validator.validate(ctx, raw, sender{r, issuer})
@@ -152,21 +151,14 @@ func (g *Gateway) provisionLogin() {
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
-	g.validator = newValidator(time.Now)
-	for _, issuer := range g.Issuer {
-		trusts, release, err := issuer.provision(ctx, repl, g.capacity(), g.log)
-		g.acquired = append(g.acquired, release...)
-		if err != nil {
-			return err
-		}
-		for _, t := range trusts {
-			t.profile.Resource = g.Resource
-			t.require = slices.Concat(g.Require, issuer.Require)
-			if err := g.validator.add(t); err != nil {
-				return err
-			}
-		}
+	set, release, err := openIssuers(ctx, repl, g.Issuer, issuerOptions{
+		Resource: g.Resource, Require: g.Require, Capacity: g.capacity(), Log: g.log,
+	})
+	g.acquired = append(g.acquired, release...)
+	if err != nil {
+		return err
 	}
+	g.validator = &Validator{set}
 	app, err := ctx.App("events")
 	if err != nil {
 		return fmt.Errorf("getting the events app: %w", err)

@@ -13,7 +13,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/session"
-	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // renew asks a grant's issuer for new tokens, once. This is the one way to the
@@ -31,7 +30,7 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	}
 	tokens, err := t.server.Token(ctx, client, form)
 	if err == nil {
-		granted := t.granting(tokens, from.IDSubject)
+		granted := grantedBy(t, tokens, from.IDSubject)
 		if late := t.untimely(tokens.AccessToken); late != nil {
 			return session.Untimely{Answer: granted, Err: late}
 		}
@@ -138,19 +137,4 @@ func (v *vault) observe(e session.Event) {
 // client is the caller at the issuer.
 func (o *ownCredentials) client() as.Client {
 	return as.Client{ID: o.ID, Secret: secret.New(o.Secret), Method: o.Method}
-}
-
-// methodFor is how a caller's credentials are presented to the issuer: as the
-// caller presented them, unless the issuer says that it does not take that.
-func (t *trust) methodFor(ctx context.Context, method tokenrequest.Method) string {
-	ends, err := t.server.Endpoints(ctx)
-	if err != nil || len(ends.AuthMethods) == 0 {
-		return string(method)
-	}
-	for _, offered := range ends.AuthMethods {
-		if offered == string(method) {
-			return offered
-		}
-	}
-	return "" // what the metadata offer
 }

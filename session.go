@@ -206,13 +206,13 @@ func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) erro
 	}
 	k := &Keeper{
 		site: siteName(ctx), config: config, shared: s.shared(store), store: s.store, options: s.options(), keys: s.secrets,
-		storage: ctx.Storage(), issuers: g.validator, log: g.log, events: newEvents(ctx, g.log), audit: g.audit,
+		storage: ctx.Storage(), issuers: g.validator.Set, log: g.log, events: newEvents(ctx, g.log), audit: g.audit,
 	}
 	leave, err := k.join()
 	if err != nil {
 		return err
 	}
-	limits, release := limits.Acquire(g.validator.trusts[0].reach)
+	limits, release := limits.Acquire(g.validator.first().reach)
 	g.keeper, g.limits = k, limits
 	g.acquired = append(g.acquired, leave, release)
 	return nil

@@ -29,7 +29,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
 		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
-			storage: caddy.DefaultStorage, issuers: newValidator(time.Now)}
+			storage: caddy.DefaultStorage, issuers: newSet(time.Now)}
 		release, err := keeper.join()
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +66,7 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
 			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
-				storage: gone{}, issuers: newValidator(time.Now)}
+				storage: gone{}, issuers: newSet(time.Now)}
 			release, err := keeper.join()
 			if err != nil {
 				t.Fatal(err)

@@ -3,7 +3,6 @@ package caddyoauth
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -26,7 +25,7 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 	}
 	// One of another gateway around this one is not who is refused here.
 	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*token.Principal)
-	if p != nil && !slices.ContainsFunc(g.validator.trusts, func(t *trust) bool { return p.ProvedBy(t) }) {
+	if p != nil && !g.validator.proved(p) {
 		p = nil
 	}
 	g.audit.refused(r, p, err, status, reason, issuer)

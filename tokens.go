@@ -190,7 +190,7 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 // refuseToken answers, counts and logs a refusal of our own endpoints.
 func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, call *tokenCall, err error) {
 	refused, wait, level := asRefusal(err)
-	issuer, grant, client := g.validator.trusts[0].profile.Issuer, "", ""
+	issuer, grant, client := g.validator.first().profile.Issuer, "", ""
 	if call != nil {
 		grant, client = call.grant, call.ClientID
 	}

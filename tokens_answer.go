@@ -47,7 +47,7 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 	if err != nil {
 		return err
 	}
-	handle, access, err := s.Create(ctx, grant, c.trust().granting(tokens, ""), asked)
+	handle, access, err := s.Create(ctx, grant, grantedBy(c.trust(), tokens, ""), asked)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
 		}
 	}
-	g.audit.grantBegun(c.r, c.ClientID, c.grant, grant.Issuer, subjectOf(tokens.AccessToken), s.Sref(handle.Key()))
+	g.audit.grantBegun(c.r, c.ClientID, c.grant, grant.Issuer, as.SubjectOf(tokens.AccessToken), s.Sref(handle.Key()))
 	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
 		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
 	c.answer(handle, access, refresh, tokens.IDToken)

@@ -31,7 +31,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 func (g *gate) withoutNetwork(issuer *grantor) {
 	server := as.New(as.Config{Issuer: issuer.URL, Now: issuer.clock.now, Jitter: rand.Float64, Transport: inProcess{issuer}})
 	g.TB.Cleanup(server.Close)
-	t := g.validator.trusts[0]
+	t := g.validator.first()
 	t.profile.Keys, t.authority.keys, t.authority.server = server, server, server
 }
 

@@ -28,7 +28,7 @@ type tokenCall struct {
 }
 
 // trust is the issuer that new grants are asked of.
-func (c *tokenCall) trust() *trust { return c.gateway.validator.trusts[0] }
+func (c *tokenCall) trust() *trust { return c.gateway.validator.first() }
 
 func (c *tokenCall) issuer() string { return c.trust().profile.Issuer }
 
@@ -144,7 +144,7 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 		return ours(err)
 	}
 	from := g.keeper.Origin(t)
-	from.IDSubject = subjectOf(tokens.IDToken)
+	from.IDSubject = as.SubjectOf(tokens.IDToken)
 	err = g.handOut(c, *t.client, tokens, asked, session.Grant{
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.Seal(),
 	})

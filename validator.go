@@ -5,57 +5,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Validator turns a presented token into a [Principal].
-type Validator struct {
-	trusts   []*trust
-	byIssuer map[string]*trust
-	asked    *trust // the one that is asked about opaque tokens; nil: they are refused
-	now      func() time.Time
-}
-
-// trust is one issuer as this gateway sees it: the shared authority under the
-// profile of this configuration.
-type trust struct {
-	*authority
-	profile  token.Profile
-	reach    string         // a digest of what says who the issuer is
-	remember bool           // use the cache
-	require  []*Requirement // of its tokens: the gateway's, and those of its issuer block
-	client   *as.Client     // who the gateway is there; nil: nobody
-	inquiry  *inquiry       // asks about tokens; nil: nobody does
-	metrics  issuerMetrics
-	now      func() time.Time // the validator's
-}
-
-func newValidator(now func() time.Time) *Validator {
-	return &Validator{byIssuer: make(map[string]*trust), now: now}
-}
-
-func (v *Validator) add(t *trust) error {
-	if v.byIssuer[t.profile.Issuer] != nil {
-		return alreadyThere(t.profile.Issuer) // by way of placeholders
-	}
-	v.byIssuer[t.profile.Issuer], t.now = t, func() time.Time { return v.now() }
-	v.trusts = append(v.trusts, t)
-	if t.inquiry != nil {
-		v.asked = t
-	}
-	return nil
-}
-
-// start begins to fetch the keys of every issuer.
-func (v *Validator) start() {
-	for _, t := range v.trusts {
-		if t.server != nil {
-			t.server.Start()
-		}
-	}
-}
+type Validator struct{ *Set }
 
 // sender is where a token comes from.
 type sender struct {
@@ -83,10 +38,10 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 	}
 	now := v.now()
 	key := token.DigestOf(raw)
-	if v.asked != nil && token.IsOpaque(raw) {
+	if v.forOpaque() != nil && token.IsOpaque(raw) {
 		return v.introspect(ctx, raw, key, now, from)
 	}
-	for _, t := range v.trusts {
+	for _, t := range v.all() {
 		facts := t.recall(key, now)
 		if facts == nil {
 			continue
@@ -96,37 +51,10 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 			return nil, verdict.OfToken(err, t.profile.Issuer)
 		case ok:
 			t.metrics.hits.Inc()
-			return t.principal(raw, facts, nil), nil
+			return t.profile.Principal(t, facts, raw, nil), nil
 		}
 	}
 	return v.verify(ctx, raw, key, now, from)
-}
-
-// recall is what is remembered of a JWT. Where the issuer is asked about each,
-// only what it said counts.
-func (t *trust) recall(key token.Digest, now time.Time) *token.Facts {
-	switch {
-	case t.asksAlways():
-		if said := t.inquiry.recall(key, now); said != nil {
-			return said.facts // nil for one that is inactive: verified first, all the same
-		}
-	case t.remember:
-		if facts, hit := t.cache.GetIfPresent(key); hit {
-			return facts
-		}
-	}
-	return nil
-}
-
-func (t *trust) asksAlways() bool { return t.inquiry != nil && t.inquiry.always }
-
-// issuers are the names of those that are configured.
-func (v *Validator) issuers() []string {
-	names := make([]string, len(v.trusts))
-	for i, t := range v.trusts {
-		names[i] = t.profile.Issuer
-	}
-	return names
 }
 
 // verify proves a token that nothing is remembered of. Only verified tokens
@@ -137,9 +65,9 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 		return nil, verdict.OfToken(err, "")
 	}
 	// The unverified issuer only selects among those that are configured.
-	t := v.byIssuer[unverified.Claims.String("iss")]
+	t := v.named(unverified.Claims.String("iss"))
 	if t == nil {
-		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.issuers())
+		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.names())
 	}
 	t.metrics.misses.Inc()
 	began := v.now()
@@ -153,15 +81,8 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 		if facts, err = v.confirm(ctx, t, question{raw: raw, key: key, jwt: facts, remote: from.address(), clock: v.now}); err != nil {
 			return nil, err
 		}
-	case t.remember:
-		t.cache.Set(key, facts)
+	default:
+		t.keep(key, facts)
 	}
-	return t.principal(raw, facts, unverified.Claims), nil
+	return t.profile.Principal(t, facts, raw, unverified.Claims), nil
 }
-
-func (t *trust) principal(raw string, facts *token.Facts, claims token.Claims) *token.Principal {
-	return t.profile.Principal(t, facts, raw, claims)
-}
-
-// of is the issuer of a principal that this validator proved.
-func (v *Validator) of(p *token.Principal) *trust { return v.byIssuer[p.Issuer] }

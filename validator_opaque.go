@@ -12,7 +12,7 @@ import (
 // introspect proves an opaque token: what was said of it not long ago counts,
 // else the issuer is asked.
 func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest, now time.Time, from sender) (*token.Principal, error) {
-	t := v.asked
+	t := v.forOpaque()
 	if from.issuer != "" && from.issuer != t.profile.Issuer { // whatever was said of the same text
 		return nil, verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.issuer)}, from.issuer)
 	}
@@ -38,7 +38,7 @@ func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest
 	if _, err := t.profile.Judge(said.facts, now); err != nil {
 		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}
-	return t.principal(raw, said.facts, nil).Told(said.answer), nil
+	return t.profile.Principal(t, said.facts, raw, nil).Told(said.answer), nil
 }
 
 // confirm asks the issuer about a JWT that was verified.

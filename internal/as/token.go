@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // Tokens is a good answer of the token endpoint (RFC 6749 §5.1).
@@ -55,3 +57,19 @@ func (r *response) tokens(grant string) (*Tokens, *CallError) {
 	}
 	return tokens, nil
 }
+
+// ClaimsOf reads a JWT that came straight from the server, or nothing. It proves
+// nothing: whom a request speaks for is not read here.
+func ClaimsOf(text secret.Text) token.Claims {
+	if text.Empty() || len(text.Reveal()) > token.MaxSize || strings.Count(text.Reveal(), ".") != 2 {
+		return nil
+	}
+	claims, err := token.PayloadClaims(text.Reveal())
+	if err != nil {
+		return nil
+	}
+	return claims
+}
+
+// SubjectOf reads the subject of a JWT that came straight from the server.
+func SubjectOf(text secret.Text) string { return ClaimsOf(text).String("sub") }

@@ -1,0 +1,86 @@
+package caddyoauth
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
+)
+
+// trust is one issuer as one gateway sees it: what all that name it share,
+// under the profile of this configuration.
+type trust struct {
+	*authority
+	profile token.Profile
+	reach   string         // a digest of what says who the issuer is
+	require []*Requirement // of its tokens: the gateway's, and those of its issuer block
+	client  *as.Client     // who the gateway is there; nil: there is no client
+	inquiry *inquiry       // asks about tokens; nil: they are not asked about
+	metrics issuerMetrics
+	now     func() time.Time // the set's
+
+	remember bool // use the cache
+}
+
+// recall is what is remembered of a JWT. Where the issuer is asked about each,
+// only what it said counts.
+func (t *trust) recall(key token.Digest, now time.Time) *token.Facts {
+	switch {
+	case t.asksAlways():
+		if said := t.inquiry.recall(key, now); said != nil {
+			return said.facts // nil for one that is inactive: verified first, all the same
+		}
+	case t.remember:
+		if facts, hit := t.cache.GetIfPresent(key); hit {
+			return facts
+		}
+	}
+	return nil
+}
+
+// keep remembers a JWT that was verified. Only such a one may be: strangers
+// could fill the cache with others.
+func (t *trust) keep(key token.Digest, facts *token.Facts) {
+	if t.remember {
+		t.cache.Set(key, facts)
+	}
+}
+
+// asksAlways reports whether the issuer is asked about JWTs, too.
+func (t *trust) asksAlways() bool { return t.inquiry != nil && t.inquiry.always }
+
+// methodFor is how a caller's credentials are presented to the issuer: as the
+// caller presented them, unless the issuer says that it does not take that.
+func (t *trust) methodFor(ctx context.Context, method tokenrequest.Method) string {
+	ends, err := t.server.Endpoints(ctx)
+	if err != nil || len(ends.AuthMethods) == 0 {
+		return string(method)
+	}
+	for _, offered := range ends.AuthMethods {
+		if offered == string(method) {
+			return offered
+		}
+	}
+	return "" // what the metadata offer
+}
+
+// is reports whether the gateway is this client at the issuer.
+func (t *trust) is(client string) bool { return t.client != nil && t.client.ID == client }
+
+// reachOf is a digest of what says who an issuer is: a refresh token, or a
+// secret, that goes to one goes to no other. What a token must be to pass here
+// is not in it. A file of certificates counts by its name, so that it can be
+// renewed.
+func reachOf(url, metadata string, trustPool json.RawMessage, insecureHTTP bool) string {
+	var certificates bytes.Buffer
+	_ = json.Compact(&certificates, trustPool) // it was read before
+	all, _ := json.Marshal([]any{url, metadata, certificates.String(), insecureHTTP})
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:16])
+}
