@@ -1,6 +1,7 @@
 package caddyoauth
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -98,7 +99,7 @@ func TestAUserSeesAndEndsTheOwnSessions(t *testing.T) {
 // logout posts a logout token, whose claims differ from a good one.
 func (s *portal) logout(typ string, claims map[string]any) int {
 	s.Helper()
-	good := map[string]any{"jti": letters(), "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+	good := map[string]any{"jti": rand.Text(), "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
 	return s.post("/_oauth/backchannel_logout", "logout_token="+s.sign(typ, good, claims)).Code
 }
 

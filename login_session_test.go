@@ -206,7 +206,7 @@ func TestACodeThatTheIssuerRefusesLeavesNothingInTheStore(t *testing.T) {
 		b := s.browser()
 		asked := b.begin("/")
 		b.back(asked, "code", code)
-		if noted, err := grants.Happened(t.Context(), sealLogin, asked.Get("state")); noted != want || err != nil {
+		if noted, err := grants.Happened(t.Context(), "login", asked.Get("state")); noted != want || err != nil {
 			t.Errorf("a log-in with the code %q is noted: %v %v, want %v", code, noted, err, want)
 		}
 	}

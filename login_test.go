@@ -275,7 +275,7 @@ func TestABrowserKeepsFewBegunLogIns(t *testing.T) {
 	for name, value := range b.cookies {
 		size += len(name) + len(value)
 	}
-	if n := len(b.cookies); n > mostPending || n < 2 || size > pendingBytes {
+	if n := len(b.cookies); n > mostBegun || n < 2 || size > begunBytes {
 		t.Errorf("%d cookies with %d bytes", n, size)
 	}
 	if b.back(s.asked).Code != 303 {
