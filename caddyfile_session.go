@@ -15,7 +15,7 @@ import (
 
 const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
 
-// parseSession reads:
+// ParseSession reads:
 //
 //	session {
 //		store                <module...>
@@ -32,21 +32,20 @@ const sessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interva
 //		grants_per_client    <n>
 //		grants_per_subject   <n>
 //	}
-func (c *Config) parseSession(d *caddyfile.Dispenser, seen grammar.Once) error {
+func ParseSession(d *caddyfile.Dispenser, seen grammar.Once) (*Session, error) {
 	if err := seen.First(d); err != nil {
-		return err
+		return nil, err
 	}
 	line, s, inner := d.Token(), new(Session), make(grammar.Once)
 	if len(d.RemainingArgs()) > 0 {
-		return d.Errf("session takes a block: session { ... }")
+		return nil, d.Errf("session takes a block: session { ... }")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := s.parseWord(d, inner); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	c.Session = s
-	return grammar.At(line, s.check())
+	return s, grammar.At(line, s.check())
 }
 
 func (s *Session) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {

@@ -18,7 +18,7 @@ func (e *clocksDiffer) Error() string {
 	return "the clocks of " + e.issuer + " and of this gateway differ: " + e.how
 }
 
-// byTime tells whether a token was refused for nothing but the hour.
+// byTime reports whether a token was refused for nothing but the hour.
 func byTime(reason string) bool {
 	return reason == string(token.Expired) || reason == string(token.NotYetValid)
 }
@@ -54,7 +54,7 @@ func (t *trust) clockOf(times token.Times, now time.Time) string {
 	}
 }
 
-// agrees tells whether a fresh token was made at about this time: then it does
+// agrees reports whether a fresh token was made at about this time: then it does
 // not fail by the clocks.
 func (t *trust) agrees(text secret.Text) bool {
 	issued := as.ClaimsOf(text).Times().Issued
@@ -64,8 +64,8 @@ func (t *trust) agrees(text secret.Text) bool {
 // apart rounds; a span of centuries is one.
 func apart(late, early time.Time) time.Duration { return late.Sub(early).Round(time.Second) }
 
-// clocksOf finds out that a failure is one of clocks.
-func clocksOf(err error) bool {
+// isClocks reports whether a failure is one of clocks.
+func isClocks(err error) bool {
 	_, differ := errors.AsType[*clocksDiffer](err)
 	return differ
 }

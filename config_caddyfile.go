@@ -35,7 +35,7 @@ import (
 //		require [<matcher>] acr <value...>
 //		require [<matcher>] max_age <duration>
 //		resource <url>
-//		session { ... }                      (parseSession)
+//		session { ... }                      (ParseSession)
 //		token_endpoint <path...> { ... }     (parseTokenEndpoint)
 //		login [<prefix>] { ... }             (parseLogin)
 //		forward_auth { ... }                 (parseForwardAuth)
@@ -95,7 +95,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 			err = grammar.Wrap(h.Dispenser, resource.Check(c.Resource, true)) // whether http will do is not known yet
 		}
 	case "session":
-		err = c.parseSession(h.Dispenser, seen)
+		c.Session, err = ParseSession(h.Dispenser, seen)
 	case "token_endpoint":
 		err = c.parseTokenEndpoint(h.Dispenser, seen)
 	case "login":

@@ -2,13 +2,9 @@ package caddyoauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
-	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // doStore is where somebody looks who cannot have the store's module.
@@ -26,7 +22,7 @@ func (d *doctor) checkStore(g *Config) {
 		return
 	}
 	if s := g.Session; s != nil {
-		if err := s.checkKeysFor(store); err != nil {
+		if err := s.CheckKeysFor(store); err != nil {
 			d.say("", checkConfig, resultFail, "write keys into session, the same ones at each node: the output of \"openssl rand -base64 32\" in a file", "%v", err)
 		}
 	}
@@ -48,50 +44,8 @@ func (d *doctor) storeOf(s *Session) (store stores.Store, err error) {
 			err = fmt.Errorf("this kind can be used by a running Caddy alone: %v", p)
 		}
 	}()
-	if s == nil || s.Store == nil {
-		bolt := new(stores.BoltStore)
-		return bolt, bolt.Provision(d.caddy)
+	if s == nil {
+		s = new(Session)
 	}
-	module, err := d.caddy.LoadModule(&Session{Store: s.Store}, "Store")
-	if err != nil {
-		return nil, err
-	}
-	store, ok := module.(stores.Store)
-	if !ok {
-		return nil, stores.ErrNoStoreModule
-	}
-	return store, nil
-}
-
-// lookAround tells the log what is amiss at the place of the grants, once for all
-// sites that share it, when a configuration comes into force.
-func (v *vault) lookAround() {
-	if !v.looking.CompareAndSwap(false, true) {
-		return
-	}
-	defer v.looking.Store(false)
-	host := v.host()
-	if host == nil {
-		return
-	}
-	examiner, ok := host.store.(stores.Examiner)
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithTimeout(v.ctx, visitWithin)
-	defer cancel()
-	for _, one := range examiner.Examine(ctx) {
-		if errors.Is(v.ctx.Err(), context.Canceled) {
-			return
-		}
-		tell := host.log.Debug
-		switch one.Result {
-		case session.FindingFail:
-			tell = host.log.Error
-		case session.FindingWarn:
-			tell = host.log.Warn
-		}
-		tell("looked at the store of grants", zap.String("store", v.identity), zap.String("check", one.Check),
-			zap.String("result", one.Result), zap.String("detail", one.Text), known("do", one.Do))
-	}
+	return (&Session{Store: s.Store}).LoadStore(d.caddy)
 }

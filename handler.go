@@ -53,7 +53,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 	if err != nil {
 		return found, err
 	}
-	principal, found, err := g.prove(r, found)
+	principal, found, err := g.keeper.Prove(r, found, g.validator.judge)
 	if err != nil {
 		return found, logInAnew(found, err)
 	}

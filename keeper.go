@@ -3,9 +3,11 @@ package caddyoauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
@@ -34,6 +36,25 @@ type Keeper struct {
 	live    atomic.Bool // its configuration is in force, as far as is known
 }
 
+// NewKeeper keeps grants as a session block says, for the site that is being
+// provisioned, until release is called. Nothing is opened.
+func NewKeeper(ctx caddy.Context, s *Session, issuers *Set, log *zap.Logger, audit *auditLog) (k *Keeper, release func(), err error) {
+	words := s.Store // before LoadStore takes them
+	if err := s.provision(ctx, caddy.NewReplacer()); err != nil {
+		return nil, nil, err
+	}
+	config, err := ctx.App("events")
+	if err != nil {
+		return nil, nil, fmt.Errorf("getting the events app: %w", err)
+	}
+	k = &Keeper{
+		site: siteName(ctx), config: config, shared: s.shared(words), store: s.store, options: s.options(), keys: s.secrets,
+		storage: ctx.Storage(), issuers: issuers, log: log, events: newEvents(ctx, log), audit: audit,
+	}
+	release, err = k.join()
+	return k, release, err
+}
+
 // join gives k the vault of its store, new or one that is there, until release
 // is called. Sites of one configuration that differ in what a store has once are
 // an error.
@@ -55,7 +76,7 @@ func (k *Keeper) join() (release func(), err error) {
 // Start opens the vault, and tells the log what is amiss at its place.
 func (k *Keeper) Start() {
 	_, _ = k.Open(k.vault.ctx) // which logs what fails
-	k.vault.lookAround()
+	k.vault.examine()
 }
 
 // Open answers the vault, open. The configuration that asks thereby is in force.

@@ -77,7 +77,7 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 			outcome: loginTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.Error(),
 		}, limited.Wait
 	}
-	if clocksOf(err) {
+	if isClocks(err) {
 		shown.level = zapcore.ErrorLevel
 		return shown, time.Minute
 	}

@@ -16,9 +16,7 @@
 package caddyoauth
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,7 +27,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
-	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -129,7 +126,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.Audit {
 		g.audit = &auditLog{g.log.Named("audit")}
 	}
-	if err := g.provisionSession(ctx, repl); err != nil {
+	if err := g.provisionGrants(ctx); err != nil {
 		return err
 	}
 	g.provisionLogin()
@@ -142,10 +139,8 @@ func (g *Gateway) provisionLogin() {
 	}
 	g.site = &Site{
 		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits, Log: g.log, Audit: g.audit,
-		Now: func() time.Time { return g.validator.now() },
-		Prove: func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
-			return g.validator.validate(ctx, raw, sender{r, issuer})
-		},
+		Now:    func() time.Time { return g.validator.now() },
+		Prove:  g.validator.judge,
 		Advise: func(raw, reason string) string { return adviseOn(g.validator, g.Resource, reason, raw) },
 	}
 }
@@ -164,6 +159,25 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 		return fmt.Errorf("getting the events app: %w", err)
 	}
 	return app.(*caddyevents.App).On("started", onEvent(g.start))
+}
+
+// provisionGrants prepares to keep grants, if the configuration needs that.
+func (g *Gateway) provisionGrants(ctx caddy.Context) error {
+	if !g.keepsGrants() {
+		return nil
+	}
+	s := g.Session
+	if s == nil {
+		s = new(Session)
+	}
+	keeper, leave, err := NewKeeper(ctx, s, g.validator.Set, g.log, g.audit)
+	if err != nil {
+		return err
+	}
+	limits, release := limits.Acquire(g.validator.first().reach)
+	g.keeper, g.limits = keeper, limits
+	g.acquired = append(g.acquired, leave, release)
+	return nil
 }
 
 // JudgesBy answers what tokens are judged by, for whom explains it: the

@@ -1,14 +1,11 @@
 package caddyoauth
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
-	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // What the gateway's own tokens begin with, so that they are known wherever
@@ -17,64 +14,6 @@ const (
 	accessPrefix  = "oga_"
 	refreshPrefix = "ogr_"
 )
-
-// redeem replaces a reference token by the access token behind it, refreshed if
-// it has run out. Any other token stays as it is.
-func (g *Gateway) redeem(ctx context.Context, found presented) (presented, error) {
-	switch {
-	case g.keeper == nil:
-		return found, nil
-	case found.session:
-		return g.redeemSession(ctx, found)
-	case strings.HasPrefix(found.token, sessionPrefix):
-		return found, verdict.OfReference(verdict.NoGrant, "a session's handle counts in its cookie alone")
-	}
-	if strings.HasPrefix(found.token, refreshPrefix) {
-		return found, verdict.OfReference(verdict.RefreshPresented, "a refresh token is never sent to a resource (RFC 6749 §1.5)")
-	}
-	handle, ours := session.ParseHandle(accessPrefix, found.token)
-	if !ours {
-		if strings.HasPrefix(found.token, accessPrefix) {
-			return found, verdict.OfReference(verdict.NoGrant, "not spelled as a reference token is")
-		}
-		return found, nil
-	}
-	found.grant = handle
-	return found.become(g.keeper.Access(ctx, handle))
-}
-
-// redeemSession replaces a session's handle by its access token, refreshed if it
-// has run out. A session that has ended is none: then the token is empty.
-func (g *Gateway) redeemSession(ctx context.Context, found presented) (presented, error) {
-	handle, ok := session.ParseHandle(sessionPrefix, found.token)
-	if !ok {
-		found.token = ""
-		return found, nil
-	}
-	found.grant = handle
-	return found.become(g.keeper.Access(ctx, handle))
-}
-
-// become puts the access token of a grant in the place of its handle. A handle
-// counts in its own place alone: a browser's in the cookie. A session that has
-// ended is none: then the token is empty.
-func (found presented) become(access session.Access, err error) (presented, error) {
-	_, rejected := errors.AsType[*verdict.Rejection](err)
-	switch none := errors.Is(err, session.ErrNoGrant) || err == nil && found.session != (access.User != session.ID{}); {
-	case none && !found.session:
-		return found, verdict.OfReference(verdict.NoGrant, "")
-	case none:
-		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
-		return found, nil
-	case rejected && found.session:
-		found.token = "" // of an issuer where this site logs nobody in any more
-		return found, nil
-	case err != nil:
-		return found, err
-	}
-	found.token, found.swapped, found.lost, found.issuer, found.subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
-	return found, nil
-}
 
 // strays tells whether one of our tokens stands where none belongs: in the
 // request's target, or in a header other than the credential's. Neither the

@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -144,25 +143,33 @@ func (s *Session) options() session.Options {
 	}
 }
 
-func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) error {
+// provision reads the keys, and makes the store, which stays closed.
+func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) (err error) {
 	if err := s.readKeys(repl); err != nil {
 		return err
 	}
+	if s.store, err = s.LoadStore(ctx); err != nil {
+		return fmt.Errorf("session: store: %w", err)
+	}
+	return s.CheckKeysFor(s.store)
+}
+
+// LoadStore makes the store, which stays closed. It takes the words of Store, as
+// Caddy does with each module that it loads.
+func (s *Session) LoadStore(ctx caddy.Context) (stores.Store, error) {
 	if s.Store == nil {
-		store := new(stores.BoltStore)
-		s.store = store
-		return store.Provision(ctx)
+		bolt := new(stores.BoltStore)
+		return bolt, bolt.Provision(ctx)
 	}
 	module, err := ctx.LoadModule(s, "Store")
 	if err != nil {
-		return fmt.Errorf("session: store: %w", err)
+		return nil, err
 	}
 	store, ok := module.(stores.Store)
 	if !ok {
-		return fmt.Errorf("session: store: %w", stores.ErrNoStoreModule)
+		return nil, stores.ErrNoStoreModule
 	}
-	s.store = store
-	return s.checkKeysFor(store)
+	return store, nil
 }
 
 func (s *Session) readKeys(repl *caddy.Replacer) error {
@@ -180,40 +187,10 @@ func (s *Session) readKeys(repl *caddy.Replacer) error {
 	return nil
 }
 
-func (s *Session) checkKeysFor(store stores.Store) error {
+// CheckKeysFor finds that a store needs keys that are not there.
+func (s *Session) CheckKeysFor(store stores.Store) error {
 	if store.Shared() && len(s.Keys) == 0 {
 		return errors.New("session: a store that many nodes share needs keys {file.…}: each node would make its own")
 	}
-	return nil
-}
-
-// provisionSession joins the vault, if the configuration needs one.
-func (g *Gateway) provisionSession(ctx caddy.Context, repl *caddy.Replacer) error {
-	if !g.keepsGrants() {
-		return nil
-	}
-	s := g.Session
-	if s == nil {
-		s = new(Session)
-	}
-	store := s.Store // before LoadModule takes it
-	if err := s.provision(ctx, repl); err != nil {
-		return err
-	}
-	config, err := ctx.App("events")
-	if err != nil {
-		return fmt.Errorf("getting the events app: %w", err)
-	}
-	k := &Keeper{
-		site: siteName(ctx), config: config, shared: s.shared(store), store: s.store, options: s.options(), keys: s.secrets,
-		storage: ctx.Storage(), issuers: g.validator.Set, log: g.log, events: newEvents(ctx, g.log), audit: g.audit,
-	}
-	leave, err := k.join()
-	if err != nil {
-		return err
-	}
-	limits, release := limits.Acquire(g.validator.first().reach)
-	g.keeper, g.limits = k, limits
-	g.acquired = append(g.acquired, leave, release)
 	return nil
 }

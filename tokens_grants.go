@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -31,32 +30,6 @@ type tokenCall struct {
 func (c *tokenCall) trust() *trust { return c.gateway.validator.first() }
 
 func (c *tokenCall) issuer() string { return c.trust().profile.Issuer }
-
-// ownCredentials is what a grant of client_credentials is renewed with: what
-// the client itself sent. It is sealed with the grant.
-type ownCredentials struct {
-	ID       string   `json:"id"`
-	Secret   string   `json:"secret"`
-	Method   string   `json:"method"`
-	Scope    string   `json:"scope,omitempty"`
-	Audience string   `json:"audience,omitempty"`
-	Resource []string `json:"resource,omitempty"`
-}
-
-// form is the request of RFC 6749 §4.4.2.
-func (o *ownCredentials) form() url.Values {
-	form := url.Values{"grant_type": {grantClientCredentials}}
-	if o.Scope != "" {
-		form.Set("scope", o.Scope)
-	}
-	if o.Audience != "" {
-		form.Set("audience", o.Audience) // Auth0 needs it to answer a JWT
-	}
-	if len(o.Resource) > 0 {
-		form["resource"] = o.Resource // RFC 8707
-	}
-	return form
-}
 
 // serveToken is the token endpoint (RFC 6749 §3.2).
 func (g *Gateway) serveToken(c *tokenCall) error {
@@ -98,23 +71,19 @@ func (g *Gateway) grantClient(c *tokenCall) error {
 	case t.client != nil && c.ClientID == t.client.ID:
 		return tokenrequest.RefuseClient("these are not credentials of a client of this endpoint")
 	}
-	own := &ownCredentials{
+	own := Caller{
 		ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Method: t.methodFor(c.r.Context(), c.Method),
 		Scope: c.Form.Get("scope"), Audience: c.Form.Get("audience"), Resource: c.Form["resource"],
 	}
-	sealed, err := json.Marshal(own) //nolint:gosec // it is sealed next
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	tokens, err := c.ask(own.client(), own.form())
+	tokens, err := c.ask(own.Client(), own.Form())
 	if err != nil {
 		return err
 	}
 	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
-	return g.handOut(c, own.client(), tokens, began, session.Grant{
+	return g.handOut(c, own.Client(), tokens, began, session.Grant{
 		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
-		Credentials: session.NewSecret(string(sealed)), App: g.keeper.OriginOfCaller(t).Seal(),
+		Credentials: own.Seal(), App: g.keeper.OriginOfCaller(t).Seal(),
 	})
 }
 
@@ -258,9 +227,9 @@ func (c *tokenCall) holds(grant *session.Grant) error {
 		}
 		return nil
 	}
-	var own ownCredentials
-	if err := json.Unmarshal([]byte(grant.Credentials.Reveal()), &own); err != nil {
-		return errors.New("the credentials of a grant cannot be read")
+	own, err := CallerOf(grant)
+	if err != nil {
+		return err
 	}
 	want, have := sha256.Sum256([]byte(own.Secret)), sha256.Sum256([]byte(c.ClientSecret.Reveal()))
 	if subtle.ConstantTimeCompare(want[:], have[:]) != 1 || own.ID != c.ClientID {

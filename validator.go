@@ -57,6 +57,12 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 	return v.verify(ctx, raw, key, now, from)
 }
 
+// judge proves a token that a request brings, or that stands behind what it
+// brings; then issuer names who granted it.
+func (v *Validator) judge(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
+	return v.validate(ctx, raw, sender{r, issuer})
+}
+
 // verify proves a token that nothing is remembered of. Only verified tokens
 // are remembered: errors are not, and strangers cannot fill the cache.
 func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, now time.Time, from sender) (*token.Principal, error) {

@@ -36,12 +36,12 @@ type vault struct {
 	ctx      context.Context // of the background work; ended by Destruct
 	stop     context.CancelFunc
 
-	current atomic.Pointer[session.Vault] // nil: not open yet
-	stale   atomic.Bool                   // keys or options have changed since it was opened
-	looking atomic.Bool                   // somebody looks at the place
-	counts  atomic.Pointer[session.Counts]
-	opening chan struct{} // held by whoever opens or closes
-	walks   *walks        // that users ask for
+	current   atomic.Pointer[session.Vault] // nil: not open yet
+	stale     atomic.Bool                   // keys or options have changed since it was opened
+	examining atomic.Bool
+	counts    atomic.Pointer[session.Counts]
+	opening   chan struct{} // held by whoever opens or closes
+	walks     *walks        // that users ask for
 
 	// Held with opening.
 	stored     [][]byte // the keyring in Caddy's storage
@@ -229,19 +229,4 @@ func (v *vault) longestCall() time.Duration {
 		longest = max(longest, k.options.TokenTimeout)
 	}
 	return longest
-}
-
-// announce tells those who listen what the vault does: events and the audit
-// stream of the configuration in force.
-func (v *vault) announce(e *session.Event) {
-	host := v.host()
-	if host == nil {
-		return
-	}
-	if e.Name == session.EventRenewal && e.Err != nil {
-		host.events.renewalFailed(e)
-	}
-	if e.Name == session.EventEnd {
-		host.audit.grantEnded(e)
-	}
 }
