@@ -45,8 +45,8 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 		if host != "" && !at.hosts.serve(host) {
 			continue
 		}
-		s := judgedBy(at.gateway)
-		e := explain(r.Context(), s, text, explainer{at: now, grants: s.keepsGrants(), held: true})
+		config, _, _ := at.gateway.JudgesBy()
+		e := explain(r.Context(), at.gateway, text, explainer{at: now, grants: config.keepsGrants(), held: true})
 		e.Gateway = hidden(at.hosts.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {

@@ -41,8 +41,8 @@ func TestTheDoctorTellsOfRSAKeysThatAreForAnotherAlgorithmThanTheIssuerSignsWith
 		d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\n%s\n}\n}", signerFor(t, row.signs), row.words))
 		d.wants(t, row.want)
 		warned := 0
-		for _, one := range d.findings {
-			if one.Check == checkAlgorithms && one.Result == resultWarn {
+		for _, one := range d.Findings {
+			if one.Check == "algorithms" && one.Result == "warn" {
 				warned++
 			}
 		}

@@ -46,11 +46,11 @@ func TestTheDoctorLooksForTheDocumentAboutTheResourceAsClientsDo(t *testing.T) {
 	// The gateway need not run yet.
 	d := examined(t, fmt.Sprintf(body, "http://127.0.0.1:1/mcp"))
 	d.wants(t, "warn resource: cannot be reached")
-	if d.worst() == resultFail {
-		t.Errorf("something fails: %v", d.findings)
+	if d.Result == "fail" {
+		t.Errorf("something fails: %v", d.Findings)
 	}
-	for _, one := range examined(t, "oauth "+issuer.URL+" api").findings {
-		if one.Check == checkProtected {
+	for _, one := range examined(t, "oauth "+issuer.URL+" api").Findings {
+		if one.Check == "resource" {
 			t.Errorf("without a resource: %v", one)
 		}
 	}
@@ -71,8 +71,8 @@ func TestTheDoctorTellsWhatAnIssuerLacksForAResource(t *testing.T) {
 	})
 	d := examined(t, fmt.Sprintf(body, full.URL, "audience api "+resource, ""))
 	d.wants(t, "ok resource: the issuer lists "+resource)
-	for _, one := range d.findings {
-		if one.Check == checkProtected && one.Issuer != "" && one.Result != resultOK {
+	for _, one := range d.Findings {
+		if one.Check == "resource" && one.Issuer != "" && one.Result != "ok" {
 			t.Errorf("%+v", one)
 		}
 	}
@@ -81,8 +81,8 @@ func TestTheDoctorTellsWhatAnIssuerLacksForAResource(t *testing.T) {
 	login := "login {\nresource %s\n}\nsession {\nstore memory\n}"
 	examined(t, fmt.Sprintf(body, full.URL, client, fmt.Sprintf(login, "https://other.example"))).wants(t, "fail resource: no log-in would pass")
 	for _, good := range []string{resource, "https://other.example " + resource} {
-		for _, one := range examined(t, fmt.Sprintf(body, full.URL, client, fmt.Sprintf(login, good))).findings {
-			if one.Result == resultFail && strings.Contains(one.Text, "log-in") {
+		for _, one := range examined(t, fmt.Sprintf(body, full.URL, client, fmt.Sprintf(login, good))).Findings {
+			if one.Result == "fail" && strings.Contains(one.Text, "log-in") {
 				t.Errorf("%s: %+v", good, one)
 			}
 		}

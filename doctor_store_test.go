@@ -27,7 +27,7 @@ func TestTheDoctorLooksAtTheStoreOfGrants(t *testing.T) {
 	examined(t, site("bolt "+filepath.Join(dir, "grants.db"))).wants(t, "ok store: grants.db can be written")
 	examined(t, site("bolt "+filepath.Join(file, "grants.db"))).wants(t, "fail store: correct the path")
 	examined(t, site("bolt {env.NOT_SET_ANYWHERE}")).wants(t, "fail config: NOT_SET_ANYWHERE")
-	for _, one := range examined(t, site("memory")).findings {
+	for _, one := range examined(t, site("memory")).Findings {
 		if strings.HasPrefix(one.Check, "store") {
 			t.Errorf("memory: %+v", one)
 		}
@@ -56,8 +56,8 @@ func TestTheDoctorFindsKeysThatTheGatewayWouldNotStartWith(t *testing.T) {
 	examined(t, site("store for_many")).wants(t, "fail config: a store that many nodes share needs keys")
 	examined(t, site("store memory\nkeys short")).wants(t, "fail config: key 1 has 5 characters")
 	examined(t, site("store memory\nkeys {env.NOT_SET_ANYWHERE}")).wants(t, "fail config: NOT_SET_ANYWHERE")
-	for _, one := range examined(t, site("store for_many\nkeys "+firstKey)).findings {
-		if one.Check == checkConfig {
+	for _, one := range examined(t, site("store for_many\nkeys "+firstKey)).Findings {
+		if one.Check == "config" {
 			t.Errorf("%+v", one)
 		}
 	}

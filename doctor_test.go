@@ -1,7 +1,6 @@
 package caddyoauth
 
 import (
-	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -13,40 +12,41 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
+// diagnosis is what "caddy oauth doctor --json" says.
+type diagnosis struct {
+	Result   string
+	Findings []struct{ Issuer, Check, Result, Text, Do string }
+	raw      string
+}
+
 // examined is what the doctor says of a Caddyfile's body.
-func examined(t *testing.T, body string) *doctor {
+func examined(t *testing.T, body string) *diagnosis {
 	t.Helper()
 	return examinedWhole(t, "http://api.example {\n"+body+"\n}\n")
 }
 
 // examinedWhole is what the doctor says of a Caddyfile.
-func examinedWhole(t *testing.T, text string) *doctor {
+func examinedWhole(t *testing.T, text string) *diagnosis {
 	t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		t.Fatal(err)
+	status, out, problems := oauthCommand(t, "", "doctor", "--json", "--adapter", "caddyfile", "--config", configFile(t, text))
+	d := &diagnosis{raw: out}
+	if err := json.Unmarshal([]byte(out), d); err != nil {
+		t.Fatal(out, problems)
 	}
-	gateways, err := gatewaysIn(config)
-	if err != nil || len(gateways) == 0 {
-		t.Fatal("gateways: ", len(gateways), err)
-	}
-	d, err := runDoctor(t.Context(), gateways, config)
-	if err != nil {
-		t.Fatal(err)
+	if fails := d.Result == "fail"; fails != (status == 1) || !fails && status != 0 {
+		t.Errorf("the status is %d, the result is %s", status, d.Result)
 	}
 	return d
 }
 
 // wants looks for one finding: "<result> <check>: <words of its text or advice>".
-func (d *doctor) wants(t *testing.T, all ...string) {
+func (d *diagnosis) wants(t *testing.T, all ...string) {
 	t.Helper()
 	var text strings.Builder
-	for _, one := range d.findings {
+	for _, one := range d.Findings {
 		fmt.Fprintf(&text, "%s %s: %s -> %s\n", one.Result, one.Check, one.Text, one.Do)
 	}
 	for _, want := range all {
@@ -72,17 +72,10 @@ func TestTheDoctorFindsAHealthyIssuerHealthy(t *testing.T) {
 		"ok keys: 1 usable keys at "+issuer.URL+"/jwks", "ok algorithms: every key", "ok clock: agree",
 		"ok endpoints: token_endpoint "+issuer.URL+"/token answers", "ok endpoints: revocation_endpoint", "ok endpoints: device_authorization_endpoint",
 		"ok client: gateway uses client_secret_basic", "ok grant types: device_code")
-	if d.worst() != resultOK {
-		t.Errorf("the worst is %s", d.worst())
+	if d.Result != "ok" {
+		t.Errorf("the worst is %s", d.Result)
 	}
-	var text, doc bytes.Buffer
-	if err := d.print(&text, false); err != nil || !strings.Contains(text.String(), issuer.URL+"\n  ok") {
-		t.Errorf("%s %v", &text, err)
-	}
-	if err := d.print(&doc, true); err != nil || !json.Valid(doc.Bytes()) {
-		t.Errorf("%s %v", &doc, err)
-	}
-	if strings.Contains(text.String()+doc.String(), "the-gateways-own-secret") {
+	if strings.Contains(d.raw, "the-gateways-own-secret") {
 		t.Error("a secret is printed")
 	}
 }
@@ -100,7 +93,7 @@ func TestTheDoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 		"fail algorithms: no key is for ES256", "warn endpoints: cannot be given back",
 		"fail endpoints: device_authorization_endpoint", "fail client: client gateway would use client_secret_post; the issuer takes private_key_jwt",
 		"fail client: client_credentials: clients send a secret", "fail grant types: does not list client_credentials", "warn grant types: PKCE")
-	if d.worst() != resultFail {
+	if d.Result != "fail" {
 		t.Error("nothing fails")
 	}
 
@@ -145,7 +138,7 @@ func TestTheDoctorResolvesPlaceholdersAndPrintsNoSecret(t *testing.T) {
 	body := "oauth {\nissuer {env.DOCTOR_ISSUER} {\naudience api\nclient gateway {file." + file + "}\n}\ntoken_endpoint /token\n}"
 	d := examined(t, body)
 	d.wants(t, "ok keys: "+issuer.URL, "ok client: gateway uses client_secret_basic")
-	if strings.Contains(fmt.Sprint(d.findings), "very-own-secret") {
+	if strings.Contains(d.raw, "very-own-secret") {
 		t.Error("a secret is printed")
 	}
 	if err := os.Remove(file); err != nil {
@@ -160,13 +153,13 @@ func TestTheDoctorLooksIntoEverySiteAndSaysNothingTwice(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	d := examined(t, fmt.Sprintf("handle /a {\noauth %[1]s a\n}\nhandle /b {\nroute {\noauth %[1]s b\n}\n}\nhandle /c {\noauth {\nissuer %[1]s {\naudience c\njwks testdata/keys/none.json\n}\n}\n}", issuer.URL))
 	keys := 0
-	for _, one := range d.findings {
-		if one.Check == checkKeys {
+	for _, one := range d.Findings {
+		if one.Check == "keys" {
 			keys++
 		}
 	}
 	if keys != 1 {
-		t.Errorf("%d findings about keys: %v", keys, d.findings)
+		t.Errorf("%d findings about keys: %v", keys, d.Findings)
 	}
 	d.wants(t, "fail config: no such file")
 }
@@ -178,6 +171,7 @@ func TestTheDoctorsCommandTellsByItsExitStatus(t *testing.T) {
 		fails bool
 		words string
 	}{
+		{"--issuer " + issuer.URL, false, issuer.URL + "\n  ok"},
 		{"--issuer " + issuer.URL, false, "usable keys"},
 		{"--issuer " + issuer.URL + " --json", false, `"result": "ok"`},
 		{"--issuer " + issuer.URL + "/other", true, "something fails"},
@@ -186,13 +180,9 @@ func TestTheDoctorsCommandTellsByItsExitStatus(t *testing.T) {
 		{"--config /no/such/file", true, "no such file"},
 		{"argument", true, "unknown argument"},
 	} {
-		var out bytes.Buffer
-		cmd := newDoctorCommand()
-		cmd.SetOut(&out)
-		cmd.SetErr(&out)
-		cmd.SetArgs(strings.Fields(row.args))
-		if err := cmd.Execute(); (err != nil) != row.fails || !strings.Contains(out.String(), row.words) {
-			t.Errorf("doctor %s: %v\n%s", row.args, err, &out)
+		status, out, problems := oauthCommand(t, "", append([]string{"doctor"}, strings.Fields(row.args)...)...)
+		if (status != 0) != row.fails || !strings.Contains(out+problems, row.words) {
+			t.Errorf("doctor %s: %d\n%s%s", row.args, status, out, problems)
 		}
 	}
 }

@@ -16,12 +16,12 @@ func TestTheDoctorTellsOfIssuersThatBindTheirTokens(t *testing.T) {
 	})
 	d := examined(t, "oauth "+some.URL+" api")
 	d.wants(t, "ok binding: dpop_signing_alg_values_supported, tls_client_certificate_bound_access_tokens")
-	if d.worst() != resultOK {
-		t.Errorf("the worst is %s", d.worst())
+	if d.Result != "ok" {
+		t.Errorf("the worst is %s", d.Result)
 	}
 	none := newGrantor(t, func(m map[string]any) { m["tls_client_certificate_bound_access_tokens"] = false })
-	for _, one := range examined(t, "oauth "+none.URL+" api").findings {
-		if one.Check == checkBinding {
+	for _, one := range examined(t, "oauth "+none.URL+" api").Findings {
+		if one.Check == "binding" {
 			t.Error(one)
 		}
 	}
@@ -46,7 +46,7 @@ func TestTheDoctorTellsOfClaimsThatEachOfSeveralIssuersMayWrite(t *testing.T) {
 	examined(t, fmt.Sprintf(blocks, one.URL, "", other.URL, "require claim groups admins\nrequire /x claim groups staff")).
 		wants(t, "warn settings: require claim groups holds for the tokens of each of 2 issuer blocks")
 	d := examined(t, fmt.Sprintf(blocks, one.URL, "require claim groups admins", other.URL, "require scope a\nrequire claim iss "+one.URL))
-	if d.worst() != resultOK {
-		t.Errorf("requirements of issuer blocks: the worst is %s: %+v", d.worst(), d.findings)
+	if d.Result != "ok" {
+		t.Errorf("requirements of issuer blocks: the worst is %s: %+v", d.Result, d.Findings)
 	}
 }

@@ -76,13 +76,14 @@ type explaining struct {
 
 // explain takes what somebody would send behind "Bearer" through the checks of
 // the gateway: those that Parse, Verify and the requirements make themselves.
-func explain(ctx context.Context, s explainSubject, text string, how explainer) *explanation {
-	e := &explaining{gateway: s, how: how}
+func explain(ctx context.Context, j tokenJudge, text string, how explainer) *explanation {
+	e := &explaining{how: how}
+	e.gateway.Config, e.gateway.validator, e.gateway.identity = j.JudgesBy()
 	e.At, e.Verdict, e.Checks = how.at.UTC(), verdictAccepted, []explainedStep{}
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
-	case (s.validator.forOpaque() != nil || how.silent != nil) && token.IsOpaque(e.bare):
+	case (e.gateway.validator.forOpaque() != nil || how.silent != nil) && token.IsOpaque(e.bare):
 		e.readOpaque(ctx)
 	default:
 		e.readToken(ctx)

@@ -35,8 +35,8 @@ const mostExplained = 64 << 10
 
 var errExplainRefused = errors.New("the token is refused")
 
-// explainFlags are what one writes behind "caddy oauth explain".
-type explainFlags struct {
+// explainCall is what one writes behind "caddy oauth explain".
+type explainCall struct {
 	config, adapter, host    string
 	index                    int
 	issuer, jwks, at, file   string
@@ -48,7 +48,7 @@ type explainFlags struct {
 }
 
 func newExplainCommand() *cobra.Command {
-	f := &explainFlags{}
+	f := &explainCall{}
 	cmd := &cobra.Command{
 		Use:   "explain [--token-file <file>] [--config <file> | --issuer <url> --audience <aud>] [--json]",
 		Short: "Tells why a token passes or does not",
@@ -86,8 +86,8 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 		return command.Exit(cmd, exitUnknown, errors.New("no arguments: the token comes from standard input or --token-file, since arguments are in the shell's history and in the list of processes"))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		f.stdin, f.stdout, f.stderr = os.Stdin, os.Stdout, os.Stderr
-		f.typed, f.terminal, f.noColor = isTerminal(os.Stdin), isTerminal(os.Stdout), os.Getenv("NO_COLOR") != ""
+		f.stdin, f.stdout, f.stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+		f.typed, f.terminal, f.noColor = isTerminal(f.stdin), isTerminal(f.stdout), os.Getenv("NO_COLOR") != ""
 		status, err := f.run(cmd.Context())
 		if err != nil {
 			return command.Exit(cmd, status, err)
@@ -101,13 +101,17 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 	return cmd
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // run explains one token and answers the exit status.
-func (f *explainFlags) run(ctx context.Context) (status int, err error) {
+func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	at := time.Now()
 	if f.at != "" {
 		if at, err = time.Parse(time.RFC3339, f.at); err != nil {
@@ -126,7 +130,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
 	}
-	s, release, silent, err := newExplainSubject(config, c)
+	gateway, release, silent, err := newTokenJudge(config, c)
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -136,7 +140,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainWait)
 	defer cancel()
-	e := explain(ctx, s, text, explainer{at: at, grants: c.keepsGrants(), silent: silent})
+	e := explain(ctx, gateway, text, explainer{at: at, grants: c.keepsGrants(), silent: silent})
 	if f.issuer == "" {
 		e.Gateway = site.hosts.String()
 	}
@@ -146,7 +150,7 @@ func (f *explainFlags) run(ctx context.Context) (status int, err error) {
 	return map[string]int{verdictAccepted: exitAccepted, verdictRefused: exitRefused, verdictUnknown: exitUnknown}[e.Verdict], nil
 }
 
-func (f *explainFlags) print(e *explanation) error {
+func (f *explainCall) print(e *explanation) error {
 	if !f.asJSON {
 		e.write(f.stdout, f.terminal && !f.noColor)
 		return nil
@@ -158,7 +162,7 @@ func (f *explainFlags) print(e *explanation) error {
 }
 
 // settings finds the handler that judges, in a config or made of flags.
-func (f *explainFlags) settings() (site configSite, config []byte, err error) {
+func (f *explainCall) settings() (site configSite, config []byte, err error) {
 	if f.issuer == "" {
 		switch {
 		case f.jwks != "" || len(f.audience) > 0:
@@ -191,7 +195,7 @@ func (f *explainFlags) settings() (site configSite, config []byte, err error) {
 }
 
 // readToken reads what is given, and no more than is looked at.
-func (f *explainFlags) readToken() (string, error) {
+func (f *explainCall) readToken() (string, error) {
 	in := f.stdin
 	switch {
 	case f.file != "" && f.file != "-":

@@ -79,7 +79,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 	t.Helper()
 	raw := strings.TrimSpace(text)
 	for _, g := range gateways {
-		e := explain(t.Context(), judgedBy(g), text, explainer{at: verdictClock, grants: grants, held: true})
+		e := explain(t.Context(), g, text, explainer{at: verdictClock, grants: grants, held: true})
 		checkExplained(t, e, raw)
 		if e.Verdict != verdictAccepted {
 			continue
@@ -131,7 +131,7 @@ func TestTokensBrokenByChanceShowNothingOfTheirSignature(t *testing.T) {
 // What every explanation is made of is there in the JSON under stable names.
 func TestTheJSONOfAnExplanationIsStable(t *testing.T) {
 	status, out, err := explained(t, explainFlags{config: configFile(t, explainConfig), adapter: "caddyfile", asJSON: true}, sign(t, "es256", "{now+300}", "{now-60}"))
-	if status != exitRefused || err != nil {
+	if status != statusRefused || err != nil {
 		t.Fatal(status, err)
 	}
 	var doc map[string]any

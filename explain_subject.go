@@ -20,16 +20,12 @@ type tokenJudge interface {
 	JudgesBy() (*Config, *Validator, *identity)
 }
 
-func judgedBy(j tokenJudge) explainSubject {
-	config, validator, identity := j.JudgesBy()
-	return explainSubject{config, validator, identity}
-}
-
-// newExplainSubject makes a gateway that judges tokens and does nothing else: it opens
-// no vault and stores no keys. Of the secrets that the running one has it needs
-// none, but the client's for asking about opaque tokens: without that secret
-// silent says why nobody can be asked. whole is the config that it stands in.
-func newExplainSubject(whole []byte, c *Config) (s explainSubject, release func(), silent *silence, err error) {
+// newTokenJudge makes a gateway that judges tokens and does nothing else: it
+// opens no vault and stores no keys. Of the secrets that the running one has it
+// needs none, but the client's for asking about opaque tokens: without that
+// secret silent says why the issuer cannot be asked. whole is the config that
+// the gateway stands in.
+func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), silent *silence, err error) {
 	bare := *c
 	bare.Session, bare.TokenEndpoint, bare.Login, bare.Realm = nil, nil, nil, ""
 	for _, issuer := range bare.Issuer {
@@ -44,7 +40,7 @@ func newExplainSubject(whole []byte, c *Config) (s explainSubject, release func(
 	}
 	parent, err := provisionAround(whole, &bare)
 	if err != nil {
-		return s, nil, nil, err
+		return nil, nil, nil, err
 	}
 	ctx, cancel := caddy.NewContext(parent)
 	gateway, done, err := provisionGateway(withoutStoredKeys(ctx), &bare)
@@ -54,9 +50,9 @@ func newExplainSubject(whole []byte, c *Config) (s explainSubject, release func(
 	}
 	if err != nil {
 		release()
-		return s, nil, nil, err
+		return nil, nil, nil, err
 	}
-	return judgedBy(gateway), release, silent, nil
+	return gateway, release, silent, nil
 }
 
 // provisionAround makes a Caddy that serves nothing, with what trust pools need

@@ -1,12 +1,12 @@
 package caddyoauth
 
 import (
-	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -31,16 +31,53 @@ const explainConfig = `api.example.com {
 // explainAt is {now} of the verdict files.
 const explainAt = "2027-01-15T08:00:00Z"
 
-// explained runs the command in this process.
+// explainFlags are what stands behind "caddy oauth explain".
+type explainFlags struct {
+	config, adapter, host, issuer, jwks, at, file string
+	index                                         int
+	audience                                      []string
+	asJSON                                        bool
+}
+
+func (f explainFlags) args() []string {
+	args := []string{"explain"}
+	for _, flag := range [][2]string{
+		{"config", f.config}, {"adapter", f.adapter}, {"host", f.host}, {"issuer", f.issuer}, {"jwks", f.jwks}, {"at", f.at}, {"token-file", f.file},
+	} {
+		if flag[1] != "" {
+			args = append(args, "--"+flag[0], flag[1])
+		}
+	}
+	for _, audience := range f.audience {
+		args = append(args, "--audience", audience)
+	}
+	if f.index != 0 {
+		args = append(args, "--index", strconv.Itoa(f.index))
+	}
+	if f.asJSON {
+		args = append(args, "--json")
+	}
+	return args
+}
+
+// The exit statuses of "caddy oauth explain".
+const (
+	statusAccepted = 0
+	statusRefused  = 1
+	statusUnknown  = 2
+)
+
+// explained runs the command in this process. A mistake in the call is an error.
 func explained(t *testing.T, f explainFlags, text string) (status int, out string, err error) {
 	t.Helper()
-	var stdout bytes.Buffer
-	f.stdin, f.stdout, f.stderr = strings.NewReader(text), &stdout, os.Stderr
 	if f.at == "" {
 		f.at = explainAt
 	}
-	status, err = f.run(context.Background())
-	return status, stdout.String(), err
+	status, out, problems := oauthCommand(t, text, f.args()...)
+	if problems != "" {
+		err = errors.New(problems)
+	}
+	return status, out, err
 }
 
 func configFile(t *testing.T, text string) string {
@@ -101,7 +138,7 @@ func TestTheDecisiveLinesOfBadTokensAreThoseOfThePage(t *testing.T) {
 	f := explainFlags{config: configFile(t, explainConfig), adapter: "caddyfile"}
 	for _, bad := range badTokens(t) {
 		status, out, err := explained(t, f, bad.token+"\n")
-		if err != nil || status != exitRefused {
+		if err != nil || status != statusRefused {
 			t.Errorf("%s: status %d, %v\n%s", bad.name, status, err, out)
 			continue
 		}
@@ -134,7 +171,7 @@ func TestExplainShowsAllThatIsWrongAtOnce(t *testing.T) {
 	token := sign(t, "es256 broken", "{now+300}", "{now-3600}", `"aud":"api"`, `"aud":"b"`, "orders:read", "openid")
 	status, out, err := explained(t, f, token)
 	var e explanation
-	if err != nil || status != exitRefused || json.Unmarshal([]byte(out), &e) != nil {
+	if err != nil || status != statusRefused || json.Unmarshal([]byte(out), &e) != nil {
 		t.Fatal(status, out, err)
 	}
 	if e.Verdict != "refused" || e.Reason != "token_expired" || e.Status != 401 || e.Error != "invalid_token" || e.Gateway != "api.example.com" {
@@ -156,25 +193,17 @@ func TestAGoodTokenIsAcceptedOfflineAndTheClockIsAnArgument(t *testing.T) {
 	good := sign(t, "es256")
 	f := explainFlags{issuer: "https://issuer.example", audience: []string{"other", "api"}, jwks: "testdata/keys/issuer.jwks.json"}
 	for _, text := range []string{good, good + "\r\n", "  " + good, "Authorization: Bearer " + good, `{"token":"` + good + `"}`} {
-		if status, out, err := explained(t, f, text); status != exitAccepted || err != nil || !strings.HasPrefix(out, "ACCEPTED\n") {
+		if status, out, err := explained(t, f, text); status != statusAccepted || err != nil || !strings.HasPrefix(out, "ACCEPTED\n") {
 			t.Errorf("%.30s: %d %v\n%s", text, status, err, out)
 		}
 	}
 	f.at = "2027-01-15T08:05:29Z" // within the skew
-	if status, out, _ := explained(t, f, good); status != exitAccepted {
+	if status, out, _ := explained(t, f, good); status != statusAccepted {
 		t.Error(out)
 	}
 	f.at = "2027-01-15T10:05:30+02:00" // at its end
-	if status, out, _ := explained(t, f, good); status != exitRefused || !strings.Contains(out, "token_expired") {
+	if status, out, _ := explained(t, f, good); status != statusRefused || !strings.Contains(out, "token_expired") {
 		t.Error(out)
-	}
-	f.at, f.terminal = "", true
-	if _, out, _ := explained(t, f, good); !strings.HasPrefix(out, "\x1b[1m\x1b[32mACCEPTED\x1b[0m\n") {
-		t.Errorf("no colour on a terminal: %q", out)
-	}
-	f.noColor = true
-	if _, out, _ := explained(t, f, good); strings.Contains(out, "\x1b") {
-		t.Errorf("colour, with NO_COLOR: %q", out)
 	}
 }
 
@@ -182,17 +211,17 @@ func TestExplainFetchesTheKeysOfAnIssuerOrSaysThatItCouldNot(t *testing.T) {
 	issuer := newTestIssuer(t, newES256(t))
 	f := explainFlags{issuer: issuer.URL, audience: []string{"api"}, at: "2026-01-01T00:00:00Z"}
 	token := issuer.token(t)
-	if status, out, err := explained(t, f, token); status != exitAccepted || err != nil {
+	if status, out, err := explained(t, f, token); status != statusAccepted || err != nil {
 		t.Fatal(status, err, out)
 	}
 	issuer.Close()
 	status, out, err := explained(t, f, token)
-	if status != exitUnknown || err != nil || !strings.HasPrefix(out, "NOT JUDGED issuer_unavailable: keys\n") {
+	if status != statusUnknown || err != nil || !strings.HasPrefix(out, "NOT JUDGED issuer_unavailable: keys\n") {
 		t.Error(status, err, out)
 	}
 	// What is wrong with the token itself is a verdict without the issuer too.
 	f.at = "2100-01-01T00:00:00Z"
-	if status, out, _ = explained(t, f, token); status != exitRefused || !strings.HasPrefix(out, "REFUSED token_expired") {
+	if status, out, _ = explained(t, f, token); status != statusRefused || !strings.HasPrefix(out, "REFUSED token_expired") {
 		t.Error(status, out)
 	}
 }
@@ -200,14 +229,14 @@ func TestExplainFetchesTheKeysOfAnIssuerOrSaysThatItCouldNot(t *testing.T) {
 func TestAReferenceAccessTokenIsNotJudgedAndWithoutGrantsIsOpaque(t *testing.T) {
 	reference := "oga_" + strings.Repeat("a", 64)
 	f := explainFlags{config: configFile(t, explainConfig), adapter: "caddyfile"}
-	if status, out, _ := explained(t, f, reference); status != exitUnknown || !strings.Contains(out, "only the running gateway knows its grant") {
+	if status, out, _ := explained(t, f, reference); status != statusUnknown || !strings.Contains(out, "only the running gateway knows its grant") {
 		t.Error(status, out)
 	}
-	if status, out, _ := explained(t, f, reference[:40]); status != exitRefused || !strings.HasPrefix(out, "REFUSED no_grant") {
+	if status, out, _ := explained(t, f, reference[:40]); status != statusRefused || !strings.HasPrefix(out, "REFUSED no_grant") {
 		t.Error(status, out)
 	}
 	f = explainFlags{issuer: "https://issuer.example", audience: []string{"api"}, jwks: "testdata/keys/issuer.jwks.json"}
-	if status, out, _ := explained(t, f, reference); status != exitRefused || !strings.HasPrefix(out, "REFUSED not_jwt") || !strings.Contains(out, "no grants are kept here") {
+	if status, out, _ := explained(t, f, reference); status != statusRefused || !strings.HasPrefix(out, "REFUSED not_jwt") || !strings.Contains(out, "no grants are kept here") {
 		t.Error(status, out)
 	}
 }
@@ -238,13 +267,13 @@ func TestAWrongCallOfExplainIsNoVerdict(t *testing.T) {
 		{explainFlags{issuer: "https://issuer.example", audience: []string{"a"}, file: "/nonexistent"}, good, "reading the token"},
 	} {
 		status, out, err := explained(t, row.flags, row.token)
-		if status != exitUnknown || err == nil || !strings.Contains(err.Error(), row.words) || out != "" {
+		if status != statusUnknown || err == nil || !strings.Contains(err.Error(), row.words) || out != "" {
 			t.Errorf("%+v: %d %v %s\nwant %s", row.flags, status, err, out, row.words)
 		}
 	}
 	// A secret that only the running gateway has is not needed.
 	status, out, err := explained(t, explainFlags{config: two, adapter: "caddyfile", host: "x.b.example"}, good)
-	if status != exitRefused || err != nil || !strings.Contains(out, "configured: https://b.issuer.example https://c.issuer.example") {
+	if status != statusRefused || err != nil || !strings.Contains(out, "configured: https://b.issuer.example https://c.issuer.example") {
 		t.Error(status, err, out)
 	}
 }

@@ -140,8 +140,8 @@ func TestAReloadThatHidesTheJudgeLeavesTheOldOneAtWork(t *testing.T) {
 func TestTheDoctorTellsOfAJudgeThatDoesNotGetEveryQuestion(t *testing.T) {
 	for site, want := range judgeSites(9091) {
 		hidden := false
-		for _, one := range examinedWhole(t, site).findings {
-			hidden = hidden || one.Check == checkConfig && one.Result == resultFail && strings.Contains(one.Text, "forward_auth stands")
+		for _, one := range examinedWhole(t, site).Findings {
+			hidden = hidden || one.Check == "config" && one.Result == "fail" && strings.Contains(one.Text, "forward_auth stands")
 		}
 		if hidden != (want != "") {
 			t.Errorf("hidden: %t, want %q for\n%s", hidden, want, site)

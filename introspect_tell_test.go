@@ -82,8 +82,8 @@ func TestExplainTellsWhatTheIssuerAnsweredAndNeverTheToken(t *testing.T) {
 		status int
 		words  []string
 	}{
-		good: {exitAccepted, []string{"ACCEPTED", "introspection", "active; expected: active: true, as " + issuer.URL + " says", `aud is ["api"]`}},
-		bad:  {exitRefused, []string{"REFUSED token_inactive: introspection (RFC 7662 §2.2)", "answer   401 invalid_token", "revoked, expired, or none of its tokens", "change   The issuer does not know it"}},
+		good: {statusAccepted, []string{"ACCEPTED", "introspection", "active; expected: active: true, as " + issuer.URL + " says", `aud is ["api"]`}},
+		bad:  {statusRefused, []string{"REFUSED token_inactive: introspection (RFC 7662 §2.2)", "answer   401 invalid_token", "revoked, expired, or none of its tokens", "change   The issuer does not know it"}},
 	} {
 		status, out, err := explained(t, f, tok)
 		if err != nil || status != want.status {
@@ -104,7 +104,7 @@ func TestExplainTellsWhatTheIssuerAnsweredAndNeverTheToken(t *testing.T) {
 
 	t.Setenv("EXPLAIN_SECRET", "")
 	status, out, err := explained(t, f, good)
-	if err != nil || status != exitUnknown || !strings.Contains(out, "NOT JUDGED") || !strings.Contains(out, "it cannot be asked from here") {
+	if err != nil || status != statusUnknown || !strings.Contains(out, "NOT JUDGED") || !strings.Contains(out, "it cannot be asked from here") {
 		t.Errorf("without the secret: %d, %v\n%s", status, err, out)
 	}
 	if n := issuer.count(); n != 2 {
@@ -124,7 +124,7 @@ func TestWhereTheIssuersAnswerIsNotEnoughExplainSaysWhatItShouldSayAndWhoCanChan
 	} {
 		issuer.says(http.StatusOK, `{"active":true,`+answer+`}`)
 		status, out, err := explained(t, f, "an-opaque-token-0123456789")
-		if err != nil || status != exitRefused {
+		if err != nil || status != statusRefused {
 			t.Errorf("%s: status %d, %v", answer, status, err)
 		}
 		for _, word := range append(want, "introspection (RFC 7662 §2.2)") {

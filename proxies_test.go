@@ -27,8 +27,8 @@ func TestTrustedProxiesThatAreNotStrictAreWarnedOfWhereLimitsCountByAddress(t *t
 	t.Cleanup(func() { _ = caddy.Stop() })
 	const introspect = "client gateway a-secret\nintrospect http://127.0.0.1:1/introspect"
 	for _, row := range []struct{ servers, words, want string }{
-		{"trusted_proxies static 127.0.0.1/32", introspect, resultWarn},
-		{"trusted_proxies static 127.0.0.1/32\ntrusted_proxies_strict", introspect, resultOK},
+		{"trusted_proxies static 127.0.0.1/32", introspect, "warn"},
+		{"trusted_proxies static 127.0.0.1/32\ntrusted_proxies_strict", introspect, "ok"},
 		{"trusted_proxies static 127.0.0.1/32", "", ""},
 		{"protocols h1", introspect, ""},
 	} {
@@ -40,12 +40,12 @@ func TestTrustedProxiesThatAreNotStrictAreWarnedOfWhereLimitsCountByAddress(t *t
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(lines), looseProxies); n != map[string]int{resultWarn: 2}[row.want] { // one for each server
+		if n := strings.Count(string(lines), looseProxies); n != map[string]int{"warn": 2}[row.want] { // one for each server
 			t.Errorf("%q %q: %d warnings", row.servers, row.words, n)
 		}
 		got := ""
-		for _, one := range examinedWhole(t, text).findings {
-			if one.Check == checkProxies {
+		for _, one := range examinedWhole(t, text).Findings {
+			if one.Check == "proxies" {
 				got = one.Result
 			}
 		}
