@@ -13,7 +13,7 @@ func (d *doctor) checkLogin(p patient, ends *as.Endpoints) {
 	if ends.Authorization == "" {
 		say(resultFail, "see the issuer's settings, or take login out", "the metadata name no usable authorization_endpoint: nobody can log in")
 	} else {
-		say(resultOK, "", "authorization_endpoint %s; whether it knows the redirect URI can be told by a log-in alone: register https://<this site>%s", ends.Authorization, p.login.pathPrefix()+pathCallback)
+		say(resultOK, "", "authorization_endpoint %s; whether it knows the redirect URI can be told by a log-in alone: register https://<this site>%s", ends.Authorization, p.login.CallbackPath())
 	}
 	if len(ends.ResponseTypes) > 0 && !slices.Contains(ends.ResponseTypes, "code") {
 		say(resultFail, "turn the authorization code flow on at the issuer", "the issuer answers %s, not code", strings.Join(ends.ResponseTypes, ", "))

@@ -144,6 +144,9 @@ func (l *Login) provision(repl *caddy.Replacer, own string) error {
 	return nil
 }
 
+// CallbackPath is where the issuer sends a browser back to.
+func (l *Login) CallbackPath() string { return l.pathPrefix() + pathCallback }
+
 // Paths are those that a site answers itself, as Caddy's path matcher has them.
 func (l *Login) Paths() []string { return []string{l.pathPrefix() + "/*"} }
 

@@ -48,8 +48,7 @@ func (s *Site) backchannel(w http.ResponseWriter, r *http.Request) (ended int, e
 		return 0, malformed("the body has not one logout_token")
 	}
 	t := s.Trust
-	now := s.Now()
-	out, err := t.logins().VerifyLogout(r.Context(), r.PostForm.Get("logout_token"), now)
+	out, err := t.VerifyLogout(r.Context(), r.PostForm.Get("logout_token"))
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +68,7 @@ func (s *Site) backchannel(w http.ResponseWriter, r *http.Request) (ended int, e
 		return ended, err // and the issuer may send the same token again
 	}
 	// Until it would be too old by itself. Two at the same moment end the same.
-	_, err = vault.Once(ctx, sealLogout, now.Add(2*(token.LogoutFresh+t.profile.Skew)), t.profile.Issuer, out.ID)
+	_, err = vault.Once(ctx, sealLogout, s.Now().Add(2*(token.LogoutFresh+t.profile.Skew)), t.profile.Issuer, out.ID)
 	return ended, err
 }
 

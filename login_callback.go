@@ -158,10 +158,8 @@ func (s *Site) judgeLogin(ctx context.Context, r *http.Request, p *pending, toke
 			detail: "the issuer gave no ID token: it has to know the scope openid for this client",
 		}
 	}
-	id, err := t.logins().VerifyID(ctx, tokens.IDToken.Reveal(), p.Nonce, tokens.AccessToken.Reveal(), s.Now())
-	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) && !t.agrees(tokens.IDToken) {
-		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh ID token does not pass: " + refusal.Error()}
-	} else if ok {
+	id, err := t.VerifyID(ctx, tokens, p.Nonce)
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		return nil, nil, &loginError{
 			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the ID token does not pass: " + refusal.Error(),
@@ -198,14 +196,6 @@ func (s *Site) judgeLogin(ctx context.Context, r *http.Request, p *pending, toke
 		}
 	}
 	return id, principal, nil
-}
-
-// logins is what ID and logout tokens of an issuer must be.
-func (t *trust) logins() *token.Login {
-	return &token.Login{
-		Issuer: t.profile.Issuer, ClientID: t.client.ID, Algorithms: t.profile.Algorithms,
-		Skew: t.profile.Skew, Keys: t.profile.Keys,
-	}
 }
 
 // mostHint bounds the ID token that is kept for logging out: it goes into a URL

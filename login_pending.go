@@ -46,7 +46,7 @@ func letters() string {
 func (l *Login) newPending(o outside, target string, than better) *pending {
 	return &pending{
 		State: letters(), Nonce: letters(), Verifier: letters(), Return: l.returnTo(o, target),
-		Redirect: o.origin() + o.mount + l.pathPrefix() + pathCallback, Began: time.Now().Unix(), Better: than,
+		Redirect: o.origin() + o.mount + l.CallbackPath(), Began: time.Now().Unix(), Better: than,
 	}
 }
 
