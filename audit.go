@@ -21,6 +21,9 @@ import (
 // jti, of a grant its name in the logs.
 type auditLog struct{ log *zap.Logger }
 
+// newAudit writes to the logger audit below log.
+func newAudit(log *zap.Logger) *auditLog { return &auditLog{log.Named("audit")} }
+
 // What the lines are about.
 const (
 	auditRequest      = "request"

@@ -73,7 +73,7 @@ func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 	if err := auth.server.Fetch(t.Context()); err == nil {
 		t.Fatal("it was fetched from a closed issuer")
 	}
-	down := hears(t, eventIssuerDown, issuer.URL)
+	down := hears(t, "oauth_issuer_down", issuer.URL)
 	if text, _ := down.Data["error"].(string); !strings.Contains(text, "refused") {
 		t.Errorf("%+v", down.Data)
 	}
@@ -81,8 +81,8 @@ func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 	await(t, "the next fetch to go well", func() bool {
 		return auth.server.Fetch(t.Context()) == nil
 	})
-	hears(t, eventIssuerUp, issuer.URL)
-	rotated := hears(t, eventKeysRotated, issuer.URL)
+	hears(t, "oauth_issuer_up", issuer.URL)
+	rotated := hears(t, "oauth_keys_rotated", issuer.URL)
 	if fmt.Sprint(rotated.Data["added"]) != "["+second.ID+"]" || len(rotated.Data["removed"].([]string)) != 0 || rotated.Data["keys"] != 2 {
 		t.Errorf("%+v", rotated.Data)
 	}
@@ -99,7 +99,7 @@ func TestCaddysEventsTellOfARenewalThatFailed(t *testing.T) {
 	if status, _, _ := h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+access); status != 401 {
 		t.Errorf("a refused grant: %d %s", status, body)
 	}
-	e := hears(t, eventRenewalFailed, h.issuer.URL)
+	e := hears(t, "oauth_renewal_failed", h.issuer.URL)
 	if e.Data["outcome"] != "refused" || len(e.Data["sref"].(string)) < 8 || strings.Contains(fmt.Sprint(e.Data), access[4:24]) {
 		t.Errorf("%+v", e.Data)
 	}

@@ -6,14 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// recalled counts an opinion that was remembered.
-func (m *issuerMetrics) recalled(said *opinion) prometheus.Counter {
-	if said.refusal != nil {
-		return m.inactive
-	}
-	return m.hits
-}
-
 // askBreakers reads the breakers of introspection endpoints when it is asked.
 type askBreakers struct{}
 

@@ -32,6 +32,16 @@ type issuerMetrics struct {
 	verifying                        prometheus.Observer
 }
 
+// recalled counts what was remembered of a token: facts, or that its issuer
+// refuses it.
+func (m *issuerMetrics) recalled(refused bool) {
+	if refused {
+		m.inactive.Inc()
+		return
+	}
+	m.hits.Inc()
+}
+
 func newCollectors() *collectors {
 	c := &collectors{
 		sessionCollectors: newSessionCollectors(),

@@ -124,7 +124,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	g.metadata = g.describe()
 	g.warnOfProxies(ctx)
 	if g.Audit {
-		g.audit = &auditLog{g.log.Named("audit")}
+		g.audit = newAudit(g.log)
 	}
 	if err := g.provisionGrants(ctx); err != nil {
 		return err

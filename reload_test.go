@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
@@ -242,13 +243,8 @@ func provisioned(t *testing.T) caddy.Context {
 	return ctx
 }
 
+// await waits until ok, or fails.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute) // a loaded machine takes its time
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // between looks, so that others get the processor
-	}
+	gatewaytest.Await(t, what, ok)
 }

@@ -18,7 +18,7 @@ func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest
 	}
 	said := t.inquiry.recall(key, now)
 	if said != nil {
-		t.metrics.recalled(said).Inc()
+		t.metrics.recalled(said.refusal != nil)
 	} else {
 		if err := mayAsk(raw); err != nil {
 			return nil, err
@@ -49,7 +49,7 @@ func (v *Validator) confirm(ctx context.Context, t *trust, what question) (*toke
 		said = nil
 	}
 	if said != nil {
-		t.metrics.recalled(said).Inc()
+		t.metrics.recalled(said.refusal != nil)
 	} else {
 		waited := traceWait(ctx, spanAsk)
 		var err error

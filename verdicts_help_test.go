@@ -24,6 +24,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
@@ -85,30 +86,10 @@ func oauthHandlers(raw json.RawMessage) (found []json.RawMessage) {
 	return found
 }
 
-// testContext is a Caddy context with a storage of its own and no logs.
+// testContext is a Caddy context of this test alone.
 func testContext(tb testing.TB) caddy.Context {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "caddy-oauth-test")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	// Not tb.TempDir: keys may still be written while the test ends.
-	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	root, _ := json.Marshal(map[string]string{"module": "file_system", "root": dir})
-	off := false
-	parent, err := caddy.ProvisionContext(&caddy.Config{
-		Admin:      &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
-		StorageRaw: root,
-		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-			"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}},
-		}},
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	ctx, cancel := caddy.NewContext(parent)
-	tb.Cleanup(cancel)
-	return ctx
+	return gatewaytest.Context(tb)
 }
 
 // readKey reads a private test key.
