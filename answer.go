@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
 // answer is the way back of what was forwarded. It keeps shared caches from
@@ -75,9 +77,9 @@ func (a *answer) settle() {
 // name, the value is what a browser sends back, and would be read as a name.
 func (g *Gateway) setsOurs(field string) bool {
 	pair, _, _ := strings.Cut(field, ";")
-	name, value := cookieOf(pair)
+	name, value := lenient.CookieOf(pair)
 	if name == "" {
-		name, value = cookieOf(value)
+		name, value = lenient.CookieOf(value)
 	}
 	if g.Login != nil && isLoginCookie(g.Login.cookieName(), name) {
 		return true

@@ -11,6 +11,7 @@ import (
 
 	logtest "go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -29,7 +30,7 @@ func (g *gate) audited(about string) (lines []map[string]any) {
 func newAuditGate(t *testing.T, issuer *grantor, block string) *gate {
 	t.Helper()
 	g := newGate(t, issuer, "audit\n"+block)
-	g.audit = newAudit(g.log) // the gate has taken the logger's place
+	*g.audit = *telemetry.NewAudit(g.log) // the gate has taken the logger's place
 	return g
 }
 

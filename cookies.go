@@ -1,65 +1,10 @@
 package caddyoauth
 
-import (
-	"iter"
-	"net/http"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // hostOnly begins the names of our cookies: browsers keep one of such a name
 // only for the host that set it, over https.
 const hostOnly = "__Host-"
-
-// eachCookie walks a Cookie field as it came: upstreams may find cookies where
-// strict parsers find none.
-func eachCookie(field string) iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		for pair := range strings.SplitSeq(field, ";") {
-			if name, value := cookieOf(pair); !yield(name, value) {
-				return
-			}
-		}
-	}
-}
-
-func cookieOf(pair string) (name, value string) {
-	name, value, _ = strings.Cut(pair, "=")
-	return strings.Trim(name, " \t"), strings.Trim(value, " \t")
-}
-
-// dropCookies takes some cookies off a request. All others stay byte for byte.
-func dropCookies(h http.Header, drop func(name, value string) bool) {
-	fields := h["Cookie"]
-	if !slices.ContainsFunc(fields, func(field string) bool { return anyCookie(field, drop) }) {
-		return
-	}
-	kept := make([]string, 0, len(fields))
-	for _, field := range fields {
-		var few [8]string // on the stack
-		rest := few[:0]
-		for pair := range strings.SplitSeq(field, ";") {
-			if name, value := cookieOf(pair); !drop(name, value) {
-				rest = append(rest, pair)
-			}
-		}
-		if text := strings.TrimLeft(strings.Join(rest, ";"), " "); text != "" {
-			kept = append(kept, text)
-		}
-	}
-	if h.Del("Cookie"); len(kept) > 0 {
-		h["Cookie"] = kept
-	}
-}
-
-func anyCookie(field string, is func(name, value string) bool) bool {
-	for name, value := range eachCookie(field) {
-		if is(name, value) {
-			return true
-		}
-	}
-	return false
-}
 
 // strayCookie tells whether a cookie is a gateway's, and none that this one reads.
 // A browser sends it to all of its host, so it stands for no mistake of anybody:

@@ -2,14 +2,13 @@ package caddyoauth
 
 import (
 	"fmt"
-	"iter"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -52,7 +51,7 @@ func newPlaces(credentials []Credential) ([]place, error) {
 		case c.Header != "" && (p.header == "Cookie" || p.header == "Proxy-Authorization"):
 			return nil, fmt.Errorf("credentials: the header %s has a use of its own", p.header)
 		}
-		p.folded = [1]string{fold(p.header)}
+		p.folded = [1]string{lenient.Fold(p.header)}
 		p.exposed = p.query != "" || (p.header != "" && p.header != "Authorization")
 		if slices.Contains(places, p) {
 			return nil, fmt.Errorf("credentials: %s is there twice", name)
@@ -117,7 +116,7 @@ func (at place) read(r *http.Request) (string, error) {
 	if r.URL.RawQuery == "" {
 		return "", nil
 	}
-	return single(queryValues(r.URL.RawQuery, at.query), "query parameter "+at.query)
+	return single(lenient.QueryValues(r.URL.RawQuery, at.query), "query parameter "+at.query)
 }
 
 func (at place) readHeader(fields []string) (string, error) {
@@ -183,43 +182,6 @@ func cookieValues(r *http.Request, name string) (values []string) {
 	return values
 }
 
-// queryPairs splits at ";" too: some upstreams do, and must not find a token
-// that was not looked at.
-func queryPairs(rawQuery string) iter.Seq[string] {
-	return strings.FieldsFuncSeq(rawQuery, func(c rune) bool { return c == '&' || c == ';' })
-}
-
-func queryValues(rawQuery, name string) (values []string) {
-	for pair := range queryPairs(rawQuery) {
-		if key, value, _ := strings.Cut(pair, "="); unescape(key) == name {
-			values = append(values, unescape(value))
-		}
-	}
-	return values
-}
-
-// unescape takes broken escapes as they stand, as many upstreams do.
-func unescape(s string) string {
-	if out, err := url.QueryUnescape(s); err == nil {
-		return out
-	}
-	var out strings.Builder
-	for len(s) > 0 {
-		// One escape or letter at a time: only what is broken stays.
-		n := 1
-		if s[0] == '%' && len(s) > 2 {
-			n = 3
-		}
-		one, err := url.QueryUnescape(s[:n])
-		if err != nil {
-			n, one = 1, s[:1]
-		}
-		out.WriteString(one)
-		s = s[n:]
-	}
-	return out.String()
-}
-
 // settle leaves the request as the upstream may see it: with the token that was
 // verified, or without any. One that came in a place that logs show moves to
 // the Authorization header, which they hide, and so does one that came as a
@@ -238,7 +200,7 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 		case at.cookie != "":
 			dropCookie(r, at.cookie)
 		default:
-			stripFrom(r.Header, at.folded[:])
+			lenient.Strip(r.Header, at.folded[:])
 		}
 	}
 	if found.at.cookie != "" && !strip && !moved {
@@ -256,12 +218,12 @@ func (found presented) settle(r *http.Request, places []place, strip bool) {
 }
 
 func dropQuery(r *http.Request, name string) {
-	if len(queryValues(r.URL.RawQuery, name)) == 0 {
+	if len(lenient.QueryValues(r.URL.RawQuery, name)) == 0 {
 		return
 	}
 	var kept []string
-	for pair := range queryPairs(r.URL.RawQuery) {
-		if key, _, _ := strings.Cut(pair, "="); unescape(key) != name {
+	for pair := range lenient.QueryPairs(r.URL.RawQuery) {
+		if key, _, _ := strings.Cut(pair, "="); lenient.Unescape(key) != name {
 			kept = append(kept, pair)
 		}
 	}

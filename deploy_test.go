@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 )
 
 var (
@@ -27,7 +29,7 @@ func registered(t *testing.T) map[string][]string {
 	t.Helper()
 	names := map[string][]string{}
 	descs := make(chan *prometheus.Desc, 1000)
-	for _, collector := range slices.Concat(measure.all(), stateMetrics) {
+	for _, collector := range slices.Concat(telemetry.Metrics.All(), stateMetrics) {
 		collector.Describe(descs)
 		_, histogram := collector.(*prometheus.HistogramVec)
 		for len(descs) > 0 {

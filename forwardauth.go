@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -66,7 +67,7 @@ func (f *ForwardAuth) misplaced(r *http.Request) error {
 
 // strip takes the headers off that say what a question is about.
 func (f *ForwardAuth) strip(h http.Header) {
-	stripFrom(h, []string{fold(f.method), fold(f.uri)})
+	lenient.Strip(h, []string{lenient.Fold(f.method), lenient.Fold(f.uri)})
 }
 
 // restore makes r the request that is asked about. It changes r itself and not

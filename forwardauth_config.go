@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
 const unixPeer = "unix"
@@ -81,16 +82,16 @@ func (f *ForwardAuth) checkHeaders(copyClaims []string, credentials []Credential
 	}
 	method, uri := f.headers()
 	for _, name := range []string{method, uri} {
-		folded := fold(name)
+		folded := lenient.Fold(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "_."):
 			return fmt.Errorf("forward_auth: %q is not a header's name of letters, digits and -", name)
-		case id.takes(name) || folded == fold(verdictHeader) ||
-			slices.ContainsFunc(credentials, func(c Credential) bool { return fold(c.Header) == folded }):
+		case id.takes(name) || folded == lenient.Fold(verdictHeader) ||
+			slices.ContainsFunc(credentials, func(c Credential) bool { return lenient.Fold(c.Header) == folded }):
 			return fmt.Errorf("forward_auth: the header %s has a use of its own", name)
 		}
 	}
-	if fold(method) == fold(uri) {
+	if lenient.Fold(method) == lenient.Fold(uri) {
 		return fmt.Errorf("forward_auth: method and uri are both %s", method)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -30,7 +31,7 @@ func (g *Gateway) clean(r *http.Request) error {
 		return rejectTunnel("a WebSocket that begins with a body")
 	}
 	if g.looks&atPath != 0 {
-		stripFrom(r.Header, pathHeaders)
+		lenient.Strip(r.Header, pathHeaders)
 	}
 	if err := checkPath(r.URL, g.looks&atPath != 0); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -12,7 +14,7 @@ import (
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	cookies := keepsCookies(r.Header) // before any is taken off
-	dropCookies(r.Header, g.strayCookie)
+	lenient.DropCookies(r.Header, g.strayCookie)
 	stray := g.strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
 		if g.early(r) {
@@ -70,7 +72,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		return found, err
 	}
 	g.settle(r, found)
-	g.validator.of(principal).metrics.accepted.Inc()
+	g.validator.of(principal).metrics.Accepted.Inc()
 	g.admitted(r, principal)
 	return found, nil
 }
@@ -85,7 +87,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 		return err
 	}
 	g.settle(r, none)
-	measure.anonymous.Inc()
+	telemetry.Metrics.Anonymous.Inc()
 	g.admitted(r, nil)
 	return nil
 }

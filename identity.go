@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -45,7 +46,7 @@ func newIdentity(copyClaims, listClaims []string) (*identity, error) {
 		if !named {
 			header = strings.NewReplacer("_", "-", ".", "-").Replace(claim)
 		}
-		folded := fold(header)
+		folded := lenient.Fold(header)
 		switch {
 		case claim == "":
 			return nil, fmt.Errorf("copy_claims %s: no claim; write claim or claim>Header", arg)
@@ -74,22 +75,12 @@ func (id *identity) strip(r *http.Request) {
 		id.stripConnection(r.Header, fields)
 	}
 	if len(id.names) > 0 {
-		stripFrom(r.Header, id.names)
+		lenient.Strip(r.Header, id.names)
 	}
 	if len(r.Trailer) > 0 {
-		stripFrom(r.Trailer, id.trailers)
+		lenient.Strip(r.Trailer, id.trailers)
 		// The server adds trailers when the body ends, declared or not.
 		r.Body = &trailerGuard{ReadCloser: r.Body, trailer: r.Trailer, names: id.trailers}
-	}
-}
-
-func stripFrom(h http.Header, names []string) {
-	for name := range h {
-		for _, ours := range names {
-			if folds(name, ours) {
-				delete(h, name)
-			}
-		}
 	}
 }
 
@@ -98,7 +89,7 @@ func (id *identity) stripConnection(h http.Header, fields []string) {
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
 			option = strings.TrimSpace(option)
-			switch folded := fold(option); {
+			switch folded := lenient.Fold(option); {
 			case option == "", folded == "authorization", folded == "early-data", slices.Contains(id.names, folded):
 			case folded == "upgrade" && len(h["Upgrade"]) == 0, folded == "http2-settings" && len(h[http2Settings]) == 0:
 			default:
@@ -122,46 +113,9 @@ type trailerGuard struct {
 func (g *trailerGuard) Read(p []byte) (int, error) {
 	n, err := g.ReadCloser.Read(p)
 	if err == io.EOF {
-		stripFrom(g.trailer, g.names)
+		lenient.Strip(g.trailer, g.names)
 	}
 	return n, err
-}
-
-// fold is a header name as the most careless server reads it: CGI has letters,
-// digits and one sign for all the rest.
-func fold(name string) string {
-	folded := []byte(strings.TrimRight(name, " \t"))
-	for i, c := range folded {
-		folded[i] = foldByte(c)
-	}
-	return string(folded)
-}
-
-func foldByte(c byte) byte {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return c + ('a' - 'A')
-	case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-		return c
-	}
-	return '-'
-}
-
-// folds is fold(name) == folded without an allocation: it runs for every
-// header of every request.
-func folds(name, folded string) bool {
-	for len(name) > len(folded) && (name[len(name)-1] == ' ' || name[len(name)-1] == '\t') {
-		name = name[:len(name)-1]
-	}
-	if len(name) != len(folded) {
-		return false
-	}
-	for i := range len(name) {
-		if foldByte(name[i]) != folded[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // headers sets the identity headers, all or, with an error, none.
@@ -206,7 +160,7 @@ func (id *identity) answer(to, from http.Header) {
 // takes reports whether a header, in any spelling, has a use of its own here: it
 // carries the request, or the identity.
 func (id *identity) takes(header string) bool {
-	folded := fold(header)
+	folded := lenient.Fold(header)
 	return slices.Contains(reserved, folded) || slices.Contains(id.names, folded)
 }
 

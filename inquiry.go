@@ -11,6 +11,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -43,7 +44,7 @@ type inquiry struct {
 	breaker   breaker.Breaker
 	probe     probe
 	limits    *askLimits
-	metrics   askMetrics
+	metrics   telemetry.AskMetrics
 	ctx       context.Context
 	stop      context.CancelFunc
 
@@ -106,7 +107,7 @@ func (n *Introspect) openInquiry(set inquirySettings) (q *inquiry, release func(
 			at:       as.Introspection{Endpoint: set.Endpoint, Client: set.Client},
 			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, Told: set.WantsType},
 			remember: n.remember(), limits: newAskLimits(n.rate()),
-			metrics: measure.forInquiry(set.Config.Issuer), flights: map[token.Digest]*inquiryFlight{},
+			metrics: telemetry.Metrics.ForInquiry(set.Config.Issuer), flights: map[token.Digest]*inquiryFlight{},
 		}
 		if q.server == nil {
 			q.server, q.own = as.New(set.Config), true

@@ -53,14 +53,14 @@ func (q *inquiry) board(what question) (*inquiryFlight, *opinion, error) {
 	// over it is not the one that tries after a pause.
 	wait := q.breaker.Open(now)
 	if wait == 0 && !q.limits.allow(what.remote, what.key, now) {
-		q.metrics.limited.Inc()
+		q.metrics.Limited.Inc()
 		return nil, nil, q.failed(verdict.IntrospectionLimited, time.Second, errAskTooOften)
 	}
 	if wait == 0 {
 		wait = q.breaker.Wait(askBreaks, now)
 	}
 	if wait > 0 {
-		q.metrics.paused.Inc()
+		q.metrics.Paused.Inc()
 		return nil, nil, q.failed(verdict.IntrospectionUnavailable, wait, errAskPaused)
 	}
 	flight := &inquiryFlight{done: make(chan struct{})}
@@ -128,14 +128,14 @@ func (q *inquiry) keep(key token.Digest, said *opinion, now time.Time) {
 
 // account tells breaker and metrics how a call went.
 func (q *inquiry) account(flight *inquiryFlight, err error, now time.Time, took time.Duration) {
-	q.metrics.duration.Observe(took.Seconds())
+	q.metrics.Duration.Observe(took.Seconds())
 	switch {
 	case err != nil:
-		q.metrics.failed.Inc()
+		q.metrics.Failed.Inc()
 	case flight.opinion.refusal != nil:
-		q.metrics.inactive.Inc()
+		q.metrics.Inactive.Inc()
 	default:
-		q.metrics.active.Inc()
+		q.metrics.Active.Inc()
 	}
 	_, called := errors.AsType[*as.CallError](err)
 	if err != nil && !called {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // newAsker provisions a gateway that asks the grantor about tokens. words
@@ -101,7 +103,7 @@ func TestTheFirstToAskMayLeaveAndTheOthersGetTheAnswer(t *testing.T) {
 	}()
 	<-inside
 	leave()
-	if status := <-left; status != statusClientGone {
+	if status := <-left; status != verdict.StatusClientGone {
 		t.Errorf("who left got %d", status)
 	}
 	close(open)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -136,11 +137,11 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerO
 			remember:  with.Capacity > 0,
 			require:   slices.Concat(with.Require, i.Require),
 			profile: token.Profile{
-				Issuer: url, Resource: with.Resource, Audience: set.audience, Algorithms: set.algorithms, Keys: tracedKeys{l.keys},
+				Issuer: url, Resource: with.Resource, Audience: set.audience, Algorithms: set.algorithms, Keys: telemetry.TraceKeys(l.keys),
 				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
 			},
 			client:  client,
-			metrics: measure.forIssuer(url),
+			metrics: telemetry.Metrics.ForIssuer(url),
 		}
 		trusts = append(trusts, t)
 		if i.Introspect != nil && client != nil {
@@ -279,7 +280,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 		Now:       time.Now,
 		Jitter:    rand.Float64,
 	}
-	l.authority, l.release = acquire(key, capacity, &set, l.config, as.Env{Storage: ctx.Storage(), Observe: newEvents(ctx, log).watching(url, observer(log, url))})
+	l.authority, l.release = acquire(key, capacity, &set, l.config, as.Env{Storage: ctx.Storage(), Observe: telemetry.NewEvents(ctx, log).Watching(url, observer(log, url))})
 	return l
 }
 

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 func writeCA(t *testing.T, path string) {
@@ -103,7 +104,7 @@ func TestAClientThatLeftIsNoFailureOfTheIssuer(t *testing.T) {
 		t.Errorf("while the client waits: %d", status)
 	}
 	cancel()
-	if status := g.account(httptest.NewRecorder(), r, down); status != statusClientGone {
-		t.Errorf("after it left: %d, want %d", status, statusClientGone)
+	if status := g.account(httptest.NewRecorder(), r, down); status != verdict.StatusClientGone {
+		t.Errorf("after it left: %d, want %d", status, verdict.StatusClientGone)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -22,7 +23,7 @@ type trust struct {
 	require []*Requirement // of its tokens: the gateway's, and those of its issuer block
 	client  *as.Client     // who the gateway is there; nil: there is no client
 	inquiry *inquiry       // asks about tokens; nil: they are not asked about
-	metrics issuerMetrics
+	metrics telemetry.IssuerMetrics
 	now     func() time.Time // the set's
 
 	remember bool // use the cache

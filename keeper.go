@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -31,14 +32,14 @@ type Keeper struct {
 	storage certmagic.Storage
 	issuers *Set
 	log     *zap.Logger
-	events  *events
-	audit   *auditLog
+	events  *telemetry.Events
+	audit   *telemetry.Audit
 	live    atomic.Bool // its configuration is in force, as far as is known
 }
 
 // NewKeeper keeps grants as a session block says, for the site that is being
 // provisioned, until release is called. Nothing is opened.
-func NewKeeper(ctx caddy.Context, s *Session, issuers *Set, log *zap.Logger, audit *auditLog) (k *Keeper, release func(), err error) {
+func NewKeeper(ctx caddy.Context, s *Session, issuers *Set, log *zap.Logger, audit *telemetry.Audit) (k *Keeper, release func(), err error) {
 	words := s.Store // before LoadStore takes them
 	if err := s.provision(ctx, caddy.NewReplacer()); err != nil {
 		return nil, nil, err
@@ -49,7 +50,7 @@ func NewKeeper(ctx caddy.Context, s *Session, issuers *Set, log *zap.Logger, aud
 	}
 	k = &Keeper{
 		site: siteName(ctx), config: config, shared: s.shared(words), store: s.store, options: s.options(), keys: s.secrets,
-		storage: ctx.Storage(), issuers: issuers, log: log, events: newEvents(ctx, log), audit: audit,
+		storage: ctx.Storage(), issuers: issuers, log: log, events: telemetry.NewEvents(ctx, log), audit: audit,
 	}
 	release, err = k.join()
 	return k, release, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -32,7 +33,7 @@ func (k *Keeper) Prove(r *http.Request, found presented, judge Judge) (*token.Pr
 	if found.token == "" && !found.session {
 		return nil, found, nil
 	}
-	waited := traceWait(r.Context(), spanGrant)
+	waited := telemetry.TraceWait(r.Context(), telemetry.SpanGrant)
 	found, err := k.redeem(r.Context(), found)
 	waited(err)
 	began := time.Now()
@@ -54,7 +55,7 @@ func (k *Keeper) Prove(r *http.Request, found presented, judge Judge) (*token.Pr
 		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
 			return nil, found, refused
 		}
-		waited := traceWait(r.Context(), spanGrant)
+		waited := telemetry.TraceWait(r.Context(), telemetry.SpanGrant)
 		found, err = k.redeemNext(r.Context(), found, refused)
 		waited(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -31,7 +32,7 @@ func (s *Site) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
 		s.refuseBackchannel(w, r, err)
 		return nil
 	}
-	measure.logout(issuer, logoutBackchannel)
+	telemetry.Metrics.Logout(issuer, logoutBackchannel)
 	s.Log.Info("the issuer has logged somebody out", zap.Int("sessions", ended), zap.String("issuer", issuer))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
@@ -82,6 +83,6 @@ func (s *Site) refuseBackchannel(w http.ResponseWriter, r *http.Request, err err
 	} else {
 		w.Header().Set("Retry-After", verdict.Seconds(time.Second))
 	}
-	s.Log.Log(level, "a back-channel log-out was not done", zap.Error(err), zap.String("client_ip", clientAddress(r)))
+	s.Log.Log(level, "a back-channel log-out was not done", zap.Error(err), zap.String("client_ip", telemetry.ClientAddress(r)))
 	answer.Write(w, "")
 }

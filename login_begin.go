@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -47,7 +48,7 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, than
 	case !o.secure():
 		return s.failLogin(w, r, nil, &loginError{
 			outcome: loginInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
-			detail: "log-in needs https: browsers would not keep its cookies for " + bounded(o.origin()) +
+			detail: "log-in needs https: browsers would not keep its cookies for " + telemetry.Bounded(o.origin()) +
 				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
 		})
 	}
@@ -70,8 +71,8 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, than
 	if err := s.Block.keep(w, r, vault, p); err != nil {
 		return s.failLogin(w, r, p, err)
 	}
-	measure.login(t.profile.Issuer, loginBegun)
-	s.Log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)))
+	telemetry.Metrics.Login(t.profile.Issuer, loginBegun)
+	s.Log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)))
 	return redirect(w, http.StatusFound, address)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -84,7 +85,7 @@ func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q 
 	if q.issuer != t.profile.Issuer && (q.issuer != "" || ends.NamesItself) {
 		return session.Handle{}, &loginError{
 			outcome: loginWrongIssuer, status: http.StatusBadRequest, level: zapcore.WarnLevel,
-			detail: "iss is " + bounded(q.issuer) + ": another issuer has answered, or somebody wants it to look so",
+			detail: "iss is " + telemetry.Bounded(q.issuer) + ": another issuer has answered, or somebody wants it to look so",
 		}
 	}
 	if q.failure != "" {
@@ -94,12 +95,12 @@ func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q 
 		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
 	// Before anything is written, and used up: whoever has to wait may try again.
-	leave, err := s.Limits.Place(r.Context(), clientAddress(r))
+	leave, err := s.Limits.Place(r.Context(), telemetry.ClientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
 	defer leave()
-	attempts, err := s.Limits.Attempt(limits.AtCallback, t.client.ID, clientAddress(r))
+	attempts, err := s.Limits.Attempt(limits.AtCallback, t.client.ID, telemetry.ClientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
@@ -231,10 +232,10 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 			s.Log.Warn("the session before a log-in could not be ended", zap.String("sref", vault.Sref(old.Key())), zap.Error(err))
 		}
 	}
-	measure.login(t.profile.Issuer, loginDone)
+	telemetry.Metrics.Login(t.profile.Issuer, loginDone)
 	sref := vault.Sref(handle.Key())
-	s.Audit.loggedIn(r, t.profile.Issuer, id.Subject, sref)
-	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", clientAddress(r)),
+	s.Audit.LoggedIn(r, t.profile.Issuer, id.Subject, sref)
+	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)),
 		zap.Bool("refreshable", !tokens.RefreshToken.Empty()))
 	return handle, nil
 }

@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"net/http"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -11,7 +12,7 @@ import (
 // reads the field as it came: what strict parsers leave out is none of ours.
 func (l *Login) find(h http.Header) (value string, n int) {
 	for _, field := range h["Cookie"] {
-		for name, text := range eachCookie(field) {
+		for name, text := range lenient.Cookies(field) {
 			if name == l.cookieName() {
 				value, n = text, n+1
 			}
@@ -28,7 +29,7 @@ func (s *Site) Strip(h http.Header) {
 }
 
 func (l *Login) strip(h http.Header) {
-	dropCookies(h, func(name, _ string) bool { return isLoginCookie(l.cookieName(), name) })
+	lenient.DropCookies(h, func(name, _ string) bool { return isLoginCookie(l.cookieName(), name) })
 }
 
 // handle reads the session's cookie and leaves the request as it is. Two of

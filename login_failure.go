@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -119,13 +120,13 @@ func (s *Site) failLogin(w http.ResponseWriter, r *http.Request, p *pending, err
 	shown, wait := asLoginError(err)
 	issuer := s.Trust.profile.Issuer
 	if r.Context().Err() != nil && shown.status >= http.StatusInternalServerError {
-		shown = &loginError{outcome: verdict.ClientGone, status: statusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
+		shown = &loginError{outcome: verdict.ClientGone, status: verdict.StatusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
 	}
-	measure.login(issuer, shown.outcome)
-	s.Audit.loginFailed(r, issuer, shown.outcome, shown.status)
+	telemetry.Metrics.Login(issuer, shown.outcome)
+	s.Audit.LoginFailed(r, issuer, shown.outcome, shown.status)
 	if entry := s.Log.Check(shown.level, "a log-in failed"); entry != nil {
-		entry.Write(zap.String("outcome", shown.outcome), zap.Int("status", shown.status), known("detail", shown.detail),
-			zap.String("issuer", issuer), zap.String("client_ip", clientAddress(r)))
+		entry.Write(zap.String("outcome", shown.outcome), zap.Int("status", shown.status), telemetry.Known("detail", shown.detail),
+			zap.String("issuer", issuer), zap.String("client_ip", telemetry.ClientAddress(r)))
 	}
 	if shown.status >= http.StatusInternalServerError {
 		return pageLater(w, r, max(wait, time.Second), againOf(p))

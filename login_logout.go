@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -57,7 +58,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 			return pageLater(w, r, time.Second, "") // and the cookie stays: the session may live
 		}
 		if err == nil {
-			measure.logout(s.Trust.profile.Issuer, logoutUser)
+			telemetry.Metrics.Logout(s.Trust.profile.Issuer, logoutUser)
 		}
 	}
 	setCookie(w, s.Block.cookieName(), "", -1)
@@ -100,7 +101,7 @@ func serveLoggedOut(w http.ResponseWriter, r *http.Request) error {
 
 // pageElsewhere is what a request gets that another site may have sent.
 func pageElsewhere(w http.ResponseWriter, r *http.Request) error {
-	measure.verdict("", verdict.CrossSite).Inc()
+	telemetry.Metrics.Verdict("", verdict.CrossSite).Inc()
 	return writePage(w, r, http.StatusForbidden, &page{
 		Title: "Not from there", Text: "This request did not come from a page of this site, so nothing was done.", Home: true,
 	})

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -92,7 +93,7 @@ type begun struct {
 // Browsers send the oldest first, so what is left for the next time is younger.
 func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
 	for _, field := range h["Cookie"] {
-		for name, value := range eachCookie(field) {
+		for name, value := range lenient.Cookies(field) {
 			if !isBegunBeside(l.cookieName(), name) {
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -115,7 +116,7 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, vault *sessio
 		here, ended, err = s.endOne(ctx, vault, handle, grant, which)
 	}
 	for range ended {
-		measure.logout(s.Trust.profile.Issuer, logoutSessions)
+		telemetry.Metrics.Logout(s.Trust.profile.Issuer, logoutSessions)
 	}
 	if err != nil {
 		return pageLater(w, r, time.Second, "")

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -22,7 +23,7 @@ type Site struct {
 	Keeper *Keeper         // keeps the sessions
 	Limits *limits.Limiter // of that issuer
 	Log    *zap.Logger
-	Audit  *auditLog // nil: off
+	Audit  *telemetry.Audit // nil: off
 	Now    func() time.Time
 
 	// Prove judges an access token that has come from an issuer, as any other

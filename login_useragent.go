@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 )
 
 // noteOf is what a user will know a browser by: its kind and about where it is.
 func noteOf(r *http.Request) string {
-	return browserName(r.UserAgent()) + ", " + coarse(clientAddress(r))
+	return browserName(r.UserAgent()) + ", " + coarse(telemetry.ClientAddress(r))
 }
 
 // browserName knows the usual ones; their order counts, since each says that it

@@ -26,6 +26,8 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -59,8 +61,8 @@ type Gateway struct {
 	all       []*Requirement     // those of issuer blocks too
 	looks     looks              // at what requirements look
 	log       *zap.Logger
-	audit     *auditLog // nil: off
-	acquired  []func()  // what Cleanup releases
+	audit     *telemetry.Audit // nil: off
+	acquired  []func()         // what Cleanup releases
 }
 
 // CaddyModule names the module.
@@ -96,13 +98,13 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	g.tunnels = g.InsecureUpgrades
 	for _, at := range g.places {
 		if at.header != "" {
-			g.identity.trailers = append(g.identity.trailers, fold(at.header))
+			g.identity.trailers = append(g.identity.trailers, lenient.Fold(at.header))
 		}
 	}
 	if err := g.provisionRequire(ctx, repl); err != nil {
 		return err
 	}
-	if err := measure.register(ctx.GetMetricsRegistry(), stateMetrics...); err != nil {
+	if err := telemetry.Metrics.Register(ctx.GetMetricsRegistry(), stateMetrics...); err != nil {
 		return err
 	}
 	if g.TokenEndpoint != nil {
@@ -124,7 +126,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	g.metadata = g.describe()
 	g.warnOfProxies(ctx)
 	if g.Audit {
-		g.audit = newAudit(g.log)
+		g.audit = telemetry.NewAudit(g.log)
 	}
 	if err := g.provisionGrants(ctx); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 )
 
 // warnAgain is how often an outage is told of. Keys may be asked for each second.
@@ -19,7 +20,7 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 	return func(e as.Event) {
 		switch e.Op {
 		case as.OpFetch:
-			measure.fetched(issuer, e)
+			telemetry.Metrics.Fetched(issuer, e)
 			if e.Err != nil {
 				level := zapcore.DebugLevel
 				if time.Since(warned) >= warnAgain {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -36,12 +37,12 @@ func otherMethods(r *http.Request) (methods []string, err error) {
 		}
 	}
 	for name, texts := range r.Header {
-		if slices.ContainsFunc(methodHeaders, func(folded string) bool { return folds(name, folded) }) {
+		if slices.ContainsFunc(methodHeaders, func(folded string) bool { return lenient.Folds(name, folded) }) {
 			add(texts)
 		}
 	}
 	if r.URL.RawQuery != "" {
-		add(queryValues(r.URL.RawQuery, methodParameter))
+		add(lenient.QueryValues(r.URL.RawQuery, methodParameter))
 	}
 	return methods, err
 }

@@ -1,10 +1,11 @@
 package caddyoauth
 
 import (
-	"iter"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
 // keepPrivate keeps shared caches from storing an answer (RFC 9111 §5.2.2.7),
@@ -29,7 +30,7 @@ func keepPrivate(h http.Header, vary string) {
 // be changed for that. "private" with names of headers is about those alone.
 func private(text string) (directives []string, changed bool) {
 	directives, closed := []string{}, false
-	for directive := range listed(text) {
+	for directive := range lenient.Elements(text) {
 		name, arg, _ := strings.Cut(directive, "=")
 		switch name = strings.ToLower(strings.TrimSpace(name)); {
 		case name == "public", name == "s-maxage", name == "private" && arg != "":
@@ -46,29 +47,6 @@ func private(text string) (directives []string, changed bool) {
 	return directives, changed
 }
 
-// listed splits a list at its commas, but for those in quotes (RFC 9110 §5.6.1).
-func listed(text string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		quoted, begin := false, 0
-		for i := 0; i < len(text); i++ {
-			switch c := text[i]; {
-			case quoted && c == '\\':
-				i++ // the letter behind it is none of ours
-			case c == '"':
-				quoted = !quoted
-			case c == ',' && !quoted:
-				if one := strings.TrimSpace(text[begin:i]); one != "" && !yield(one) {
-					return
-				}
-				begin = i + 1
-			}
-		}
-		if one := strings.TrimSpace(text[begin:]); one != "" {
-			yield(one)
-		}
-	}
-}
-
 // isForCaches knows the headers that some shared caches obey before
 // Cache-Control: those of RFC 9213, whose names end alike, and older ones.
 func isForCaches(name string) bool {
@@ -83,7 +61,7 @@ var forCaches = []string{"Surrogate-Control", "Edge-Control", "X-Accel-Expires"}
 
 func varies(fields []string, name string) bool {
 	for _, field := range fields {
-		for one := range listed(field) {
+		for one := range lenient.Elements(field) {
 			if one == "*" || strings.EqualFold(one, name) {
 				return true
 			}

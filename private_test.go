@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -72,7 +73,7 @@ func FuzzCacheControl(f *testing.F) {
 		keepPrivate(h, "Cookie")
 		once := h.Get("Cache-Control")
 		closed := false
-		for one := range listed(once) {
+		for one := range lenient.Elements(once) {
 			name, arg, _ := strings.Cut(strings.ToLower(one), "=")
 			name = strings.TrimSpace(name)
 			closed = closed || arg == "" && (name == "private" || name == "no-store")

@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -22,7 +24,7 @@ func (g *Gateway) exposes(r *http.Request) bool {
 		switch {
 		case !at.exposed:
 		case at.header != "" && len(r.Header[at.header]) > 0,
-			at.query != "" && len(queryValues(r.URL.RawQuery, at.query)) > 0:
+			at.query != "" && len(lenient.QueryValues(r.URL.RawQuery, at.query)) > 0:
 			return true
 		}
 	}
@@ -105,7 +107,7 @@ func (g *Gateway) logQuietly(rec caddyhttp.ResponseRecorder, r *http.Request, be
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	user, _ := repl.GetString("http.auth.user.id")
 	g.log.Named("access").Info("handled request",
-		zap.String("client_ip", clientAddress(r)), zap.String("proto", r.Proto), zap.String("method", r.Method),
+		zap.String("client_ip", telemetry.ClientAddress(r)), zap.String("proto", r.Proto), zap.String("method", r.Method),
 		zap.String("host", r.Host), zap.String("path", path), zap.String("user_id", user),
 		zap.Duration("duration", time.Since(began)), zap.Int("size", rec.Size()), zap.Int("status", rec.Status()))
 }

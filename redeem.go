@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -27,9 +28,9 @@ func (g *Gateway) strays(r *http.Request) bool {
 		return true
 	}
 	if r.URL.RawQuery != "" {
-		for pair := range queryPairs(r.URL.RawQuery) {
+		for pair := range lenient.QueryPairs(r.URL.RawQuery) {
 			name, value, _ := strings.Cut(pair, "=")
-			if !g.isPlace(place{query: unescape(name)}) && (holdsOurs(unescape(value)) || holdsOurs(unescape(name))) {
+			if !g.isPlace(place{query: lenient.Unescape(name)}) && (holdsOurs(lenient.Unescape(value)) || holdsOurs(lenient.Unescape(name))) {
 				return true
 			}
 		}
@@ -66,7 +67,7 @@ func holdsSession(text string) bool { return holdsAny(text, ourPrefixes[:1]) }
 var ourPrefixes = [...]string{sessionPrefix, accessPrefix, refreshPrefix}
 
 func holdsAny(text string, prefixes []string) bool {
-	return holdsPlain(text, prefixes) || strings.IndexByte(text, '%') >= 0 && holdsPlain(unescape(text), prefixes)
+	return holdsPlain(text, prefixes) || strings.IndexByte(text, '%') >= 0 && holdsPlain(lenient.Unescape(text), prefixes)
 }
 
 func holdsPlain(text string, prefixes []string) bool {

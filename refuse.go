@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -20,9 +21,6 @@ import (
 // retryAfter is what a client is told to wait, in seconds, when there is
 // nothing to judge by. Keys are asked for each second then.
 const retryAfter = "2"
-
-// statusClientGone is what Caddy logs for a client that did not wait.
-const statusClientGone = 499
 
 // refuse is the one exit of requests that were not admitted: one metric, one
 // log line, one challenge.
@@ -51,7 +49,7 @@ func (g *Gateway) deny(w http.ResponseWriter, r *http.Request, err error) error 
 
 // logIn counts and tells a refusal, and sends the browser to log in instead.
 func (g *Gateway) logIn(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
-	measure.verdict(rejection.Issuer, rejection.Reason).Inc()
+	telemetry.Metrics.Verdict(rejection.Issuer, rejection.Reason).Inc()
 	g.refused(r, rejection, http.StatusFound, rejection.Reason, rejection.Issuer)
 	return g.site.Begin(w, r, rejection)
 }
@@ -88,7 +86,7 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 			}
 		}
 		if r.Context().Err() != nil {
-			status, reason, level = statusClientGone, verdict.ClientGone, zapcore.DebugLevel
+			status, reason, level = verdict.StatusClientGone, verdict.ClientGone, zapcore.DebugLevel
 		} else {
 			// A failure is no verdict: no challenge, or clients would throw
 			// good tokens away.
@@ -96,25 +94,17 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	measure.verdict(issuer, reason).Inc()
+	telemetry.Metrics.Verdict(issuer, reason).Inc()
 	g.refused(r, err, status, reason, issuer)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.auth.oauth.reason", reason)
 	}
 	if entry := g.log.Check(level, "refused"); entry != nil {
 		entry.Write(zap.String("reason", reason), zap.Int("status", status),
-			known("issuer", issuer), known("detail", verdict.DetailOf(err)), zap.String("client_ip", clientAddress(r)),
+			telemetry.Known("issuer", issuer), telemetry.Known("detail", verdict.DetailOf(err)), zap.String("client_ip", telemetry.ClientAddress(r)),
 			zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
 	return status
-}
-
-// known leaves an empty field out of a log line.
-func known(name, value string) zap.Field {
-	if value == "" {
-		return zap.Skip()
-	}
-	return zap.String(name, value)
 }
 
 // writeRefusal answers with a small JSON body: Caddy would write none.

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -22,7 +23,7 @@ import (
 func measured(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	if err := measure.register(registry, stateMetrics...); err != nil {
+	if err := telemetry.Metrics.Register(registry, stateMetrics...); err != nil {
 		t.Fatal(err)
 	}
 	res := httptest.NewRecorder()

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -19,7 +20,7 @@ var stateMetrics = []prometheus.Collector{keyAges{}, askBreakers{}, grantGauges{
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {
-	traceVerdict(r.Context(), reason, issuer)
+	telemetry.TraceVerdict(r.Context(), reason, issuer)
 	if g.audit == nil {
 		return
 	}
@@ -28,7 +29,7 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 	if p != nil && !g.validator.proved(p) {
 		p = nil
 	}
-	g.audit.refused(r, p, err, status, reason, issuer)
+	g.audit.Refused(r, p, err, status, reason, issuer)
 }
 
 // admitted notes a request that passes, wherever somebody wants to know.
@@ -37,8 +38,8 @@ func (g *Gateway) admitted(r *http.Request, p *token.Principal) {
 	if p != nil {
 		reason, issuer = verdict.Accepted, p.Issuer
 	}
-	traceVerdict(r.Context(), reason, issuer)
-	g.audit.admitted(r, p)
+	telemetry.TraceVerdict(r.Context(), reason, issuer)
+	g.audit.Admitted(r, p)
 }
 
 // onEvent makes a function a handler of Caddy's events.

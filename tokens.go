@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -166,7 +167,7 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 			return nil
 		}
 		call := &tokenCall{gateway: g, Request: q, w: w, r: r}
-		attempts, err := g.limits.Attempt(limits.AtTokenEndpoint, q.ClientID, clientAddress(r))
+		attempts, err := g.limits.Attempt(limits.AtTokenEndpoint, q.ClientID, telemetry.ClientAddress(r))
 		if err == nil {
 			defer func() {
 				if call.leave != nil {
@@ -181,8 +182,8 @@ func (g *Gateway) own(serve func(*tokenCall) error) ownHandler {
 			g.refuseToken(w, r, call, err)
 			return nil
 		}
-		measure.tokenRequest(call.issuer(), call.grant, granted)
-		g.audit.tokenRequest(r, q.ClientID, call.grant, call.issuer(), granted, http.StatusOK)
+		telemetry.Metrics.TokenRequest(call.issuer(), call.grant, telemetry.Granted)
+		g.audit.TokenRequest(r, q.ClientID, call.grant, call.issuer(), telemetry.Granted, http.StatusOK)
 		return nil
 	}
 }
@@ -195,17 +196,17 @@ func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, call *toke
 		grant, client = call.grant, call.ClientID
 	}
 	if r.Context().Err() != nil && refused.Status >= http.StatusInternalServerError {
-		refused.Status, refused.Code = statusClientGone, verdict.ClientGone
+		refused.Status, refused.Code = verdict.StatusClientGone, verdict.ClientGone
 	}
 	if wait > 0 {
 		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
-	measure.tokenRequest(issuer, grant, refused.Code)
-	g.audit.tokenRequest(r, client, grant, issuer, refused.Code, refused.Status)
+	telemetry.Metrics.TokenRequest(issuer, grant, refused.Code)
+	g.audit.TokenRequest(r, client, grant, issuer, refused.Code, refused.Status)
 	if entry := g.log.Check(level, "token request refused"); entry != nil {
 		entry.Write(zap.String("error", refused.Code), zap.Int("status", refused.Status),
-			known("detail", detailOfToken(err)), known("grant_type", grant), zap.String("client_id", bounded(client)),
-			zap.String("issuer", issuer), zap.String("client_ip", clientAddress(r)), zap.String("path", r.URL.Path))
+			telemetry.Known("detail", detailOfToken(err)), telemetry.Known("grant_type", grant), zap.String("client_id", telemetry.Bounded(client)),
+			zap.String("issuer", issuer), zap.String("client_ip", telemetry.ClientAddress(r)), zap.String("path", r.URL.Path))
 	}
 	refused.Write(w, g.realmOrHost())
 }

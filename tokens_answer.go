@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -59,15 +60,15 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 	if renewable := grant.Kind == session.ByRunningAgain || !tokens.RefreshToken.Empty(); !renewable {
 		access.End = access.Expiry // nothing comes after it
 		g.log.Info("the issuer gave no refresh token: the grant ends with its access token",
-			zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
+			zap.String("issuer", grant.Issuer), zap.String("client_id", telemetry.Bounded(c.ClientID)))
 	} else if g.TokenEndpoint.takes(grantRefreshToken) {
 		if refresh, err = s.StartFamily(ctx, handle); err != nil {
 			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
 		}
 	}
-	g.audit.grantBegun(c.r, c.ClientID, c.grant, grant.Issuer, as.SubjectOf(tokens.AccessToken), s.Sref(handle.Key()))
+	g.audit.GrantBegun(c.r, c.ClientID, c.grant, grant.Issuer, as.SubjectOf(tokens.AccessToken), s.Sref(handle.Key()))
 	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
-		zap.String("issuer", grant.Issuer), zap.String("client_id", bounded(c.ClientID)))
+		zap.String("issuer", grant.Issuer), zap.String("client_id", telemetry.Bounded(c.ClientID)))
 	c.answer(handle, access, refresh, tokens.IDToken)
 	return nil
 }

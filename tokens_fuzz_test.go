@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
 // inProcess is a transport to a grantor without a network.
@@ -131,7 +132,7 @@ func FuzzTokenRequest(f *testing.F) {
 var wholeOurs = regexp.MustCompile(`(?:^|[^A-Za-z0-9_-]|%[0-9A-Fa-f]{2})og[ar]_[A-Za-z0-9_-]{64}`)
 
 func readsOurs(text string) bool {
-	return wholeOurs.MatchString(text) || wholeOurs.MatchString(unescape(text))
+	return wholeOurs.MatchString(text) || wholeOurs.MatchString(lenient.Unescape(text))
 }
 
 // Whatever stands in a request, no token of ours gets to the upstream, none is
@@ -182,7 +183,7 @@ func FuzzReferenceToken(f *testing.F) {
 			t.Errorf("%d %s", res.Code, res.Body)
 		}
 		for _, r := range g.saw {
-			seen := []string{r.URL.Path, unescape(r.URL.RawQuery), r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Header.Get("X-Other")}
+			seen := []string{r.URL.Path, lenient.Unescape(r.URL.RawQuery), r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Header.Get("X-Other")}
 			for _, text := range seen {
 				if wholeOurs.MatchString(text) {
 					t.Errorf("the upstream saw %q", text)
@@ -195,7 +196,7 @@ func FuzzReferenceToken(f *testing.F) {
 		if log := g.logged(); wholeOurs.MatchString(log) {
 			t.Errorf("the log has it: %s", log)
 		}
-		clean := !wholeOurs.MatchString(fill.Replace(u.Path + "\n" + unescape(u.RawQuery) + "\n" + cookie + "\n" + other))
+		clean := !wholeOurs.MatchString(fill.Replace(u.Path + "\n" + lenient.Unescape(u.RawQuery) + "\n" + cookie + "\n" + other))
 		if authorization == "Bearer {a}" && clean && checkPath(u, false) == nil && res.Code != 200 && g.ownPath(raw) == nil {
 			t.Errorf("%d %s for a good token", res.Code, res.Body)
 		}

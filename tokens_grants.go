@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -143,7 +144,7 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 // enter waits for a place among the calls to issuers, which is held until a
 // failure is counted: of many guesses at one time only so many are made.
 func (c *tokenCall) enter() (err error) {
-	address := clientAddress(c.r)
+	address := telemetry.ClientAddress(c.r)
 	if c.leave, err = c.gateway.limits.Place(c.r.Context(), address); err == nil {
 		_, err = c.gateway.limits.Attempt(limits.AtTokenEndpoint, c.ClientID, address)
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
@@ -16,9 +15,6 @@ import (
 
 // fullWait is when to come back with too many grants: they are counted so often.
 const fullWait = sweepEach
-
-// granted is what a token request that went well is counted as.
-const granted = "granted"
 
 // notOurs marks an issuer's answer to the gateway's own credentials: if it does
 // not know them, that is no fault of the caller.
@@ -114,20 +110,6 @@ func detailOfToken(err error) string {
 		return refused.Description
 	}
 	return err.Error()
-}
-
-// bounded keeps what a stranger sends short in a log.
-func bounded(text string) string {
-	const most = 100
-	if len(text) > most {
-		return text[:most] + "…"
-	}
-	return text
-}
-
-func clientAddress(r *http.Request) string {
-	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return address
 }
 
 // realmOrHost is the realm of the Basic challenge, which must have one

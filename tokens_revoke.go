@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -54,7 +55,7 @@ func (g *Gateway) serveDeviceAuthorization(c *tokenCall) error {
 	}
 	// Each begins something at the issuer, as the gateway's client, and whoever
 	// knows a client's id can ask for it.
-	begun, err := g.limits.Attempt(limits.AtDevice, c.ClientID, clientAddress(c.r))
+	begun, err := g.limits.Attempt(limits.AtDevice, c.ClientID, telemetry.ClientAddress(c.r))
 	if err != nil {
 		return err
 	}

@@ -2,19 +2,15 @@ package caddyoauth
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-
-	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // traced serves a request under a span, as Caddy's tracing handler does, and
@@ -78,38 +74,5 @@ func TestASpanIsMadeOfAWaitForARenewalAndOfNothingElse(t *testing.T) {
 	spans = g.traced("x")
 	if last := spans[len(spans)-1]; attributeOf(last, "oauth.reason") == "accepted" {
 		t.Errorf("of a refused request: %v", last.Attributes())
-	}
-}
-
-// lateKeys are there after a while, or never.
-type lateKeys struct {
-	token.KeySource
-	err error
-}
-
-func (l lateKeys) Keys(context.Context) (*token.KeySet, error) {
-	<-time.After(5 * time.Millisecond)
-	return nil, l.err
-}
-
-func (l lateKeys) Newer(context.Context, *token.KeySet) (*token.KeySet, error) { return nil, l.err }
-
-func TestASpanIsMadeOfAWaitForKeys(t *testing.T) { synctest.Test(t, spansOfKeys) }
-
-func spansOfKeys(t *testing.T) {
-	recorder := tracetest.NewSpanRecorder()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-	ctx, span := provider.Tracer("caddy").Start(t.Context(), "request")
-	down := errors.New("https://login.example.com is down")
-	_, _ = tracedKeys{lateKeys{}}.Keys(ctx)
-	_, _ = tracedKeys{lateKeys{}}.Newer(ctx, nil) // at once
-	_, err := tracedKeys{lateKeys{err: down}}.Newer(ctx, nil)
-	span.End()
-	spans := recorder.Ended()
-	if len(spans) != 3 || spans[0].Name() != "oauth.wait_for_keys" || spans[1].Status().Description != "see the log" || !errors.Is(err, down) {
-		t.Errorf("%v %v", spans, err)
-	}
-	if _, err := (tracedKeys{lateKeys{err: down}}).Keys(t.Context()); !errors.Is(err, down) {
-		t.Error("without a trace:", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -22,7 +23,7 @@ func (s sender) address() string {
 	if s.request == nil {
 		return ""
 	}
-	return clientAddress(s.request)
+	return telemetry.ClientAddress(s.request)
 }
 
 // Validate proves one token. An error is a [*verdict.Rejection], which is the sender's
@@ -50,7 +51,7 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 		case err != nil:
 			return nil, verdict.OfToken(err, t.profile.Issuer)
 		case ok:
-			t.metrics.hits.Inc()
+			t.metrics.Hits.Inc()
 			return t.profile.Principal(t, facts, raw, nil), nil
 		}
 	}
@@ -75,10 +76,10 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 	if t == nil {
 		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.names())
 	}
-	t.metrics.misses.Inc()
+	t.metrics.Misses.Inc()
 	began := v.now()
 	facts, err := t.profile.Verify(ctx, unverified, now)
-	t.metrics.verifying.Observe(v.now().Sub(began).Seconds())
+	t.metrics.Verifying.Observe(v.now().Sub(began).Seconds())
 	if err != nil {
 		return nil, verdict.OfToken(err, t.profile.Issuer)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -18,13 +19,13 @@ func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest
 	}
 	said := t.inquiry.recall(key, now)
 	if said != nil {
-		t.metrics.recalled(said.refusal != nil)
+		t.metrics.Recalled(said.refusal != nil)
 	} else {
 		if err := mayAsk(raw); err != nil {
 			return nil, err
 		}
-		t.metrics.misses.Inc()
-		waited := traceWait(ctx, spanAsk)
+		t.metrics.Misses.Inc()
+		waited := telemetry.TraceWait(ctx, telemetry.SpanAsk)
 		var err error
 		said, err = t.inquiry.ask(ctx, question{raw: raw, key: key, remote: from.address(), clock: v.now})
 		if waited(err); err != nil {
@@ -49,9 +50,9 @@ func (v *Validator) confirm(ctx context.Context, t *trust, what question) (*toke
 		said = nil
 	}
 	if said != nil {
-		t.metrics.recalled(said.refusal != nil)
+		t.metrics.Recalled(said.refusal != nil)
 	} else {
-		waited := traceWait(ctx, spanAsk)
+		waited := telemetry.TraceWait(ctx, telemetry.SpanAsk)
 		var err error
 		said, err = t.inquiry.ask(ctx, what)
 		if waited(err); err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -43,6 +44,6 @@ func (v *vault) examine() {
 			write = host.log.Warn
 		}
 		write("looked at the store of grants", zap.String("store", v.identity), zap.String("check", one.Check),
-			zap.String("result", one.Result), zap.String("detail", one.Text), known("do", one.Do))
+			zap.String("result", one.Result), zap.String("detail", one.Text), telemetry.Known("do", one.Do))
 	}
 }

@@ -4,22 +4,23 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // observe counts what the vault does, and tells of it in the events, the audit
 // stream and the log of the configuration in force.
 func (v *vault) observe(e session.Event) {
-	measure.session(&e)
+	telemetry.Metrics.Session(&e)
 	host := v.host()
 	if host == nil {
 		return
 	}
 	if e.Name == session.EventRenewal && e.Err != nil {
-		host.events.renewalFailed(&e)
+		host.events.RenewalFailed(&e)
 	}
 	if e.Name == session.EventEnd {
-		host.audit.grantEnded(&e)
+		host.audit.GrantEnded(&e)
 	}
 	var text string
 	level := zapcore.DebugLevel
@@ -52,6 +53,6 @@ func (v *vault) observe(e session.Event) {
 		if e.Err != nil {
 			failure = zap.Error(e.Err)
 		}
-		entry.Write(zap.String("sref", e.Sref), known("issuer", e.Issuer), known("outcome", e.Detail), took, failure)
+		entry.Write(zap.String("sref", e.Sref), telemetry.Known("issuer", e.Issuer), telemetry.Known("outcome", e.Detail), took, failure)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -14,7 +15,7 @@ type counted struct{ session.Store }
 func (s counted) failed(operation string, err error) error {
 	if err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrExists) &&
 		!errors.Is(err, session.ErrConflict) && !errors.Is(err, context.Canceled) {
-		measure.storeFailed(operation)
+		telemetry.Metrics.StoreFailed(operation)
 	}
 	return err
 }

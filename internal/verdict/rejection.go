@@ -66,6 +66,9 @@ const (
 	Anonymous        = "anonymous"
 )
 
+// StatusClientGone is what Caddy logs for a client that did not wait.
+const StatusClientGone = 499
+
 // The error codes of RFC 6750 §3.1, and one of RFC 9470.
 const (
 	InvalidRequest    = "invalid_request"

@@ -1,4 +1,4 @@
-package caddyoauth
+package telemetry
 
 import (
 	"crypto/sha256"
@@ -13,16 +13,16 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// auditLog writes who did what, and what became of it: one line for each
+// Audit writes who did what, and what became of it: one line for each
 // request, token request, and beginning and end of a grant, by Caddy's logger
 // http.handlers.oauth.audit. A nil one writes nothing.
 //
 // Nothing that could be used stands in it: of a token there is a digest of its
 // jti, of a grant its name in the logs.
-type auditLog struct{ log *zap.Logger }
+type Audit struct{ log *zap.Logger }
 
-// newAudit writes to the logger audit below log.
-func newAudit(log *zap.Logger) *auditLog { return &auditLog{log.Named("audit")} }
+// NewAudit writes to the logger audit below log.
+func NewAudit(log *zap.Logger) *Audit { return &Audit{log.Named("audit")} }
 
 // What the lines are about.
 const (
@@ -39,8 +39,8 @@ const (
 	auditFailed   = "failed"  // ours, or the issuer's: no verdict
 )
 
-// admitted tells of a request that passes; anonymous ones have no principal.
-func (a *auditLog) admitted(r *http.Request, p *token.Principal) {
+// Admitted tells of a request that passes; anonymous ones have no principal.
+func (a *Audit) Admitted(r *http.Request, p *token.Principal) {
 	if a == nil {
 		return
 	}
@@ -51,16 +51,16 @@ func (a *auditLog) admitted(r *http.Request, p *token.Principal) {
 	a.log.Info(auditRequest, append(request(r), append(whoIs(p), zap.String("verdict", auditAccepted), zap.String("reason", reason))...)...)
 }
 
-// refused tells of a request that does not. Who is asking is told only if the
+// Refused tells of a request that does not. Who is asking is told only if the
 // token was proven, and lacks something.
-func (a *auditLog) refused(r *http.Request, p *token.Principal, err error, status int, reason, issuer string) {
+func (a *Audit) Refused(r *http.Request, p *token.Principal, err error, status int, reason, issuer string) {
 	decision := auditFailed
 	if _, rejected := errors.AsType[*verdict.Rejection](err); rejected {
 		decision = auditRefused
 	}
 	who := whoIs(p)
 	if p == nil {
-		who = []zap.Field{known("issuer", issuer)}
+		who = []zap.Field{Known("issuer", issuer)}
 	}
 	a.log.Info(auditRequest, append(request(r), append(who,
 		zap.String("verdict", decision), zap.String("reason", reason), zap.Int("status", status))...)...)
@@ -69,7 +69,7 @@ func (a *auditLog) refused(r *http.Request, p *token.Principal, err error, statu
 func request(r *http.Request) []zap.Field {
 	return []zap.Field{
 		zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path),
-		zap.String("client_ip", clientAddress(r)),
+		zap.String("client_ip", ClientAddress(r)),
 	}
 }
 
@@ -81,7 +81,7 @@ func whoIs(p *token.Principal) []zap.Field {
 	if p == nil {
 		return nil
 	}
-	fields := []zap.Field{zap.String("issuer", p.Issuer), known("subject", p.Subject)}
+	fields := []zap.Field{zap.String("issuer", p.Issuer), Known("subject", p.Subject)}
 	for _, name := range clientClaims {
 		claim, _ := p.Claim(name)
 		if client, ok := claim.(string); ok && client != "" {
@@ -96,7 +96,7 @@ func whoIs(p *token.Principal) []zap.Field {
 	}
 	acr, _ := p.Claim("acr")
 	if way, ok := acr.(string); ok {
-		fields = append(fields, known("acr", bounded(way)))
+		fields = append(fields, Known("acr", Bounded(way)))
 	}
 	at, _ := p.Claim("auth_time")
 	if seconds, ok := token.Plain(at).(int64); ok {
@@ -112,33 +112,33 @@ func jtiDigest(jti string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// tokenRequest tells of a request to an endpoint of our own. client and grant
+// TokenRequest tells of a request to an endpoint of our own. client and grant
 // are empty if it could not be read.
-func (a *auditLog) tokenRequest(r *http.Request, client, grant, issuer, result string, status int) {
+func (a *Audit) TokenRequest(r *http.Request, client, grant, issuer, result string, status int) {
 	if a == nil {
 		return
 	}
 	decision := auditAccepted
 	switch {
-	case status >= http.StatusInternalServerError || status == statusClientGone:
+	case status >= http.StatusInternalServerError || status == verdict.StatusClientGone:
 		decision = auditFailed
 	case status != http.StatusOK:
 		decision = auditRefused
 	}
-	a.log.Info(auditTokenRequest, append(request(r), zap.String("issuer", issuer), known("client_id", bounded(client)),
-		known("grant_type", grant), zap.String("verdict", decision), zap.String("reason", result), zap.Int("status", status))...)
+	a.log.Info(auditTokenRequest, append(request(r), zap.String("issuer", issuer), Known("client_id", Bounded(client)),
+		Known("grant_type", grant), zap.String("verdict", decision), zap.String("reason", result), zap.Int("status", status))...)
 }
 
-// grantBegun tells whose grant has the name sref from now on.
-func (a *auditLog) grantBegun(r *http.Request, client, grant, issuer, subject, sref string) {
+// GrantBegun tells whose grant has the name sref from now on.
+func (a *Audit) GrantBegun(r *http.Request, client, grant, issuer, subject, sref string) {
 	if a == nil {
 		return
 	}
-	a.log.Info(auditGrantBegun, append(request(r), zap.String("issuer", issuer), known("client_id", bounded(client)),
-		known("subject", subject), zap.String("grant_type", grant), zap.String("sref", sref))...)
+	a.log.Info(auditGrantBegun, append(request(r), zap.String("issuer", issuer), Known("client_id", Bounded(client)),
+		Known("subject", subject), zap.String("grant_type", grant), zap.String("sref", sref))...)
 }
 
-func (a *auditLog) grantEnded(e *session.Event) {
+func (a *Audit) GrantEnded(e *session.Event) {
 	if a == nil {
 		return
 	}

@@ -1,9 +1,11 @@
-package caddyoauth
+package telemetry
 
 import (
 	"net/http"
 
 	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // What the lines about browsers are about. The end of a session is a grant's.
@@ -12,8 +14,8 @@ const (
 	auditLoginFailed = "login failed"
 )
 
-// loggedIn tells whose session has the name sref from now on.
-func (a *auditLog) loggedIn(r *http.Request, issuer, subject, sref string) {
+// LoggedIn tells whose session has the name sref from now on.
+func (a *Audit) LoggedIn(r *http.Request, issuer, subject, sref string) {
 	if a == nil {
 		return
 	}
@@ -21,12 +23,12 @@ func (a *auditLog) loggedIn(r *http.Request, issuer, subject, sref string) {
 		zap.String("verdict", auditAccepted), zap.String("sref", sref))...)
 }
 
-func (a *auditLog) loginFailed(r *http.Request, issuer, outcome string, status int) {
+func (a *Audit) LoginFailed(r *http.Request, issuer, outcome string, status int) {
 	if a == nil {
 		return
 	}
 	decision := auditRefused
-	if status >= http.StatusInternalServerError || status == statusClientGone {
+	if status >= http.StatusInternalServerError || status == verdict.StatusClientGone {
 		decision = auditFailed
 	}
 	a.log.Info(auditLoginFailed, append(request(r), zap.String("issuer", issuer),

@@ -1,4 +1,4 @@
-package caddyoauth
+package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
@@ -22,10 +22,10 @@ func (c *loginCollectors) all() []prometheus.Collector {
 	return []prometheus.Collector{c.logins, c.logouts}
 }
 
-func (c *loginCollectors) login(issuer, outcome string) {
+func (c *loginCollectors) Login(issuer, outcome string) {
 	c.logins.WithLabelValues(issuer, outcome).Inc()
 }
 
-func (c *loginCollectors) logout(issuer, by string) {
+func (c *loginCollectors) Logout(issuer, by string) {
 	c.logouts.WithLabelValues(issuer, by).Inc()
 }

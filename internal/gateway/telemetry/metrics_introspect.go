@@ -1,4 +1,4 @@
-package caddyoauth
+package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
@@ -8,10 +8,10 @@ type askCollectors struct {
 	asking         *prometheus.HistogramVec
 }
 
-// askMetrics are those of one issuer, found once.
-type askMetrics struct {
-	active, inactive, failed, limited, paused prometheus.Counter
-	duration                                  prometheus.Observer
+// AskMetrics are those of one issuer, found once.
+type AskMetrics struct {
+	Active, Inactive, Failed, Limited, Paused prometheus.Counter
+	Duration                                  prometheus.Observer
 }
 
 func newAskCollectors() *askCollectors {
@@ -32,11 +32,11 @@ func (c *askCollectors) all() []prometheus.Collector {
 	return []prometheus.Collector{c.introspections, c.asking}
 }
 
-func (c *askCollectors) forInquiry(issuer string) askMetrics {
+func (c *askCollectors) ForInquiry(issuer string) AskMetrics {
 	outcome := func(name string) prometheus.Counter { return c.introspections.WithLabelValues(issuer, name) }
-	return askMetrics{
-		active: outcome("active"), inactive: outcome("inactive"), failed: outcome("error"),
-		limited: outcome("limited"), paused: outcome("breaker_open"),
-		duration: c.asking.WithLabelValues(issuer),
+	return AskMetrics{
+		Active: outcome("active"), Inactive: outcome("inactive"), Failed: outcome("error"),
+		Limited: outcome("limited"), Paused: outcome("breaker_open"),
+		Duration: c.asking.WithLabelValues(issuer),
 	}
 }

@@ -1,4 +1,4 @@
-package caddyoauth
+package telemetry
 
 import (
 	"sync"
@@ -25,9 +25,9 @@ const (
 // mostQueued bounds the events that wait for a slow handler.
 const mostQueued = 64
 
-// events passes events to Caddy's events app, in order, and without making the
+// Events passes events to Caddy's events app, in order, and without making the
 // sender wait: handlers run programs and call webhooks.
-type events struct {
+type Events struct {
 	ctx caddy.Context
 	app *caddyevents.App // nil: there is none
 	log *zap.Logger
@@ -42,16 +42,16 @@ type queuedEvent struct {
 	data map[string]any
 }
 
-func newEvents(ctx caddy.Context, log *zap.Logger) *events {
-	q := &events{ctx: ctx, log: log}
+func NewEvents(ctx caddy.Context, log *zap.Logger) *Events {
+	q := &Events{ctx: ctx, log: log}
 	if app, err := ctx.App("events"); err == nil { // else Provision fails elsewhere
 		q.app, _ = app.(*caddyevents.App)
 	}
 	return q
 }
 
-// emit queues an event, if there is a handler for it. One too many is dropped.
-func (q *events) emit(name string, data map[string]any) {
+// Emit queues an event, if there is a handler for it. One too many is dropped.
+func (q *Events) emit(name string, data map[string]any) {
 	if q == nil || q.app == nil || q.ctx.Err() != nil || !q.app.ShouldEmit(name) {
 		return
 	}
@@ -69,7 +69,7 @@ func (q *events) emit(name string, data map[string]any) {
 }
 
 // run emits what is queued and ends when nothing is.
-func (q *events) run() {
+func (q *Events) run() {
 	for {
 		q.mu.Lock()
 		if len(q.queue) == 0 || q.ctx.Err() != nil {
@@ -84,8 +84,8 @@ func (q *events) run() {
 	}
 }
 
-// watching adds the events about an issuer's keys to what observes them.
-func (q *events) watching(issuer string, observe func(as.Event)) func(as.Event) {
+// Watching adds the events about an issuer's keys to what observes them.
+func (q *Events) Watching(issuer string, observe func(as.Event)) func(as.Event) {
 	return func(e as.Event) {
 		observe(e)
 		if e.Op != as.OpFetch {
@@ -113,8 +113,8 @@ func kidsOf(keys []token.KeyInfo) []string {
 	return kids
 }
 
-// renewalFailed tells that a grant could not be refreshed.
-func (q *events) renewalFailed(e *session.Event) {
+// RenewalFailed tells that a grant could not be refreshed.
+func (q *Events) RenewalFailed(e *session.Event) {
 	q.emit(eventRenewalFailed, map[string]any{
 		"issuer": e.Issuer, "sref": e.Sref, "outcome": e.Detail, "error": e.Err.Error(),
 	})

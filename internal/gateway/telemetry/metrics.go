@@ -1,4 +1,7 @@
-package caddyoauth
+// Package telemetry is what an operator sees of what happens: counters, spans,
+// Caddy's events, the audit stream, and fields of log lines. It knows no
+// feature: those that have state to show bring collectors of their own.
+package telemetry
 
 import (
 	"errors"
@@ -11,39 +14,39 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// measure holds the collectors: made once per process and registered with the
+// Metrics holds the collectors: made once per process and registered with the
 // registry of each configuration, so that a reload resets nothing.
-var measure = newCollectors()
+var Metrics = newCollectors()
 
-type collectors struct {
+type Collectors struct {
 	verdicts  *prometheus.CounterVec
 	lookups   *prometheus.CounterVec
 	verifying *prometheus.HistogramVec
 	fetches   *prometheus.CounterVec
-	anonymous prometheus.Counter
+	Anonymous prometheus.Counter
 	*sessionCollectors
 	*loginCollectors
 	*askCollectors
 }
 
-// issuerMetrics are those that the hot path uses, found once.
-type issuerMetrics struct {
-	accepted, hits, misses, inactive prometheus.Counter
-	verifying                        prometheus.Observer
+// IssuerMetrics are those that the hot path uses, found once.
+type IssuerMetrics struct {
+	Accepted, Hits, Misses, inactive prometheus.Counter
+	Verifying                        prometheus.Observer
 }
 
-// recalled counts what was remembered of a token: facts, or that its issuer
+// Recalled counts what was remembered of a token: facts, or that its issuer
 // refuses it.
-func (m *issuerMetrics) recalled(refused bool) {
+func (m *IssuerMetrics) Recalled(refused bool) {
 	if refused {
 		m.inactive.Inc()
 		return
 	}
-	m.hits.Inc()
+	m.Hits.Inc()
 }
 
-func newCollectors() *collectors {
-	c := &collectors{
+func newCollectors() *Collectors {
+	c := &Collectors{
 		sessionCollectors: newSessionCollectors(),
 		loginCollectors:   newLoginCollectors(),
 		askCollectors:     newAskCollectors(),
@@ -65,29 +68,29 @@ func newCollectors() *collectors {
 			Help: "Fetches of an issuer's keys, by outcome: ok or error.",
 		}, []string{"issuer", "outcome"}),
 	}
-	c.anonymous = c.verdict("", verdict.Anonymous)
+	c.Anonymous = c.Verdict("", verdict.Anonymous)
 	return c
 }
 
-func (c *collectors) verdict(issuer, reason string) prometheus.Counter {
+func (c *Collectors) Verdict(issuer, reason string) prometheus.Counter {
 	return c.verdicts.WithLabelValues(issuer, reason)
 }
 
-func (c *collectors) forIssuer(issuer string) issuerMetrics {
-	return issuerMetrics{
-		accepted:  c.verdict(issuer, verdict.Accepted),
-		hits:      c.lookups.WithLabelValues(issuer, "hit"),
-		misses:    c.lookups.WithLabelValues(issuer, "miss"),
+func (c *Collectors) ForIssuer(issuer string) IssuerMetrics {
+	return IssuerMetrics{
+		Accepted:  c.Verdict(issuer, verdict.Accepted),
+		Hits:      c.lookups.WithLabelValues(issuer, "hit"),
+		Misses:    c.lookups.WithLabelValues(issuer, "miss"),
 		inactive:  c.lookups.WithLabelValues(issuer, "inactive"),
-		verifying: c.verifying.WithLabelValues(issuer),
+		Verifying: c.verifying.WithLabelValues(issuer),
 	}
 }
 
-// register adds the collectors to a configuration's registry, and those that
+// Register adds the collectors to a configuration's registry, and those that
 // read the state of other rooms when they are asked. Every gateway of the
 // configuration does; the first one counts.
-func (c *collectors) register(registry *prometheus.Registry, readers ...prometheus.Collector) error {
-	for _, collector := range slices.Concat(c.all(), readers) {
+func (c *Collectors) Register(registry *prometheus.Registry, readers ...prometheus.Collector) error {
+	for _, collector := range slices.Concat(c.All(), readers) {
 		err := registry.Register(collector)
 		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
 			return fmt.Errorf("registering metrics: %w", err)
@@ -96,12 +99,12 @@ func (c *collectors) register(registry *prometheus.Registry, readers ...promethe
 	return nil
 }
 
-func (c *collectors) all() []prometheus.Collector {
+func (c *Collectors) All() []prometheus.Collector {
 	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
 	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all())
 }
 
-func (c *collectors) fetched(issuer string, event as.Event) {
+func (c *Collectors) Fetched(issuer string, event as.Event) {
 	outcome := "ok"
 	if event.Err != nil {
 		outcome = "error"

@@ -1,4 +1,4 @@
-package caddyoauth
+package telemetry
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 // one. A request that waits for nothing has none of its own.
 const (
 	spanKeys  = "oauth.wait_for_keys"
-	spanGrant = "oauth.wait_for_grant"
-	spanAsk   = "oauth.wait_for_introspection"
+	SpanGrant = "oauth.wait_for_grant"
+	SpanAsk   = "oauth.wait_for_introspection"
 
 	spanLeast = time.Millisecond // what is shorter was no wait
 
@@ -24,10 +24,10 @@ const (
 	attrIssuer = attribute.Key("oauth.issuer")
 )
 
-// traceWait makes a span of what happens until the function it answers is
+// TraceWait makes a span of what happens until the function it answers is
 // called, if it took long enough to be a wait, or failed. Without a trace in
 // ctx it costs one look.
-func traceWait(ctx context.Context, name string) (end func(error)) {
+func TraceWait(ctx context.Context, name string) (end func(error)) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
 		return func(error) {}
@@ -51,25 +51,27 @@ func traceWait(ctx context.Context, name string) (end func(error)) {
 // log line has the rest.
 const reasonless = "see the log"
 
-// traceVerdict notes on Caddy's span what became of the request.
-func traceVerdict(ctx context.Context, reason, issuer string) {
+// TraceVerdict notes on Caddy's span what became of the request.
+func TraceVerdict(ctx context.Context, reason, issuer string) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		span.SetAttributes(attrReason.String(reason), attrIssuer.String(issuer))
 	}
 }
 
-// tracedKeys makes spans of waiting for keys.
+// TraceKeys is a source of keys that makes spans of waiting for them.
+func TraceKeys(source token.KeySource) token.KeySource { return tracedKeys{source} }
+
 type tracedKeys struct{ token.KeySource }
 
 func (k tracedKeys) Keys(ctx context.Context) (*token.KeySet, error) {
-	end := traceWait(ctx, spanKeys)
+	end := TraceWait(ctx, spanKeys)
 	set, err := k.KeySource.Keys(ctx)
 	end(err)
 	return set, err
 }
 
 func (k tracedKeys) Newer(ctx context.Context, set *token.KeySet) (*token.KeySet, error) {
-	end := traceWait(ctx, spanKeys)
+	end := TraceWait(ctx, spanKeys)
 	newer, err := k.KeySource.Newer(ctx, set)
 	end(err)
 	return newer, err

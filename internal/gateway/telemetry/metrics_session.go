@@ -1,4 +1,4 @@
-package caddyoauth
+package telemetry
 
 import (
 	"slices"
@@ -56,19 +56,19 @@ func (c *sessionCollectors) all() []prometheus.Collector {
 }
 
 var tokenResults = []string{
-	granted, verdict.ClientGone, "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+	Granted, verdict.ClientGone, "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
 	"unsupported_grant_type", "invalid_scope", "invalid_target", "authorization_pending", "slow_down",
 	"access_denied", "expired_token", "server_error", "temporarily_unavailable",
 }
 
-func (c *sessionCollectors) tokenRequest(issuer, grant, result string) {
+func (c *sessionCollectors) TokenRequest(issuer, grant, result string) {
 	if !slices.Contains(tokenResults, result) {
 		result = "other" // an issuer may say what it likes
 	}
 	c.tokenRequests.WithLabelValues(issuer, grant, result).Inc()
 }
 
-func (c *sessionCollectors) session(e *session.Event) {
+func (c *sessionCollectors) Session(e *session.Event) {
 	switch e.Name {
 	case session.EventRenewal:
 		c.renewals.WithLabelValues(e.Issuer, e.Detail).Inc()
@@ -85,7 +85,7 @@ func (c *sessionCollectors) session(e *session.Event) {
 	}
 }
 
-// storeFailed counts a call of the store of grants that failed.
-func (c *sessionCollectors) storeFailed(operation string) {
+// StoreFailed counts a call of the store of grants that failed.
+func (c *sessionCollectors) StoreFailed(operation string) {
 	c.storeErrors.WithLabelValues(operation).Inc()
 }
