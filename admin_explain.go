@@ -46,7 +46,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		config, _, _ := at.gateway.JudgesBy()
-		e := explain(r.Context(), at.gateway, text, explainer{at: now, grants: config.keepsGrants(), held: true})
+		e := explain(r.Context(), at.gateway, text, explainOptions{at: now, grants: config.keepsGrants(), held: true})
 		e.Gateway = hidden(at.hosts.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {

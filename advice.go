@@ -44,7 +44,7 @@ type unadvised struct {
 	raw    string
 	claims token.Claims // nil: they cannot be read
 	hmac   bool         // it says that it is signed with one
-	issuer string       // by whose settings it was judged; "": nobody's
+	issuer string       // by whose settings it was judged; "": it is not known
 }
 
 // advise says what to change where a token is refused for a reason, in words for
@@ -78,10 +78,10 @@ func advise(reason string, t unadvised, resource string) string {
 
 // adviseOn is advise for a token that an issuer has just granted, and that would
 // not pass.
-func adviseOn(v *Validator, resource, reason, raw string) string {
+func adviseOn(set *Set, resource, reason, raw string) string {
 	u, _ := token.Inspect(raw)
 	t := unadvised{raw: raw, claims: u.Claims, hmac: u.HMAC()}
-	if trust := v.nearest(u.Claims.String("iss")); trust != nil {
+	if trust := set.nearest(u.Claims.String("iss")); trust != nil {
 		t.issuer = trust.profile.Issuer
 	}
 	return advise(reason, t, resource)

@@ -109,3 +109,11 @@ func (c *Config) ownPaths() (paths []string) {
 func (c *Config) keepsGrants() bool {
 	return c.Session != nil || c.TokenEndpoint != nil || c.Login != nil
 }
+
+// capacity is how many verified tokens are remembered for each issuer.
+func (c *Config) capacity() int {
+	if c.Cache == nil {
+		return defaultCache
+	}
+	return *c.Cache
+}

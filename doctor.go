@@ -84,28 +84,28 @@ type siteConfig struct {
 
 // examine looks at every issuer of a gateway.
 func (d *doctor) examine(at siteConfig) {
-	g := at.Config
-	if err := g.check(); err != nil {
+	c := at.Config
+	if err := c.check(); err != nil {
 		d.say("", checkConfig, resultFail, "correct the configuration; \"caddy validate\" names the line", "%v", err)
 		return
 	}
 	repl := caddy.NewReplacer()
-	if s := g.Session; s != nil {
+	if s := c.Session; s != nil {
 		if err := (&Session{Keys: s.Keys}).readKeys(repl); err != nil {
 			d.say("", checkConfig, resultFail, "correct keys: "+doPlaceholder, "%v", err)
 		}
 	}
-	if names := strings.Join(g.InsecureUpgrades, " "); names != "" {
+	if names := strings.Join(c.InsecureUpgrades, " "); names != "" {
 		d.say("", checkSettings, resultWarn, "take the word out, unless the upstream has no other way to be reached",
 			"insecure_upgrades %s: what comes in such a connection is judged by nobody", names)
 	}
-	d.checkResource(g, at.hosts)
-	d.checkClaimsOfSeveral(g)
-	d.checkStore(g)
-	for n, issuer := range g.Issuer {
-		features := d.features(g, issuer, n == 0)
-		for _, p := range d.patients(issuer, repl, features) {
-			d.visit(p)
+	d.checkResource(c, at.hosts)
+	d.checkClaimsOfSeveral(c)
+	d.checkStore(c)
+	for n, issuer := range c.Issuer {
+		features := d.features(c, issuer, n == 0)
+		for _, t := range d.targets(issuer, repl, features) {
+			d.visit(t)
 		}
 	}
 }
@@ -121,14 +121,14 @@ type features struct {
 	grantTypes []string
 }
 
-func (d *doctor) features(g *Config, issuer *Issuer, first bool) (f features) {
-	f.grants = g.keepsGrants() && issuer.JWKS == ""
-	f.resource = g.Resource
+func (d *doctor) features(c *Config, issuer *Issuer, first bool) (f features) {
+	f.grants = c.keepsGrants() && issuer.JWKS == ""
+	f.resource = c.Resource
 	if first {
-		f.login = g.Login
+		f.login = c.Login
 	}
-	if first && g.TokenEndpoint != nil {
-		f.tokens = g.TokenEndpoint
+	if first && c.TokenEndpoint != nil {
+		f.tokens = c.TokenEndpoint
 		for _, grant := range grantTypes {
 			if f.tokens.takes(grant) {
 				f.grantTypes = append(f.grantTypes, grant)
@@ -138,8 +138,8 @@ func (d *doctor) features(g *Config, issuer *Issuer, first bool) (f features) {
 	return f
 }
 
-// patient is one issuer, ready to be asked.
-type patient struct {
+// target is one issuer, ready to be asked.
+type target struct {
 	features
 	url    string
 	issuer *Issuer
@@ -148,8 +148,8 @@ type patient struct {
 	config as.Config
 }
 
-// patients resolves an issuer's words as Provision does.
-func (d *doctor) patients(issuer *Issuer, repl *caddy.Replacer, f features) (found []patient) {
+// targets resolves an issuer's words as Provision does.
+func (d *doctor) targets(issuer *Issuer, repl *caddy.Replacer, f features) (found []target) {
 	name := strings.Join(issuer.URL, " ")
 	urls, err := grammar.ResolveAll(repl, "issuer", issuer.URL)
 	if err != nil {
@@ -172,7 +172,7 @@ func (d *doctor) patients(issuer *Issuer, repl *caddy.Replacer, f features) (fou
 			d.say(url, checkConfig, resultFail, "correct the issuer's URL", "%v", err)
 			continue
 		}
-		found = append(found, patient{features: f, url: url, issuer: issuer, set: set, client: client, config: as.Config{
+		found = append(found, target{features: f, url: url, issuer: issuer, set: set, client: client, config: as.Config{
 			Issuer: url, Metadata: set.metadata, JWKS: set.jwks, AllowHTTP: issuer.InsecureHTTP, Trust: set.trust, Now: d.now,
 		}})
 	}
@@ -193,28 +193,28 @@ func (d *doctor) settings(issuer *Issuer, repl *caddy.Replacer) (set settings, e
 // visitWithin bounds the look at one issuer.
 const visitWithin = 20 * time.Second
 
-func (d *doctor) visit(p patient) {
+func (d *doctor) visit(t target) {
 	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
 	defer cancel()
-	d.checkSettings(p)
-	if p.set.fixed != nil {
-		infos := p.set.fixed.InfosFor(p.set.algorithms)
-		d.say(p.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), p.set.jwks, keyNames(infos))
-		d.checkAlgorithms(p, infos)
-		d.checkPlainKeys(p, infos, nil)
-		d.checkIntrospection(ctx, p, nil)
-		d.checkResourceAt(p, nil)
+	d.checkSettings(t)
+	if t.set.fixed != nil {
+		infos := t.set.fixed.InfosFor(t.set.algorithms)
+		d.say(t.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), t.set.jwks, keyNames(infos))
+		d.checkAlgorithms(t, infos)
+		d.checkPlainKeys(t, infos, nil)
+		d.checkIntrospection(ctx, t, nil)
+		d.checkResourceAt(t, nil)
 		return
 	}
-	report := as.Probe(ctx, p.config)
-	d.checkMetadata(p, report)
-	d.checkKeys(p, report)
-	d.checkBinding(p, report.Endpoints)
-	d.checkClock(p, report)
-	d.checkEndpoints(ctx, p, report)
-	d.checkIntrospection(ctx, p, report.Endpoints)
-	d.checkResourceAt(p, report.Endpoints)
-	d.checkCertificates(p, report.Certificates)
+	report := as.Probe(ctx, t.config)
+	d.checkMetadata(t, report)
+	d.checkKeys(t, report)
+	d.checkBinding(t, report.Endpoints)
+	d.checkClock(t, report)
+	d.checkEndpoints(ctx, t, report)
+	d.checkIntrospection(ctx, t, report.Endpoints)
+	d.checkResourceAt(t, report.Endpoints)
+	d.checkCertificates(t, report.Certificates)
 }
 
 // worst is the result that counts.

@@ -11,7 +11,7 @@ import (
 // checkPlainKeys looks at RSA keys without an alg of their own: what they are
 // for is said by algorithms, or else by the metadata, or else it is RS256. Where
 // the issuer signs with another, its tokens are refused as key_mismatch.
-func (d *doctor) checkPlainKeys(p patient, keys []token.KeyInfo, ends *as.Endpoints) {
+func (d *doctor) checkPlainKeys(t target, keys []token.KeyInfo, ends *as.Endpoints) {
 	plain := slices.DeleteFunc(slices.Clone(keys), func(key token.KeyInfo) bool { return !key.Plain })
 	if len(plain) == 0 {
 		return
@@ -25,15 +25,15 @@ func (d *doctor) checkPlainKeys(p patient, keys []token.KeyInfo, ends *as.Endpoi
 	}
 	names, isFor := keyNames(plain), strings.Join(taken, " ")
 	switch {
-	case len(p.issuer.Algorithms) > 0 && len(said) > 0 && !slices.ContainsFunc(said, func(alg string) bool { return slices.Contains(taken, alg) }):
-		d.say(p.url, checkAlgorithms, resultWarn, "name in algorithms what the issuer signs access tokens with, or nothing",
+	case len(t.issuer.Algorithms) > 0 && len(said) > 0 && !slices.ContainsFunc(said, func(alg string) bool { return slices.Contains(taken, alg) }):
+		d.say(t.url, checkAlgorithms, resultWarn, "name in algorithms what the issuer signs access tokens with, or nothing",
 			"RSA keys without an alg are for what algorithms names, and the metadata name %s: %s", strings.Join(said, " "), names)
-	case len(p.issuer.Algorithms) > 0:
+	case len(t.issuer.Algorithms) > 0:
 	case len(said) == 0:
-		d.say(p.url, checkAlgorithms, resultWarn, "nothing, if the issuer signs access tokens with "+isFor+"; else name its algorithm in algorithms",
+		d.say(t.url, checkAlgorithms, resultWarn, "nothing, if the issuer signs access tokens with "+isFor+"; else name its algorithm in algorithms",
 			"RSA keys without an alg, of which neither algorithms nor the metadata say what they are for, are for %s alone: %s", isFor, names)
 	case len(taken) > 1:
-		d.say(p.url, checkAlgorithms, resultWarn, "name in algorithms the one that the issuer signs access tokens with: a key is for one algorithm (RFC 8725 §3.1)",
+		d.say(t.url, checkAlgorithms, resultWarn, "name in algorithms the one that the issuer signs access tokens with: a key is for one algorithm (RFC 8725 §3.1)",
 			"RSA keys without an alg are for all that the metadata name: %s", names)
 	}
 }

@@ -10,79 +10,79 @@ import (
 )
 
 // checkEndpoints looks for what the features configured need of an issuer.
-func (d *doctor) checkEndpoints(ctx context.Context, p patient, r *as.Report) {
-	if !p.grants || r.Endpoints == nil {
+func (d *doctor) checkEndpoints(ctx context.Context, t target, r *as.Report) {
+	if !t.grants || r.Endpoints == nil {
 		return // nothing is asked there, or that nothing can be has been said
 	}
 	ends := r.Endpoints
-	d.checkTokenEndpoint(ctx, p, r)
+	d.checkTokenEndpoint(ctx, t, r)
 	if ends.Revocation == "" {
-		d.say(p.url, checkEndpoints, resultWarn, "nothing, if grants may live on at the issuer after they have ended here",
+		d.say(t.url, checkEndpoints, resultWarn, "nothing, if grants may live on at the issuer after they have ended here",
 			"the metadata name no usable revocation_endpoint: ended grants cannot be given back")
 	} else {
-		d.say(p.url, checkEndpoints, resultOK, "", "revocation_endpoint %s", ends.Revocation)
+		d.say(t.url, checkEndpoints, resultOK, "", "revocation_endpoint %s", ends.Revocation)
 	}
-	if slices.Contains(p.grantTypes, grantDeviceCode) {
+	if slices.Contains(t.grantTypes, grantDeviceCode) {
 		if ends.DeviceAuthorization == "" {
-			d.say(p.url, checkEndpoints, resultFail, "turn device authorization on at the issuer, or take device_code out of grant_types",
+			d.say(t.url, checkEndpoints, resultFail, "turn device authorization on at the issuer, or take device_code out of grant_types",
 				"the metadata name no usable device_authorization_endpoint, which device_code needs")
 		} else {
-			d.say(p.url, checkEndpoints, resultOK, "", "device_authorization_endpoint %s", ends.DeviceAuthorization)
+			d.say(t.url, checkEndpoints, resultOK, "", "device_authorization_endpoint %s", ends.DeviceAuthorization)
 		}
 	}
-	d.checkClient(p, ends)
-	d.checkGrantTypes(p, ends)
-	if p.login != nil {
-		d.checkLogin(p, ends)
+	d.checkClient(t, ends)
+	d.checkGrantTypes(t, ends)
+	if t.login != nil {
+		d.checkLogin(t, ends)
 	}
 }
 
-func (d *doctor) checkTokenEndpoint(ctx context.Context, p patient, r *as.Report) {
+func (d *doctor) checkTokenEndpoint(ctx context.Context, t target, r *as.Report) {
 	address := r.Endpoints.Token
 	if address == "" {
-		d.say(p.url, checkEndpoints, resultFail, "without it nothing can be granted or refreshed: see the issuer's settings, or take token_endpoint and session out",
+		d.say(t.url, checkEndpoints, resultFail, "without it nothing can be granted or refreshed: see the issuer's settings, or take token_endpoint and session out",
 			"the metadata name no usable token_endpoint")
 		return
 	}
-	status, certificates, err := as.Reach(ctx, p.config, r.Endpoints, address)
+	status, certificates, err := as.Reach(ctx, t.config, r.Endpoints, address)
 	if err != nil {
-		d.say(p.url, checkEndpoints, resultFail, adviceFor(err), "token_endpoint %s cannot be reached: %v", address, err)
+		d.say(t.url, checkEndpoints, resultFail, adviceFor(err), "token_endpoint %s cannot be reached: %v", address, err)
 		return
 	}
 	r.Certificates = append(r.Certificates, certificates...)
 	if status >= 500 {
-		d.say(p.url, checkEndpoints, resultWarn, "see the issuer's own log", "token_endpoint %s answers with status %d", address, status)
+		d.say(t.url, checkEndpoints, resultWarn, "see the issuer's own log", "token_endpoint %s answers with status %d", address, status)
 		return
 	}
-	d.say(p.url, checkEndpoints, resultOK, "", "token_endpoint %s answers", address)
+	d.say(t.url, checkEndpoints, resultOK, "", "token_endpoint %s answers", address)
 }
 
 // checkClient compares how the gateway, and the clients behind it, prove who
 // they are with what the issuer takes.
-func (d *doctor) checkClient(p patient, ends *as.Endpoints) {
+func (d *doctor) checkClient(t target, ends *as.Endpoints) {
 	offered := ends.AuthMethods
 	if len(offered) == 0 {
 		offered = []string{as.AuthBasic} // what saying nothing means (RFC 8414 §2)
 	}
-	if p.client != nil {
-		method, err := p.client.WouldUse(ends.AuthMethods)
+	if t.client != nil {
+		method, err := t.client.WouldUse(ends.AuthMethods)
 		switch {
 		case err != nil:
-			d.say(p.url, checkClient, resultFail, "correct the client block", "%v", err)
+			d.say(t.url, checkClient, resultFail, "correct the client block", "%v", err)
 		case !slices.Contains(offered, method):
-			d.say(p.url, checkClient, resultFail, "set auth in the client block to one of: "+strings.Join(usableMethods(offered), ", "),
-				"client %s would use %s; the issuer takes %s", p.client.ID, method, strings.Join(offered, ", "))
+			d.say(t.url, checkClient, resultFail, "set auth in the client block to one of: "+strings.Join(usableMethods(offered), ", "),
+				"client %s would use %s; the issuer takes %s", t.client.ID, method, strings.Join(offered, ", "))
 		default:
-			d.say(p.url, checkClient, resultOK, "", "client %s uses %s, which the issuer takes; whether it knows the client can be told by a grant alone", p.client.ID, method)
+			d.say(t.url, checkClient, resultOK, "", "client %s uses %s, which the issuer takes; whether it knows the client can be told by a grant alone", t.client.ID, method)
 		}
 	}
-	if slices.Contains(p.grantTypes, grantClientCredentials) &&
+	if slices.Contains(t.grantTypes, grantClientCredentials) &&
 		!slices.Contains(offered, as.AuthBasic) && !slices.Contains(offered, as.AuthPost) {
-		d.say(p.url, checkClient, resultFail, "let clients with a secret use the issuer, or take client_credentials out of grant_types",
+		d.say(t.url, checkClient, resultFail, "let clients with a secret use the issuer, or take client_credentials out of grant_types",
 			"client_credentials: clients send a secret, and the issuer takes %s", strings.Join(offered, ", "))
 	}
-	if p.client == nil && p.tokens == nil && p.login == nil && p.grants {
-		d.say(p.url, checkClient, resultWarn, "nothing, if no grant of this issuer is in the store; else add client <id> {file.…}",
+	if t.client == nil && t.tokens == nil && t.login == nil && t.grants {
+		d.say(t.url, checkClient, resultWarn, "nothing, if no grant of this issuer is in the store; else add client <id> {file.…}",
 			"no client is configured: its grants cannot be refreshed")
 	}
 }
@@ -102,17 +102,17 @@ func usableMethods(offered []string) (fit []string) {
 
 // checkGrantTypes compares what clients may ask for with what the issuer says
 // it grants.
-func (d *doctor) checkGrantTypes(p patient, ends *as.Endpoints) {
-	if len(p.grantTypes) == 0 {
+func (d *doctor) checkGrantTypes(t target, ends *as.Endpoints) {
+	if len(t.grantTypes) == 0 {
 		return
 	}
 	if len(ends.GrantTypes) == 0 {
-		d.say(p.url, checkGrantTypes, resultWarn, "see the issuer's documentation: the gateway takes "+strings.Join(p.grantTypes, ", "),
+		d.say(t.url, checkGrantTypes, resultWarn, "see the issuer's documentation: the gateway takes "+strings.Join(t.grantTypes, ", "),
 			"the metadata do not tell which grant types there are")
 		return
 	}
 	var missing []string
-	for _, grant := range p.grantTypes {
+	for _, grant := range t.grantTypes {
 		name := grant
 		if grant == grantDeviceCode {
 			name = deviceCodeURN
@@ -125,16 +125,16 @@ func (d *doctor) checkGrantTypes(p patient, ends *as.Endpoints) {
 	case slices.Equal(missing, []string{grantRefreshToken}):
 		// The gateway's own clients refresh at the gateway; client_credentials
 		// needs no refresh token of the issuer.
-		d.say(p.url, checkGrantTypes, resultWarn, "nothing for client_credentials; for other grants, turn refresh tokens on at the issuer",
+		d.say(t.url, checkGrantTypes, resultWarn, "nothing for client_credentials; for other grants, turn refresh tokens on at the issuer",
 			"the metadata do not list refresh_token: grants may end with their access token")
 	case len(missing) > 0:
-		d.say(p.url, checkGrantTypes, resultFail, "turn them on at the issuer, or take them out of grant_types",
+		d.say(t.url, checkGrantTypes, resultFail, "turn them on at the issuer, or take them out of grant_types",
 			"the issuer does not list %s", strings.Join(missing, ", "))
 	default:
-		d.say(p.url, checkGrantTypes, resultOK, "", "the issuer lists %s", strings.Join(p.grantTypes, ", "))
+		d.say(t.url, checkGrantTypes, resultOK, "", "the issuer lists %s", strings.Join(t.grantTypes, ", "))
 	}
-	if slices.Contains(p.grantTypes, grantAuthorizationCode) && len(ends.ChallengeMethods) > 0 && !slices.Contains(ends.ChallengeMethods, "S256") {
-		d.say(p.url, checkGrantTypes, resultWarn, "turn PKCE with S256 on at the issuer (RFC 7636)",
+	if slices.Contains(t.grantTypes, grantAuthorizationCode) && len(ends.ChallengeMethods) > 0 && !slices.Contains(ends.ChallengeMethods, "S256") {
+		d.say(t.url, checkGrantTypes, resultWarn, "turn PKCE with S256 on at the issuer (RFC 7636)",
 			"authorization_code: the issuer takes code challenges by %s alone", fmt.Sprint(ends.ChallengeMethods))
 	}
 }

@@ -8,12 +8,12 @@ import (
 )
 
 // checkLogin looks for what logging browsers in needs of the issuer.
-func (d *doctor) checkLogin(p patient, ends *as.Endpoints) {
-	say := func(result, do, text string, args ...any) { d.say(p.url, checkLogin, result, do, text, args...) }
+func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
+	say := func(result, do, text string, args ...any) { d.say(t.url, checkLogin, result, do, text, args...) }
 	if ends.Authorization == "" {
 		say(resultFail, "see the issuer's settings, or take login out", "the metadata name no usable authorization_endpoint: nobody can log in")
 	} else {
-		say(resultOK, "", "authorization_endpoint %s; whether it knows the redirect URI can be told by a log-in alone: register https://<this site>%s", ends.Authorization, p.login.CallbackPath())
+		say(resultOK, "", "authorization_endpoint %s; whether it knows the redirect URI can be told by a log-in alone: register https://<this site>%s", ends.Authorization, t.login.CallbackPath())
 	}
 	if len(ends.ResponseTypes) > 0 && !slices.Contains(ends.ResponseTypes, "code") {
 		say(resultFail, "turn the authorization code flow on at the issuer", "the issuer answers %s, not code", strings.Join(ends.ResponseTypes, ", "))
@@ -33,13 +33,13 @@ func (d *doctor) checkLogin(p patient, ends *as.Endpoints) {
 	switch {
 	case ends.EndSession != "":
 		say(resultOK, "", "end_session_endpoint %s", ends.EndSession)
-	case p.login.PostLogout != "":
+	case t.login.PostLogout != "":
 		say(resultWarn, "take post_logout out, or turn RP-initiated logout on at the issuer",
 			"the metadata name no usable end_session_endpoint: post_logout has no effect, and a log-out ends the session here alone")
 	default:
 		say(resultWarn, "nothing, if users may stay logged in at the issuer", "the metadata name no usable end_session_endpoint: a log-out ends the session here alone")
 	}
-	if slices.Contains(p.login.Scope, "offline_access") && len(ends.GrantTypes) > 0 && !slices.Contains(ends.GrantTypes, grantRefreshToken) {
+	if slices.Contains(t.login.Scope, "offline_access") && len(ends.GrantTypes) > 0 && !slices.Contains(ends.GrantTypes, grantRefreshToken) {
 		say(resultWarn, "turn refresh tokens on at the issuer", "the metadata do not list refresh_token: sessions may end with their access token")
 	}
 }

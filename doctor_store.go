@@ -7,21 +7,21 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
-// doStore is where somebody looks who cannot have the store's module.
+// doStore is where to look if a configuration cannot have the store's module.
 const doStore = "correct the words of \"store\", or the files and variables that they name"
 
 // checkStore looks at the place of the grants, as at an issuer: what is missing
 // there is seen before the first client comes.
-func (d *doctor) checkStore(g *Config) {
-	if !g.keepsGrants() {
+func (d *doctor) checkStore(c *Config) {
+	if !c.keepsGrants() {
 		return
 	}
-	store, err := d.storeOf(g.Session)
+	store, err := d.storeOf(c.Session)
 	if err != nil {
 		d.say("", checkConfig, resultFail, doStore, "session: store: %v", err)
 		return
 	}
-	if s := g.Session; s != nil {
+	if s := c.Session; s != nil {
 		if err := s.CheckKeysFor(store); err != nil {
 			d.say("", checkConfig, resultFail, "write keys into session, the same ones at each node: the output of \"openssl rand -base64 32\" in a file", "%v", err)
 		}

@@ -54,36 +54,36 @@ const (
 	stepDepends     = "depends" // on the request, by way of a matcher
 )
 
-// explainer is how to look.
-type explainer struct {
+// explainOptions is how to look.
+type explainOptions struct {
 	at     time.Time
 	grants bool // reference tokens are taken here
 	held   bool // the keys in memory alone: nothing is fetched
 
-	silent *silence // the gateway asks its issuer about tokens, and here nobody can; nil: that is not so
+	missing *missingClient // the gateway asks its issuer about tokens, and that cannot be done here; nil: it can, or need not
 }
 
 // explaining is one explanation on its way.
 type explaining struct {
 	explanation
 	gateway explainSubject
-	how     explainer
+	how     explainOptions
 	bare    string // the token without what was pasted around it
 	rec     *token.Record
 	u       *token.Unverified
-	trust   *trust // nil: nobody knows whose token it is
+	trust   *trust // nil: it is not known whose token it is
 }
 
-// explain takes what somebody would send behind "Bearer" through the checks of
+// explain takes what a client would send behind "Bearer" through the checks of
 // the gateway: those that Parse, Verify and the requirements make themselves.
-func explain(ctx context.Context, j tokenJudge, text string, how explainer) *explanation {
+func explain(ctx context.Context, j tokenJudge, text string, how explainOptions) *explanation {
 	e := &explaining{how: how}
-	e.gateway.Config, e.gateway.validator, e.gateway.identity = j.JudgesBy()
+	e.gateway.Config, e.gateway.issuers, e.gateway.identity = j.JudgesBy()
 	e.At, e.Verdict, e.Checks = how.at.UTC(), verdictAccepted, []explainedStep{}
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
-	case (e.gateway.validator.forOpaque() != nil || how.silent != nil) && token.IsOpaque(e.bare):
+	case (e.gateway.issuers.forOpaque() != nil || how.missing != nil) && token.IsOpaque(e.bare):
 		e.readOpaque(ctx)
 	default:
 		e.readToken(ctx)
@@ -186,7 +186,7 @@ func (e *explaining) readToken(ctx context.Context) {
 	}
 	if e.trust != nil && e.rec.Err() == nil {
 		switch {
-		case e.how.silent.about(e.Issuer):
+		case e.how.missing.of(e.Issuer):
 			e.cannotAsk()
 		case e.trust.asksAlways():
 			if said := e.readAnswer(ctx, facts); said != nil {
@@ -200,13 +200,13 @@ func (e *explaining) readToken(ctx context.Context) {
 // chooseTrust finds whose settings judge. The verdict comes from the exact
 // issuer alone; that of a near one only tells what else is wrong.
 func (e *explaining) chooseTrust() {
-	v := e.gateway.validator
+	set := e.gateway.issuers
 	iss := e.u.Claims.String("iss")
-	e.trust = v.nearest(iss)
-	if v.named(iss) != nil {
+	e.trust = set.nearest(iss)
+	if set.named(iss) != nil {
 		return
 	}
-	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, v.names()))
+	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, set.names()))
 	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
 	if e.trust != nil && e.u.Claims != nil {
 		e.Notes = append(e.Notes, "The token is of no configured issuer. The other checks are those of "+e.trust.profile.Issuer+".")

@@ -130,7 +130,7 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
 	}
-	gateway, release, silent, err := newTokenJudge(config, c)
+	gateway, release, missing, err := newTokenJudge(config, c)
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -140,7 +140,7 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainWait)
 	defer cancel()
-	e := explain(ctx, gateway, text, explainer{at: at, grants: c.keepsGrants(), silent: silent})
+	e := explain(ctx, gateway, text, explainOptions{at: at, grants: c.keepsGrants(), missing: missing})
 	if f.issuer == "" {
 		e.Gateway = site.hosts.String()
 	}

@@ -79,7 +79,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 	t.Helper()
 	raw := strings.TrimSpace(text)
 	for _, g := range gateways {
-		e := explain(t.Context(), g, text, explainer{at: verdictClock, grants: grants, held: true})
+		e := explain(t.Context(), g, text, explainOptions{at: verdictClock, grants: grants, held: true})
 		checkExplained(t, e, raw)
 		if e.Verdict != verdictAccepted {
 			continue

@@ -32,15 +32,16 @@ var ofAnswers = map[token.Reason]struct{ expected, change string }{
 	},
 }
 
-// silence is an issuer that cannot be asked from here.
-type silence struct {
+// missingClient is an issuer that cannot be asked from here, since the
+// client's secret or key is not here.
+type missingClient struct {
 	issuer *Issuer
 	always bool // it would be asked about JWTs too
 	why    error
 }
 
-func (s *silence) about(issuer string) bool {
-	return s != nil && s.always && slices.Contains(s.issuer.URL, issuer)
+func (m *missingClient) of(issuer string) bool {
+	return m != nil && m.always && slices.Contains(m.issuer.URL, issuer)
 }
 
 // readOpaque tells what the issuer says of a token that only it can read.
@@ -54,11 +55,11 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		e.fail(&size, verdict.OfToken(&token.Refusal{Reason: token.TooLarge}, ""))
 	}
 	e.Checks = append(e.Checks, size)
-	if e.how.silent != nil {
+	if e.how.missing != nil {
 		e.cannotAsk()
 		return
 	}
-	e.trust = e.gateway.validator.forOpaque()
+	e.trust = e.gateway.issuers.forOpaque()
 	e.Issuer = e.trust.profile.Issuer
 	form := explainedStep{
 		Check: string(token.CheckForm), Result: stepPassed, Clause: "RFC 7662 §1",
@@ -85,7 +86,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 func (e *explaining) cannotAsk() {
 	step := explainedStep{
 		Check: introspectionStep, Result: stepNotReached, Clause: askedClause, Expected: "active: true",
-		Found:  "only its issuer can tell, and it cannot be asked from here: " + e.how.silent.why.Error(),
+		Found:  "only its issuer can tell, and it cannot be asked from here: " + e.how.missing.why.Error(),
 		Change: "Ask the running gateway: POST /oauth/explain on the admin endpoint. It has the client's secret.",
 	}
 	if e.Verdict == verdictAccepted {
@@ -99,7 +100,7 @@ func (e *explaining) cannotAsk() {
 // known.
 func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
 	t := e.trust
-	what := question{raw: e.bare, key: sha256.Sum256([]byte(e.bare)), jwt: jwt, clock: e.gateway.validator.now}
+	what := question{raw: e.bare, key: sha256.Sum256([]byte(e.bare)), jwt: jwt, clock: e.gateway.issuers.now}
 	said, remembered, err := t.inquiry.consult(ctx, what)
 	step := explainedStep{Check: introspectionStep, Result: stepPassed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
 	if err != nil {

@@ -11,21 +11,21 @@ import (
 // explainSubject is a gateway as far as it judges tokens: what is explained.
 type explainSubject struct {
 	*Config
-	validator *Validator
-	identity  *identity
+	issuers  *Set
+	identity *identity
 }
 
 // tokenJudge is a gateway, which says what it judges tokens by.
 type tokenJudge interface {
-	JudgesBy() (*Config, *Validator, *identity)
+	JudgesBy() (*Config, *Set, *identity)
 }
 
 // newTokenJudge makes a gateway that judges tokens and does nothing else: it
 // opens no vault and stores no keys. Of the secrets that the running one has it
 // needs none, but the client's for asking about opaque tokens: without that
-// secret silent says why the issuer cannot be asked. whole is the config that
+// secret missing says why the issuer cannot be asked. whole is the config that
 // the gateway stands in.
-func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), silent *silence, err error) {
+func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), missing *missingClient, err error) {
 	bare := *c
 	bare.Session, bare.TokenEndpoint, bare.Login, bare.Realm = nil, nil, nil, ""
 	for _, issuer := range bare.Issuer {
@@ -34,7 +34,7 @@ func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), silen
 			if err == nil {
 				continue
 			}
-			silent = &silence{issuer, issuer.Introspect.Always, err}
+			missing = &missingClient{issuer, issuer.Introspect.Always, err}
 		}
 		issuer.Client, issuer.Introspect = nil, nil
 	}
@@ -52,7 +52,7 @@ func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), silen
 		release()
 		return nil, nil, nil, err
 	}
-	return gateway, release, silent, nil
+	return gateway, release, missing, nil
 }
 
 // provisionAround makes a Caddy that serves nothing, with what trust pools need

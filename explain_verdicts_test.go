@@ -66,7 +66,7 @@ func (f *fact) compareExplained(request string) string {
 		if strings.TrimSpace(text) == "" {
 			return ""
 		}
-		last = explain(f.Context(), g, text, explainer{at: verdictClock.Add(f.offset), held: true})
+		last = explain(f.Context(), g, text, explainOptions{at: verdictClock.Add(f.offset), held: true})
 		checkExplained(f.T, last, text)
 		if last.Verdict != verdictAccepted {
 			break

@@ -143,7 +143,7 @@ func (g *Gateway) provisionLogin() {
 		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits, Log: g.log, Audit: g.audit,
 		Now:    func() time.Time { return g.validator.now() },
 		Prove:  g.validator.judge,
-		Advise: func(raw, reason string) string { return adviseOn(g.validator, g.Resource, reason, raw) },
+		Advise: func(raw, reason string) string { return adviseOn(g.validator.Set, g.Resource, reason, raw) },
 	}
 }
 
@@ -182,10 +182,10 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 	return nil
 }
 
-// JudgesBy answers what tokens are judged by, for whom explains it: the
-// configuration, its issuers, and what the upstream gets.
-func (g *Gateway) JudgesBy() (*Config, *Validator, *identity) {
-	return &g.Config, g.validator, g.identity
+// JudgesBy answers what tokens are judged by, so that a verdict can be explained:
+// the configuration, its issuers, and what the upstream gets.
+func (g *Gateway) JudgesBy() (*Config, *Set, *identity) {
+	return &g.Config, g.validator.Set, g.identity
 }
 
 // start begins what may take time: fetching keys, and opening the store.

@@ -54,13 +54,6 @@ func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env)
 
 const defaultCache = 100_000
 
-func (c *Config) capacity() int {
-	if c.Cache == nil {
-		return defaultCache
-	}
-	return *c.Cache
-}
-
 func newAuthority(key string, set *settings, cfg as.Config) *authority {
 	auth := &authority{key: key, issuer: cfg.Issuer, signed: set.algorithms}
 	auth.cache = otter.Must(&otter.Options[token.Digest, *token.Facts]{

@@ -76,7 +76,7 @@ func (env *environment) exclude(a, b, why string, when ...bool) {
 	}
 }
 
-// isAt tells whether an upstream is a listener of our own: requests would go round
+// isAt reports whether an upstream is a listener of our own: requests would go round
 // in a circle, or to the health of the sidecar. On an address of its own, beside
 // loopback, that may be the application's port too.
 func isAt(listen, dial string) bool {

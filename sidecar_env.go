@@ -67,7 +67,7 @@ func (env *environment) sidecar() (*sidecar, error) {
 	return s, errors.Join(env.wrong...)
 }
 
-// given tells whether a variable is there in either form, empty or not.
+// given reports whether a variable is there in either form, empty or not.
 func (env *environment) given(name string) bool {
 	_, plain := env.values[name]
 	_, file := env.values[name+"_FILE"]
@@ -190,7 +190,7 @@ func (env *environment) look(variable, name string) (content string, ok bool) {
 // name begins with "oauth".
 var serviceLink = regexp.MustCompile(`^OAUTH_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// refuseUnknown finds names that are likely slips: a rule that nobody reads
+// refuseUnknown finds names that are likely slips: a rule that is not read
 // protects nothing.
 func (env *environment) refuseUnknown() {
 	var known []string

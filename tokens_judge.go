@@ -112,7 +112,7 @@ func (g *Gateway) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error 
 
 // adviceFor is what explain would say of the token.
 func (g *Gateway) adviceFor(tokens *as.Tokens, reason string) string {
-	return adviseOn(g.validator, g.Resource, reason, tokens.AccessToken.Reveal())
+	return adviseOn(g.validator.Set, g.Resource, reason, tokens.AccessToken.Reveal())
 }
 
 // giveBack returns what nobody will use (RFC 7009), to whom it was granted.
