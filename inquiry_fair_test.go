@@ -190,6 +190,7 @@ func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 				<-open
 			})
 			defer close(open)
+			t.Parallel() // gates are provisioned one after the other
 			answered := make(chan int)
 			go func() {
 				answered <- g.send(http.MethodGet, "/orders", "", "Authorization", "Bearer good").Code

@@ -131,7 +131,7 @@ func TestARequestThatChangesSomethingComesFromThisSite(t *testing.T) {
 
 // A store that cannot be asked is no reason to log in, nor to lose the cookie.
 func TestAnOutageIsNoLogOut(t *testing.T) {
-	s := newPortal(t, "", nil)
+	s := portalWith(t, "login\n"+endpoint+"\nsession {\nstore memory\nrefresh_wait 1s\n}", nil)
 	b := s.browser().logIn()
 	handle := b.cookies["__Host-oauth"]
 	s.skip(accessLife + time.Minute)

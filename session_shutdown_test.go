@@ -136,6 +136,7 @@ func TestOnlyTheClientThatBeganAGrantRefreshesIt(t *testing.T) {
 		}
 		session {
 			store sly
+			refresh_wait 1s
 		}
 	}`, issuer.URL), &issuer.clock)
 	other.clock = &issuer.clock

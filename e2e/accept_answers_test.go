@@ -23,16 +23,19 @@ func TestAccept22_AnAnswerWithoutARefreshTokenKeepsTheOldOne(t *testing.T) {
 
 func TestAccept22_AMissingOrBadIDTokenIsNobodysConcern(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(map[string]any){
-		"missing":     without("id_token"),
-		"no JWT":      with("id_token", "this is no JWT"),
-		"no text":     with("id_token", 17),
-		"dead claims": with("id_token", "eyJhbGciOiJFUzI1NiIsImtpZCI6ImVzLTEifQ."+b64.EncodeToString([]byte(`{"sub":"alice","exp":1}`))+".AAAA"),
+	for n, test := range []struct {
+		name   string
+		change func(map[string]any)
+	}{
+		{"missing", without("id_token")},
+		{"no JWT", with("id_token", "this is no JWT")},
+		{"no text", with("id_token", 17)},
+		{"dead claims", with("id_token", "eyJhbGciOiJFUzI1NiIsImtpZCI6ImVzLTEifQ."+b64.EncodeToString([]byte(`{"sub":"alice","exp":1}`))+".AAAA")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			forRotating(t, settings{}, func(r *rig, k kind) {
+		t.Run(test.name, func(t *testing.T) {
+			forKinds(t, settings{}, inTurn(n, withRT, browser), func(r *rig, k kind) {
 				s, _, before := r.beginExpired(k)
-				r.tap.once(treatment{change: change})
+				r.tap.once(treatment{change: test.change})
 				r.get(s).wantPass(r.t, "alice")
 				r.get(s).wantPass(r.t, "alice")
 				r.wantRenewals(k, before, 1)

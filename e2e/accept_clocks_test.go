@@ -11,21 +11,22 @@ import (
 // the issuer's word for longer, 401 was the answer until that was over.
 func TestAccept22_WhateverExpiresInSaysATokenIsRefreshedAtItsOwnEnd(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
+	for n, test := range []struct {
+		name        string
 		change      func(map[string]any)
 		least, most int // renewals in 18 s
 	}{
-		"missing":         {without("expires_in"), 2, 5},
-		"a text":          {with("expires_in", "300"), 2, 5},
-		"longer":          {with("expires_in", 300), 2, 5},
-		"shorter":         {with("expires_in", 3), 4, 10},
-		"zero":            {with("expires_in", 0), 2, 5},
-		"negative":        {with("expires_in", -5), 2, 5},
-		"no number":       {with("expires_in", "soon"), 2, 5},
-		"beyond all time": {with("expires_in", 1e300), 2, 5},
+		{"missing", without("expires_in"), 2, 5},
+		{"a text", with("expires_in", "300"), 2, 5},
+		{"longer", with("expires_in", 300), 2, 5},
+		{"shorter", with("expires_in", 3), 4, 10},
+		{"zero", with("expires_in", 0), 2, 5},
+		{"negative", with("expires_in", -5), 2, 5},
+		{"no number", with("expires_in", "soon"), 2, 5},
+		{"beyond all time", with("expires_in", 1e300), 2, 5},
 	} {
-		t.Run(name, func(t *testing.T) {
-			forAllKinds(t, settings{}, func(r *rig, k kind) {
+		t.Run(test.name, func(t *testing.T) {
+			forKinds(t, settings{}, inTurn(n, withRT, rerun, browser), func(r *rig, k kind) {
 				r.tap.always(treatment{change: test.change})
 				s := k.begin(r)
 				before := r.renewals(k)
@@ -42,7 +43,7 @@ func TestAccept22_WhateverExpiresInSaysATokenIsRefreshedAtItsOwnEnd(t *testing.T
 }
 
 func TestAccept22_AnIssuerWhoseClockIsBehindIsRefreshedEarlierAndNobodyNotices(t *testing.T) {
-	forAllKinds(t, settings{life: 25}, func(r *rig, k kind) {
+	forKinds(t, settings{life: 25}, inTurn(0, withRT, rerun, browser), func(r *rig, k kind) {
 		s := k.begin(r)
 		r.control("clock", "seconds", "-15")
 		r.awaitDeath(r.tap.lastIssued(r.t))
@@ -59,12 +60,12 @@ func TestAccept22_AnIssuerWhoseClockIsBehindIsRefreshedEarlierAndNobodyNotices(t
 
 func TestAccept22_WhereClocksDifferAFreshTokenIsNeverTheClientsFault(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ seconds, words string }{
-		"behind": {"-120", "its clock is behind"},
-		"ahead":  {"120", "its clock is ahead"},
+	for n, test := range []struct{ name, seconds, words string }{
+		{"behind", "-120", "its clock is behind"},
+		{"ahead", "120", "its clock is ahead"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			forAllKinds(t, settings{session: "refresh_wait 1s"}, func(r *rig, k kind) {
+		t.Run(test.name, func(t *testing.T) {
+			forKinds(t, settings{session: "refresh_wait 1s"}, long([]kind{withRT, rerun, browser}, []kind{rerun, browser}[n:n+1]), func(r *rig, k kind) {
 				s, _, before := r.beginExpired(k)
 				r.control("clock", "seconds", test.seconds)
 				began := time.Now()

@@ -14,7 +14,7 @@ func TestAccept12_ThreeHundredRequestsAtThreeGatewaysMakeOneRenewal(t *testing.T
 	forAllKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
 		s, first, before := c.beginExpired(k)
 		c.tap.always(treatment{delay: 300 * time.Millisecond})
-		defer storm()()
+		defer storm(c.t)()
 		var parts []*batch
 		for _, n := range c.nodes {
 			parts = append(parts, n.begin(c.t.Context(), 100, s))
@@ -63,10 +63,9 @@ func (c *cluster) fallAsleep(k kind, ask func()) (presented call) {
 func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNobodyElseDid(t *testing.T) {
 	// What is run again is not of this kind: whoever comes next just does that.
 	onThreeNodes(t, settings{life: 40, session: quick + "\n\t\t\ton_uncertain reauth"}, []kind{withRT, browser}, func(c *cluster, k kind) {
-		c.stayQuiet()
 		s, first := c.beginAligned(k)
 		before := c.renewals(k)
-		c.awaitDue(first)
+		quietOver := c.awaitDue(first)
 		presented := c.fallAsleep(k, func() { c.get(s).seen(c.t) })
 		awaitClock(c.t, presented.Begin.Add(2200*time.Millisecond)) // the lease is over
 		for _, n := range c.nodes[1:] {
@@ -74,6 +73,7 @@ func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNobodyElseDid(t *testi
 				c.t.Error("another token than the live one serves")
 			}
 		}
+		quietOver()
 		c.wantRenewals(k, before, 1)
 		_ = c.g.proc.cmd.Process.Signal(syscall.SIGCONT)
 		c.wantTokenEverywhere(s, c.tap.lastIssued(c.t).token)

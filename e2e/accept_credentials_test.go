@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-func TestAccept28_TenTimesTheTokenRunsOutUnderLoadAndTenTimesTheGrantIsRunAgain(t *testing.T) {
+func TestAccept28_EachTimeTheTokenRunsOutUnderLoadTheGrantIsRunAgain(t *testing.T) {
 	t.Parallel()
+	times := long(10, 3)
 	r := newRig(t, settings{})
 	s := r.runCredentials()
 	current := r.tap.lastIssued(t)
@@ -19,18 +20,19 @@ func TestAccept28_TenTimesTheTokenRunsOutUnderLoadAndTenTimesTheGrantIsRunAgain(
 		return r.tap.allIssued()[i]
 	}
 	l := bearerLoad(r.client, 20, 50*time.Millisecond, r.g.url("/orders"), s.access)
-	for n := range 10 {
+	for n := range times {
 		r.awaitDeath(current)
 		current = following(n + 1)
 	}
-	r.wantRenewals(rerun, before, 10)
+	r.wantRenewals(rerun, before, times)
 	samples := l.stop()
 	wantAnswers(t, samples, http.StatusOK)
-	if len(samples) < 1000 {
+	if len(samples) < 100*times {
 		t.Errorf("%d requests: the test shows little", len(samples))
 	}
 }
 
+// In "make test" the server thinks better of it after three calls.
 func TestAccept28_AClientThatTheServerRevokedIsServedWhileItsTokenLivesAndOutAfterTwoMinutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, settings{life: 10, session: "refresh_wait 1s"})
@@ -41,10 +43,15 @@ func TestAccept28_AClientThatTheServerRevokedIsServedWhileItsTokenLivesAndOutAft
 	l := bearerLoad(r.client, 4, 100*time.Millisecond, r.g.url("/orders"), s.access)
 	all := r.tap.await(t, 200*time.Second, "the two minutes to be over", func(all calls) bool {
 		again := all.of(rerun.renewal)[before:].ended()
-		return len(again) > 0 && again[len(again)-1].End.Sub(again[0].Begin) >= 2*time.Minute
+		return len(again) >= 3 && (!soaking || again[len(again)-1].End.Sub(again[0].Begin) >= 2*time.Minute)
 	}).of(rerun.renewal)[before:]
-	await(t, 10*time.Second, "the end of the grant", func() bool { return r.get(s).status == http.StatusUnauthorized })
-	r.wantOver(s)
+	if soaking {
+		await(t, 10*time.Second, "the end of the grant", func() bool { return r.get(s).status == http.StatusUnauthorized })
+		r.wantOver(s)
+	} else {
+		r.control("secret", "client", "robot", "secret", r.robotSecret)
+		r.awaitServed(s)
+	}
 	over := all[len(all)-1].End
 	for _, one := range l.stop() {
 		want := []int{http.StatusServiceUnavailable}
@@ -54,7 +61,7 @@ func TestAccept28_AClientThatTheServerRevokedIsServedWhileItsTokenLivesAndOutAft
 		case one.start.Before(first.expiry):
 			want = append(want, http.StatusOK)
 		case one.end.After(over):
-			want = append(want, http.StatusUnauthorized)
+			want = append(want, long(http.StatusUnauthorized, http.StatusOK))
 		}
 		if one.err != nil || !slices.Contains(want, one.status) {
 			t.Fatalf("%v after the token's end: %d %v, want one of %d", one.start.Sub(first.expiry), one.status, one.err, want)
@@ -70,8 +77,9 @@ func TestAccept28_AClientThatTheServerRevokedIsServedWhileItsTokenLivesAndOutAft
 	}
 }
 
-// A server whose database fails says invalid_client to everybody.
-func TestAccept28_ADatabaseOutageOfAMinuteThatSaysInvalidClientEndsNoGrant(t *testing.T) {
+// A server whose database fails says invalid_client to everybody, in "make soak"
+// for a minute.
+func TestAccept28_ADatabaseOutageThatSaysInvalidClientEndsNoGrant(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, settings{session: "refresh_wait 1s"})
 	var robots []session
@@ -82,10 +90,11 @@ func TestAccept28_ADatabaseOutageOfAMinuteThatSaysInvalidClientEndsNoGrant(t *te
 	r.tap.always(treatment{instead: invalidClient})
 	began := time.Now()
 	r.awaitDeath(last)
-	for time.Since(began) < time.Minute {
+	for time.Since(began) < long(time.Minute, 15*time.Second) {
 		for _, s := range robots {
 			r.get(s).wantUnavailable(t)
 		}
+		pause(t.Context(), 50*time.Millisecond)
 	}
 	r.tap.well()
 	for _, s := range robots {

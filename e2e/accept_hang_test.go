@@ -10,11 +10,12 @@ import (
 // brief makes a hanging server cost seconds.
 const brief = "refresh_wait 1s\n\t\t\ttoken_timeout 1s\n\t\t\tlease 4s"
 
-// forHanging runs a test for servers that hang through two and three attempts,
-// and for one kind through ten: that takes minutes, since pauses grow.
+// forHanging runs a test for servers that hang through two attempts; in "make
+// soak" through three too, and for one kind through ten: that takes minutes,
+// since pauses grow.
 func forHanging(t *testing.T, set settings, kinds []kind, test func(r *rig, k kind, attempts int)) {
 	t.Parallel()
-	for _, attempts := range []int{2, 3, 10} {
+	for _, attempts := range long([]int{2, 3, 10}, []int{2}) {
 		t.Run(fmt.Sprint(attempts), func(t *testing.T) {
 			some := kinds
 			if attempts > 3 {

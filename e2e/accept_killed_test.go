@@ -2,20 +2,16 @@ package e2e
 
 import (
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 	"time"
 )
 
 // A server that keeps its access tokens ends the old one when it makes the next,
-// before that is here, and is asked about each token for each request. LONG=1
+// before that is here, and is asked about each token for each request. "make soak"
 // runs it for a minute, with tokens of 15 seconds.
 func TestNobodyGets401WhileTheServerEndsTheOldTokenAtItsRefresh(t *testing.T) {
-	life, last := 5, 12*time.Second
-	if os.Getenv("LONG") == "1" {
-		life, last = 15, time.Minute
-	}
+	life, last := long(15, 5), long(time.Minute, 12*time.Second)
 	set := settings{life: life, env: "KILL_OLD=1", asking: "always\ncache 0s\nrate 100000"}
 	forRotating(t, set, func(r *rig, k kind) {
 		s, before := k.begin(r), r.renewals(k)
@@ -34,6 +30,7 @@ func TestNobodyGets401WhileTheServerEndsTheOldTokenAtItsRefresh(t *testing.T) {
 					mu.Lock()
 					got[a.status]++
 					mu.Unlock()
+					pause(r.t.Context(), 5*time.Millisecond)
 				}
 			})
 		}

@@ -15,10 +15,10 @@ func saying(status int, code string) *fixed {
 // got 503, for as long as the grant would have lived.
 func TestAccept20_ADefiniteNoEndsTheSessionAtOnceAndCostsOneCall(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"interaction_required", "login_required", "consent_required", "account_selection_required",
+	for n, code := range []string{"interaction_required", "login_required", "consent_required", "account_selection_required",
 		"access_denied", "invalid_scope", "unauthorized_client", "invalid_target", "unsupported_grant_type"} {
 		t.Run(code, func(t *testing.T) {
-			forRotating(t, settings{}, func(r *rig, k kind) {
+			forKinds(t, settings{}, inTurn(n, withRT, browser), func(r *rig, k kind) {
 				s, _, before := r.beginExpired(k)
 				r.tap.always(treatment{instead: saying(http.StatusBadRequest, code)})
 				r.wantOver(s)

@@ -30,10 +30,9 @@ func TestAccept02_ALiveTokenIsNotRenewed(t *testing.T) {
 
 func TestAccept03_InsideTheWindowRequestsPassAtOnceAndOneRenewalRunsBehindThem(t *testing.T) {
 	forAllKinds(t, settings{life: 60}, func(r *rig, k kind) {
-		r.stayQuiet()
 		s, first := r.beginAligned(k)
 		before := r.renewals(k)
-		r.awaitDue(first)
+		quietOver := r.awaitDue(first)
 		release := make(chan struct{})
 		r.tap.always(treatment{delay: 3 * time.Second, hold: release})
 		for _, one := range r.many(20, s) {
@@ -41,6 +40,7 @@ func TestAccept03_InsideTheWindowRequestsPassAtOnceAndOneRenewalRunsBehindThem(t
 				r.t.Errorf("a request did not pass with the live token: %v", one.err)
 			}
 		}
+		quietOver()
 		close(release) // nobody waited for this, nor for the 3 seconds
 		r.awaitEnded(k, before+1)
 		if took := r.tap.all().of(k.renewal)[before]; took.End.Sub(took.Begin) < 3*time.Second {
@@ -55,7 +55,7 @@ func TestAccept07_FiveHundredRequestsOfOneExpiredSessionMakeOneRenewal(t *testin
 	forAllKinds(t, patient, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		r.tap.always(treatment{delay: 300 * time.Millisecond})
-		defer storm()()
+		defer storm(r.t)()
 		wantAll(r.t, r.many(500, s), http.StatusOK)
 		r.wantRenewals(k, before, 1)
 	})
@@ -67,7 +67,7 @@ func TestAccept08_TwoHundredExpiredSessionsMakeTwoHundredRenewals(t *testing.T) 
 		r.life(60)
 		r.awaitDeath(r.tap.lastIssued(r.t))
 		before := r.renewals(k)
-		defer storm()()
+		defer storm(r.t)()
 		wantAll(r.t, r.begin(r.t.Context(), 20, sessions...).wait(), http.StatusOK)
 		r.wantRenewals(k, before, 200)
 	})
@@ -94,7 +94,7 @@ func TestAccept10_WhoDisconnectsTakesNobodyAlong(t *testing.T) {
 		release := make(chan struct{})
 		r.tap.always(treatment{hold: release})
 		ctx, leave := context.WithCancel(r.t.Context())
-		defer storm()()
+		defer storm(r.t)()
 		first := r.begin(ctx, 1, s)
 		r.awaitAnswered(k, before+1)
 		others := r.begin(r.t.Context(), 499, s)
@@ -152,7 +152,7 @@ func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNobody(t *testin
 		s, _, before := r.beginExpired(k)
 		release := make(chan struct{})
 		r.tap.always(treatment{hold: release})
-		defer storm()()
+		defer storm(r.t)()
 		early := r.begin(r.t.Context(), 250, s)
 		r.awaitAnswered(k, before+1)
 		r.awaitInFlight(250)

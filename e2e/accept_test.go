@@ -13,25 +13,9 @@ import (
 // After each of them the invariants of invariants_test.go are checked. This
 // file has what they share.
 
-// noise keeps tests that have to act within a second or so away from those
-// that make hundreds of requests at a time.
-var noise sync.RWMutex
-
 // patient is for tests that hold a renewal while many requests come: nobody is
 // to run out of time where the machine is slow.
 var patient = settings{session: "token_timeout 20s\n\t\t\tlease 40s\n\t\t\trefresh_wait 30s"}
-
-// storm waits until nobody needs quiet. Its answer is to be called afterwards.
-func storm() (over func()) {
-	noise.Lock()
-	return noise.Unlock
-}
-
-// stayQuiet keeps storms away until the test ends.
-func (r *rig) stayQuiet() {
-	noise.RLock()
-	r.t.Cleanup(noise.RUnlock)
-}
 
 // get is a request for the resource with a session.
 func (r *rig) get(s session) answer {
@@ -206,10 +190,15 @@ func (r *rig) beginAligned(k kind) (session, issued) {
 
 // awaitDue waits until an access token is due: alive, and inside the window in
 // which it is renewed in the background. That begins when between 20 and 15 of
-// 100 parts of its life are left, and ends when 10 are left.
-func (r *rig) awaitDue(token issued) {
+// 100 parts of its life are left, and ends when 10 are left. No storm begins
+// until the answer is called: what has to happen within the window is over then.
+func (r *rig) awaitDue(token issued) (over func()) {
 	r.t.Helper()
-	awaitClock(r.t, token.expiry.Add(-time.Duration(r.set.life)*time.Second*14/100))
+	due := token.expiry.Add(-time.Duration(r.set.life) * time.Second * 14 / 100)
+	over = stayQuiet(due)
+	r.t.Cleanup(over)
+	awaitClock(r.t, due)
+	return over
 }
 
 // awaitAnswered waits until the real server has answered n calls of a kind.

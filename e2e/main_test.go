@@ -7,13 +7,14 @@ import (
 )
 
 // Most parallel tests of this suite wait for something and compute nothing, so
-// that a few more of them than there are cores may run at a time.
+// that many more of them than there are cores may run at a time.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		_ = flag.Set("test.parallel", "8")
+		_ = flag.Set("test.parallel", "16")
 	}
+	go watchLag()
 	os.Exit(m.Run())
 }

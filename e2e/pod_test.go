@@ -38,6 +38,7 @@ func TestTheImageInAPod(t *testing.T) {
 		theSidecar(t, img.start)
 		return
 	}
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("running an image needs root, for a network namespace and a file system of its own")
 	}
@@ -100,7 +101,8 @@ exec chroot --userspec="$user" "$root" "$@"`
 	return p
 }
 
-// buildImage builds the image twice, looks at what is in it and mounts it.
+// buildImage builds the image, in "make soak" twice, looks at what is in it and
+// mounts it.
 func buildImage(t *testing.T) *image {
 	t.Helper()
 	dir := t.TempDir()
@@ -112,9 +114,13 @@ func buildImage(t *testing.T) *image {
 	env := []string{"CONTAINERS_STORAGE_CONF=" + conf, "STORAGE_DRIVER=vfs", "BUILDAH_ISOLATION=chroot", "ENGINE=buildah"}
 	digest := regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 	first := digest.FindString(mustRun(t, append(env, "IMAGE=one"), "../deploy/image.sh"))
-	second := digest.FindString(mustRun(t, append(env, "IMAGE=two"), "../deploy/image.sh"))
-	if first == "" || first != second {
-		t.Errorf("two builds, two digests: %s and %s", first, second)
+	if first == "" {
+		t.Error("the image has no digest")
+	}
+	if soaking {
+		if second := digest.FindString(mustRun(t, append(env, "IMAGE=two"), "../deploy/image.sh")); first != second {
+			t.Errorf("two builds, two digests: %s and %s", first, second)
+		}
 	}
 	img := &image{}
 	about := struct{ OCIv1 *image }{img}

@@ -132,7 +132,7 @@ func TestTheUpstreamNoticesDeadAndForeignTokensAndReferences(t *testing.T) {
 	if len(up.wrong) != 1 {
 		t.Errorf("a forged token passes")
 	}
-	await(t, 10*time.Second, "the token to run out", func() bool { return time.Now().After(expiryOf(token).Add(transit)) })
+	await(t, 10*time.Second, "the token to run out", func() bool { return time.Now().After(expiryOf(token).Add(transit())) })
 	get(t, up.server.URL+"/?x=oga_found", token)
 	if len(up.wrong) != 2 || !strings.Contains(up.saw.String(), "oga_found") {
 		t.Errorf("a dead token passes, or a reference is not seen: %q", up.wrong)
