@@ -16,10 +16,27 @@ import (
 
 const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
-func (c *Config) parseIssuer(h httpcaddyfile.Helper) error {
+// parseIssuer reads the block of an issuer. others are those before it.
+//
+//	issuer <url...> {
+//		audience   <aud...>
+//		algorithms <alg...>
+//		token_type at+jwt
+//		skew       <duration>
+//		metadata   <url>
+//		jwks       <url|path>
+//		introspect [<url>] { ... }
+//		client     <id> [<secret>] { ... }
+//		trust_pool <module...>
+//		insecure_http
+//		insecure_any_audience
+//		insecure_id_tokens
+//		require [<matcher>] ...      (of this issuer's tokens alone)
+//	}
+func parseIssuer(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	d, issuer := h.Dispenser, &Issuer{}
 	if err := grammar.List(d, &issuer.URL); err != nil {
-		return d.Errf("issuer takes one or more URLs")
+		return nil, d.Errf("issuer takes one or more URLs")
 	}
 	line, seen := d.Token(), make(grammar.Once)
 	issuer.line = line
@@ -31,17 +48,26 @@ func (c *Config) parseIssuer(h httpcaddyfile.Helper) error {
 			err = issuer.parseWord(d, seen)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, url := range issuer.URL {
-		if slices.ContainsFunc(c.Issuer, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
-			return grammar.At(line, alreadyThere(url))
+		if slices.ContainsFunc(others, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
+			return nil, grammar.At(line, alreadyThere(url))
 		}
 	}
-	c.Issuer = append(c.Issuer, issuer)
-	return grammar.At(line, issuer.check())
+	return issuer, grammar.At(line, issuer.check())
 }
+
+// shortIssuer is that of the short form, of a URL with audiences behind it.
+func shortIssuer(words []string, line caddyfile.Token) (*Issuer, error) {
+	issuer := &Issuer{URL: words[:1], Audience: words[1:], line: line}
+	return issuer, issuer.check()
+}
+
+// at says of an error where the issuer's block begins, if it came from a
+// Caddyfile.
+func (i *Issuer) at(err error) error { return grammar.At(i.line, err) }
 
 func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	switch word := d.Val(); word {

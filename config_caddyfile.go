@@ -15,21 +15,7 @@ import (
 // parseCaddyfile reads the directive. Syntax:
 //
 //	oauth [<matcher>] [<issuer_url> <audience...>] {
-//		issuer <url...> {
-//			audience   <aud...>
-//			algorithms <alg...>
-//			token_type at+jwt
-//			skew       <duration>
-//			metadata   <url>
-//			jwks       <url|path>
-//			introspect [<url>] { always   cache <duration>   rate <n>   insecure_any_token }
-//			client     <id> [<secret>] { auth <method>   key <file>   assertion_audience <url> }
-//			trust_pool <module...>
-//			insecure_http
-//			insecure_any_audience
-//			insecure_id_tokens
-//			require [<matcher>] ...      (as below, of this issuer's tokens alone)
-//		}
+//		issuer <url...> { ... }              (parseIssuer)
 //		require [<matcher>] scope <scope...>
 //		require [<matcher>] claim <name> <value...>
 //		require [<matcher>] acr <value...>
@@ -58,10 +44,11 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
 	args := h.RemainingArgs()
 	short := len(args) > 0
 	if short {
-		c.Issuer = append(c.Issuer, &Issuer{URL: args[:1], Audience: args[1:], line: h.Token()})
-		if err := c.Issuer[0].check(); err != nil {
+		issuer, err := shortIssuer(args, h.Token())
+		if err != nil {
 			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
 		}
+		c.Issuer = append(c.Issuer, issuer)
 	}
 	seen := make(grammar.Once)
 	for nesting := h.Nesting(); h.NextBlock(nesting); {
@@ -75,7 +62,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
 			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
 		}
 		if err != nil {
-			return nil, grammar.At(issuer.line, err)
+			return nil, issuer.at(err)
 		}
 	}
 	if err := c.check(); err != nil {
@@ -89,7 +76,9 @@ const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_
 func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
 	switch word := h.Val(); word {
 	case "issuer":
-		err = c.parseIssuer(h)
+		var issuer *Issuer
+		issuer, err = parseIssuer(h, c.Issuer)
+		c.Issuer = append(c.Issuer, issuer)
 	case "resource":
 		if err = seen.Text(h.Dispenser, &c.Resource); err == nil {
 			err = grammar.Wrap(h.Dispenser, resource.Check(c.Resource, true)) // whether http will do is not known yet

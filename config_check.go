@@ -12,23 +12,8 @@ import (
 // check finds what is wrong with the configuration itself, whether it came
 // from a Caddyfile or from JSON.
 func (c *Config) check() error {
-	if len(c.Issuer) == 0 {
-		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
-	}
-	seen := map[string]bool{}
-	for _, issuer := range c.Issuer {
-		if err := issuer.check(); err != nil {
-			return err
-		}
-		if err := issuer.checkAudience(c.Resource); err != nil {
-			return err
-		}
-		for _, url := range issuer.URL {
-			if seen[url] {
-				return alreadyThere(url)
-			}
-			seen[url] = true
-		}
+	if err := checkIssuers(c.Issuer, c.Resource); err != nil {
+		return err
 	}
 	if err := c.checkResource(); err != nil {
 		return err

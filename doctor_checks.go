@@ -161,7 +161,7 @@ func (d *doctor) checkClock(t target, r *as.Report) {
 		}
 		return
 	}
-	off, skew := r.Clock.Round(time.Second), t.issuer.skew()
+	off, skew := r.Clock.Round(time.Second), t.issuer.leeway()
 	ahead := "ahead of"
 	if off < 0 {
 		ahead = "behind"

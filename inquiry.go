@@ -20,7 +20,7 @@ var inquiries = pool.New[*inquiry]()
 
 const (
 	askWithin      = 5 * time.Second  // one call, from looking for the endpoint to the answer's last byte
-	inactiveFor    = 10 * time.Second // how long an issuer's no counts
+	inactiveFor    = 10 * time.Second // how long an answer counts that a token is inactive
 	mostInactive   = 10_000           // of those that are remembered
 	opinionSize    = 512              // of what is remembered beside the answer itself, in bytes
 	bytesPerAnswer = 1 << 10          // on average, for as many answers as "cache" allows
@@ -55,11 +55,11 @@ type inquiry struct {
 	flights map[token.Digest]*inquiryFlight // one for each token that is asked about now
 }
 
-// opinion is what an issuer said of a token. It does not change.
+// opinion is what an issuer said of a token, as it was judged. It does not change.
 type opinion struct {
 	facts   *token.Facts
 	refusal error  // a *token.Refusal; nil: facts count
-	answer  string // the issuer's JSON, for claims that somebody may ask for; "" for a JWT
+	answer  string // the issuer's JSON, for claims that are asked for later; "" for a JWT
 	until   int64  // nanoseconds since 1970; then the issuer is asked again
 }
 
@@ -144,6 +144,9 @@ func (q *inquiry) Destruct() error {
 	}
 	return nil
 }
+
+// paused is how long the endpoint is left alone still, after failures.
+func (q *inquiry) paused(now time.Time) time.Duration { return q.breaker.Open(now) }
 
 // recall is what the issuer said of a token not long ago, or nil.
 func (q *inquiry) recall(key token.Digest, now time.Time) *opinion {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// question is one token that the issuer is asked about.
+// question is what an issuer is asked: about one token.
 type question struct {
 	raw    string
 	key    token.Digest
@@ -25,7 +25,7 @@ type question struct {
 // It is bounded by a context of its own: the first to ask may leave, and the
 // others still get the answer.
 func (q *inquiry) ask(ctx context.Context, what question) (*opinion, error) {
-	flight, said, err := q.board(what)
+	flight, said, err := q.join(what)
 	if flight == nil {
 		return said, err
 	}
@@ -37,9 +37,9 @@ func (q *inquiry) ask(ctx context.Context, what question) (*opinion, error) {
 	}
 }
 
-// board finds the call for a token, or makes it begin, or tells why there is
-// none.
-func (q *inquiry) board(what question) (*inquiryFlight, *opinion, error) {
+// join finds the call about a token that is under way, or begins one. It
+// answers no call where the token is remembered by now, or may not be asked about.
+func (q *inquiry) join(what question) (*inquiryFlight, *opinion, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if flight := q.flights[what.key]; flight != nil {
@@ -65,13 +65,13 @@ func (q *inquiry) board(what question) (*inquiryFlight, *opinion, error) {
 	}
 	flight := &inquiryFlight{done: make(chan struct{})}
 	q.flights[what.key] = flight
-	go q.fly(flight, what)
+	go q.call(flight, what)
 	return flight, nil, nil
 }
 
-// fly makes the call. What it brings is remembered before the flight ends, so
-// that nobody asks a second time in between.
-func (q *inquiry) fly(flight *inquiryFlight, what question) {
+// call makes the call. What it brings is remembered before the call ends, so
+// that there is no second one in between.
+func (q *inquiry) call(flight *inquiryFlight, what question) {
 	ctx, cancel := context.WithTimeout(q.ctx, askWithin)
 	defer cancel()
 	began := time.Now()
@@ -90,7 +90,7 @@ func (q *inquiry) fly(flight *inquiryFlight, what question) {
 	close(flight.done)
 }
 
-// read makes an opinion of an answer.
+// read judges an answer.
 func (q *inquiry) read(answer *token.Answer, doc string, what question, now time.Time) *opinion {
 	said := &opinion{until: now.Add(q.remember).UnixNano()}
 	if what.jwt == nil {
@@ -110,8 +110,8 @@ func (q *inquiry) read(answer *token.Answer, doc string, what question, now time
 	return said
 }
 
-// keep remembers an opinion; failures are none. Of facts whose time is over
-// nothing is kept: they would only be asked for again.
+// keep remembers what was said; failures say nothing. Of facts whose time is
+// over nothing is kept: they would only be asked for again.
 func (q *inquiry) keep(key token.Digest, said *opinion, now time.Time) {
 	if said == nil {
 		return
@@ -126,7 +126,7 @@ func (q *inquiry) keep(key token.Digest, said *opinion, now time.Time) {
 	}
 }
 
-// account tells breaker and metrics how a call went.
+// account counts a call, for the breaker and the metrics.
 func (q *inquiry) account(flight *inquiryFlight, err error, now time.Time, took time.Duration) {
 	q.metrics.Duration.Observe(took.Seconds())
 	switch {
@@ -139,7 +139,7 @@ func (q *inquiry) account(flight *inquiryFlight, err error, now time.Time, took 
 	}
 	_, called := errors.AsType[*as.CallError](err)
 	if err != nil && !called {
-		return // nobody was asked
+		return // there was no call
 	}
 	q.breaker.Report(askBreaks, now, q.broke(err, now), retryAfterOf(err))
 }
@@ -152,11 +152,12 @@ func retryAfterOf(err error) time.Duration {
 	return 0
 }
 
+// failed is a failure of the issuer's to answer.
 func (q *inquiry) failed(reason string, after time.Duration, err error) error {
 	return &unasked{issuer: q.issuer, reason: reason, after: after, err: err}
 }
 
-// consult tells what would be said of a token, for people who ask why: what is
+// consult answers what would be said of a token, for people who ask why: what is
 // remembered, or else a call beside all limits. It changes nothing here.
 func (q *inquiry) consult(ctx context.Context, what question) (said *opinion, remembered bool, err error) {
 	now := what.clock()

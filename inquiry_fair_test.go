@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestAnOddAnswerAboutOneTokenBreaksNoBreaker(t *testing.T) {
 		for n := range 6 {
 			g.expects(fmt.Sprint("odd-", n), http.StatusServiceUnavailable)
 		}
-		if left := g.validator.forOpaque().inquiry.breaker.Open(g.clock.now()); left > 0 {
+		if left := g.validator.forOpaque().inquiry.paused(g.clock.now()); left > 0 {
 			t.Errorf("%s: the endpoint is left alone", name)
 		}
 	}
@@ -80,7 +81,7 @@ func TestABurstOfFailuresPausesAsShortAsFiveInARow(t *testing.T) {
 	for range burst {
 		<-done
 	}
-	if left := g.validator.forOpaque().inquiry.breaker.Open(g.clock.now()); left > time.Second {
+	if left := g.validator.forOpaque().inquiry.paused(g.clock.now()); left > time.Second {
 		t.Errorf("left alone for %s after one burst", left)
 	}
 }
@@ -164,7 +165,7 @@ func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 			t.Fatal("a failure is an answer")
 		}
 	}
-	if left := asking.breaker.Open(g.clock.now()); left > 0 {
+	if left := asking.paused(g.clock.now()); left > 0 {
 		t.Error("the breaker is open")
 	}
 }
@@ -176,8 +177,8 @@ func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 		"by itself": func(*gate) {},
 		"with the configuration": func(g *gate) {
 			_ = g.Gateway.Cleanup()
-			if g.validator.forOpaque().inquiry.ctx.Err() == nil {
-				g.Error("nobody told it that nobody asks any more")
+			if slices.Contains(inquiries.All(), g.validator.forOpaque().inquiry) {
+				g.Error("what no configuration asks for any more is still held")
 			}
 		},
 	} {

@@ -14,7 +14,7 @@ import (
 // memory: in all, and half of it for one remote address, so that one that
 // floods leaves something to the others.
 //
-// Anybody can invent tokens, from many addresses and for longer than an answer
+// Strangers can invent tokens, from many addresses and for longer than an answer
 // counts. So a quarter of each bound is out of reach of tokens that are new:
 // those that the issuer called active not long ago come first.
 type askLimits struct {
@@ -81,7 +81,7 @@ func (l *askLimits) allow(remote string, key token.Digest, now time.Time) bool {
 	return false
 }
 
-// short tells whether only that quarter is left.
+// short reports whether only that quarter is left.
 func short(l *rate.Limiter, now time.Time) bool {
 	return l.TokensAt(now) < float64(1+l.Burst()/4)
 }

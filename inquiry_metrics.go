@@ -17,7 +17,7 @@ func (askBreakers) Describe(ch chan<- *prometheus.Desc) { ch <- askBreakerOpen }
 func (askBreakers) Collect(ch chan<- prometheus.Metric) {
 	longest := map[string]time.Duration{} // two settings of one issuer share a label
 	for _, q := range inquiries.All() {
-		if left := q.breaker.Open(time.Now()); left > 0 {
+		if left := q.paused(time.Now()); left > 0 {
 			longest[q.issuer] = max(longest[q.issuer], left)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 
 // Strangers choose what is asked about. An issuer that stumbles over some tokens
 // (a 500 of its own, a filter before it that answers 403, a query that never
-// ends) would be left alone for everybody if those counted. So before an
-// endpoint is, it is asked about a token that nobody chose. If it can say of
+// ends) would be left alone for all tokens if those counted. So before an
+// endpoint is, it is asked about a token that no caller chose. If it can say of
 // that one that it does not know it, then it works.
 type probe struct {
 	mu    sync.Mutex // held while asking: those that fail together share one probe
@@ -28,7 +28,7 @@ const (
 	probeCounts = time.Second     // what a probe has found, before the next one
 )
 
-// broke tells whether a failed call speaks against the endpoint, and not only
+// broke reports whether a failed call speaks against the endpoint, and not only
 // against the token that it was about. It asks only where something hangs on it.
 func (q *inquiry) broke(err error, now time.Time) bool {
 	switch {

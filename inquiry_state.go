@@ -28,7 +28,7 @@ func inquiryStates(authority string, now time.Time) (states []inquiryState) {
 
 func (q *inquiry) state(now time.Time) inquiryState {
 	state := inquiryState{
-		Breaker:  breaker.StateOf(q.breaker.Open(now)),
+		Breaker:  breaker.StateOf(q.paused(now)),
 		Endpoint: q.at.Endpoint, Client: q.at.Client.ID, Always: q.always,
 		Remembered: q.active.EstimatedSize(), Inactive: q.inactive.EstimatedSize(),
 	}

@@ -141,7 +141,7 @@ func TestAnIssuerThatDiesWhileItIsAskedIsAFailure(t *testing.T) {
 	for range 6 {
 		g.expects("good-two", http.StatusServiceUnavailable)
 	}
-	if left := g.validator.forOpaque().inquiry.breaker.Open(g.clock.now()); left <= 0 {
+	if left := g.validator.forOpaque().inquiry.paused(g.clock.now()); left <= 0 {
 		t.Error("the breaker is closed")
 	}
 }

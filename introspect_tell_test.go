@@ -45,10 +45,6 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 	g := newAsker(t, issuer, "always", "")
 	g.expects("good", http.StatusOK)
 	g.expects("bad", http.StatusUnauthorized)
-	for _, q := range inquiries.All() {
-		q.active.CleanUp()
-		q.inactive.CleanUp()
-	}
 	find := func() inquiryState {
 		for _, state := range issuerStates(time.Now(), openBreakers()) {
 			if state.Issuer == issuer.URL && len(state.Introspection) == 1 {
@@ -58,9 +54,8 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 		t.Fatal("nothing is told: ", issuerStates(time.Now(), openBreakers()))
 		return inquiryState{}
 	}
-	if got, want := find(), (inquiryState{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
-	}
+	want := inquiryState{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}
+	await(t, "both answers to be counted", func() bool { return find() == want })
 	issuer.says(http.StatusInternalServerError, "")
 	for n := range 5 {
 		g.expects(fmt.Sprint("good-", n), http.StatusServiceUnavailable)

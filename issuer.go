@@ -138,7 +138,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerO
 			require:   slices.Concat(with.Require, i.Require),
 			profile: token.Profile{
 				Issuer: url, Resource: with.Resource, Audience: set.audience, Algorithms: set.algorithms, Keys: telemetry.TraceKeys(l.keys),
-				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.skew(),
+				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.leeway(),
 			},
 			client:  client,
 			metrics: telemetry.Metrics.ForIssuer(url),
@@ -156,14 +156,15 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerO
 	return trusts, release, nil
 }
 
-func (i *Issuer) skew() time.Duration {
+// leeway is how far the issuer's clock may differ.
+func (i *Issuer) leeway() time.Duration {
 	if i.Skew == nil {
 		return defaultSkew
 	}
 	return time.Duration(*i.Skew)
 }
 
-// wantsType tells whether an answer has to say what an opaque token is. An
+// wantsType reports whether an answer has to say what an opaque token is. An
 // audience tells access tokens of this API from all else. Where none is asked
 // for, a refresh token passed, and reached the upstream, at issuers whose
 // answers are alike for both kinds.
@@ -284,7 +285,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 	return l
 }
 
-// fingerprint tells whether an issuer means the same in two configurations.
+// fingerprint is the same where an issuer means the same in two configurations.
 // What is judged on each request (audience, skew) is not in it.
 func (i *Issuer) fingerprint(url string, set settings) string {
 	all, err := json.Marshal([]any{

@@ -11,6 +11,30 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
+// checkIssuers finds what is wrong with the issuers of a gateway, without
+// looking at placeholders or files. resource is what tokens must be for, or "".
+func checkIssuers(issuers []*Issuer, resource string) error {
+	if len(issuers) == 0 {
+		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
+	}
+	seen := map[string]bool{}
+	for _, issuer := range issuers {
+		if err := issuer.check(); err != nil {
+			return err
+		}
+		if err := issuer.checkAudience(resource); err != nil {
+			return err
+		}
+		for _, url := range issuer.URL {
+			if seen[url] {
+				return alreadyThere(url)
+			}
+			seen[url] = true
+		}
+	}
+	return nil
+}
+
 // check finds what is wrong without looking at placeholders or files.
 func (i *Issuer) check() error {
 	if i == nil { // null, in JSON
@@ -76,7 +100,7 @@ func (i *Issuer) checkIntrospect() error {
 	}
 }
 
-// checkAudience sees to it that somebody says who tokens must be meant for.
+// checkAudience requires an answer to who tokens must be meant for.
 func (i *Issuer) checkAudience(resource string) error {
 	name := strings.Join(i.URL, " ")
 	switch {
