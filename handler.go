@@ -57,7 +57,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 	}
 	principal, found, err := g.keeper.Prove(r, found, g.validator.judge)
 	if err != nil {
-		return found, logInAnew(found, err)
+		return found, LogInAgain(found, err)
 	}
 	if principal == nil {
 		g.site.Forget(w, found)
@@ -66,7 +66,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 	principal.Withdraw(found.lost)
 	g.identity.introduce(r, principal)
 	if err := g.allow(r, principal); err != nil {
-		return found, logInBetter(found, err)
+		return found, LogInAgain(found, err)
 	}
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return found, err

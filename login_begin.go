@@ -14,9 +14,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// Answers is the refusal that a log-in answers, or nil: nobody is logged in, or
-// the session's token is good no more, and a person waits for a page. An outage
-// is no reason, nor is a token that lacks something.
+// Answers is the refusal that a log-in answers, or nil: the browser has no
+// session, or the session's token is good no more, and a person waits for a page.
+// An outage is no reason, nor is a token that lacks something.
 func (s *Site) Answers(r *http.Request, err error) *verdict.Rejection {
 	rejection, ok := errors.AsType[*verdict.Rejection](err)
 	if s == nil || !ok || !rejection.LogIn || !navigates(r) {
@@ -27,51 +27,51 @@ func (s *Site) Answers(r *http.Request, err error) *verdict.Rejection {
 
 // Begin sends a browser to log in instead of answering with a refusal.
 func (s *Site) Begin(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
-	return s.begin(w, r, targetOf(r), better{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
+	return s.begin(w, r, targetOf(r), stepUp{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
 }
 
-// serveLogin begins a log-in for whoever asks for one, such as a link.
+// serveLogin begins a log-in that a page asks for, as by a link.
 func (s *Site) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(w, r, "GET, HEAD")
 	}
-	return s.begin(w, r, r.URL.Query().Get("return"), better{})
+	return s.begin(w, r, r.URL.Query().Get("return"), stepUp{})
 }
 
 // begin redirects to the issuer's authorization endpoint (OpenID Connect
 // Core §3.1.2.1). Everything that finishing needs is looked for before.
-func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, than better) error {
-	t, o := s.Trust, outsideOf(r)
+func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, want stepUp) error {
+	t, o := s.Trust, siteURLOf(r)
 	switch {
 	case !o.plain():
-		return s.failLogin(w, r, nil, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "the Host header is none"})
+		return s.fail(w, r, nil, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: "the Host header is none"})
 	case !o.secure():
-		return s.failLogin(w, r, nil, &loginError{
-			outcome: loginInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
+		return s.fail(w, r, nil, &failure{
+			outcome: outcomeInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
 			detail: "log-in needs https: browsers would not keep its cookies for " + telemetry.Bounded(o.origin()) +
 				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
 		})
 	}
-	p := s.Block.newPending(o, target, than)
+	p := s.Block.newPending(o, target, want)
 	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
-		return s.failLogin(w, r, p, err)
+		return s.fail(w, r, p, err)
 	}
 	ends, err := t.server.Endpoints(r.Context())
 	if err == nil && ends.Authorization == "" {
 		err = errors.New("the issuer's metadata name no usable authorization_endpoint")
 	}
 	if err != nil {
-		return s.failLogin(w, r, p, err)
+		return s.fail(w, r, p, err)
 	}
 	address, err := s.Block.authorizationURL(ends.Authorization, t.client.ID, p)
 	if err != nil {
-		return s.failLogin(w, r, p, err)
+		return s.fail(w, r, p, err)
 	}
 	if err := s.Block.keep(w, r, vault, p); err != nil {
-		return s.failLogin(w, r, p, err)
+		return s.fail(w, r, p, err)
 	}
-	telemetry.Metrics.Login(t.profile.Issuer, loginBegun)
+	telemetry.Metrics.Login(t.profile.Issuer, outcomeBegun)
 	s.Log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)))
 	return redirect(w, http.StatusFound, address)
 }
@@ -94,29 +94,22 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	for name, value := range l.Parameter {
 		q.Set(name, value)
 	}
-	p.Better.ask(q)
+	p.StepUp.ask(q)
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
 	return u.String(), nil
 }
 
-// logInAnew lets a browser log in again whose session's access token is good no
-// more, because a key was withdrawn for instance. There is no loop: a log-in
-// whose token would not pass fails.
-func logInAnew(found presented, err error) error {
-	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Status == http.StatusUnauthorized {
-		again := *rejection
-		again.LogIn = true
-		return &again
+// LogInAgain marks a refusal that a new log-in may mend, where a browser's
+// session was refused: its access token is good no more, because a key was
+// withdrawn for instance, or its log-in is not strong or recent enough (RFC 9470
+// §4). There is no loop: a log-in whose token would not pass fails, and where
+// none can be good enough the browser is not sent.
+func LogInAgain(found presented, err error) error {
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
+	if !ok || !found.session || rejection.Status != http.StatusUnauthorized {
+		return err
 	}
-	return err
-}
-
-// logInBetter lets a browser log in again where its session's log-in is not
-// strong or recent enough (RFC 9470 §4). There is no loop: a log-in that is no
-// better fails, and where none can be good enough nobody is sent.
-func logInBetter(found presented, err error) error {
-	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && found.session && rejection.Code == verdict.InsufficientLogIn {
-		rejection.LogIn = rejection.Reason != verdict.WeakLogIn || len(rejection.ACR) > 0 // it was made for this request
-	}
-	return err
+	again := *rejection
+	again.LogIn = rejection.Reason != verdict.WeakLogIn || len(rejection.ACR) > 0
+	return &again
 }

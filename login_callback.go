@@ -22,33 +22,33 @@ import (
 const mostCode = 4 << 10
 
 // serveCallback finishes a log-in (OpenID Connect Core §3.1.2.5). Without the
-// cookie of a log-in that fits, nobody is asked anything.
+// cookie of a log-in that fits, the issuer is not asked.
 func (s *Site) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return notAllowed(w, r, "GET")
 	}
 	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
-		return s.failLogin(w, r, nil, err)
+		return s.fail(w, r, nil, err)
 	}
 	q, err := readCallback(r.URL.RawQuery)
 	if err != nil {
-		return s.failLogin(w, r, nil, err)
+		return s.fail(w, r, nil, err)
 	}
 	p := s.Block.pendingOf(r, vault, q.state)
 	if p == nil {
-		return s.failLogin(w, r, nil, &loginError{
-			outcome: loginNoState, status: http.StatusBadRequest,
+		return s.fail(w, r, nil, &failure{
+			outcome: outcomeNoState, status: http.StatusBadRequest,
 			detail: "no log-in of this browser fits: it took too long, was finished before, or began somewhere else",
 		})
 	}
-	handle, err := s.finishLogin(r, vault, p, q)
+	handle, err := s.finish(r, vault, p, q)
 	_, again := errors.AsType[*session.Unavailable](err)
 	if _, limited := errors.AsType[*limits.TooMany](err); !again && !limited {
 		setCookie(w, s.Block.pendingName(p.State), "", -1)
 	}
 	if err != nil {
-		return s.failLogin(w, r, p, err)
+		return s.fail(w, r, p, err)
 	}
 	setCookie(w, s.Block.cookieName(), handle.Reveal(sessionPrefix), 0)
 	return redirect(w, http.StatusSeeOther, p.Return)
@@ -61,21 +61,21 @@ type callback struct{ state, code, issuer, failure string }
 func readCallback(rawQuery string) (q callback, err error) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return q, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "the query cannot be read"}
+		return q, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: "the query cannot be read"}
 	}
 	for name, at := range map[string]*string{"state": &q.state, "code": &q.code, "iss": &q.issuer, "error": &q.failure} {
 		if all := values[name]; len(all) == 1 {
 			*at = all[0]
 		} else if len(all) > 1 {
-			return q, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: name + " is there more than once"}
+			return q, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: name + " is there more than once"}
 		}
 	}
 	return q, nil
 }
 
-// finishLogin makes a session of a callback, under a handle that is new, and
+// finish makes a session of a callback, under a handle that is new, and
 // ends the one that this browser had.
-func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q callback) (session.Handle, error) {
+func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callback) (session.Handle, error) {
 	t := s.Trust
 	ends, err := t.server.Endpoints(r.Context())
 	if err != nil {
@@ -83,8 +83,8 @@ func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q 
 	}
 	// RFC 9207 §2.4: first of all, also of an error.
 	if q.issuer != t.profile.Issuer && (q.issuer != "" || ends.NamesItself) {
-		return session.Handle{}, &loginError{
-			outcome: loginWrongIssuer, status: http.StatusBadRequest, level: zapcore.WarnLevel,
+		return session.Handle{}, &failure{
+			outcome: outcomeWrongIssuer, status: http.StatusBadRequest, level: zapcore.WarnLevel,
 			detail: "iss is " + telemetry.Bounded(q.issuer) + ": another issuer has answered, or somebody wants it to look so",
 		}
 	}
@@ -92,9 +92,9 @@ func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q 
 		return session.Handle{}, issuerSaid(q.failure)
 	}
 	if q.code == "" || len(q.code) > mostCode {
-		return session.Handle{}, &loginError{outcome: loginBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
+		return session.Handle{}, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: "there is no code"}
 	}
-	// Before anything is written, and used up: whoever has to wait may try again.
+	// Before anything is written, and used up: a browser that has to wait may try again.
 	leave, err := s.Limits.Place(r.Context(), telemetry.ClientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
@@ -109,7 +109,7 @@ func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q 
 		return session.Handle{}, err
 	}
 	if !first {
-		return session.Handle{}, &loginError{outcome: loginNoState, status: http.StatusBadRequest, detail: "this log-in was finished before"}
+		return session.Handle{}, &failure{outcome: outcomeNoState, status: http.StatusBadRequest, detail: "this log-in was finished before"}
 	}
 	// What was granted is kept, or given back, also when the browser goes.
 	ctx := context.WithoutCancel(r.Context())
@@ -119,13 +119,13 @@ func (s *Site) finishLogin(r *http.Request, vault *session.Vault, p *pending, q 
 			attempts.Fail()
 		}
 		if call, ok := errors.AsType[*as.CallError](err); ok && call.Fate == as.Refused {
-			// Anybody can begin a log-in and make up a code: no row is to stay of
+			// Strangers can begin a log-in and make up a code: no row is to stay of
 			// that. If it does, it ends by itself.
 			_ = vault.CameToNothing(ctx, sealLogin, p.State)
 		}
 		return session.Handle{}, err
 	}
-	id, principal, err := s.judgeLogin(ctx, r, p, tokens)
+	id, principal, err := s.judge(ctx, r, p, tokens)
 	if err != nil {
 		s.returnTokens(ctx, tokens)
 		return session.Handle{}, err
@@ -149,20 +149,20 @@ func (s *Site) exchange(ctx context.Context, p *pending, code string) (*as.Token
 	return tokens, asked, err
 }
 
-// judgeLogin proves who has logged in, and that the access token will pass here:
-// a session whose every request is refused would help nobody.
-func (s *Site) judgeLogin(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *token.Principal, error) {
+// judge proves who has logged in, and that the access token will pass here:
+// a session whose every request is refused would be of no use.
+func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *token.Principal, error) {
 	t := s.Trust
 	if tokens.IDToken.Empty() {
-		return nil, nil, &loginError{
-			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+		return nil, nil, &failure{
+			outcome: outcomeIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the issuer gave no ID token: it has to know the scope openid for this client",
 		}
 	}
 	id, err := t.VerifyID(ctx, tokens, p.Nonce)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
-		return nil, nil, &loginError{
-			outcome: loginIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+		return nil, nil, &failure{
+			outcome: outcomeIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the ID token does not pass: " + refusal.Error(),
 		}
 	} else if err != nil {
@@ -175,8 +175,8 @@ func (s *Site) judgeLogin(ctx context.Context, r *http.Request, p *pending, toke
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && byTime(rejection.Reason) {
 		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
 	} else if ok {
-		return nil, nil, &loginError{
-			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+		return nil, nil, &failure{
+			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token of this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail +
 				". " + s.Advise(tokens.AccessToken.Reveal(), rejection.Reason) + " See docs/login.md on resource and audience",
 		}
@@ -184,15 +184,15 @@ func (s *Site) judgeLogin(ctx context.Context, r *http.Request, p *pending, toke
 		return nil, nil, err
 	}
 	if principal.Issuer != t.profile.Issuer {
-		return nil, nil, &loginError{
-			outcome: loginAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+		return nil, nil, &failure{
+			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token is another issuer's",
 		}
 	}
-	if lacks := p.Better.lacks(principal, s.Now()); lacks != "" {
+	if lacks := p.StepUp.lacks(principal, s.Now()); lacks != "" {
 		// To ask again would go on for ever.
-		return nil, nil, &loginError{
-			outcome: loginWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
+		return nil, nil, &failure{
+			outcome: outcomeWeak, status: http.StatusForbidden, level: zapcore.WarnLevel,
 			detail: "the access token does not tell of the log-in that was asked for: " + lacks,
 		}
 	}
@@ -223,7 +223,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 		return handle, err
 	}
 	if err := r.Context().Err(); err != nil {
-		// The browser has gone: nobody will ever hold the handle.
+		// The browser has gone: the handle reached no one.
 		return handle, errors.Join(err, vault.End(ctx, handle, session.EndedLogout))
 	}
 	if replaces {
@@ -232,7 +232,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 			s.Log.Warn("the session before a log-in could not be ended", zap.String("sref", vault.Sref(old.Key())), zap.Error(err))
 		}
 	}
-	telemetry.Metrics.Login(t.profile.Issuer, loginDone)
+	telemetry.Metrics.Login(t.profile.Issuer, outcomeDone)
 	sref := vault.Sref(handle.Key())
 	s.Audit.LoggedIn(r, t.profile.Issuer, id.Subject, sref)
 	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)),
@@ -240,7 +240,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	return handle, nil
 }
 
-// returnTokens gives back what nobody will use.
+// returnTokens gives back tokens that no session will use.
 func (s *Site) returnTokens(ctx context.Context, tokens *as.Tokens) {
 	ctx, cancel := context.WithTimeout(ctx, s.Keeper.TokenTimeout())
 	defer cancel()

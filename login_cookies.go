@@ -9,7 +9,7 @@ import (
 )
 
 // find reads the session's cookie, and counts those that claim to be it. It
-// reads the field as it came: what strict parsers leave out is none of ours.
+// reads the field as it came: what strict parsers leave out is not the session's.
 func (l *Login) find(h http.Header) (value string, n int) {
 	for _, field := range h["Cookie"] {
 		for name, text := range lenient.Cookies(field) {
@@ -42,7 +42,7 @@ func (l *Login) handle(r *http.Request) (session.Handle, bool) {
 	return session.ParseHandle(sessionPrefix, values[0])
 }
 
-// setCookie writes a cookie of ours. Without age it ends with the browser; one
+// setCookie sets one of the site's cookies. Without age it ends with the browser; one
 // below zero takes it away.
 func setCookie(w http.ResponseWriter, name, value string, age int) {
 	http.SetCookie(w, &http.Cookie{

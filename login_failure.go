@@ -19,63 +19,63 @@ import (
 
 // What becomes of log-ins, for metrics and logs; docs/metrics.md has each.
 const (
-	loginBegun       = "begun"
-	loginDone        = "logged_in"
-	loginDenied      = "denied"
-	loginNoState     = "no_state"
-	loginBadRequest  = "bad_request"
-	loginWrongIssuer = "wrong_issuer"
-	loginBadCode     = "bad_code"
-	loginIDToken     = "id_token"
-	loginAccessToken = "access_token"
-	loginWeak        = "weak"
-	loginInsecure    = "insecure"
-	loginRefused     = "refused"
-	loginTooMany     = "too_many"
-	loginFull        = "full"
-	loginUnavailable = "unavailable"
+	outcomeBegun       = "begun"
+	outcomeDone        = "logged_in"
+	outcomeDenied      = "denied"
+	outcomeNoState     = "no_state"
+	outcomeBadRequest  = "bad_request"
+	outcomeWrongIssuer = "wrong_issuer"
+	outcomeBadCode     = "bad_code"
+	outcomeIDToken     = "id_token"
+	outcomeAccessToken = "access_token"
+	outcomeWeak        = "weak"
+	outcomeInsecure    = "insecure"
+	outcomeRefused     = "refused"
+	outcomeTooMany     = "too_many"
+	outcomeFull        = "full"
+	outcomeUnavailable = "unavailable"
 )
 
-// loginError is why a browser was not logged in.
-type loginError struct {
+// failure is why a browser was not logged in.
+type failure struct {
 	outcome string
 	status  int
 	level   zapcore.Level // how loud to be; the zero level is Info
 	detail  string        // for the log alone
 }
 
-func (e *loginError) Error() string { return e.outcome + ": " + e.detail }
+func (e *failure) Error() string { return e.outcome + ": " + e.detail }
 
 // issuerSaid is the error that came instead of a code (RFC 6749 §4.1.2.1, OpenID
 // Connect Core §3.1.2.6). Its text is the sender's: only known words are told.
 func issuerSaid(code string) error {
 	switch code {
 	case "access_denied", "login_required", "consent_required", "interaction_required", "account_selection_required":
-		return &loginError{outcome: loginDenied, status: http.StatusForbidden, detail: code}
+		return &failure{outcome: outcomeDenied, status: http.StatusForbidden, detail: code}
 	case "temporarily_unavailable", "server_error":
-		return &loginError{outcome: loginUnavailable, status: http.StatusServiceUnavailable, level: zapcore.WarnLevel, detail: "the issuer says " + code}
+		return &failure{outcome: outcomeUnavailable, status: http.StatusServiceUnavailable, level: zapcore.WarnLevel, detail: "the issuer says " + code}
 	}
 	if !slices.Contains([]string{"invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_target"}, code) {
 		code = "an error that is not known here"
 	}
-	return &loginError{
-		outcome: loginRefused, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+	return &failure{
+		outcome: outcomeRefused, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 		detail: "the issuer says " + code + ": compare the client's settings there with scope, resource and parameter here",
 	}
 }
 
-// asLoginError makes every error one that can be shown.
-func asLoginError(err error) (shown *loginError, wait time.Duration) {
-	if known, ok := errors.AsType[*loginError](err); ok {
+// asFailure makes every error one that can be shown.
+func asFailure(err error) (shown *failure, wait time.Duration) {
+	if known, ok := errors.AsType[*failure](err); ok {
 		return known, 0
 	}
-	shown = &loginError{outcome: loginUnavailable, status: http.StatusServiceUnavailable, level: zapcore.WarnLevel, detail: err.Error()}
+	shown = &failure{outcome: outcomeUnavailable, status: http.StatusServiceUnavailable, level: zapcore.WarnLevel, detail: err.Error()}
 	if later, ok := errors.AsType[*session.Unavailable](err); ok {
 		return shown, later.RetryAfter
 	}
 	if limited, ok := errors.AsType[*limits.TooMany](err); ok {
-		return &loginError{
-			outcome: loginTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.Error(),
+		return &failure{
+			outcome: outcomeTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.Error(),
 		}, limited.Wait
 	}
 	if isClocks(err) {
@@ -83,7 +83,7 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 		return shown, time.Minute
 	}
 	if _, full := errors.AsType[*session.Full](err); full {
-		return &loginError{outcome: loginFull, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: err.Error()}, fullWait
+		return &failure{outcome: outcomeFull, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: err.Error()}, fullWait
 	}
 	call, ok := errors.AsType[*as.CallError](err)
 	if !ok {
@@ -94,18 +94,19 @@ func asLoginError(err error) (shown *loginError, wait time.Duration) {
 		shown.level = zapcore.ErrorLevel
 		return shown, time.Minute
 	case as.Refused: // the sender's code, or one that was used up
-		return &loginError{outcome: loginBadCode, status: http.StatusBadRequest, detail: err.Error()}, 0
+		return &failure{outcome: outcomeBadCode, status: http.StatusBadRequest, detail: err.Error()}, 0
 	case as.Unconsumed:
 		if call.Status >= 400 && call.Status < 500 && call.Status != http.StatusTooManyRequests {
-			return &loginError{outcome: loginRefused, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: err.Error()}, 0
+			return &failure{outcome: outcomeRefused, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: err.Error()}, 0
 		}
 	}
 	return shown, max(call.RetryAfter, time.Second)
 }
 
-// guesses reports whether an issuer's answer about a code counts against the one
-// who brought it: whatever it calls a code that was made up. That it is busy, or
-// does not know the gateway, is no fault of theirs.
+// guesses reports whether an issuer's refusal of a code counts as a failure of
+// the browser that brought it: issuers have several names for a code that was
+// made up. An issuer that is busy, or does not know the gateway, is not the
+// browser's fault.
 func guesses(err error) bool {
 	call, ok := errors.AsType[*as.CallError](err)
 	if !ok || call.Code == "" || call.Status >= http.StatusInternalServerError || call.Fate == as.Unknown || call.Fate == as.BadClient {
@@ -114,13 +115,13 @@ func guesses(err error) bool {
 	return !slices.Contains([]string{tokenrequest.Unavailable, "authorization_pending", "slow_down"}, call.Code)
 }
 
-// failLogin shows what became of a log-in, and a way to try again. p is the
+// fail shows what became of a log-in, and a way to try again. p is the
 // log-in, where it is known.
-func (s *Site) failLogin(w http.ResponseWriter, r *http.Request, p *pending, err error) error {
-	shown, wait := asLoginError(err)
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, p *pending, err error) error {
+	shown, wait := asFailure(err)
 	issuer := s.Trust.profile.Issuer
 	if r.Context().Err() != nil && shown.status >= http.StatusInternalServerError {
-		shown = &loginError{outcome: verdict.ClientGone, status: verdict.StatusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
+		shown = &failure{outcome: verdict.ClientGone, status: verdict.StatusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
 	}
 	telemetry.Metrics.Login(issuer, shown.outcome)
 	s.Audit.LoginFailed(r, issuer, shown.outcome, shown.status)
@@ -134,7 +135,7 @@ func (s *Site) failLogin(w http.ResponseWriter, r *http.Request, p *pending, err
 	if wait > 0 {
 		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
-	texts := failures[shown.outcome]
+	texts := failureTexts[shown.outcome]
 	return writePage(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})
 }
 
@@ -146,18 +147,18 @@ func againOf(p *pending) string {
 	return p.Return
 }
 
-// failures are what people read. Nothing that came with the request is in it.
-var failures = map[string][2]string{
-	loginDenied:      {"You are not logged in", "The log-in was cancelled, or access was not granted."},
-	loginNoState:     {"This log-in has ended", "It took too long, or was finished before. If you are logged in already, just go on."},
-	loginBadRequest:  {"The log-in failed", "The address that led here is not complete."},
-	loginWrongIssuer: {"The log-in failed", "The answer did not come from the service that you were to log in at."},
-	loginBadCode:     {"The log-in failed", "The service that you logged in at does not know this log-in any more."},
-	loginIDToken:     {"The log-in failed", "What came back from the service that you logged in at could not be verified. Whoever runs this site finds the reason in its log."},
-	loginAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
-	loginWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
-	loginInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
-	loginTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},
-	loginFull:        {"You are logged in too often", "You are logged in to this site in so many places that no more are let in. Log out somewhere, or come back when one of them has ended."},
-	loginRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
+// failureTexts are what people read. Nothing that came with the request is in it.
+var failureTexts = map[string][2]string{
+	outcomeDenied:      {"You are not logged in", "The log-in was cancelled, or access was not granted."},
+	outcomeNoState:     {"This log-in has ended", "It took too long, or was finished before. If you are logged in already, just go on."},
+	outcomeBadRequest:  {"The log-in failed", "The address that led here is not complete."},
+	outcomeWrongIssuer: {"The log-in failed", "The answer did not come from the service that you were to log in at."},
+	outcomeBadCode:     {"The log-in failed", "The service that you logged in at does not know this log-in any more."},
+	outcomeIDToken:     {"The log-in failed", "What came back from the service that you logged in at could not be verified. Whoever runs this site finds the reason in its log."},
+	outcomeAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
+	outcomeWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
+	outcomeInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
+	outcomeTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},
+	outcomeFull:        {"You are logged in too often", "You are logged in to this site in so many places that no more are let in. Log out somewhere, or come back when one of them has ended."},
+	outcomeRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
 }

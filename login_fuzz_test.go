@@ -22,7 +22,7 @@ func FuzzReturnAddress(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, target, mount string) {
-		got := new(Login).returnTo(outside{scheme: "https", host: "app.example", mount: mount}, target)
+		got := new(Login).returnTo(siteURL{scheme: "https", host: "app.example", mount: mount}, target)
 		// As browsers read it (WHATWG URL): \ is /, and these signs are left out.
 		at, err := site.Parse(strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "").Replace(got))
 		if err != nil || at.Scheme != "https" || at.Host != "app.example" || at.User != nil {

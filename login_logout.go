@@ -24,13 +24,13 @@ const (
 )
 
 // serveLogout asks whether to log out, and does it for a form of this site: no
-// link and no picture logs anybody out.
+// link and no picture logs a user out.
 func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return writePage(w, r, http.StatusOK, &page{
-			Title: "Log out?", Text: "You will be logged out of this site in this browser.", Confirm: true, anyway: true,
-			Sessions: outsideOf(r).mount + s.Block.pathPrefix() + pathSessions,
+			Title: "Log out?", Text: "You will be logged out of this site in this browser.", Confirm: true, toIssuer: true,
+			Sessions: siteURLOf(r).mount + s.Block.pathPrefix() + pathSessions,
 		})
 	case http.MethodPost:
 	default:
@@ -50,7 +50,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 		grant, err := s.browserGrant(ctx, vault, handle)
 		if err == nil {
 			if lender, none := s.Keeper.IssuerOf(&grant); none == nil && lender.client != nil {
-				t, hint = lender, OriginOf(&grant).IDToken // nobody else sees it
+				t, hint = lender, OriginOf(&grant).IDToken // only the issuer that made it sees it
 			}
 			err = s.endSession(ctx, vault, handle)
 		}
@@ -74,7 +74,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 // the page that one comes back to changes nothing.
 func (s *Site) endSessionURL(r *http.Request, t *trust, hint string) string {
 	var ends as.Endpoints
-	if status := t.server.Status(); status.Keys > 0 { // else nobody waits for the issuer here
+	if status := t.server.Status(); status.Keys > 0 { // else a log-out would wait for an issuer that is down
 		ends, _ = t.server.Endpoints(r.Context())
 	}
 	u, err := url.Parse(ends.EndSession)
@@ -86,7 +86,7 @@ func (s *Site) endSessionURL(r *http.Request, t *trust, hint string) string {
 		q.Set("id_token_hint", hint)
 	}
 	if back := s.Block.PostLogout; back != "" {
-		if o := outsideOf(r); strings.HasPrefix(back, "/") {
+		if o := siteURLOf(r); strings.HasPrefix(back, "/") {
 			back = o.origin() + o.mount + back
 		}
 		q.Set("post_logout_redirect_uri", back)
@@ -99,7 +99,7 @@ func serveLoggedOut(w http.ResponseWriter, r *http.Request) error {
 	return writePage(w, r, http.StatusOK, &page{Title: "You are logged out", Text: "Your session on this site has ended.", Home: true})
 }
 
-// pageElsewhere is what a request gets that another site may have sent.
+// pageElsewhere answers a request that another site may have sent.
 func pageElsewhere(w http.ResponseWriter, r *http.Request) error {
 	telemetry.Metrics.Verdict("", verdict.CrossSite).Inc()
 	return writePage(w, r, http.StatusForbidden, &page{

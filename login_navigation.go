@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// sameOrigin tells whether a page of this very origin has sent the request.
-// Who sends neither header is no browser of these years.
+// sameOrigin reports whether a page of this very origin has sent the request.
+// A client that sends neither header is no browser of these years.
 func sameOrigin(r *http.Request) bool {
 	if site := r.Header["Sec-Fetch-Site"]; len(site) > 0 {
 		return len(site) == 1 && site[0] == "same-origin"
 	}
 	origin := r.Header["Origin"]
-	return len(origin) == 1 && origin[0] == outsideOf(r).origin()
+	return len(origin) == 1 && origin[0] == siteURLOf(r).origin()
 }
 
-// navigates tells whether a person looks at what comes back. Browsers that do
+// navigates reports whether a person looks at what comes back. Browsers that do
 // not say so ask for HTML.
 func navigates(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || upgrades(r) {

@@ -23,8 +23,8 @@ type page struct {
 	Confirm     bool      // a button to log out
 	Browsers    []browser // the own sessions
 
-	HomeAt string // set by writePage
-	anyway bool   // its form leads to the issuer, and from there nobody knows where
+	HomeAt   string // set by writePage
+	toIssuer bool   // its form leads to the issuer, and on from there, to places not known here
 }
 
 //go:embed login.html
@@ -43,16 +43,16 @@ var styleDigest = func() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }()
 
-// writePage answers with a page, whatever handle_errors says: own paths are ours.
+// writePage answers with a page, whatever handle_errors says: that is for paths of the upstream.
 func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) error {
-	p.HomeAt = outsideOf(r).mount + "/"
+	p.HomeAt = siteURLOf(r).mount + "/"
 	var text bytes.Buffer
 	if err := pages.Execute(&text, p); err != nil {
 		return err
 	}
 	h := w.Header()
 	policy := "default-src 'none'; style-src 'sha256-" + styleDigest + "'; base-uri 'none'; frame-ancestors 'none'"
-	if !p.anyway {
+	if !p.toIssuer {
 		policy += "; form-action 'self'"
 	}
 	h.Set("Content-Security-Policy", policy)
@@ -73,7 +73,7 @@ func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) erro
 	return nil
 }
 
-// pageLater is the answer to failures of ours, of the store or of the issuer.
+// pageLater is the answer to a failure of the gateway, its store or the issuer.
 func pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again string) error {
 	w.Header().Set("Retry-After", verdict.Seconds(wait))
 	return writePage(w, r, http.StatusServiceUnavailable, &page{
@@ -87,7 +87,7 @@ func (s *Site) Shows(r *http.Request) bool { return s != nil && navigates(r) }
 
 // Later is the page for a failure, of which the log-in knows the way back.
 func (s *Site) Later(w http.ResponseWriter, r *http.Request, wait time.Duration) error {
-	return pageLater(w, r, wait, s.Block.returnTo(outsideOf(r), targetOf(r)))
+	return pageLater(w, r, wait, s.Block.returnTo(siteURLOf(r), targetOf(r)))
 }
 
 func notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {

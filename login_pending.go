@@ -34,20 +34,20 @@ type pending struct {
 	Return   string `json:"r"` // a path of this site
 	Redirect string `json:"u"` // redirect_uri, as it was sent
 	Began    int64  `json:"t"`
-	Better   better `json:"b,omitzero"`
+	StepUp   stepUp `json:"b,omitzero"`
 }
 
-// letters are 256 random bits, as a state, nonce or verifier has them.
-func letters() string {
+// randomText has 256 random bits, as a state, nonce or verifier has them.
+func randomText() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (l *Login) newPending(o outside, target string, than better) *pending {
+func (l *Login) newPending(o siteURL, target string, want stepUp) *pending {
 	return &pending{
-		State: letters(), Nonce: letters(), Verifier: letters(), Return: l.returnTo(o, target),
-		Redirect: o.origin() + o.mount + l.CallbackPath(), Began: time.Now().Unix(), Better: than,
+		State: randomText(), Nonce: randomText(), Verifier: randomText(), Return: l.returnTo(o, target),
+		Redirect: o.origin() + o.mount + l.CallbackPath(), Began: time.Now().Unix(), StepUp: want,
 	}
 }
 
@@ -62,7 +62,7 @@ func (l *Login) pendingName(state string) string {
 }
 
 // keep gives the browser its log-in, and takes the oldest ones away that are
-// too many. Sealed texts do not tell their age to anybody but us.
+// too many. How old one is stands in its sealed text alone.
 func (l *Login) keep(w http.ResponseWriter, r *http.Request, vault *session.Vault, p *pending) error {
 	plain, err := json.Marshal(p)
 	if err != nil {
@@ -74,7 +74,7 @@ func (l *Login) keep(w http.ResponseWriter, r *http.Request, vault *session.Vaul
 		return err
 	}
 	value := base64.RawURLEncoding.EncodeToString(sealed)
-	for _, old := range l.tooMany(r, vault, len(name)+len(value)) {
+	for _, old := range l.surplus(r, vault, len(name)+len(value)) {
 		setCookie(w, old, "", -1)
 	}
 	setCookie(w, name, value, int(pendingLife/time.Second))
@@ -88,7 +88,7 @@ type begun struct {
 	at   int64 // 0: it does not open
 }
 
-// begun are the log-ins that this browser has begun, as far as anybody looks: a
+// begun are the log-ins that this browser has begun, the first mostLooked: a
 // stranger may send as many as fit into a header, and each has to be opened.
 // Browsers send the oldest first, so what is left for the next time is younger.
 func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
@@ -109,8 +109,8 @@ func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
 	return all
 }
 
-// tooMany are the names of pending log-ins that have to go for another one.
-func (l *Login) tooMany(r *http.Request, vault *session.Vault, size int) (gone []string) {
+// surplus are the names of pending log-ins that have to go for another one.
+func (l *Login) surplus(r *http.Request, vault *session.Vault, size int) (gone []string) {
 	all := l.begun(r.Header, vault)
 	slices.SortFunc(all, func(a, b begun) int { return cmp.Compare(b.at, a.at) }) // the youngest first
 	for n, one := range all {
@@ -146,7 +146,7 @@ func openPending(vault *session.Vault, name, value string) *pending {
 var strictBase64 = base64.RawURLEncoding.Strict()
 
 // pendingOf finds the log-in that a callback's state belongs to, in the browser
-// that began it. None: it is somebody else's, used up or too old.
+// that began it. None: it is another browser's, used up or too old.
 func (l *Login) pendingOf(r *http.Request, vault *session.Vault, state string) *pending {
 	if len(state) != stateLetters {
 		return nil

@@ -46,7 +46,7 @@ func TestBegunLogInsCostNoMoreHoweverManyARequestBrings(t *testing.T) {
 	l, vault, allocated := new(Login), newTestVault(t), map[int]float64{}
 	for _, n := range []int{mostLooked, 50 * mostLooked} {
 		r := manyBegun(n)
-		allocated[n] = testing.AllocsPerRun(5, func() { l.tooMany(r, vault, 0) })
+		allocated[n] = testing.AllocsPerRun(5, func() { l.surplus(r, vault, 0) })
 	}
 	if few, many := allocated[mostLooked], allocated[50*mostLooked]; many > few {
 		t.Errorf("%v allocations for %d, and %v for fifty times as many", few, mostLooked, many)
@@ -69,7 +69,7 @@ func BenchmarkBegunLogIns(b *testing.B) {
 			r := manyBegun(n)
 			b.ReportAllocs()
 			for b.Loop() {
-				l.tooMany(r, vault, 0)
+				l.surplus(r, vault, 0)
 			}
 		})
 	}

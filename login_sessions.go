@@ -52,13 +52,13 @@ func (s *Site) serveSessions(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// beginSessions sends whoever is not logged in to log in, and then back here.
+// beginSessions sends a browser without a session to log in, and then back here.
 func (s *Site) beginSessions(w http.ResponseWriter, r *http.Request, err error) error {
 	if _, there := s.Block.handle(r); there && !errors.Is(err, session.ErrReplaced) {
 		setCookie(w, s.Block.cookieName(), "", -1)
 	}
 	if navigates(r) {
-		return s.begin(w, r, outsideOf(r).mount+s.Block.pathPrefix()+pathSessions, better{})
+		return s.begin(w, r, siteURLOf(r).mount+s.Block.pathPrefix()+pathSessions, stepUp{})
 	}
 	return writePage(w, r, http.StatusUnauthorized, &page{Title: "You are not logged in", Text: "Log in to see your sessions.", Home: true})
 }
@@ -125,11 +125,11 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, vault *sessio
 		setCookie(w, s.Block.cookieName(), "", -1)
 		return serveLoggedOut(w, r)
 	}
-	return redirect(w, http.StatusSeeOther, outsideOf(r).mount+s.Block.pathPrefix()+pathSessions)
+	return redirect(w, http.StatusSeeOther, siteURLOf(r).mount+s.Block.pathPrefix()+pathSessions)
 }
 
 // endAll ends also those that the page has no room for. The one that asks comes
-// last, so that whoever gets an error can ask again; with its handle its tokens
+// last, so that the browser can ask again after an error; with its handle its tokens
 // are given back.
 func (s *Site) endAll(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant) (ended int, err error) {
 	ended, err = s.Keeper.EndBrowsersBut(ctx, s.Keeper.User(s.Trust, OriginOf(grant).IDSubject), handle.Key())
@@ -139,8 +139,8 @@ func (s *Site) endAll(ctx context.Context, vault *session.Vault, handle session.
 	return ended + 1, s.endSession(ctx, vault, handle)
 }
 
-// endOne ends a session of the page. Nobody ends another's: only the user's own
-// are looked at.
+// endOne ends a session of the page: one of the user's own, which alone are
+// looked at.
 func (s *Site) endOne(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant, sref string) (here bool, ended int, err error) {
 	all, err := s.browsersOf(ctx, vault, handle, grant)
 	n := slices.IndexFunc(all, func(one browser) bool { return one.Sref == sref })

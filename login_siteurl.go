@@ -10,14 +10,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// outside is where a browser sees this site: its origin, and the path that
+// siteURL is where a browser sees this site: its origin, and the path that
 // handle_path or uri strip_prefix took off.
-type outside struct{ scheme, host, mount string }
+type siteURL struct{ scheme, host, mount string }
 
-// outsideOf takes the scheme and the host of the connection, or what a proxy
-// says of them that trusted_proxies names. Anybody else can say what he likes.
-func outsideOf(r *http.Request) outside {
-	o := outside{scheme: "http", host: r.Host}
+// siteURLOf takes the scheme and the host of the connection, or what a proxy
+// says of them that trusted_proxies names. Others can write there what they like.
+func siteURLOf(r *http.Request) siteURL {
+	o := siteURL{scheme: "http", host: r.Host}
 	if r.TLS != nil {
 		o.scheme = "https"
 	}
@@ -63,18 +63,18 @@ func originalURL(r *http.Request) *url.URL {
 	return nil
 }
 
-func (o outside) origin() string { return o.scheme + "://" + o.host }
+func (o siteURL) origin() string { return o.scheme + "://" + o.host }
 
-// plain tells whether it is a host and nothing else: what stands in Host is the
+// plain reports whether it is a host and nothing else: what stands in Host is the
 // sender's own text.
-func (o outside) plain() bool {
+func (o siteURL) plain() bool {
 	u, err := url.Parse(o.origin())
 	return err == nil && u.Host == o.host && o.host != "" && !strings.ContainsAny(o.host, "\\\"'<> \t")
 }
 
-// secure tells whether browsers keep a Secure cookie of this origin: over https,
+// secure reports whether browsers keep a Secure cookie of this origin: over https,
 // and on the machine's own addresses.
-func (o outside) secure() bool {
+func (o siteURL) secure() bool {
 	if o.scheme == "https" {
 		return true
 	}

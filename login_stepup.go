@@ -13,24 +13,24 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// better is what a log-in has to be beyond one: stronger, or more recent (RFC
+// stepUp is what a log-in has to be beyond one: stronger, or more recent (RFC
 // 9470 §4). An issuer may answer with less, so it is looked at afterwards.
-type better struct {
+type stepUp struct {
 	ACR    []string `json:"a,omitempty"`
 	MaxAge int64    `json:"m,omitempty"` // seconds
-	Scope  []string `json:"-"`           // to ask for beside; who does not get it sees 403
+	Scope  []string `json:"-"`           // asked for too; without it the answer stays 403
 }
 
 // ask adds it to the parameters of an authorization request.
-func (b *better) ask(q url.Values) {
-	if len(b.ACR) > 0 {
-		q.Set("acr_values", strings.Join(b.ACR, " "))
+func (s *stepUp) ask(q url.Values) {
+	if len(s.ACR) > 0 {
+		q.Set("acr_values", strings.Join(s.ACR, " "))
 	}
-	if b.MaxAge > 0 {
-		q.Set("max_age", strconv.FormatInt(b.MaxAge, 10))
+	if s.MaxAge > 0 {
+		q.Set("max_age", strconv.FormatInt(s.MaxAge, 10))
 	}
 	words := strings.Fields(q.Get("scope"))
-	for _, word := range b.Scope {
+	for _, word := range s.Scope {
 		if !slices.Contains(words, word) {
 			words = append(words, word)
 		}
@@ -39,14 +39,14 @@ func (b *better) ask(q url.Values) {
 }
 
 // lacks says what the log-in of a token is not, or nothing.
-func (b *better) lacks(p *token.Principal, now time.Time) string {
-	strong, recent := &Requirement{ACR: b.ACR}, &Requirement{MaxAge: caddy.Duration(b.MaxAge) * caddy.Duration(time.Second)}
+func (s *stepUp) lacks(p *token.Principal, now time.Time) string {
+	strong, recent := &Requirement{ACR: s.ACR}, &Requirement{MaxAge: caddy.Duration(s.MaxAge) * caddy.Duration(time.Second)}
 	acr, _ := p.Claim("acr")
 	switch {
-	case len(b.ACR) > 0 && !strong.loggedInAs(p):
-		return fmt.Sprintf("acr is %s, asked for was one of %q", told(acr), b.ACR)
-	case b.MaxAge > 0 && !recent.loggedInSince(p, now):
-		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", toldAge(p, now), b.MaxAge)
+	case len(s.ACR) > 0 && !strong.loggedInAs(p):
+		return fmt.Sprintf("acr is %s, asked for was one of %q", told(acr), s.ACR)
+	case s.MaxAge > 0 && !recent.loggedInSince(p, now):
+		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", toldAge(p, now), s.MaxAge)
 	}
 	return ""
 }

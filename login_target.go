@@ -20,7 +20,7 @@ const mostReturn = 1024
 
 // returnTo is where a browser goes after its log-in: where the request was
 // going, if that can be nowhere but on this site, else the site's first page.
-func (l *Login) returnTo(o outside, target string) string {
+func (l *Login) returnTo(o siteURL, target string) string {
 	home := o.mount + "/"
 	if !staysHere(home) {
 		home = "/"
@@ -36,7 +36,7 @@ func (l *Login) returnTo(o outside, target string) string {
 	return target
 }
 
-// staysHere tells whether browsers resolve a target on the site that they are
+// staysHere reports whether browsers resolve a target on the site that they are
 // at. They take \ for / and leave control characters out.
 func staysHere(target string) bool {
 	if len(target) == 0 || len(target) > mostReturn || target[0] != '/' || strings.HasPrefix(target, "//") {
