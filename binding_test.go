@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -150,13 +151,10 @@ func TestASiteThatMovesOrRewritesItsIssuerKeepsItsGrants(t *testing.T) {
 // store is open.
 func (h *house) reloaded(sites int, tok tokenAnswer) {
 	h.Helper()
-	await(h.T, "the old configuration to be gone", func() (alone bool) {
-		for _, v := range vaults.All() {
-			v.mu.Lock()
-			alone = alone || v.identity == "bolt "+h.path("grants.db") && len(v.keepers) == sites
-			v.mu.Unlock()
-		}
-		return alone
+	await(h.T, "the old configuration to be gone", func() bool {
+		return slices.ContainsFunc(storeStates(), func(s storeState) bool {
+			return s.Store == "bolt "+h.path("grants.db") && s.Sites == sites
+		})
 	})
 	h.want("before time goes on", tok, 200)
 }

@@ -73,7 +73,7 @@ func TestTheStartLooksAtTheStoreOfGrants(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, endpoint+"\nsession {\nstore bolt "+filepath.Join(file, "grants.db")+"\n}")
 	core, logs := logtest.New(zap.DebugLevel)
-	g.keeper.log = zap.New(core)
+	g.keeper.Log = zap.New(core)
 	g.Gateway.start()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if all := logs.FilterMessage("looked at the store of grants").All(); len(all) > 0 {

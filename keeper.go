@@ -22,6 +22,8 @@ import (
 // last one's settings count: nothing may be sealed with the keys of a
 // configuration that fails to start.
 type Keeper struct {
+	Log *zap.Logger
+
 	vault   *vault
 	site    string    // its name; "": nobody can tell
 	config  any       // what all sites of one configuration have in common, and no two configurations
@@ -31,7 +33,6 @@ type Keeper struct {
 	keys    [][]byte // configured; none: the keyring in storage
 	storage certmagic.Storage
 	issuers *Set
-	log     *zap.Logger
 	events  *telemetry.Events
 	audit   *telemetry.Audit
 	live    atomic.Bool // its configuration is in force, as far as is known
@@ -50,7 +51,7 @@ func NewKeeper(ctx caddy.Context, s *Session, issuers *Set, log *zap.Logger, aud
 	}
 	k = &Keeper{
 		site: siteName(ctx), config: config, shared: s.shared(words), store: s.store, options: s.options(), keys: s.secrets,
-		storage: ctx.Storage(), issuers: issuers, log: log, events: telemetry.NewEvents(ctx, log), audit: audit,
+		storage: ctx.Storage(), issuers: issuers, Log: log, events: telemetry.NewEvents(ctx, log), audit: audit,
 	}
 	release, err = k.join()
 	return k, release, err
@@ -116,7 +117,7 @@ func (k *Keeper) Access(ctx context.Context, handle session.Handle) (session.Acc
 func (k *Keeper) foreign(ctx context.Context, s *session.Vault, handle session.Handle, issuer string) error {
 	if !k.vault.hasIssuer(issuer) {
 		err := s.End(ctx, handle, session.EndedIssuer)
-		k.log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
+		k.Log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", issuer), zap.Error(err))
 	}
 	return verdict.UnknownIssuer(issuer, k.issuers.names())
@@ -130,7 +131,7 @@ func (k *Keeper) issuer(url string) *trust { return k.issuers.named(url) }
 
 // IssuerOf finds how to speak to a grant's issuer as the client that it began
 // with.
-func (k *Keeper) IssuerOf(g *session.Grant) (*trust, error) { return k.vault.lender(g) }
+func (k *Keeper) IssuerOf(g *session.Grant) (*trust, error) { return k.vault.issuerOf(g) }
 
 // TokenTimeout is how long a call to the issuer's token endpoint may take.
 func (k *Keeper) TokenTimeout() time.Duration { return k.settings().TokenTimeout }

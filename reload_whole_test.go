@@ -86,7 +86,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		use(n)
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	if n := len(authorities.All()) + len(inquiries.All()) + len(vaults.All()); n != 3 {
+	if n := len(authorities.All()) + len(inquiries.All()) + len(storeStates()); n != 3 {
 		t.Errorf("%d authorities, inquiries and vaults are held, want one of each", n)
 	}
 	await(t, "the memory of the gateways before to be free", func() bool {
@@ -100,7 +100,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		return left <= 2
 	})
 	h.stop()
-	if n := len(authorities.All()) + len(inquiries.All()) + len(vaults.All()); n != 0 {
+	if n := len(authorities.All()) + len(inquiries.All()) + len(storeStates()); n != 0 {
 		t.Errorf("%d authorities, inquiries and vaults are held after the end", n)
 	}
 	store, err := boltstore.Open(h.path("grants.db"), time.Now)

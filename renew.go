@@ -17,7 +17,7 @@ import (
 // token endpoint for a grant that exists.
 func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	from := OriginOf(&g)
-	t, err := v.lender(&g)
+	t, err := v.issuerOf(&g)
 	if err != nil {
 		// No verdict: perhaps the configuration is on its way out or in.
 		return session.NotSent{Err: err}
@@ -74,7 +74,7 @@ func (v *vault) revoke(ctx context.Context, g session.Grant) {
 	if g.Kind != session.ByRefreshToken || g.Refresh.Empty() {
 		return
 	}
-	t, err := v.lender(&g)
+	t, err := v.issuerOf(&g)
 	if err == nil {
 		err = t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
 	}
@@ -86,5 +86,5 @@ func (v *vault) revoke(ctx context.Context, g session.Grant) {
 	if errors.Is(err, as.ErrNoEndpoint) {
 		level = zapcore.DebugLevel // it never takes any back
 	}
-	host.log.Log(level, "an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
+	host.Log.Log(level, "an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
 }

@@ -18,7 +18,7 @@ import (
 // the client, nor with the token, of a user. A definite no means that the
 // endpoint works, and stumbled over the grant.
 func (v *vault) works(ctx context.Context, g session.Grant) bool {
-	t, err := v.lender(&g)
+	t, err := v.issuerOf(&g)
 	if err != nil {
 		return false
 	}

@@ -83,16 +83,21 @@ const (
 // The values of on_uncertain.
 var onUncertain = map[string]session.OnUncertain{"": session.Retry, "retry": session.Retry, "reauth": session.Reauth}
 
-// durations lists what stands under a word, for everything that treats all
-// durations alike.
-func (s *Session) durations() []struct {
-	word string
-	at   *caddy.Duration
-} {
-	return []struct {
+type (
+	durationWord struct {
 		word string
 		at   *caddy.Duration
-	}{
+	}
+	numberWord struct {
+		word string
+		at   *int
+	}
+)
+
+// durations lists what stands under a word, for everything that treats all
+// durations alike.
+func (s *Session) durations() []durationWord {
+	return []durationWord{
 		{"idle", &s.Idle}, {"max", &s.Max}, {"refresh_ahead", &s.RefreshAhead},
 		{"min_refresh_interval", &s.MinRefreshInterval}, {"token_timeout", &s.TokenTimeout},
 		{"lease", &s.Lease}, {"refresh_wait", &s.RefreshWait}, {"reuse_grace", &s.ReuseGrace},
@@ -100,14 +105,8 @@ func (s *Session) durations() []struct {
 }
 
 // numbers lists those that stand under a word.
-func (s *Session) numbers() []struct {
-	word string
-	at   *int
-} {
-	return []struct {
-		word string
-		at   *int
-	}{{"grants_per_client", &s.GrantsPerClient}, {"grants_per_subject", &s.GrantsPerSubject}}
+func (s *Session) numbers() []numberWord {
+	return []numberWord{{"grants_per_client", &s.GrantsPerClient}, {"grants_per_subject", &s.GrantsPerSubject}}
 }
 
 func (s *Session) check() error {

@@ -48,8 +48,7 @@ func BenchmarkReferenceToken(b *testing.B) {
 // durable writes.
 func BenchmarkRenewal(b *testing.B) {
 	issuer := newGrantor(b, nil)
-	g := newGate(b, issuer, publicEndpoint)
-	store := g.counting(b.TempDir())
+	g, store := newCountingGate(b, issuer)
 	const grants = 64
 	var tokens []tokenAnswer
 	for range grants {
@@ -138,7 +137,7 @@ func BenchmarkIdleGrants(b *testing.B) {
 				}
 				b.StopTimer()
 				grown = float64(heap()) - float64(before)
-				if counts, err := g.keeper.vault.current.Load().Sweep(b.Context()); err != nil || counts.Live != grants+1 {
+				if counts, err := sweep(b, g); err != nil || counts.Live != grants+1 {
 					b.Fatal(counts, err)
 				}
 				swept = float64(heap()) - float64(before)

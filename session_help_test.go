@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // house is a Caddy in this process with a gateway, a store and a log file in a
@@ -154,14 +156,10 @@ func (h *house) log() string {
 func (h *house) skip(d time.Duration) {
 	h.Helper()
 	h.issuer.clock.ahead.Add(int64(d))
-	for _, v := range vaults.All() {
-		host := v.host()
-		ring, err := v.keyring(h.Context(), host)
-		if err != nil {
-			h.Fatal(err)
-		}
-		if err := v.current.Load().Apply(ring, v.optionsAt(host, h.issuer.clock.now)); err != nil {
-			h.Fatal(err)
-		}
+	if err := eachVault(h.Context(), func(_ string, s *session.Vault) error {
+		s.SetClock(h.issuer.clock.now)
+		return nil
+	}); err != nil {
+		h.Fatal(err)
 	}
 }

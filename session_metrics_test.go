@@ -1,8 +1,6 @@
 package caddyoauth
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -106,17 +104,26 @@ func TestTheMetricsTellTheStory(t *testing.T) {
 		at("renewal_wait_seconds_count", of("%s no_grant")): 1,
 		at("grants_ended_total", "refused"):                 1,
 	})
-	counts, err := g.keeper.vault.current.Load().Sweep(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	counts, err := sweep(t, g)
+	if err != nil || counts.Live != 1 || counts.Dead != 2 || counts.Renewing+counts.Uncertain > 0 {
+		t.Errorf("%+v, %v", counts, err)
 	}
-	g.keeper.vault.counts.Store(&counts)
 	now := measured(t)
-	for state, want := range map[string]float64{"live": 1, "ended": 2, "renewing": 0, "uncertain": 0} {
-		if got, there := now[at("grants", state)]; got != want || !there {
-			t.Errorf("%v grants are %s, want %v", got, state, want)
+	for _, state := range []string{"live", "ended", "renewing", "uncertain"} {
+		if _, there := now[at("grants", state)]; !there {
+			t.Errorf("%s grants are not told", state)
 		}
 	}
+}
+
+// sweep removes what has run out, and counts what is left.
+func sweep(tb testing.TB, g *gate) (session.Counts, error) {
+	tb.Helper()
+	s, err := g.keeper.Open(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s.Sweep(tb.Context())
 }
 
 func TestTheBreakerIsToldWhileItIsOpen(t *testing.T) {
@@ -144,42 +151,6 @@ func TestTheBreakerIsToldWhileItIsOpen(t *testing.T) {
 	for range tokens {
 		if status := <-done; status != 503 {
 			t.Errorf("%d while the issuer is down", status)
-		}
-	}
-}
-
-// failing is a store that answers each call with an error.
-type failing struct{ session.Store }
-
-var errBroken = errors.New("broken")
-
-func (failing) Load(context.Context, session.Key) (session.Row, error) {
-	return session.Row{}, errBroken
-}
-func (failing) Create(context.Context, session.Row) error { return errBroken }
-func (failing) Delete(context.Context, session.Key) error { return errBroken }
-func (failing) CompareAndSwap(context.Context, session.Version, session.Row) error {
-	return errBroken
-}
-func (failing) Each(context.Context, func(session.Row) bool) error { return errBroken }
-
-func TestStoreErrorsAreCountedAndVerdictsOfTheStoreAreNot(t *testing.T) {
-	before := measured(t)
-	bad, good := counted{failing{}}, counted{session.NewMemory(new(clock).now)}
-	for _, s := range []counted{bad, good} {
-		_, _ = s.Load(t.Context(), session.Key{1})
-		_ = s.Create(t.Context(), session.Row{Key: session.Key{2}, Until: new(clock).now().Add(accessLife)})
-		_ = s.Create(t.Context(), session.Row{Key: session.Key{2}, Until: new(clock).now().Add(accessLife)})
-		_ = s.CompareAndSwap(t.Context(), session.Version{Generation: 7}, session.Row{Key: session.Key{2}})
-		_ = s.CompareAndSwap(t.Context(), session.Version{Generation: 7}, session.Row{Key: session.Key{3}})
-		_ = s.Delete(t.Context(), session.Key{1})
-		_ = s.Each(t.Context(), func(session.Row) bool { return true })
-	}
-	now := measured(t)
-	for operation, want := range map[string]float64{"load": 1, "create": 2, "compare_and_swap": 2, "delete": 1, "each": 1} {
-		name := "caddy_oauth_store_errors_total " + operation
-		if got := now[name] - before[name]; got != want {
-			t.Errorf("%s: %v, want %v", operation, got, want)
 		}
 	}
 }

@@ -224,12 +224,12 @@ func TestReloadsWithLiveGrantsLeakNothing(t *testing.T) {
 		h.stop()
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	for _, v := range vaults.All() {
-		t.Errorf("the vault %s is still held", v.identity)
+	for _, v := range storeStates() {
+		t.Errorf("the vault %s is still held", v.Store)
 	}
 }
 
 // held tells whether some vault of this process has the file.
 func held(path string) bool {
-	return slices.ContainsFunc(vaults.All(), func(v *vault) bool { return v.identity == "bolt "+path })
+	return slices.ContainsFunc(storeStates(), func(s storeState) bool { return s.Store == "bolt "+path })
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/session/boltstore"
 )
@@ -17,6 +20,32 @@ import (
 type tally struct {
 	path   string
 	writes atomic.Int64
+}
+
+// tallies are those of this process, by their paths: a configuration names them.
+var tallies sync.Map
+
+func init() { caddy.RegisterModule(new(tallyStore)) }
+
+type tallyStore struct {
+	Path string `json:"path"`
+	*tally
+}
+
+func (*tallyStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.oauth.stores.tally", New: func() caddy.Module { return new(tallyStore) }}
+}
+
+func (s *tallyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	d.Args(&s.Path)
+	return nil
+}
+
+func (s *tallyStore) Provision(caddy.Context) error {
+	one, _ := tallies.LoadOrStore(s.Path, &tally{path: s.Path})
+	s.tally = one.(*tally)
+	return nil
 }
 
 func (s *tally) Identity() string { return "tally " + s.path }
@@ -50,12 +79,13 @@ func (s *tallied) Delete(ctx context.Context, key session.Key) error {
 	return s.Store.Delete(ctx, key)
 }
 
-// counting gives the gate a store that counts, before it is opened.
-func (g *gate) counting(dir string) *tally {
-	g.Helper()
-	store := &tally{path: filepath.Join(dir, "grants.db")}
-	g.keeper.store = store
-	return store
+// newCountingGate has a store that counts.
+func newCountingGate(tb testing.TB, issuer *grantor) (*gate, *tally) {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "grants.db")
+	g := newGate(tb, issuer, publicEndpoint+"\nsession {\nstore tally "+path+"\n}")
+	one, _ := tallies.Load(path)
+	return g, one.(*tally)
 }
 
 // The intent is written before the issuer is asked and the pair before anything
@@ -67,8 +97,7 @@ func TestARenewalIsOneCallAndTwoDurableWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			issuer := newGrantor(t, nil)
-			g := newGate(t, issuer, publicEndpoint)
-			store := g.counting(t.TempDir())
+			g, store := newCountingGate(t, issuer)
 			tok := ask(g)
 			counts := func(what string, calls int, writes int64) {
 				t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,7 +113,9 @@ func TestAShutdownLetsARefreshUnderWayLand(t *testing.T) {
 	<-reached // the intent is about to be written
 	gone := make(chan struct{})
 	go func() { _ = g.Gateway.Cleanup(); close(gone) }()
-	await(t, "the vault to be closed", func() bool { return g.keeper.vault.ctx.Err() != nil })
+	await(t, "the vault to be closed", func() bool {
+		return !slices.ContainsFunc(storeStates(), func(s storeState) bool { return s.Store == "sly" })
+	})
 	close(hold)
 	<-gone
 	if row := rowOf(t, tok); row.Dead || row.Generation != 2 || row.Intent.Open {

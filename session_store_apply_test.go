@@ -28,7 +28,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	var rows session.Store
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
-		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
+		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
 			storage: caddy.DefaultStorage, issuers: newSet(time.Now)}
 		release, err := keeper.join()
 		if err != nil {
@@ -65,7 +65,7 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 		opens bool
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
-			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, log: zap.NewNop(),
+			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
 				storage: gone{}, issuers: newSet(time.Now)}
 			release, err := keeper.join()
 			if err != nil {

@@ -79,7 +79,7 @@ func rawGate(tb testing.TB, directive string, c *clock) *gate {
 	}
 	core, logs := logtest.New(zap.DebugLevel)
 	g.logs, g.log = logs, zap.New(core)
-	g.keeper.log = g.log
+	g.keeper.Log = g.log
 	if g.site != nil {
 		g.site.Log = g.log
 	}
@@ -212,13 +212,7 @@ func (g *gate) skip(d time.Duration) {
 	if err != nil {
 		g.Fatal(err)
 	}
-	ring, err := g.keeper.vault.keyring(g.Context(), g.keeper)
-	if err != nil {
-		g.Fatal(err)
-	}
-	if err := s.Apply(ring, g.keeper.vault.optionsAt(g.keeper, g.clock.now)); err != nil {
-		g.Fatal(err)
-	}
+	s.SetClock(g.clock.now)
 }
 
 // logged is everything that was logged, with all fields.

@@ -88,6 +88,13 @@ func (v *vault) remove(k *Keeper) {
 	v.stale.Store(true)
 }
 
+// sites are how many share the vault.
+func (v *vault) sites() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.keepers)
+}
+
 // host is the keeper whose settings count, or nil when there is none.
 func (v *vault) host() *Keeper {
 	v.mu.Lock()
@@ -138,7 +145,7 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	}
 	v.stale.Store(false) // before the settings are read: a change meanwhile is seen next time
 	if err := v.settle(context.WithoutCancel(ctx), host); err != nil {
-		host.log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
+		host.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
 		v.failed, v.failedAt = err, time.Now()
 		v.stale.Store(true)
 		if s == nil {
@@ -174,7 +181,7 @@ func (v *vault) settle(ctx context.Context, host *Keeper) error {
 	v.rows, v.closeStore = rows, closeStore
 	v.current.Store(s)
 	go v.sweep(s)
-	host.log.Info("opened the store of grants", zap.String("store", v.identity))
+	host.Log.Info("opened the store of grants", zap.String("store", v.identity))
 	return nil
 }
 
@@ -201,7 +208,7 @@ func (v *vault) sweep(s *session.Vault) {
 		if err == nil {
 			v.counts.Store(&counts)
 		} else if host := v.host(); host != nil && v.ctx.Err() == nil {
-			host.log.Warn("looking for grants that have run out failed", zap.Error(err))
+			host.Log.Warn("looking for grants that have run out failed", zap.Error(err))
 		}
 	}
 }

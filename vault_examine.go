@@ -36,12 +36,12 @@ func (v *vault) examine() {
 		if errors.Is(v.ctx.Err(), context.Canceled) {
 			return
 		}
-		write := host.log.Debug
+		write := host.Log.Debug
 		switch one.Result {
 		case session.FindingFail:
-			write = host.log.Error
+			write = host.Log.Error
 		case session.FindingWarn:
-			write = host.log.Warn
+			write = host.Log.Warn
 		}
 		write("looked at the store of grants", zap.String("store", v.identity), zap.String("check", one.Check),
 			zap.String("result", one.Result), zap.String("detail", one.Text), telemetry.Known("do", one.Do))

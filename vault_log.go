@@ -44,7 +44,7 @@ func (v *vault) observe(e session.Event) {
 	default:
 		return // waiting: too many to log
 	}
-	if entry := host.log.Check(level, text); entry != nil {
+	if entry := host.Log.Check(level, text); entry != nil {
 		took := zap.Skip()
 		if e.Took > 0 {
 			took = zap.Duration("took", e.Took)

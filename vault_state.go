@@ -21,13 +21,15 @@ type storeState struct {
 	Renewing  int    `json:"renewing"`
 	Uncertain int    `json:"uncertain"`
 	Ended     int    `json:"ended"`
+
+	Sites int `json:"-"` // that share it
 }
 
 // storeStates are those of every store, sorted.
 func storeStates() []storeState {
 	states := []storeState{}
 	for _, v := range allVaults() {
-		state := storeState{Store: v.identity, Open: v.current.Load() != nil}
+		state := storeState{Store: v.identity, Open: v.current.Load() != nil, Sites: v.sites()}
 		if n := v.counts.Load(); n != nil {
 			state.Counted, state.Live, state.Renewing, state.Uncertain, state.Ended = true, n.Live, n.Renewing, n.Uncertain, n.Dead
 		}

@@ -111,6 +111,14 @@ func (v *Vault) Apply(ring *Keyring, options Options) error {
 	return nil
 }
 
+// SetClock has the vault go by another clock, until options are applied again.
+// Tests let time go on with it.
+func (v *Vault) SetClock(now func() time.Time) {
+	c := *v.cfg.Load()
+	c.o.Now = now
+	v.cfg.Store(&c)
+}
+
 // Close starts nothing more, and waits until flights have landed and what they
 // brought is written, or ctx ends.
 func (v *Vault) Close(ctx context.Context) error {

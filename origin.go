@@ -14,7 +14,7 @@ import (
 // for the same client, perhaps a stale one: neither may see what this grant is
 // refreshed with, nor spoil it.
 type Origin struct {
-	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: nobody else may refresh it
+	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: no other client may refresh it
 	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
 	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
 
@@ -66,32 +66,63 @@ func renewedAs(g *session.Grant) string {
 }
 
 var (
-	errNoLender = errors.New("no configuration has its issuer, with the settings and the client that it began with")
-	errLenders  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")
+	errNoIssuer = errors.New("no configuration has its issuer, with the settings and the client that it began with")
+	errSecrets  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")
 )
 
-// lender finds how to speak to a grant's issuer as the client that it began
-// with. The site where it began comes first, with whatever settings it has now:
-// a secret that was changed there, or metadata, end no grant. Then others that
-// mean the same server and have the same secret. A grant from before this was
-// remembered goes by issuer and client alone, the newest configuration first.
-func (v *vault) lender(g *session.Grant) (*trust, error) {
-	from := OriginOf(g)
-	asClient := g.Kind == session.ByRefreshToken
-	var own, same []*trust
+// candidate is a site that has an issuer by the name that a grant has.
+type candidate struct {
+	issuer *trust
+	site   string
+	server string // as in an Origin
+	client string // "": there is none
+	proof  string
+}
+
+// issuerOf finds how to speak to a grant's issuer as the client that it began with.
+func (v *vault) issuerOf(g *session.Grant) (*trust, error) {
+	var all []candidate
 	v.mu.Lock()
 	for _, k := range slices.Backward(v.keepers) {
-		found := k.issuer(g.Issuer)
-		switch {
-		case found == nil || found.server == nil || asClient && !found.is(from.Client):
-		case from.Server == "" || from.Site != "" && k.site == from.Site:
-			own = append(own, found)
-		case found.reach == from.Server:
-			same = append(same, found)
+		t := k.issuer(g.Issuer)
+		if t == nil || t.server == nil {
+			continue
 		}
+		one := candidate{issuer: t, site: k.site, server: t.reach}
+		if t.client != nil {
+			one.client, one.proof = t.client.ID, t.client.Print()
+		}
+		all = append(all, one)
 	}
 	v.mu.Unlock()
-	began := func(t *trust) bool { return t.reach == from.Server && (!asClient || t.client.Print() == from.Proof) }
+	found, err := choose(OriginOf(g), g.Kind == session.ByRefreshToken, all)
+	if err != nil {
+		return nil, err
+	}
+	return found.issuer, nil
+}
+
+// choose finds the settings that a grant is refreshed with; the newest candidate
+// comes first. The site where the grant began comes before others, with whatever
+// settings it has now: a secret that was changed there, or metadata, end no grant.
+// Then others that mean the same server and have the same secret. A grant from
+// before this was remembered goes by issuer and client alone, the newest
+// configuration first. asClient: the gateway's own client is asked for.
+func choose(from Origin, asClient bool, all []candidate) (*candidate, error) {
+	var own, same []*candidate
+	for n := range all {
+		one := &all[n]
+		switch {
+		case asClient && (one.client == "" || one.client != from.Client):
+		case from.Server == "" || from.Site != "" && one.site == from.Site:
+			own = append(own, one)
+		case one.server == from.Server:
+			same = append(same, one)
+		}
+	}
+	began := func(one *candidate) bool {
+		return one.server == from.Server && (!asClient || one.proof == from.Proof)
+	}
 	// While a reload is under way there may be two of the site.
 	switch n := slices.IndexFunc(own, began); {
 	case n >= 0:
@@ -105,9 +136,9 @@ func (v *vault) lender(g *session.Grant) (*trust, error) {
 	// Its site has gone, or has changed its address and its secret at once.
 	switch {
 	case len(same) == 0:
-		return nil, errNoLender
-	case slices.ContainsFunc(same, func(t *trust) bool { return asClient && t.client.Print() != same[0].client.Print() }):
-		return nil, errLenders
+		return nil, errNoIssuer
+	case slices.ContainsFunc(same, func(one *candidate) bool { return asClient && one.proof != same[0].proof }):
+		return nil, errSecrets
 	}
 	return same[0], nil
 }
