@@ -45,8 +45,8 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 		if host != "" && !at.hosts.serve(host) {
 			continue
 		}
-		config, _, _ := at.gateway.JudgesBy()
-		e := explain(r.Context(), at.gateway, text, explainOptions{at: now, grants: config.keepsGrants(), held: true})
+		c, _, _ := at.gateway.JudgesBy()
+		e := explain(r.Context(), at.gateway, text, explainOptions{at: now, grants: c.keepsGrants(), held: true})
 		e.Gateway = hidden(at.hosts.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {

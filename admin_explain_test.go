@@ -79,7 +79,7 @@ func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
 	if n := issuer.fetches.Load(); n != fetched {
 		t.Errorf("explaining fetched keys: %d", n-fetched)
 	}
-	for body, want := range map[string]int{"": 400, " ": 400, strings.Repeat("a", mostExplained+1): 413} {
+	for body, want := range map[string]int{"": 400, " ": 400, strings.Repeat("a", 64<<10+1): 413} {
 		if status, text := ask(http.MethodPost, "/oauth/explain", body); status != want || strings.Contains(text, "aaaa") {
 			t.Error(status, text)
 		}

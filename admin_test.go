@@ -42,8 +42,16 @@ func adminOf(t *testing.T, id, method, target, body string) (status int, answer 
 	return res.Code, res.Body.String()
 }
 
+// listedGrant is what an operator sees of a grant.
+type listedGrant struct {
+	Sref, State, Reason, Store string
+	Renewals                   uint64
+	Created, Until             time.Time
+	LastUsed                   time.Time `json:"last_used"`
+}
+
 // grantsListed is what the operator gets.
-func grantsListed(t *testing.T, target string) (list []grantState) {
+func grantsListed(t *testing.T, target string) (list []listedGrant) {
 	t.Helper()
 	status, body := admin(t, http.MethodGet, target)
 	if err := json.Unmarshal([]byte(body), &list); err != nil || status != 200 {

@@ -21,7 +21,7 @@ func init() {
 }
 
 func newDoctorCommand() *cobra.Command {
-	var config, adapter, issuer string
+	var file, adapter, issuer string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor {--config <file> [--adapter <name>] | --issuer <url>} [--json]",
@@ -40,7 +40,7 @@ mistake in the call or a configuration that cannot be read.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			gateways, doc, err := doctorsGateways(config, adapter, issuer)
+			gateways, doc, err := doctorsGateways(file, adapter, issuer)
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
@@ -58,7 +58,7 @@ mistake in the call or a configuration that cannot be read.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&config, "config", "c", "", "The configuration")
+	flags.StringVarP(&file, "config", "c", "", "The configuration")
 	flags.StringVarP(&adapter, "adapter", "a", "", "Its adapter; a Caddyfile needs none")
 	flags.StringVar(&issuer, "issuer", "", "One issuer, instead of a configuration")
 	flags.BoolVar(&asJSON, "json", false, "Print JSON")
@@ -67,16 +67,16 @@ mistake in the call or a configuration that cannot be read.`,
 
 // doctorsGateways are those of a configuration, with the whole of it, or a bare
 // one for one issuer.
-func doctorsGateways(config, adapter, issuer string) (gateways []siteConfig, doc []byte, err error) {
+func doctorsGateways(file, adapter, issuer string) (gateways []siteConfig, doc []byte, err error) {
 	switch {
-	case (config == "") == (issuer == ""):
+	case (file == "") == (issuer == ""):
 		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
 		bare := &Config{Issuer: []*Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
 		return []siteConfig{{Config: bare}}, nil, bare.check()
 	}
-	if doc, _, _, err = caddycmd.LoadConfig(config, adapter); err != nil {
+	if doc, _, _, err = caddycmd.LoadConfig(file, adapter); err != nil {
 		return nil, nil, err
 	}
 	gateways, err = gatewaysIn(doc)
@@ -88,15 +88,15 @@ func doctorsGateways(config, adapter, issuer string) (gateways []siteConfig, doc
 
 // runDoctor looks at gateways, and at the configuration around them if there is
 // one.
-func runDoctor(ctx context.Context, gateways []siteConfig, config []byte) (*doctor, error) {
+func runDoctor(ctx context.Context, gateways []siteConfig, whole []byte) (*doctor, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	inner, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	defer cancel()
 	d := &doctor{ctx: ctx, caddy: inner, now: time.Now}
-	if config != nil {
-		if err := d.survey(config); err != nil {
+	if whole != nil {
+		if err := d.survey(whole); err != nil {
 			return nil, err
 		}
 	}

@@ -23,7 +23,7 @@ func init() {
 }
 
 func newStatusCommand() *cobra.Command {
-	var address, config, adapter string
+	var address, file, adapter string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [--address <host:port>] [--json]",
@@ -36,11 +36,11 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			admin, err := caddycmd.DetermineAdminAPIAddress(address, nil, config, adapter)
+			endpoint, err := caddycmd.DetermineAdminAPIAddress(address, nil, file, adapter)
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
-			state, raw, err := askStatus(admin)
+			state, raw, err := askStatus(endpoint)
 			if err != nil {
 				return command.Exit(cmd, 1, err)
 			}
@@ -57,23 +57,23 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&address, "address", "", "The admin endpoint. Default: that of --config, else localhost:2019")
-	flags.StringVarP(&config, "config", "c", "", "A configuration that names the admin endpoint")
+	flags.StringVarP(&file, "config", "c", "", "A configuration that names the admin endpoint")
 	flags.StringVarP(&adapter, "adapter", "a", "", "The adapter of that configuration")
 	flags.BoolVar(&asJSON, "json", false, "Print JSON")
 	return cmd
 }
 
-func askStatus(admin string) (state gatewayStatus, raw []byte, err error) {
-	res, err := caddycmd.AdminAPIRequest(admin, http.MethodGet, statusPath, nil, nil)
+func askStatus(endpoint string) (state gatewayStatus, raw []byte, err error) {
+	res, err := caddycmd.AdminAPIRequest(endpoint, http.MethodGet, statusPath, nil, nil)
 	if err != nil {
 		return state, nil, fmt.Errorf("asking the admin endpoint: %w", err)
 	}
 	defer res.Body.Close()
 	if raw, err = io.ReadAll(io.LimitReader(res.Body, 64<<20)); err != nil {
-		return state, nil, fmt.Errorf("reading the answer of %s: %w", admin, err)
+		return state, nil, fmt.Errorf("reading the answer of %s: %w", endpoint, err)
 	}
 	if err = json.Unmarshal(raw, &state); err != nil {
-		return state, nil, fmt.Errorf("reading the answer of %s: %w", admin, err)
+		return state, nil, fmt.Errorf("reading the answer of %s: %w", endpoint, err)
 	}
 	return state, raw, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
 )
 
 // caller is a pod that wants to connect.
@@ -43,7 +45,7 @@ func TestTheManifestsLetNobodyPastTheGateway(t *testing.T) {
 		{"gateway", "orders-gateway", 8081, aNeighbour, false},
 		{"gateway", "orders-gateway", 8081, aMonitor, true},
 	} {
-		docs := documents(t, "deploy/kubernetes/"+row.file+".yaml")
+		docs := gatewaytest.Documents(t, "deploy/kubernetes/"+row.file+".yaml")
 		if in := admits(t, docs, map[string]any{"app": row.app}, row.port, row.from); in != row.in {
 			t.Errorf("%s.yaml: %+v reaches port %d of %s: %v, want %v", row.file, row.from, row.port, row.app, in, row.in)
 		}
@@ -54,7 +56,7 @@ func TestTheManifestsLetNobodyPastTheGateway(t *testing.T) {
 // what no policy selects is open.
 func TestTheManifestsPoliciesSelectThePodsThatThereAre(t *testing.T) {
 	for file, app := range map[string]string{"sidecar": "orders", "gateway": "orders-gateway"} {
-		docs := documents(t, "deploy/kubernetes/"+file+".yaml")
+		docs := gatewaytest.Documents(t, "deploy/kubernetes/"+file+".yaml")
 		for _, doc := range docs {
 			if dig(doc, "kind") != "Deployment" {
 				continue

@@ -3,14 +3,12 @@ package caddyoauth
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
 )
 
 // What deploy/ gives to "caddy oauth sidecar" must be what it takes: a name
@@ -20,7 +18,7 @@ func TestTheManifestsGiveTheSidecarWhatItTakes(t *testing.T) {
 	more, _ := filepath.Glob("deploy/*/*.yaml")
 	checked := 0
 	for _, file := range append(files, more...) {
-		for _, doc := range documents(t, file) {
+		for _, doc := range gatewaytest.Documents(t, file) {
 			for _, env := range environments(doc) {
 				checked++
 				config, err := sidecarConfig(env, func(string) ([]byte, error) { return []byte(goodKey), nil })
@@ -35,23 +33,6 @@ func TestTheManifestsGiveTheSidecarWhatItTakes(t *testing.T) {
 	}
 	if checked != 3 {
 		t.Errorf("%d containers with the sidecar, want 3", checked)
-	}
-}
-
-func documents(t *testing.T, file string) (all []any) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for from := yaml.NewDecoder(bytes.NewReader(text)); ; {
-		var doc any
-		if err := from.Decode(&doc); err == io.EOF {
-			return all
-		} else if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		all = append(all, doc)
 	}
 }
 
@@ -91,7 +72,7 @@ func TestTheManifestsNameKnownVariables(t *testing.T) {
 		known = append(known, v.name, v.name+"_FILE")
 	}
 	for _, file := range []string{"deploy/docker-compose.yaml", "deploy/kubernetes/sidecar.yaml", "deploy/kubernetes/gateway.yaml"} {
-		for _, doc := range documents(t, file) {
+		for _, doc := range gatewaytest.Documents(t, file) {
 			for _, env := range environments(doc) {
 				for _, entry := range env {
 					if name, _, _ := strings.Cut(entry, "="); !slices.Contains(known, name) {

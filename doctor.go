@@ -61,8 +61,8 @@ func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
 }
 
 // gatewaysIn finds the gateways in a configuration, wherever they stand.
-func gatewaysIn(config []byte) (found []siteConfig, err error) {
-	sites, err := findSites(config)
+func gatewaysIn(whole []byte) (found []siteConfig, err error) {
+	sites, err := findSites(whole)
 	if err != nil {
 		return nil, err
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // survey looks at what stands around the gateways of a configuration.
-func (d *doctor) survey(config []byte) error {
+func (d *doctor) survey(doc []byte) error {
 	var whole caddy.Config
-	if err := json.Unmarshal(config, &whole); err != nil {
+	if err := json.Unmarshal(doc, &whole); err != nil {
 		return fmt.Errorf("reading the config: %w", err)
 	}
 	raw := whole.AppsRaw["http"]

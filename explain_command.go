@@ -118,7 +118,7 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 			return exitUnknown, fmt.Errorf("--at: %q is not a time as 2026-05-04T12:00:00Z is", f.at)
 		}
 	}
-	site, config, err := f.settings()
+	s, err := f.settings()
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -126,11 +126,7 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, err
 	}
-	c, err := site.read()
-	if err != nil {
-		return exitUnknown, fmt.Errorf("reading the oauth handler: %w", err)
-	}
-	gateway, release, missing, err := newTokenJudge(config, c)
+	gateway, release, missing, err := newTokenJudge(s.whole, s.own)
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -140,9 +136,9 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainWait)
 	defer cancel()
-	e := explain(ctx, gateway, text, explainOptions{at: at, grants: c.keepsGrants(), missing: missing})
+	e := explain(ctx, gateway, text, explainOptions{at: at, grants: s.own.keepsGrants(), missing: missing})
 	if f.issuer == "" {
-		e.Gateway = site.hosts.String()
+		e.Gateway = s.hosts.String()
 	}
 	if err := f.print(e); err != nil {
 		return exitUnknown, err
@@ -161,37 +157,53 @@ func (f *explainCall) print(e *explanation) error {
 	return out.Encode(e)
 }
 
+// explainSettings are those of the handler that judges.
+type explainSettings struct {
+	own   *Config
+	hosts configHosts // of its site
+	whole []byte      // the config that it stands in; empty: it is made of flags
+}
+
 // settings finds the handler that judges, in a config or made of flags.
-func (f *explainCall) settings() (site configSite, config []byte, err error) {
+func (f *explainCall) settings() (s explainSettings, err error) {
 	if f.issuer == "" {
-		switch {
-		case f.jwks != "" || len(f.audience) > 0:
-			return site, nil, errors.New("--jwks and --audience go with --issuer")
-		}
-		config, _, _, err = caddycmd.LoadConfig(f.config, f.adapter)
-		if err != nil {
-			return site, nil, err
-		}
-		if len(config) == 0 {
-			return site, nil, errors.New("no settings: there is no Caddyfile here; give --config, or --issuer and --audience")
-		}
-		all, err := findSites(config)
-		if err != nil {
-			return site, nil, err
-		}
-		site, err = selectSite(all, f.host, f.index)
-		return site, config, err
+		return f.settingsOfConfig()
 	}
 	switch {
 	case f.config != "" || f.adapter != "" || f.host != "" || f.index != 0:
-		return site, nil, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
+		return s, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
 	case len(f.audience) == 0:
-		return site, nil, errors.New("--issuer needs --audience: a token is meant for somebody")
+		return s, errors.New("--issuer needs --audience: a token is meant for somebody")
 	case f.jwks != "" && !isFile(f.jwks):
-		return site, nil, errors.New("--jwks takes a file; without it the keys are fetched")
+		return s, errors.New("--jwks takes a file; without it the keys are fetched")
 	}
-	raw, err := json.Marshal(&Config{Issuer: []*Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}})
-	return configSite{raw: raw}, nil, err
+	s.own = &Config{Issuer: []*Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}}
+	return s, nil
+}
+
+func (f *explainCall) settingsOfConfig() (s explainSettings, err error) {
+	if f.jwks != "" || len(f.audience) > 0 {
+		return s, errors.New("--jwks and --audience go with --issuer")
+	}
+	if s.whole, _, _, err = caddycmd.LoadConfig(f.config, f.adapter); err != nil {
+		return s, err
+	}
+	if len(s.whole) == 0 {
+		return s, errors.New("no settings: there is no Caddyfile here; give --config, or --issuer and --audience")
+	}
+	all, err := findSites(s.whole)
+	if err != nil {
+		return s, err
+	}
+	site, err := selectSite(all, f.host, f.index)
+	if err != nil {
+		return s, err
+	}
+	s.hosts = site.hosts
+	if s.own, err = site.read(); err != nil {
+		return s, fmt.Errorf("reading the oauth handler: %w", err)
+	}
+	return s, nil
 }
 
 // readToken reads what is given, and no more than is looked at.

@@ -81,7 +81,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 	for _, g := range gateways {
 		e := explain(t.Context(), g, text, explainOptions{at: verdictClock, grants: grants, held: true})
 		checkExplained(t, e, raw)
-		if e.Verdict != verdictAccepted {
+		if e.Verdict != "accepted" {
 			continue
 		}
 		bare := raw

@@ -57,10 +57,10 @@ func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), missi
 
 // provisionAround makes a Caddy that serves nothing, with what trust pools need
 // of a config.
-func provisionAround(config []byte, c *Config) (caddy.Context, error) {
+func provisionAround(doc []byte, c *Config) (caddy.Context, error) {
 	var whole caddy.Config
-	if len(config) > 0 {
-		if err := json.Unmarshal(config, &whole); err != nil {
+	if len(doc) > 0 {
+		if err := json.Unmarshal(doc, &whole); err != nil {
 			return caddy.Context{}, fmt.Errorf("reading the config: %w", err)
 		}
 	}

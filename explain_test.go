@@ -179,7 +179,7 @@ func TestExplainShowsAllThatIsWrongAtOnce(t *testing.T) {
 	}
 	var failed []string
 	for _, step := range e.Checks {
-		if step.Result != stepPassed {
+		if step.Result != "passed" {
 			failed = append(failed, step.Check+" "+step.Result)
 		}
 	}

@@ -68,7 +68,7 @@ func (f *fact) compareExplained(request string) string {
 		}
 		last = explain(f.Context(), g, text, explainOptions{at: verdictClock.Add(f.offset), held: true})
 		checkExplained(f.T, last, text)
-		if last.Verdict != verdictAccepted {
+		if last.Verdict != "accepted" {
 			break
 		}
 	}
@@ -79,17 +79,17 @@ func (f *fact) compareExplained(request string) string {
 	if slices.Contains([]string{verdict.MissingScope, verdict.MissingClaim, verdict.WeakLogIn, verdict.OldLogIn}, want) {
 		// A matcher decided: the explanation says that it would.
 		for _, step := range last.Checks {
-			if last.Verdict == verdictAccepted && step.Result == stepDepends && step.Reason == want {
+			if last.Verdict == "accepted" && step.Result == "depends" && step.Reason == want {
 				return "depends: " + want
 			}
 		}
 	}
-	told := verdictRefused
+	told := "refused"
 	switch want {
 	case "":
-		told = verdictAccepted
+		told = "accepted"
 	case verdict.IssuerUnavailable, verdict.IntrospectionUnavailable:
-		told = verdictUnknown
+		told = "unknown"
 	}
 	status := f.res.Code
 	if want == "" {
@@ -119,11 +119,11 @@ func checkExplained(t *testing.T, e *explanation, raw string) {
 	if strings.ContainsAny(strings.ReplaceAll(text.String(), "\x1b[", ""), "\x1b\x07\x00\r") {
 		t.Errorf("the terminal is told what to do: %q", text.String())
 	}
-	failed := slices.IndexFunc(e.Checks, func(s explainedStep) bool { return s.Result == stepFailed })
+	failed := slices.IndexFunc(e.Checks, func(s explainedStep) bool { return s.Result == "failed" })
 	switch {
-	case e.Verdict == verdictAccepted && failed >= 0:
+	case e.Verdict == "accepted" && failed >= 0:
 		t.Errorf("accepted, and yet %s failed", e.Checks[failed].Check)
-	case e.Verdict == verdictRefused && (failed < 0 || e.Checks[failed].Reason != e.Reason || e.Detail == "" || e.Change == "" || e.Clause == ""):
+	case e.Verdict == "refused" && (failed < 0 || e.Checks[failed].Reason != e.Reason || e.Detail == "" || e.Change == "" || e.Clause == ""):
 		t.Errorf("refused without a check that says why: %+v", e)
 	}
 	if e.At.IsZero() || e.At.Location() != time.UTC {

@@ -42,7 +42,7 @@ func newSidecarCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration, without secrets, and run nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		config, err := sidecarConfig(os.Environ(), os.ReadFile)
+		doc, err := sidecarConfig(os.Environ(), os.ReadFile)
 		switch {
 		case err != nil:
 			cmd.SilenceErrors = true
@@ -50,16 +50,16 @@ func newSidecarCommand() *cobra.Command {
 			cmd.PrintErrln("  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
 			return err
 		case show:
-			return printConfig(cmd.OutOrStdout(), config)
+			return printConfig(cmd.OutOrStdout(), doc)
 		}
-		return runSidecar(config)
+		return runSidecar(doc)
 	}
 	return cmd
 }
 
-func printConfig(to io.Writer, config json.RawMessage) error {
+func printConfig(to io.Writer, doc json.RawMessage) error {
 	var all any
-	from := json.NewDecoder(bytes.NewReader(config))
+	from := json.NewDecoder(bytes.NewReader(doc))
 	from.UseNumber() // durations in nanoseconds, unrounded
 	if err := from.Decode(&all); err != nil {
 		return err
@@ -72,7 +72,7 @@ func printConfig(to io.Writer, config json.RawMessage) error {
 
 // runSidecar is "caddy run" with a configuration that was made here. It ends
 // by a signal, or when the configuration cannot be started.
-func runSidecar(config json.RawMessage) error {
+func runSidecar(doc json.RawMessage) error {
 	caddy.TrapSignals()
 	log, standard, _ := caddy.BufferedLog() // until the configuration says where to and how much
 	defer caddy.UnbufferDefaultLogger(standard)
@@ -81,13 +81,13 @@ func runSidecar(config json.RawMessage) error {
 		log.Debug("the container's memory limit is not known", zap.Error(err))
 	}
 	caddy.SetLastConfig("the environment", "sidecar", func(string, string) error {
-		config, err := sidecarConfig(os.Environ(), os.ReadFile)
+		doc, err := sidecarConfig(os.Environ(), os.ReadFile)
 		if err != nil {
 			return err
 		}
-		return caddy.Load(config, true)
+		return caddy.Load(doc, true)
 	})
-	if err := caddy.Load(config, true); err != nil {
+	if err := caddy.Load(doc, true); err != nil {
 		return fmt.Errorf("starting the sidecar: %w", err)
 	}
 	caddy.Log().Info("the sidecar is running")

@@ -118,7 +118,7 @@ func (s *sidecar) assemble() {
 type object = map[string]any
 
 // config is the configuration that Caddy runs. Secrets are placeholders in it.
-func (s *sidecar) config() (json.RawMessage, error) {
+func (s *sidecar) caddyConfig() (json.RawMessage, error) {
 	servers := object{"gateway": s.server()}
 	if s.health != off {
 		servers["health"] = s.healthServer()
@@ -132,7 +132,7 @@ func (s *sidecar) config() (json.RawMessage, error) {
 	if s.delay > 0 {
 		app["shutdown_delay"] = s.delay
 	}
-	config, err := json.Marshal(object{
+	doc, err := json.Marshal(object{
 		"admin":   admin,
 		"logging": object{"logs": object{"default": object{"level": strings.ToUpper(s.level)}}},
 		"apps":    object{"http": app},
@@ -140,7 +140,7 @@ func (s *sidecar) config() (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
-	return config, nil
+	return doc, nil
 }
 
 // server is the one that judges and forwards.
@@ -211,5 +211,5 @@ func sidecarConfig(entries []string, readFile func(string) ([]byte, error)) (jso
 	if err != nil {
 		return nil, err
 	}
-	return s.config()
+	return s.caddyConfig()
 }

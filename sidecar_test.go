@@ -1,18 +1,14 @@
 package caddyoauth
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // theLeast is an environment that says only what must be said.
@@ -161,70 +157,6 @@ func TestWhatKubernetesAddsForAServiceIsNoMistake(t *testing.T) {
 	}
 	if _, err := sidecarConfig(environ(links...), fakeFiles); err != nil {
 		t.Error(err)
-	}
-}
-
-// Each file holds an environment and the configuration it makes, which must
-// also provision.
-func TestEachEnvironmentMakesItsConfiguration(t *testing.T) {
-	files, err := filepath.Glob("testdata/goldens/sidecar/*.txt")
-	if err != nil || len(files) < 3 {
-		t.Fatal("no goldens", err)
-	}
-	seen := map[string]bool{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		env, want, _ := strings.Cut(string(text), "\n----------\n")
-		entries := strings.Split(strings.TrimSpace(env), "\n")
-		for _, entry := range entries {
-			name, value, _ := strings.Cut(entry, "=")
-			seen[name] = true
-			if strings.Contains(want, value) && (strings.HasSuffix(name, "_SECRET") || strings.HasSuffix(name, "_KEY")) {
-				t.Errorf("%s shows %s", file, name)
-			}
-			t.Setenv(name, value)
-		}
-		config, err := sidecarConfig(entries, os.ReadFile)
-		if err != nil {
-			t.Errorf("%s: %v", file, err)
-			continue
-		}
-		var shown strings.Builder
-		if err := printConfig(&shown, config); err != nil {
-			t.Fatal(err)
-		}
-		if os.Getenv("UPDATE_SIDECAR") != "" {
-			if err := os.WriteFile(file, []byte(strings.TrimSpace(env)+"\n----------\n"+shown.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		} else if shown.String() != want {
-			t.Errorf("%s: got\n%swant\n%s", file, shown.String(), want)
-		}
-		provisions(t, file, config)
-	}
-	for _, v := range variables {
-		if !seen[v.name] && !seen[v.name+"_FILE"] {
-			t.Errorf("no golden has %s", v.name)
-		}
-	}
-}
-
-func provisions(t *testing.T, file string, config json.RawMessage) {
-	t.Helper()
-	var cfg caddy.Config
-	if err := caddy.StrictUnmarshalJSON(config, &cfg); err != nil {
-		t.Fatal(err)
-	}
-	cfg.Admin = &caddy.AdminConfig{Disabled: true}
-	cfg.StorageRaw = json.RawMessage(fmt.Sprintf(`{"module":"file_system","root":%q}`, t.TempDir()))
-	cfg.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-		"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}},
-	}}
-	if err := caddy.Validate(&cfg); err != nil {
-		t.Errorf("%s does not provision: %v", file, err)
 	}
 }
 
