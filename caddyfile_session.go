@@ -113,53 +113,6 @@ func parseGrants(d *caddyfile.Dispenser, seen grammar.Once, to *int) error {
 	return nil
 }
 
-//nolint:gosec // words of the grammar
-const tokenEndpointWords = "grant_types, public_clients, default_grant, revocation_endpoint, device_authorization_endpoint"
-
-// parseTokenEndpoint reads:
-//
-//	token_endpoint <path...> {
-//		grant_types                   <grant type...>
-//		public_clients                <client id...>
-//		default_grant                 client_credentials
-//		revocation_endpoint           <path>
-//		device_authorization_endpoint <path>
-//	}
-func (c *Config) parseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) error {
-	if err := seen.First(d); err != nil {
-		return err
-	}
-	e, inner := new(TokenEndpoint), make(grammar.Once)
-	if err := grammar.List(d, &e.Path); err != nil {
-		return d.Errf("token_endpoint takes one or more paths, such as /token")
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch word := d.Val(); word {
-		case "grant_types":
-			err = grammar.List(d, &e.GrantTypes)
-		case "public_clients":
-			err = grammar.List(d, &e.PublicClients)
-		case "default_grant":
-			err = inner.Text(d, &e.DefaultGrant)
-		case "revocation_endpoint":
-			err = inner.Text(d, &e.RevocationEndpoint)
-		case "device_authorization_endpoint":
-			err = inner.Text(d, &e.DeviceAuthorizationEndpoint)
-		default:
-			err = d.Errf("unknown word %q in token_endpoint; it takes %s", word, tokenEndpointWords)
-		}
-		if err == nil {
-			err = grammar.Wrap(d, e.checkWords())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	c.TokenEndpoint = e
-	return grammar.Wrap(d, e.checkWords())
-}
-
 // blockOf tells in which block a word belongs that stands elsewhere.
 func blockOf(word string) string {
 	for block, words := range map[string]string{

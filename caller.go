@@ -8,6 +8,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // Caller is what a grant of client_credentials is renewed with: what the client
@@ -23,7 +24,7 @@ type Caller struct {
 
 // Form is the request of RFC 6749 §4.4.2.
 func (c *Caller) Form() url.Values {
-	form := url.Values{"grant_type": {grantClientCredentials}}
+	form := url.Values{"grant_type": {tokenrequest.ClientCredentials}}
 	if c.Scope != "" {
 		form.Set("scope", c.Scope)
 	}

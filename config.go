@@ -93,7 +93,7 @@ func (c *Config) countsByAddress() bool {
 // directive has. Nothing of them is ever forwarded.
 func (c *Config) ownPaths() (paths []string) {
 	if c.TokenEndpoint != nil {
-		paths = append(paths, c.TokenEndpoint.paths()...)
+		paths = append(paths, c.TokenEndpoint.Paths()...)
 	}
 	if c.Login != nil {
 		paths = append(paths, c.Login.Paths()...)

@@ -86,7 +86,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 	case "session":
 		c.Session, err = ParseSession(h.Dispenser, seen)
 	case "token_endpoint":
-		err = c.parseTokenEndpoint(h.Dispenser, seen)
+		c.TokenEndpoint, err = parseTokenEndpoint(h.Dispenser, seen)
 	case "login":
 		c.Login, err = parseLogin(h.Dispenser, seen)
 	case "forward_auth":

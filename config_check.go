@@ -71,7 +71,7 @@ func (c *Config) checkLogin() error {
 		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
 	case slices.ContainsFunc(c.Credentials, func(at Credential) bool { return at.Cookie == l.cookieName() }):
 		return fmt.Errorf("login: the cookie %s is in credentials too", l.cookieName())
-	case c.TokenEndpoint != nil && slices.ContainsFunc(c.TokenEndpoint.paths(), l.owns):
+	case c.TokenEndpoint != nil && slices.ContainsFunc(c.TokenEndpoint.Paths(), l.owns):
 		return fmt.Errorf("login: token_endpoint has a path below %s", l.pathPrefix())
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // checkEndpoints looks for what the features configured need of an issuer.
@@ -22,7 +23,7 @@ func (d *doctor) checkEndpoints(ctx context.Context, t target, r *as.Report) {
 	} else {
 		d.say(t.url, checkEndpoints, resultOK, "", "revocation_endpoint %s", ends.Revocation)
 	}
-	if slices.Contains(t.grantTypes, grantDeviceCode) {
+	if slices.Contains(t.grantTypes, tokenrequest.DeviceCode) {
 		if ends.DeviceAuthorization == "" {
 			d.say(t.url, checkEndpoints, resultFail, "turn device authorization on at the issuer, or take device_code out of grant_types",
 				"the metadata name no usable device_authorization_endpoint, which device_code needs")
@@ -76,7 +77,7 @@ func (d *doctor) checkClient(t target, ends *as.Endpoints) {
 			d.say(t.url, checkClient, resultOK, "", "client %s uses %s, which the issuer takes; whether it knows the client can be told by a grant alone", t.client.ID, method)
 		}
 	}
-	if slices.Contains(t.grantTypes, grantClientCredentials) &&
+	if slices.Contains(t.grantTypes, tokenrequest.ClientCredentials) &&
 		!slices.Contains(offered, as.AuthBasic) && !slices.Contains(offered, as.AuthPost) {
 		d.say(t.url, checkClient, resultFail, "let clients with a secret use the issuer, or take client_credentials out of grant_types",
 			"client_credentials: clients send a secret, and the issuer takes %s", strings.Join(offered, ", "))
@@ -114,15 +115,15 @@ func (d *doctor) checkGrantTypes(t target, ends *as.Endpoints) {
 	var missing []string
 	for _, grant := range t.grantTypes {
 		name := grant
-		if grant == grantDeviceCode {
-			name = deviceCodeURN
+		if grant == tokenrequest.DeviceCode {
+			name = tokenrequest.DeviceCodeURN
 		}
 		if !slices.Contains(ends.GrantTypes, name) {
 			missing = append(missing, name)
 		}
 	}
 	switch {
-	case slices.Equal(missing, []string{grantRefreshToken}):
+	case slices.Equal(missing, []string{tokenrequest.RefreshToken}):
 		// The gateway's own clients refresh at the gateway; client_credentials
 		// needs no refresh token of the issuer.
 		d.say(t.url, checkGrantTypes, resultWarn, "nothing for client_credentials; for other grants, turn refresh tokens on at the issuer",
@@ -133,7 +134,7 @@ func (d *doctor) checkGrantTypes(t target, ends *as.Endpoints) {
 	default:
 		d.say(t.url, checkGrantTypes, resultOK, "", "the issuer lists %s", strings.Join(t.grantTypes, ", "))
 	}
-	if slices.Contains(t.grantTypes, grantAuthorizationCode) && len(ends.ChallengeMethods) > 0 && !slices.Contains(ends.ChallengeMethods, "S256") {
+	if slices.Contains(t.grantTypes, tokenrequest.AuthorizationCode) && len(ends.ChallengeMethods) > 0 && !slices.Contains(ends.ChallengeMethods, "S256") {
 		d.say(t.url, checkGrantTypes, resultWarn, "turn PKCE with S256 on at the issuer (RFC 7636)",
 			"authorization_code: the issuer takes code challenges by %s alone", fmt.Sprint(ends.ChallengeMethods))
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // checkLogin looks for what logging browsers in needs of the issuer.
@@ -39,7 +40,7 @@ func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	default:
 		say(resultWarn, "nothing, if users may stay logged in at the issuer", "the metadata name no usable end_session_endpoint: a log-out ends the session here alone")
 	}
-	if slices.Contains(t.login.Scope, "offline_access") && len(ends.GrantTypes) > 0 && !slices.Contains(ends.GrantTypes, grantRefreshToken) {
+	if slices.Contains(t.login.Scope, "offline_access") && len(ends.GrantTypes) > 0 && !slices.Contains(ends.GrantTypes, tokenrequest.RefreshToken) {
 		say(resultWarn, "turn refresh tokens on at the issuer", "the metadata do not list refresh_token: sessions may end with their access token")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // diagnosis is what "caddy oauth doctor --json" says.
@@ -64,7 +65,7 @@ func (d *diagnosis) wants(t *testing.T, all ...string) {
 func TestTheDoctorFindsAHealthyIssuerHealthy(t *testing.T) {
 	issuer := newGrantor(t, func(m map[string]any) {
 		m["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
-		m["grant_types_supported"] = []string{"client_credentials", "refresh_token", "authorization_code", deviceCodeURN}
+		m["grant_types_supported"] = []string{"client_credentials", "refresh_token", "authorization_code", tokenrequest.DeviceCodeURN}
 	})
 	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\nclient gateway the-gateways-own-secret\n}\n%s\n}", issuer.URL, publicEndpoint))
 	d.wants(t,

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -137,7 +138,7 @@ func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callb
 func (s *Site) exchange(ctx context.Context, p *pending, code string) (*as.Tokens, time.Time, error) {
 	t := s.Trust
 	form := url.Values{
-		"grant_type": {grantAuthorizationCode}, "code": {code}, "redirect_uri": {p.Redirect}, "code_verifier": {p.Verifier},
+		"grant_type": {tokenrequest.AuthorizationCode}, "code": {code}, "redirect_uri": {p.Redirect}, "code_verifier": {p.Verifier},
 	}
 	if len(s.Block.Resource) > 0 {
 		form["resource"] = s.Block.Resource

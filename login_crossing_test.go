@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // A client that acts for a user is not the user's browser. The two kinds of
@@ -14,7 +16,7 @@ func TestAClientsTokenInTheCookieShowsAndEndsNoSession(t *testing.T) {
 	user := s.browser().logIn()
 	grant := s.issuer.grant
 	s.issuer.reply(func(w http.ResponseWriter, q *asked) {
-		if q.Form.Get("grant_type") != grantAuthorizationCode {
+		if q.Form.Get("grant_type") != tokenrequest.AuthorizationCode {
 			grant(w, q)
 			return
 		}

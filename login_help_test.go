@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // portal is a gate with log-in, and what its issuer puts into ID tokens.
@@ -45,7 +47,7 @@ func portalWith(tb testing.TB, block string, change func(metadata map[string]any
 
 // token is the issuer's token endpoint, which proves the verifier.
 func (s *portal) token(w http.ResponseWriter, q *asked) {
-	if q.Path != "/token" || q.Form.Get("grant_type") != grantAuthorizationCode {
+	if q.Path != "/token" || q.Form.Get("grant_type") != tokenrequest.AuthorizationCode {
 		s.issuer.grant(w, q)
 		return
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -53,6 +54,7 @@ type Gateway struct {
 	keeper    *Keeper         // nil: no grants are kept here
 	limits    *limits.Limiter // of the issuer that new grants are asked of
 	site      *Site           // nil: no browser logs in here
+	endpoint  *Endpoint       // nil: clients get no tokens here
 	identity  *identity
 	tunnels   tunnels
 	places    []place
@@ -131,20 +133,37 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.provisionGrants(ctx); err != nil {
 		return err
 	}
-	g.provisionLogin()
+	if g.TokenEndpoint != nil {
+		g.endpoint = g.newEndpoint()
+	}
+	if g.Login != nil {
+		g.site = g.newSite()
+	}
 	return nil
 }
 
-func (g *Gateway) provisionLogin() {
-	if g.Login == nil {
-		return
-	}
-	g.site = &Site{
-		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits, Log: g.log, Audit: g.audit,
-		Now:    func() time.Time { return g.validator.now() },
+func (g *Gateway) newEndpoint() *Endpoint {
+	return &Endpoint{
+		Block: g.TokenEndpoint, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
+		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
 		Prove:  g.validator.judge,
-		Advise: func(raw, reason string) string { return adviseOn(g.validator.Set, g.Resource, reason, raw) },
+		Lacks:  func(p *token.Principal) []string { return lackedScope(g.requirements(p), p, g.validator.now()) },
+		Advise: g.adviceFor,
 	}
+}
+
+func (g *Gateway) newSite() *Site {
+	return &Site{
+		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
+		Log: g.log, Audit: g.audit, Now: func() time.Time { return g.validator.now() },
+		Prove: g.validator.judge, Advise: g.adviceFor,
+	}
+}
+
+// adviceFor is what an operator is told to change when a token is refused that an
+// issuer has just granted.
+func (g *Gateway) adviceFor(raw, reason string) string {
+	return adviseOn(g.validator.Set, g.Resource, reason, raw)
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {

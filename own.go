@@ -2,7 +2,6 @@ package caddyoauth
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -14,11 +13,7 @@ type ownHandler = func(http.ResponseWriter, *http.Request) error
 
 // ownPath finds what answers a path of the gateway's own, or nil.
 func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
-	// Case does not count, as it does not for Caddy's own path matcher.
-	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
-	if g.TokenEndpoint != nil {
-		serve = g.TokenEndpoint.serve(g, is)
-	}
+	serve = g.endpoint.Handler(r)
 	if g.ForwardAuth.asks(r) {
 		if serve != nil { // where proxies hand on what clients send, and do not ask
 			return g.refusing(g.ForwardAuth.misplaced)

@@ -188,6 +188,17 @@ func (g *Gateway) requirements(p *token.Principal) []*Requirement {
 	return g.validator.of(p).require
 }
 
+// lackedScope is scope that every request with p's token needs, and that it does
+// not have.
+func lackedScope(requirements []*Requirement, p *token.Principal, now time.Time) []string {
+	for _, q := range requirements {
+		if q.everywhere() && len(q.Scope) > 0 && !q.holds(p, now) {
+			return q.Scope
+		}
+	}
+	return nil
+}
+
 // allow sees to it that every requirement that is about r holds. Without a
 // principal those with a matcher ask for a token.
 func (g *Gateway) allow(r *http.Request, p *token.Principal) error {

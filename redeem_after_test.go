@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -60,7 +61,7 @@ func (i *rotator) rotate(w http.ResponseWriter, q *asked) {
 		fmt.Fprintf(w, `{"active":true,"iss":%q,"aud":"api","sub":"alice","exp":%d}`, i.URL, i.clock.now().Add(accessLife).Unix())
 	case "/token":
 		who := q.client()
-		if q.Form.Get("grant_type") != grantClientCredentials {
+		if q.Form.Get("grant_type") != tokenrequest.ClientCredentials {
 			who = "alice"
 		}
 		i.kill(who)
@@ -84,7 +85,7 @@ func (i *rotator) rotate(w http.ResponseWriter, q *asked) {
 // refresh has ended.
 func TestNobodyIsRefusedWhileTheIssuerEndsTheOldTokenForTheNewOne(t *testing.T) {
 	for name, jwt := range map[string]bool{"opaque tokens": false, "JWTs, each asked about": true} {
-		for _, kind := range []string{grantClientCredentials, grantAuthorizationCode} {
+		for _, kind := range []string{tokenrequest.ClientCredentials, tokenrequest.AuthorizationCode} {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				issuer := newRotator(t, jwt)
 				words := "cache 0s\nrate 100000"
@@ -96,7 +97,7 @@ func TestNobodyIsRefusedWhileTheIssuerEndsTheOldTokenForTheNewOne(t *testing.T) 
 					public_clients app
 				}`)
 				var reference string
-				if kind == grantClientCredentials {
+				if kind == tokenrequest.ClientCredentials {
 					reference = g.token("orders").AccessToken
 				} else {
 					reference = g.answer(g.post("/auth", "grant_type=authorization_code&client_id=app&code=c&code_verifier=v")).AccessToken
@@ -151,7 +152,7 @@ func TestASessionIsNotRefusedWhileItsTokenIsRotated(t *testing.T) {
 	issuer := newRotator(t, false)
 	s := &portal{gate: newAsker(t, issuer.grantor, "cache 0s\nrate 100000", "login\n"+endpoint), issuer: issuer.grantor}
 	issuer.reply(func(w http.ResponseWriter, q *asked) {
-		if q.Path == "/token" && q.Form.Get("grant_type") == grantAuthorizationCode {
+		if q.Path == "/token" && q.Form.Get("grant_type") == tokenrequest.AuthorizationCode {
 			s.tokens = map[string]any{"access_token": "opaque-of-login", "expires_in": 2}
 			issuer.mu.Lock()
 			issuer.owner["opaque-of-login"] = "alice"

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // opaqueUsers makes the grantor answer opaque tokens: the first of a grant is
@@ -21,7 +23,7 @@ func (i *grantor) opaqueUsers(next func(http.ResponseWriter, *asked), second str
 				sub = fmt.Sprintf(`,"sub":%q`, user)
 			}
 			fmt.Fprintf(w, `{"active":true,"aud":"api"%s,"exp":%d}`, sub, i.clock.now().Add(accessLife).Unix())
-		case q.Form.Get("grant_type") == grantRefreshToken:
+		case q.Form.Get("grant_type") == tokenrequest.RefreshToken:
 			fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":300,"access_token":%q,"refresh_token":"refresh-of-%[1]s"}`, second)
 		default:
 			next(w, q)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // renew asks a grant's issuer for new tokens, once. This is the one way to the
@@ -65,7 +66,7 @@ func renewal(t *trust, g *session.Grant) (as.Client, url.Values, error) {
 		}
 		return own.Client(), own.Form(), nil
 	}
-	return *t.client, url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
+	return *t.client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
 }
 
 // revoke gives tokens back that nobody will use (RFC 7009). With an access

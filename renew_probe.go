@@ -10,6 +10,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // works tells whether the token endpoint of a grant's issuer answers at all. It
@@ -26,7 +27,7 @@ func (v *vault) works(ctx context.Context, g session.Grant) bool {
 	if t.client != nil {
 		client = *t.client
 	}
-	_, err = t.server.Token(ctx, client, url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {rand.Text()}})
+	_, err = t.server.Token(ctx, client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {rand.Text()}})
 	failed, called := errors.AsType[*as.CallError](err)
 	switch {
 	case !called:

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // An issuer that fails with the grants of one client, or user, is asked with a
@@ -23,7 +25,7 @@ func TestAUserWhoseGrantsTheIssuerStumblesOverStopsNoOther(t *testing.T) {
 		var probes []asked
 		issuer.reply(func(w http.ResponseWriter, q *asked) {
 			switch {
-			case q.Form.Get("grant_type") == grantRefreshToken:
+			case q.Form.Get("grant_type") == tokenrequest.RefreshToken:
 				probes = append(probes, *q)
 				w.WriteHeader(http.StatusBadRequest)
 				fmt.Fprintf(w, `{"error":%q}`, map[bool]string{true: "invalid_grant", false: "invalid_client"}[q.client() == "gateway"])

@@ -15,8 +15,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// tokenAnswer is an answer of RFC 6749 §5.1.
-type tokenAnswer struct {
+// tokenResponse is an answer of RFC 6749 §5.1.
+type tokenResponse struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
@@ -26,15 +26,15 @@ type tokenAnswer struct {
 }
 
 // handOut keeps what the issuer granted to client, and answers references to it.
-func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
+func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
 	// What was granted is kept, or given back, also when the client hangs up.
 	ctx := context.WithoutCancel(c.r.Context())
 	if late := c.trust().untimely(tokens.AccessToken); late != nil {
 		grant.Refresh = tokens.RefreshToken
-		g.keeper.GiveBack(ctx, grant) // nobody will use it
+		c.endpoint.Keeper.GiveBack(ctx, grant) // nobody will use it
 		return late
 	}
-	first, err := g.judgeFirst(ctx, c, tokens)
+	first, err := c.judgeFirst(ctx, tokens)
 	if err != nil {
 		if _, never := errors.AsType[*unfit](err); never {
 			c.giveBack(ctx, client, tokens)
@@ -44,7 +44,7 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 	if token.IsOpaque(tokens.AccessToken.Reveal()) {
 		grant.Subject = first.Subject // of a JWT it is read from the token itself
 	}
-	s, err := g.keeper.Open(ctx)
+	s, err := c.endpoint.Keeper.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,22 +59,22 @@ func (g *Gateway) handOut(c *tokenCall, client as.Client, tokens *as.Tokens, ask
 	var refresh session.Secret
 	if renewable := grant.Kind == session.ByRunningAgain || !tokens.RefreshToken.Empty(); !renewable {
 		access.End = access.Expiry // nothing comes after it
-		g.log.Info("the issuer gave no refresh token: the grant ends with its access token",
+		c.endpoint.Log.Info("the issuer gave no refresh token: the grant ends with its access token",
 			zap.String("issuer", grant.Issuer), zap.String("client_id", telemetry.Bounded(c.ClientID)))
-	} else if g.TokenEndpoint.takes(grantRefreshToken) {
+	} else if c.endpoint.Block.takes(tokenrequest.RefreshToken) {
 		if refresh, err = s.StartFamily(ctx, handle); err != nil {
 			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
 		}
 	}
-	g.audit.GrantBegun(c.r, c.ClientID, c.grant, grant.Issuer, as.SubjectOf(tokens.AccessToken), s.Sref(handle.Key()))
-	g.log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
+	c.endpoint.Audit.GrantBegun(c.r, c.ClientID, c.grant, grant.Issuer, as.SubjectOf(tokens.AccessToken), s.Sref(handle.Key()))
+	c.endpoint.Log.Debug("granted", zap.String("sref", s.Sref(handle.Key())), zap.String("grant_type", c.grant),
 		zap.String("issuer", grant.Issuer), zap.String("client_id", telemetry.Bounded(c.ClientID)))
 	c.answer(handle, access, refresh, tokens.IDToken)
 	return nil
 }
 
 func (c *tokenCall) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
-	answer := tokenAnswer{
+	answer := tokenResponse{
 		AccessToken: handle.Reveal(accessPrefix), TokenType: "Bearer", Scope: access.Scope,
 		ExpiresIn: max(0, int64(time.Until(access.End)/time.Second)), IDToken: idToken.Reveal(),
 	}

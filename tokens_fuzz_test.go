@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // inProcess is a transport to a grantor without a network.
@@ -99,10 +100,10 @@ func FuzzTokenRequest(f *testing.F) {
 		}
 		for _, q := range asked {
 			ours := q.client() == "gateway" || strings.Contains(q.Form.Encode()+q.Password, "the-gateways-own-secret")
-			if ours && q.Form.Get("grant_type") == grantClientCredentials {
+			if ours && q.Form.Get("grant_type") == tokenrequest.ClientCredentials {
 				t.Errorf("asked as the gateway: %+v", q)
 			}
-			if ours && q.Path == "/token" && q.Form.Get("grant_type") != deviceCodeURN && q.Form.Get("code_verifier") == "" {
+			if ours && q.Path == "/token" && q.Form.Get("grant_type") != tokenrequest.DeviceCodeURN && q.Form.Get("code_verifier") == "" {
 				t.Errorf("asked as the gateway without PKCE: %+v", q)
 			}
 		}

@@ -19,6 +19,16 @@ import (
 	logtest "go.uber.org/zap/zaptest/observer"
 )
 
+// tokenAnswer is an answer of RFC 6749 §5.1.
+type tokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+}
+
 // gate is a gateway with a token endpoint in front of an upstream that notes
 // what it gets, at the level of handlers.
 type gate struct {
@@ -82,6 +92,9 @@ func rawGate(tb testing.TB, directive string, c *clock) *gate {
 	g.keeper.Log = g.log
 	if g.site != nil {
 		g.site.Log = g.log
+	}
+	if g.endpoint != nil {
+		g.endpoint.Log = g.log
 	}
 	g.validator.now = c.now
 	return g

@@ -20,51 +20,51 @@ import (
 // tokenCall is one request to an endpoint of our own.
 type tokenCall struct {
 	*tokenrequest.Request
-	gateway *Gateway
-	grant   string // its grant type, as we name it
-	w       http.ResponseWriter
-	r       *http.Request
-	leave   func() // gives back the place among the calls to issuers, if there is one
+	endpoint *Endpoint
+	grant    string // its grant type, as we name it
+	w        http.ResponseWriter
+	r        *http.Request
+	leave    func() // gives back the place among the calls to issuers, if there is one
 }
 
 // trust is the issuer that new grants are asked of.
-func (c *tokenCall) trust() *trust { return c.gateway.validator.first() }
+func (c *tokenCall) trust() *trust { return c.endpoint.Trust }
 
 func (c *tokenCall) issuer() string { return c.trust().profile.Issuer }
 
 // serveToken is the token endpoint (RFC 6749 §3.2).
-func (g *Gateway) serveToken(c *tokenCall) error {
+func (c *tokenCall) serveToken() error {
 	asked := c.Form.Get("grant_type")
 	c.grant = asked
 	switch {
-	case asked == deviceCodeURN:
-		c.grant = grantDeviceCode
-	case asked == grantDeviceCode || asked != "" && !slices.Contains(grantTypes, asked):
+	case asked == tokenrequest.DeviceCodeURN:
+		c.grant = tokenrequest.DeviceCode
+	case asked == tokenrequest.DeviceCode || asked != "" && !slices.Contains(grantTypes, asked):
 		c.grant = ""
-	case asked == "" && g.TokenEndpoint.DefaultGrant != "" && !slices.ContainsFunc(
+	case asked == "" && c.endpoint.Block.DefaultGrant != "" && !slices.ContainsFunc(
 		[]string{"refresh_token", "code", "device_code"}, c.Form.Has): // whoever sends these means another grant
-		c.grant = g.TokenEndpoint.DefaultGrant
+		c.grant = c.endpoint.Block.DefaultGrant
 	case asked == "":
 		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "grant_type is missing")
 	}
-	if c.grant == "" || !g.TokenEndpoint.takes(c.grant) {
+	if c.grant == "" || !c.endpoint.Block.takes(c.grant) {
 		return tokenrequest.Refuse(tokenrequest.UnsupportedGrantType, "this grant type is not taken here")
 	}
-	if _, err := g.keeper.Open(c.r.Context()); err != nil {
+	if _, err := c.endpoint.Keeper.Open(c.r.Context()); err != nil {
 		return err // before anything is asked for that could not be kept
 	}
 	switch c.grant {
-	case grantClientCredentials:
-		return g.grantClient(c)
-	case grantRefreshToken:
-		return g.grantRefresh(c)
+	case tokenrequest.ClientCredentials:
+		return c.grantClient()
+	case tokenrequest.RefreshToken:
+		return c.grantRefresh()
 	}
-	return g.grantPublic(c)
+	return c.grantPublic()
 }
 
 // grantClient runs client_credentials with the caller's own credentials. With
 // the gateway's, any stranger would get tokens as the gateway.
-func (g *Gateway) grantClient(c *tokenCall) error {
+func (c *tokenCall) grantClient() error {
 	t := c.trust()
 	switch {
 	case c.ClientID == "" || c.Method == tokenrequest.None:
@@ -82,21 +82,21 @@ func (g *Gateway) grantClient(c *tokenCall) error {
 		return err
 	}
 	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
-	return g.handOut(c, own.Client(), tokens, began, session.Grant{
+	return c.handOut(own.Client(), tokens, began, session.Grant{
 		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
-		Credentials: own.Seal(), App: g.keeper.OriginOfCaller(t).Seal(),
+		Credentials: own.Seal(), App: c.endpoint.Keeper.OriginOfCaller(t).Seal(),
 	})
 }
 
 // grantPublic runs authorization_code with PKCE, or device_code, for a client
 // that has no secret, with the gateway's own credentials.
-func (g *Gateway) grantPublic(c *tokenCall) error {
+func (c *tokenCall) grantPublic() error {
 	if err := c.public(); err != nil {
 		return err
 	}
-	form, needed := url.Values{"grant_type": {grantAuthorizationCode}}, []string{"code", "code_verifier"}
-	if c.grant == grantDeviceCode {
-		form, needed = url.Values{"grant_type": {deviceCodeURN}}, []string{"device_code"}
+	form, needed := url.Values{"grant_type": {tokenrequest.AuthorizationCode}}, []string{"code", "code_verifier"}
+	if c.grant == tokenrequest.DeviceCode {
+		form, needed = url.Values{"grant_type": {tokenrequest.DeviceCodeURN}}, []string{"device_code"}
 	}
 	for _, name := range needed {
 		if c.Form.Get(name) == "" {
@@ -113,9 +113,9 @@ func (g *Gateway) grantPublic(c *tokenCall) error {
 	if err != nil {
 		return ours(err)
 	}
-	from := g.keeper.Origin(t)
+	from := c.endpoint.Keeper.Origin(t)
 	from.IDSubject = as.SubjectOf(tokens.IDToken)
-	err = g.handOut(c, *t.client, tokens, asked, session.Grant{
+	err = c.handOut(*t.client, tokens, asked, session.Grant{
 		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.Seal(),
 	})
 	if _, later := errors.AsType[*unjudged](err); later {
@@ -132,11 +132,11 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.gateway.keeper.TokenTimeout())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.endpoint.Keeper.TokenTimeout())
 	defer cancel()
 	tokens, err := c.trust().server.Token(ctx, client, form)
 	if err == nil {
-		c.gateway.limits.Proved(c.ClientID)
+		c.endpoint.Limits.Proved(c.ClientID)
 	}
 	return tokens, err
 }
@@ -145,8 +145,8 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 // failure is counted: of many guesses at one time only so many are made.
 func (c *tokenCall) enter() (err error) {
 	address := telemetry.ClientAddress(c.r)
-	if c.leave, err = c.gateway.limits.Place(c.r.Context(), address); err == nil {
-		_, err = c.gateway.limits.Attempt(limits.AtTokenEndpoint, c.ClientID, address)
+	if c.leave, err = c.endpoint.Limits.Place(c.r.Context(), address); err == nil {
+		_, err = c.endpoint.Limits.Attempt(limits.AtTokenEndpoint, c.ClientID, address)
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func (c *tokenCall) enter() (err error) {
 // public tells whether the caller is one of the clients without a secret.
 func (c *tokenCall) public() error {
 	switch {
-	case !slices.Contains(c.gateway.TokenEndpoint.PublicClients, c.ClientID) || c.trust().client == nil:
+	case !slices.Contains(c.endpoint.Block.PublicClients, c.ClientID) || c.trust().client == nil:
 		return tokenrequest.RefuseClient("this client is not one of the public clients of this endpoint")
 	case c.Method != tokenrequest.None:
 		return tokenrequest.RefuseClient("a public client has no secret")
@@ -164,12 +164,12 @@ func (c *tokenCall) public() error {
 
 // grantRefresh exchanges a reference refresh token for its successor. The
 // client is proved before anything changes.
-func (g *Gateway) grantRefresh(c *tokenCall) error {
+func (c *tokenCall) grantRefresh() error {
 	text := c.Form.Get("refresh_token")
 	if text == "" {
 		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "refresh_token is missing")
 	}
-	s, handle, err := g.proveHolder(c, text)
+	s, handle, err := c.proveHolder(text)
 	if err != nil {
 		return err
 	}
@@ -191,9 +191,9 @@ var errNoSuchGrant = tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh
 
 // proveHolder finds the grant of one of our tokens, and proves that the caller
 // is the client it was given to. A nil handle: there is no such grant.
-func (g *Gateway) proveHolder(c *tokenCall, text string) (*session.Vault, *session.Handle, error) {
+func (c *tokenCall) proveHolder(text string) (*session.Vault, *session.Handle, error) {
 	ctx := c.r.Context()
-	s, err := g.keeper.Open(ctx)
+	s, err := c.endpoint.Keeper.Open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

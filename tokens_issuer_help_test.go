@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // asked is one request that the grantor got.
@@ -146,7 +147,7 @@ func (i *grantor) grant(w http.ResponseWriter, q *asked) {
 	}
 	subject := q.client()
 	answer := map[string]any{"token_type": "Bearer", "expires_in": int(accessLife.Seconds())}
-	if q.Form.Get("grant_type") != grantClientCredentials {
+	if q.Form.Get("grant_type") != tokenrequest.ClientCredentials {
 		subject = "alice"
 		answer["refresh_token"] = fmt.Sprintf("refresh-token-of-the-issuer-%d", i.serial.Add(1))
 	}

@@ -42,19 +42,19 @@ func (u *unjudged) Unwrap() error { return u.err }
 // log-in does: a reference whose every request is refused would help nobody. It
 // answers whom it speaks for; the answer of an issuer that was asked is remembered
 // for the token's first use. The error is an *unfit or an *unjudged.
-func (g *Gateway) judgeFirst(ctx context.Context, c *tokenCall, tokens *as.Tokens) (*token.Principal, error) {
+func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.Principal, error) {
 	issuer := c.issuer()
-	principal, err := g.validator.validate(ctx, tokens.AccessToken.Reveal(), sender{c.r, issuer})
+	principal, err := c.endpoint.Prove(ctx, tokens.AccessToken.Reveal(), c.r, issuer)
 	rejection, refused := errors.AsType[*verdict.Rejection](err)
 	switch {
 	case err == nil && principal.Issuer != issuer:
-		return nil, g.notFit(tokens, &verdict.Rejection{Reason: string(token.IssuerUnknown), Detail: "it is a token of " + principal.Issuer})
+		return nil, c.notFit(tokens, &verdict.Rejection{Reason: string(token.IssuerUnknown), Detail: "it is a token of " + principal.Issuer})
 	case err == nil:
-		return principal, g.fitsAll(principal)
+		return principal, c.fitsAll(tokens, principal)
 	case refused && !passing(rejection.Reason):
-		return nil, g.notFit(tokens, rejection)
+		return nil, c.notFit(tokens, rejection)
 	case refused:
-		err = fmt.Errorf("%s: %s. %s", rejection.Reason, rejection.Detail, g.adviceFor(tokens, rejection.Reason))
+		err = fmt.Errorf("%s: %s. %s", rejection.Reason, rejection.Detail, c.endpoint.Advise(tokens.AccessToken.Reveal(), rejection.Reason))
 		return nil, &unjudged{5 * time.Second, err}
 	}
 	wait := time.Second
@@ -73,26 +73,23 @@ func passing(reason string) bool {
 // fitsAll looks for scope that every request here needs. No refresh brings more
 // than was granted (RFC 6749 §6). Claims are another matter: they are the
 // user's, and may change.
-func (g *Gateway) fitsAll(p *token.Principal) error {
-	for _, q := range g.requirements(p) {
-		if len(q.matchers) > 0 || len(q.Scope) == 0 || q.holds(p, g.validator.now()) {
-			continue
-		}
-		needed := strings.Join(q.Scope, " ")
-		return &unfit{
-			tokenrequest.Refuse(tokenrequest.InvalidScope, "the issuer granted less than the scope that every request here needs: "+needed),
-			fmt.Sprintf("the access token that the issuer granted would never pass here: %s: its scope is %.500q, require scope %s. %s",
-				verdict.MissingScope, p.Scope, needed, advise(verdict.MissingScope, unadvised{}, "")),
-		}
+func (c *tokenCall) fitsAll(tokens *as.Tokens, p *token.Principal) error {
+	needed := strings.Join(c.endpoint.Lacks(p), " ")
+	if needed == "" {
+		return nil
 	}
-	return nil
+	return &unfit{
+		tokenrequest.Refuse(tokenrequest.InvalidScope, "the issuer granted less than the scope that every request here needs: "+needed),
+		fmt.Sprintf("the access token that the issuer granted would never pass here: %s: its scope is %.500q, require scope %s. %s",
+			verdict.MissingScope, p.Scope, needed, c.endpoint.Advise(tokens.AccessToken.Reveal(), verdict.MissingScope)),
+	}
 }
 
 // notFit tells both what is wrong with an access token, and what to change.
-func (g *Gateway) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error {
+func (c *tokenCall) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error {
 	ask := "ask for one for this API, with resource or audience"
-	if g.Resource != "" {
-		ask = "ask for one with resource=" + g.Resource
+	if c.endpoint.Resource != "" {
+		ask = "ask for one with resource=" + c.endpoint.Resource
 	}
 	var text string
 	switch rejection.Reason {
@@ -106,18 +103,13 @@ func (g *Gateway) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error 
 	return &unfit{
 		tokenrequest.Refuse(tokenrequest.InvalidTarget, text),
 		fmt.Sprintf("the access token that the issuer granted would never pass here: %s: %s. %s",
-			rejection.Reason, rejection.Detail, g.adviceFor(tokens, rejection.Reason)),
+			rejection.Reason, rejection.Detail, c.endpoint.Advise(tokens.AccessToken.Reveal(), rejection.Reason)),
 	}
-}
-
-// adviceFor is what explain would say of the token.
-func (g *Gateway) adviceFor(tokens *as.Tokens, reason string) string {
-	return adviseOn(g.validator.Set, g.Resource, reason, tokens.AccessToken.Reveal())
 }
 
 // giveBack returns what nobody will use (RFC 7009), to whom it was granted.
 func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.Tokens) {
-	ctx, cancel := context.WithTimeout(ctx, c.gateway.keeper.TokenTimeout())
+	ctx, cancel := context.WithTimeout(ctx, c.endpoint.Keeper.TokenTimeout())
 	defer cancel()
 	what, hint := tokens.RefreshToken, "refresh_token"
 	if what.Empty() {
@@ -131,7 +123,7 @@ func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.T
 	if errors.Is(err, as.ErrNoEndpoint) || hint == "access_token" {
 		level = zapcore.DebugLevel // many issuers take no access tokens back, or none at all
 	}
-	c.gateway.log.Log(level, "what a client could not use could not be given back to its issuer", zap.String("issuer", c.issuer()), zap.Error(err))
+	c.endpoint.Log.Log(level, "what a client could not use could not be given back to its issuer", zap.String("issuer", c.issuer()), zap.Error(err))
 }
 
 // askOnce asks for what a code stands for, or finds what it was used up for while

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
-	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 const allGrants = `token_endpoint /auth {
@@ -21,9 +20,9 @@ const allGrants = `token_endpoint /auth {
 
 // beginnings are the forms that begin a grant, and who sends them.
 var beginnings = map[string][]string{
-	"grant_type=client_credentials":                                              basic("orders", "orders-secret"),
-	"grant_type=authorization_code&client_id=app&code=the-code&code_verifier=v":  nil,
-	"grant_type=" + deviceCodeURN + "&client_id=app&device_code=the-device-code": nil,
+	"grant_type=client_credentials":                                                           basic("orders", "orders-secret"),
+	"grant_type=authorization_code&client_id=app&code=the-code&code_verifier=v":               nil,
+	"grant_type=" + tokenrequest.DeviceCodeURN + "&client_id=app&device_code=the-device-code": nil,
 }
 
 // grants lets the issuer grant an access token, whatever it is asked for.
@@ -34,7 +33,7 @@ func (i *grantor) grants(token func() string, more ...string) {
 			return
 		}
 		answer := map[string]any{"token_type": "Bearer", "expires_in": 300, "access_token": token()}
-		if q.Form.Get("grant_type") != grantClientCredentials {
+		if q.Form.Get("grant_type") != tokenrequest.ClientCredentials {
 			answer["refresh_token"] = "refresh-token-of-the-issuer"
 		}
 		for n := 0; n < len(more); n += 2 {
@@ -161,7 +160,7 @@ func TestAnOutageWhileAFirstTokenIsJudgedLosesNothing(t *testing.T) {
 		}
 	}
 	for _, q := range issuer.take() {
-		if q.Path == "/token" && q.Form.Get("grant_type") != grantClientCredentials || q.Path == "/revoke" {
+		if q.Path == "/token" && q.Form.Get("grant_type") != tokenrequest.ClientCredentials || q.Path == "/revoke" {
 			t.Errorf("the issuer was asked again: %+v", q)
 		}
 	}
@@ -242,29 +241,5 @@ func TestTheIssuersWordsAreInTheLogCutAndCleaned(t *testing.T) {
 		if !strings.Contains(log, "(Parameter audience is missing, ") || strings.Contains(log, "the-code") || strings.Contains(log, "secret") || len(log) > 1000 {
 			t.Errorf("%s: %s", form, log)
 		}
-	}
-}
-
-func TestOnlySoMuchWaitsAndNobodyGetsItTwice(t *testing.T) {
-	room := waitingRoom{all: map[token.Digest]*waitingGrant{}}
-	late := make(chan struct{}, 10)
-	tokens := new(as.Tokens)
-	for n := range mostWaiting + 1 {
-		room.put(token.Digest{byte(n), byte(n >> 8)}, "one", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
-	}
-	<-late // one too many is given back
-	room.put(token.Digest{1, 2, 3}, "another", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
-	if got, _, known := room.take(token.Digest{1, 2, 3}); got != tokens || !known {
-		t.Error("what one server granted takes the places of another's")
-	}
-	if got, _, known := room.take(token.Digest{}); got != tokens || !known {
-		t.Error("nothing waits")
-	}
-	if got, _, known := room.take(token.Digest{}); got != nil || !known {
-		t.Error("it is handed out twice")
-	}
-	room.drop(token.Digest{})
-	if _, _, known := room.take(token.Digest{}); known {
-		t.Error("it still waits")
 	}
 }

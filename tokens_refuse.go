@@ -13,9 +13,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// fullWait is when to come back with too many grants: they are counted so often.
-const fullWait = sweepEach
-
 // notOurs marks an issuer's answer to the gateway's own credentials: if it does
 // not know them, that is no fault of the caller.
 type notOurs struct{ error }
@@ -112,11 +109,11 @@ func detailOfToken(err error) string {
 	return err.Error()
 }
 
-// realmOrHost is the realm of the Basic challenge, which must have one
+// realm is the realm of the Basic challenge, which must have one
 // (RFC 7617 §2).
-func (g *Gateway) realmOrHost() string {
-	if g.realm != "" {
-		return g.realm
+func (e *Endpoint) realm() string {
+	if e.Realm != "" {
+		return e.Realm
 	}
 	return "token endpoint"
 }

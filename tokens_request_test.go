@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // Every row is refused with the status, the code and the headers of RFC 6749
@@ -169,7 +171,7 @@ func TestARequestWithoutGrantTypeMeansTheDefaultGrantUnlessItMeansAnother(t *tes
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, strings.Replace(endpoint, "{", "{\ndefault_grant client_credentials", 1))
 	g.answer(g.post("/auth", "client_id=orders&client_secret=s"))
-	if asked := issuer.take(); len(asked) != 1 || asked[0].Form.Get("grant_type") != grantClientCredentials {
+	if asked := issuer.take(); len(asked) != 1 || asked[0].Form.Get("grant_type") != tokenrequest.ClientCredentials {
 		t.Errorf("asked %v", asked)
 	}
 	for _, name := range []string{"refresh_token", "code", "device_code"} {

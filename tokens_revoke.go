@@ -19,13 +19,13 @@ const (
 
 // serveRevocation ends the grant of a token, whichever of its tokens it is
 // (RFC 7009). A token that means nothing here is no error (§2.2).
-func (g *Gateway) serveRevocation(c *tokenCall) error {
+func (c *tokenCall) serveRevocation() error {
 	c.grant = callRevocation
 	text := c.Form.Get("token")
 	if text == "" {
 		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "token is missing")
 	}
-	s, handle, err := g.proveHolder(c, text)
+	s, handle, err := c.proveHolder(text)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (g *Gateway) serveRevocation(c *tokenCall) error {
 
 // serveDeviceAuthorization lets a device begin (RFC 8628 §3.1): it cannot ask
 // the issuer itself, where the gateway's client stands for it.
-func (g *Gateway) serveDeviceAuthorization(c *tokenCall) error {
+func (c *tokenCall) serveDeviceAuthorization() error {
 	c.grant = callDeviceAuthorization
 	if err := c.public(); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (g *Gateway) serveDeviceAuthorization(c *tokenCall) error {
 	}
 	// Each begins something at the issuer, as the gateway's client, and whoever
 	// knows a client's id can ask for it.
-	begun, err := g.limits.Attempt(limits.AtDevice, c.ClientID, telemetry.ClientAddress(c.r))
+	begun, err := c.endpoint.Limits.Attempt(limits.AtDevice, c.ClientID, telemetry.ClientAddress(c.r))
 	if err != nil {
 		return err
 	}

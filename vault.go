@@ -29,6 +29,9 @@ const (
 	sweepEach   = time.Minute
 )
 
+// fullWait is when to come back with too many grants: they are counted so often.
+const fullWait = sweepEach
+
 // vault is a store of grants with the refreshes under way. It opens with the
 // first use, never while a configuration is provisioned.
 type vault struct {

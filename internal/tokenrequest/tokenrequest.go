@@ -29,6 +29,16 @@ const (
 	Unavailable          = "temporarily_unavailable"
 )
 
+// The grant types (RFC 6749), and the name by which requests call that of
+// devices (RFC 8628 §3.4).
+const (
+	ClientCredentials = "client_credentials"
+	RefreshToken      = "refresh_token"
+	AuthorizationCode = "authorization_code"
+	DeviceCode        = "device_code"
+	DeviceCodeURN     = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
 // Error is an answer of RFC 6749 §5.2. Nothing of the request is in it.
 type Error struct {
 	Status      int    `json:"-"`
