@@ -161,7 +161,7 @@ func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNobody(t *testin
 		// The old configuration ends when its requests have: the command waits.
 		reloaded := make(chan string, 1)
 		go func() {
-			_, stderr, code := r.g.command("reload", "--config", r.g.config, "--adapter", "caddyfile", "--address", r.g.admin)
+			stderr, code := r.g.tryReload()
 			reloaded <- fmt.Sprint(code, " ", stderr)
 		}()
 		await(r.t, 10*time.Second, "the new configuration", func() bool {

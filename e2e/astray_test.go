@@ -27,7 +27,7 @@ func TestABadIssuersMetadataDoNotReachTheAdminEndpoint(t *testing.T) {
 	}))
 	t.Cleanup(bad.Close)
 	ca := writeFile(t, g.home, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: bad.Certificate().Raw})))
-	g.write(g.site(g.port, fmt.Sprintf(`oauth {
+	g.serve(g.site(g.port, fmt.Sprintf(`oauth {
 		issuer %s {
 			audience %s
 			trust_pool file %s
@@ -45,7 +45,6 @@ func TestABadIssuersMetadataDoNotReachTheAdminEndpoint(t *testing.T) {
 			revocation_endpoint /revoke
 		}
 	}`, bad.URL, audience, ca), up))
-	g.start()
 	if got := get(t, g.url("/"), "an-opaque-token"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("an opaque token: %d %s", got.status, got.body)
 	}
@@ -64,7 +63,7 @@ func TestABadIssuersMetadataDoNotReachTheAdminEndpoint(t *testing.T) {
 		}
 	}
 	g.adminGet("/config/") // it is still there
-	stdout, _, code := g.command("oauth", "doctor", "--config", g.config, "--adapter", "caddyfile")
+	stdout, _, code := g.with("oauth", "doctor")
 	if code != 1 || !strings.Contains(stdout, "token_endpoint: ") || !strings.Contains(stdout, "is plain http on loopback") {
 		t.Errorf("doctor: %d\n%s", code, stdout)
 	}

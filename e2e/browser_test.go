@@ -59,9 +59,8 @@ func throughChromium(t *testing.T, g *gateway, store string) {
 	site := fmt.Sprintf("http://localhost:%d", g.port)
 	issuer := startLogInIssuer(t, site, "FORMS=1")
 	app := startApp(t)
-	g.write(fmt.Sprintf("%s {\n\tlog\n\t%s\n}\nhttp://localhost:%d {\n\tlog\n\t%s\n}\n",
+	g.serve(fmt.Sprintf("%s {\n\tlog\n\t%s\n}\nhttp://localhost:%d {\n\tlog\n\t%s\n}\n",
 		site, loginGateway(issuer, app, store), down, loginGateway(fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), app, store)))
-	g.start()
 
 	// Chromium's profile has a socket in it, whose path must be short.
 	tmp, err := os.MkdirTemp("", "chromium")
@@ -121,7 +120,7 @@ const loginSecret = "the secret of a client that logs browsers in"
 func startLogInIssuer(t *testing.T, site string, env ...string) (url string) {
 	t.Helper()
 	port := freePort(t)
-	url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	url = at(port)
 	startNode(t, "refreshing.mjs", append(env, fmt.Sprintf("PORT=%d", port), "ISSUER="+url, "TOKEN_SECONDS=300",
 		"GATEWAY_SECRET="+loginSecret, "ROBOT_SECRET=another", "REDIRECT_URIS="+site+"/_oauth/callback",
 		"POST_LOGOUT_URIS="+site+"/_oauth/logged_out", "BACKCHANNEL_URI="+site+"/_oauth/backchannel_logout")...)

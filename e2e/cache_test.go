@@ -83,7 +83,7 @@ http {
 }
 `, port, gateway, application)
 	startProcess(t, dir, nil, program, "-p", dir, "-e", "stderr", "-c", writeFile(t, dir, "nginx.conf", text))
-	site = fmt.Sprintf("http://127.0.0.1:%d", port)
+	site = at(port)
 	await(t, 30*time.Second, "the cache to listen", func() bool {
 		req, err := http.NewRequest(http.MethodGet, site+"/bare/listening", nil)
 		if err != nil {
@@ -143,7 +143,7 @@ func TestACacheInFrontShowsNobodyThePageOfAnother(t *testing.T) {
 	t.Parallel()
 	g, app := newGateway(t), startPages(t)
 	issuer := startLogInIssuer(t, g.url(""))
-	g.write(fmt.Sprintf(`http://127.0.0.1:%d {
+	g.serve(fmt.Sprintf(`http://127.0.0.1:%d {
 	oauth {
 		issuer %s {
 			audience %s
@@ -172,7 +172,6 @@ func TestACacheInFrontShowsNobodyThePageOfAnother(t *testing.T) {
 	}
 }
 `, g.port, issuer, audience, loginSecret, freePort(t), app.server.URL))
-	g.start()
 	site := startCache(t, g.url(""), app.server.URL)
 	client := newClient(time.Minute)
 	ask := func(path, cookie string) answer {

@@ -18,7 +18,7 @@ func TestValidateMakesNoNetworkCallAndWorksBesideARunningServer(t *testing.T) {
 	idle := startFakeIssuer(t) // that no running gateway knows
 	g.write(g.site(g.port, fmt.Sprintf("oauth %s %s", idle.url, audience), up))
 	for range 3 {
-		if _, stderr, code := g.command("validate", "--config", g.config, "--adapter", "caddyfile"); code != 0 {
+		if _, stderr, code := g.with("validate"); code != 0 {
 			t.Fatalf("caddy validate ended with %d:\n%s", code, stderr)
 		}
 	}
@@ -33,7 +33,7 @@ func TestValidateWorksWithTheIssuerDown(t *testing.T) {
 	f := newFakeIssuer(t) // never started
 	g := newGateway(t)
 	g.write(g.site(g.port, identity(f.url, audience), startUpstream(t)))
-	if _, stderr, code := g.command("validate", "--config", g.config, "--adapter", "caddyfile"); code != 0 {
+	if _, stderr, code := g.with("validate"); code != 0 {
 		t.Errorf("caddy validate ended with %d:\n%s", code, stderr)
 	}
 }
@@ -78,7 +78,7 @@ func TestAdaptGivesTheHandlerAndFmtLeavesAFormattedFileAlone(t *testing.T) {
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	adapted, stderr, code := g.command("adapt", "--config", g.config, "--adapter", "caddyfile")
+	adapted, stderr, code := g.with("adapt")
 	if code != 0 || !json.Valid([]byte(adapted)) {
 		t.Fatalf("caddy adapt ended with %d:\n%s\n%s", code, adapted, stderr)
 	}

@@ -146,7 +146,7 @@ func TestInEarlyDataOfHTTP3NothingIsDoneThatMustNotBeDoneTwice(t *testing.T) {
 	t.Parallel()
 	f, up := startFakeIssuer(t), startUpstream(t)
 	g := newGateway(t)
-	g.write(fmt.Sprintf(`
+	g.serve(fmt.Sprintf(`
 http://127.0.0.1:%d {
 	respond 204
 }
@@ -163,19 +163,9 @@ https://localhost:%d {
 	reverse_proxy %s
 }
 `, g.port, g.tlsPort, f.url, audience, g.tlsPort, up.address()))
-	g.start()
 	cache := &ticketed{ClientSessionCache: tls.NewLRUClientSessionCache(8), got: make(chan struct{})}
-	a := &earlyAsker{T: t, port: g.tlsPort, trust: &tls.Config{
-		RootCAs: g.localRoots(), ServerName: "localhost", MinVersion: tls.VersionTLS13, NextProtos: []string{http3.NextProtoH3},
-		ClientSessionCache: cache,
-	}}
-	await(t, 20*time.Second, "the certificate of the local authority", func() bool {
-		conn, err := tls.Dial("tcp", fmt.Sprint("localhost:", g.tlsPort), &tls.Config{RootCAs: a.trust.RootCAs, MinVersion: tls.VersionTLS12})
-		if err == nil {
-			closeAll(conn)
-		}
-		return err == nil
-	})
+	a := &earlyAsker{T: t, port: g.tlsPort, trust: g.trust()}
+	a.trust.MinVersion, a.trust.NextProtos, a.trust.ClientSessionCache = tls.VersionTLS13, []string{http3.NextProtoH3}, cache
 	token := f.token(map[string]any{"aud": []string{audience, fmt.Sprintf("https://localhost:%d/", g.tlsPort)}})
 	if got := a.ask(false, http.MethodPost, "/orders", token); got.status != http.StatusOK {
 		t.Fatalf("after the handshake: %d %s", got.status, got.body)

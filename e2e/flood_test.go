@@ -21,8 +21,7 @@ func testFloods(t *testing.T, behave func(http.ResponseWriter, *http.Request) bo
 	f := startFakeIssuer(t)
 	up := startUpstream(t)
 	g := newGateway(t)
-	g.write(g.site(g.port, identity(f.url, audience), up) + g.site(g.open, "", up))
-	g.start()
+	g.serve(g.site(g.port, identity(f.url, audience), up) + g.site(g.open, "", up))
 	used := f.token(nil)
 	get(t, g.url("/"), used).wantPass(t, "alice")
 	good := func(n int) string { // every other one has to be verified

@@ -223,8 +223,7 @@ func TestBehindAProxyThatAsksAnotherHostOpensNothing(t *testing.T) {
 func TestBehindAProxyThatAsksA200ThatIsNotTheGatewaysOpensNothing(t *testing.T) {
 	behindEachProxy(t, func(a *asker) {
 		stranger := newGateway(a.T)
-		stranger.write(fmt.Sprintf("http://elsewhere.example:%d {\n}\n", stranger.port))
-		stranger.start()
+		stranger.serve(fmt.Sprintf("http://elsewhere.example:%d {\n}\n", stranger.port))
 		url := a.start(a.T, strings.TrimPrefix(stranger.url(""), "http://"), a.up.address())
 		for _, headers := range [][]string{{}, {"X-Oauth-Verdict", "pass"}, {"X_Oauth_Verdict", "pass", "X-User-Id", "mallory"}} {
 			b := *a
@@ -286,24 +285,23 @@ func TestAJudgeOnASiteWithAnAddressDoesNotStart(t *testing.T) {
 	f := startFakeIssuer(t)
 	g := newGateway(t)
 	judge := fmt.Sprintf(" {\n\toauth %s %s {\n\t\tforward_auth {\n\t\t\tfrom 127.0.0.1\n\t\t}\n\t}\n}\n", f.url, audience)
-	good, bad := fmt.Sprintf(":%d", g.port)+judge, fmt.Sprintf("http://127.0.0.1:%d", g.port)+judge
+	good, bad := fmt.Sprintf(":%d", g.port)+judge, at(g.port)+judge
 	want := fmt.Sprintf("http://:%d", g.port)
 	refuses := func(args ...string) {
 		t.Helper()
-		if stdout, stderr, code := g.command(args...); code == 0 || !strings.Contains(stderr, want) {
+		if stdout, stderr, code := g.with(args...); code == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("%s: %d, no %s in\n%s%s", args[0], code, want, stdout, stderr)
 		}
 	}
 	g.write(bad)
-	refuses("validate", "--config", g.config, "--adapter", "caddyfile")
-	refuses("run", "--config", g.config, "--adapter", "caddyfile")
-	if stdout, _, code := g.command("oauth", "doctor", "--config", g.config, "--adapter", "caddyfile"); code != 1 || !strings.Contains(stdout, "forward_auth stands behind a matcher") {
+	refuses("validate")
+	refuses("run")
+	if stdout, _, code := g.with("oauth", "doctor"); code != 1 || !strings.Contains(stdout, "forward_auth stands behind a matcher") {
 		t.Errorf("doctor: %d\n%s", code, stdout)
 	}
-	g.write(good)
-	g.start()
+	g.serve(good)
 	g.write(bad)
-	refuses("reload", "--config", g.config, "--adapter", "caddyfile", "--address", g.admin)
+	refuses("reload", "--address", g.admin)
 	a := &asker{T: t, url: g.url("")}
 	if got := a.do(http.MethodGet, "/", f.token(nil), "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/"); got.status != http.StatusOK || got.header.Get("X-Oauth-Verdict") != "pass" {
 		t.Errorf("after a reload that failed: %d %v", got.status, got.header)

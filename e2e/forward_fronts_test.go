@@ -117,9 +117,8 @@ func runFrontCaddy(t *testing.T, port int, judge, upstream string) {
 	t.Helper()
 	g := newGateway(t)
 	g.port = port
-	g.write(change(t, recipe(t, "caddyfile", "forward_auth 127"), "orders.example.com", fmt.Sprint("http://127.0.0.1:", port),
+	g.serve(change(t, recipe(t, "caddyfile", "forward_auth 127"), "orders.example.com", fmt.Sprint("http://127.0.0.1:", port),
 		"127.0.0.1:9091", judge, "127.0.0.1:3000", upstream))
-	g.start()
 }
 
 // startJudge runs caddyfile/forward-auth.Caddyfile with these issuers.
@@ -135,7 +134,6 @@ func startJudge(t *testing.T, statuses bool, f, down *fakeIssuer) *gateway {
 	if !statuses {
 		text = change(t, text, "statuses 401 403", "")
 	}
-	g.write(text)
-	g.start()
+	g.serve(text)
 	return g
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -73,8 +74,7 @@ func newGateway(t *testing.T) *gateway {
 func startGateway(t *testing.T, up *upstream, oauth string) *gateway {
 	t.Helper()
 	g := newGateway(t)
-	g.write(g.site(g.port, oauth, up))
-	g.start()
+	g.serve(g.site(g.port, oauth, up))
 	return g
 }
 
@@ -115,6 +115,13 @@ func (g *gateway) write(sites string) {
 	}
 }
 
+// serve writes the Caddyfile and starts.
+func (g *gateway) serve(sites string) {
+	g.t.Helper()
+	g.write(sites)
+	g.start()
+}
+
 func (g *gateway) start() {
 	g.t.Helper()
 	g.proc = startProcess(g.t, g.home, g.env, g.binary, "run", "--config", g.config, "--adapter", "caddyfile")
@@ -144,20 +151,32 @@ func (g *gateway) command(args ...string) (stdout, stderr string, code int) {
 	return runCommand(g.t, g.home, "", g.binary, args...)
 }
 
-// reload hands the written Caddyfile to the running gateway, as an operator does.
-func (g *gateway) reload() {
+// with runs a command of caddy that reads the written Caddyfile.
+func (g *gateway) with(args ...string) (stdout, stderr string, code int) {
 	g.t.Helper()
-	_, stderr, code := g.command("reload", "--config", g.config, "--adapter", "caddyfile", "--address", g.admin)
-	if code != 0 {
+	return g.command(append(args, "--config", g.config, "--adapter", "caddyfile")...)
+}
+
+// tryReload hands the written Caddyfile to the running gateway, as an operator does.
+func (g *gateway) tryReload(args ...string) (stderr string, code int) {
+	g.t.Helper()
+	_, stderr, code = g.with(append([]string{"reload", "--address", g.admin}, args...)...)
+	return stderr, code
+}
+
+func (g *gateway) reload(args ...string) {
+	g.t.Helper()
+	if stderr, code := g.tryReload(args...); code != 0 {
 		g.t.Fatalf("caddy reload failed with %d:\n%s", code, stderr)
 	}
 }
 
-func (g *gateway) url(path string) string {
-	return fmt.Sprintf("http://127.0.0.1:%d%s", g.port, path)
-}
+func (g *gateway) url(path string) string { return at(g.port) + path }
 
-func (g *gateway) openURL() string { return fmt.Sprintf("http://127.0.0.1:%d/", g.open) }
+func (g *gateway) openURL() string { return at(g.open) + "/" }
+
+// at is the address of a plain-http site.
+func at(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 
 // adminGet reads an admin endpoint.
 func (g *gateway) adminGet(path string) string {
@@ -172,6 +191,21 @@ func (g *gateway) adminGet(path string) string {
 		g.t.Fatalf("the admin endpoint answered %s with %d, %v", path, resp.StatusCode, err)
 	}
 	return string(body)
+}
+
+// trust is the gateway's own certificate authority and nothing else, once the site
+// with TLS has a certificate of it.
+func (g *gateway) trust() *tls.Config {
+	g.t.Helper()
+	trust := &tls.Config{RootCAs: g.localRoots(), ServerName: "localhost", MinVersion: tls.VersionTLS12}
+	await(g.t, 20*time.Second, "the certificate of the local authority", func() bool {
+		conn, err := tls.Dial("tcp", fmt.Sprint("localhost:", g.tlsPort), trust)
+		if err == nil {
+			closeAll(conn)
+		}
+		return err == nil
+	})
+	return trust
 }
 
 // localRoots trusts the gateway's own certificate authority and nothing else.

@@ -105,8 +105,7 @@ func (h *handover) wantUnseen(t *testing.T, g *gateway) {
 func TestTheHandoverTellsWhatAHandlerBrokeOffFromWhatNoneHasSeen(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
-	g.write(g.site(g.port, "@broken path /broken\n\tabort @broken", startUpstream(t)))
-	g.start()
+	g.serve(g.site(g.port, "@broken path /broken\n\tabort @broken", startUpstream(t)))
 	client, h := newHandover(10 * time.Second)
 	if a, err := try(client, g.url("/"), ""); err != nil || a.status != http.StatusOK || len(h.cut) != 0 {
 		t.Fatalf("%d %v, %d cut off", a.status, err, len(h.cut))

@@ -96,10 +96,8 @@ func TestPeopleLogInBehindAProxyThatEndsTLS(t *testing.T) {
 	site := fmt.Sprintf("https://localhost:%d", front.tlsPort)
 	issuer := startLogInIssuer(t, site)
 	g.options = "servers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t}"
-	g.write(fmt.Sprintf("http://localhost:%d {\n\tlog\n\t%s\n}\n", g.port, loginGateway(issuer, startApp(t), "store memory")))
-	g.start()
-	front.write(fmt.Sprintf("%s {\n\treverse_proxy 127.0.0.1:%d\n}\nhttp://127.0.0.1:%d {\n}\n", site, g.port, front.port))
-	front.start()
+	g.serve(fmt.Sprintf("http://localhost:%d {\n\tlog\n\t%s\n}\n", g.port, loginGateway(issuer, startApp(t), "store memory")))
+	front.serve(fmt.Sprintf("%s {\n\treverse_proxy 127.0.0.1:%d\n}\nhttp://127.0.0.1:%d {\n}\n", site, g.port, front.port))
 
 	v := newVisitor(t, site, front)
 	v.wantApp("/orders/7?page=2", "/orders/7?page=2 for alice")
@@ -130,8 +128,7 @@ func TestPeopleLogInBelowAPath(t *testing.T) {
 	origin := fmt.Sprintf("https://localhost:%d", g.tlsPort)
 	site := origin + "/app"
 	issuer := startLogInIssuer(t, site)
-	g.write(fmt.Sprintf("%s {\n\thandle_path /app/* {\n\t%s\n\t}\n}\nhttp://127.0.0.1:%d {\n}\n", origin, loginGateway(issuer, startApp(t), "store memory"), g.port))
-	g.start()
+	g.serve(fmt.Sprintf("%s {\n\thandle_path /app/* {\n\t%s\n\t}\n}\nhttp://127.0.0.1:%d {\n}\n", origin, loginGateway(issuer, startApp(t), "store memory"), g.port))
 
 	v := newVisitor(t, site, g)
 	v.wantApp("/orders/7?page=2", "/orders/7?page=2 for alice")

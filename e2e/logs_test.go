@@ -55,10 +55,9 @@ func TestEachRefusalIsOneInfoLineWithItsReasonAndNoTokenIsEverLogged(t *testing.
 	options := func(more string) string {
 		return fmt.Sprintf("oauth %s %s {\n\t\tcopy_claims sub>X-User-Id\n\t\trequire scope orders:read\n\t\t%s\n\t}", f.url, audience, more)
 	}
-	g.write(g.site(g.port, options(""), up) +
+	g.serve(g.site(g.port, options(""), up) +
 		g.site(query, options("credentials query access_token"), up) +
 		g.site(header, options("credentials header X-Api-Token"), up))
-	g.start()
 
 	var secrets []string
 	remember := func(token string) string {
@@ -86,7 +85,7 @@ func TestEachRefusalIsOneInfoLineWithItsReasonAndNoTokenIsEverLogged(t *testing.
 	}
 	get(t, atQuery(remember(f.badSignature(newSignKey(t)))), "").wantChallenge(t, http.StatusUnauthorized, "invalid_token")
 	inHeader := func(token string) answer {
-		req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", header), nil)
+		req, err := http.NewRequest(http.MethodGet, at(header)+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -86,7 +86,7 @@ func (s *mcpSite) write(scope string) {
 // raise makes the running gateway ask for more, while clients are connected.
 func (s *mcpSite) raise() {
 	s.write("mcp:tools mcp:admin")
-	if _, stderr, code := s.g.command("reload", "--config", s.g.config, "--adapter", "caddyfile", "--address", s.g.admin); code != 0 {
+	if stderr, code := s.g.tryReload(); code != 0 {
 		s.t.Errorf("caddy reload failed with %d:\n%s", code, stderr)
 	}
 }

@@ -15,7 +15,7 @@ func TestZitadelTokensPassWithTheClientAsAudienceAndNotByDefault(t *testing.T) {
 	token := zitadelToken(t, issuer)
 	g := newGateway(t)
 	strict, typed := freePort(t), freePort(t)
-	g.write(g.site(g.port, identity(issuer, zitadel.ClientID), up) +
+	g.serve(g.site(g.port, identity(issuer, zitadel.ClientID), up) +
 		g.site(strict, identity(issuer, audience), up) +
 		g.site(typed, fmt.Sprintf(`oauth {
 			issuer %s {
@@ -23,10 +23,9 @@ func TestZitadelTokensPassWithTheClientAsAudienceAndNotByDefault(t *testing.T) {
 				token_type at+jwt
 			}
 		}`, issuer, zitadel.ClientID), up))
-	g.start()
 	get(t, g.url("/"), token).wantPass(t, zitadel.ClientID)
-	get(t, fmt.Sprintf("http://127.0.0.1:%d/", strict), token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
-	get(t, fmt.Sprintf("http://127.0.0.1:%d/", typed), token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+	get(t, at(strict)+"/", token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+	get(t, at(typed)+"/", token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
 }
 
 func TestTokensWithoutAudiencePassWhereTheDangerIsSpeltOutAndNotByDefault(t *testing.T) {
@@ -36,15 +35,14 @@ func TestTokensWithoutAudiencePassWhereTheDangerIsSpeltOutAndNotByDefault(t *tes
 	token := issuer.mockToken(t)
 	g := newGateway(t)
 	strict := freePort(t)
-	g.write(g.site(g.port, fmt.Sprintf(`oauth {
+	g.serve(g.site(g.port, fmt.Sprintf(`oauth {
 			issuer %s {
 				insecure_any_audience
 			}
 			copy_claims sub>X-User-Id
 		}`, issuer.url), up) + g.site(strict, identity(issuer.url, audience), up))
-	g.start()
 	get(t, g.url("/"), token).wantPass(t, "alice")
-	get(t, fmt.Sprintf("http://127.0.0.1:%d/", strict), token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+	get(t, at(strict)+"/", token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
 }
 
 func TestAKeyOfOneIssuerNeverVerifiesATokenOfAnother(t *testing.T) {

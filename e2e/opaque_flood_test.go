@@ -45,8 +45,7 @@ func TestAFloodOfInventedTokensCostsTheRateAndDelaysNoKnownToken(t *testing.T) {
 	up := startUpstream(t)
 	g := newGateway(t)
 	site := g.site(g.port, asking(issuer.URL, audience, "gateway secret", fmt.Sprintf("rate %d", rate)), up)
-	g.write(strings.Replace(site, "\tlog\n", "", 1) + g.site(g.open, "", up))
-	g.start()
+	g.serve(strings.Replace(site, "\tlog\n", "", 1) + g.site(g.open, "", up))
 	const known = 8
 	for n := range known {
 		get(t, g.url("/"), fmt.Sprint("good-", n)).wantPass(t, "service")

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,7 +15,7 @@ func TestAnswersAndChallengesAreTheSameOverHTTP1HTTP2AndHTTP3(t *testing.T) {
 	f := startFakeIssuer(t)
 	up := startUpstream(t)
 	g := newGateway(t)
-	g.write(g.site(g.port, identity(f.url, audience), up) + fmt.Sprintf(`
+	g.serve(g.site(g.port, identity(f.url, audience), up) + fmt.Sprintf(`
 https://localhost:%d {
 	tls internal
 	log
@@ -28,18 +27,8 @@ https://localhost:%d {
 	reverse_proxy %s
 }
 `, g.tlsPort, f.url, audience, up.address()))
-	g.start()
 	address := fmt.Sprintf("https://localhost:%d/", g.tlsPort)
-	trust := &tls.Config{RootCAs: g.localRoots(), MinVersion: tls.VersionTLS12}
-
-	await(t, 20*time.Second, "the certificate of the local authority", func() bool {
-		conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(address, "https://"), "/"), trust)
-		if err != nil {
-			return false
-		}
-		closeAll(conn)
-		return true
-	})
+	trust := g.trust()
 
 	h1 := &http.Transport{TLSClientConfig: trust.Clone(), Protocols: new(http.Protocols)}
 	h1.Protocols.SetHTTP1(true)

@@ -22,7 +22,7 @@ func TestAUserOfRedisWithoutItsChannelIsNamedAndServedAllTheSame(t *testing.T) {
 			return line["level"] == "error" && line["msg"] == "looked at the store of grants" && line["do"] == missing
 		})) > 0
 	})
-	out, _, code := r.g.command("oauth", "doctor", "--config", r.g.config, "--adapter", "caddyfile")
+	out, _, code := r.g.with("oauth", "doctor")
 	if code != 1 || !strings.Contains(out, missing) || !strings.Contains(out, "maxmemory-policy is noeviction") {
 		t.Errorf("the doctor answers %d:\n%s", code, out)
 	}
@@ -38,7 +38,7 @@ func TestAUserOfRedisWithoutItsChannelIsNamedAndServedAllTheSame(t *testing.T) {
 		await(t, 5*time.Second, "the end to be seen", func() bool { return r.get(s).status == http.StatusUnauthorized })
 	}
 	redis.cli("ACL", "SETUSER", "gateway", "&caddy-oauth:*")
-	if out, _, _ := r.g.command("oauth", "doctor", "--config", r.g.config, "--adapter", "caddyfile"); strings.Contains(out, "lacks the right") {
+	if out, _, _ := r.g.with("oauth", "doctor"); strings.Contains(out, "lacks the right") {
 		t.Errorf("with the right:\n%s", out)
 	}
 }

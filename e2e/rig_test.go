@@ -152,10 +152,7 @@ func (r *rig) reload() {
 	r.t.Helper()
 	r.write()
 	// Caddy sees no change where only a file that is named has another content.
-	_, stderr, code := r.g.command("reload", "--force", "--config", r.g.config, "--adapter", "caddyfile", "--address", r.g.admin)
-	if code != 0 {
-		r.t.Fatalf("caddy reload failed with %d:\n%s", code, stderr)
-	}
+	r.g.reload("--force")
 }
 
 // control tells the authorization server to behave otherwise.

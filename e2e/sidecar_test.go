@@ -38,7 +38,7 @@ func newSidecar(t *testing.T, start sidecars, env ...string) *sidecar {
 	port, health := freePort(t), freePort(t)
 	s := &sidecar{
 		start: start, data: t.TempDir(),
-		url: fmt.Sprintf("http://127.0.0.1:%d", port), health: fmt.Sprintf("http://127.0.0.1:%d", health),
+		url: at(port), health: at(health),
 	}
 	s.env = append([]string{
 		fmt.Sprintf("LISTEN=127.0.0.1:%d", port), fmt.Sprintf("HEALTH_LISTEN=127.0.0.1:%d", health),
@@ -112,8 +112,7 @@ func TestACaddyfileHasHealthToo(t *testing.T) {
 	if !found {
 		t.Fatal("no such block in docs/sidecar.md")
 	}
-	g.write(g.site(g.port, "oauth "+issuer.url+" "+audience, up) + fmt.Sprintf("http://127.0.0.1:%d {", g.open) + block)
-	g.start()
+	g.serve(g.site(g.port, "oauth "+issuer.url+" "+audience, up) + fmt.Sprintf("http://127.0.0.1:%d {", g.open) + block)
 	await(t, 10*time.Second, "it to be ready", func() bool { return get(t, g.openURL()+"ready", "").status == http.StatusOK })
 	for path, status := range map[string]int{"live": http.StatusOK, "metrics": http.StatusOK, "other": http.StatusNotFound} {
 		if a := get(t, g.openURL()+path, ""); a.status != status {

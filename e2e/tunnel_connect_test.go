@@ -25,7 +25,7 @@ func TestOverHTTP2AndHTTP3AWebSocketIsJudgedAsOverHTTP1AndNothingElseIsConnected
 	f, up := startFakeIssuer(t), startSwitcher(t)
 	g := newGateway(t)
 	g.env = []string{"GODEBUG=http2xconnect=1"} // without it Caddy has no WebSockets over HTTP/2
-	g.write(fmt.Sprintf(`
+	g.serve(fmt.Sprintf(`
 http://127.0.0.1:%d {
 	respond 204
 }
@@ -44,16 +44,7 @@ https://localhost:%d {
 	reverse_proxy %s
 }
 `, g.port, g.tlsPort, f.url, audience, up.address()))
-	g.start()
-	trust := &tls.Config{RootCAs: g.localRoots(), ServerName: "localhost", MinVersion: tls.VersionTLS12}
-	address := fmt.Sprintf("localhost:%d", g.tlsPort)
-	await(t, 20*time.Second, "the certificate of the local authority", func() bool {
-		conn, err := tls.Dial("tcp", address, trust)
-		if err == nil {
-			closeAll(conn)
-		}
-		return err == nil
-	})
+	trust := g.trust()
 	token := f.token(nil)
 	for name, connect := range map[string]connects{"HTTP 2": connectH2, "HTTP 3": connectH3} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestNoTunnelOpensToTheUpstreamOfAnErrorPage(t *testing.T) {
 	f, up := startFakeIssuer(t), startSwitcher(t)
 	g := newGateway(t)
 	g.options = "servers {\nprotocols h1 h2c\n}"
-	g.write(fmt.Sprintf(`
+	g.serve(fmt.Sprintf(`
 http://:%d {
 	oauth %s %s {
 		copy_claims sub>X-User-Id
@@ -35,7 +35,6 @@ http://:%d {
 	}
 }
 `, g.port, f.url, audience, up.address()))
-	g.start()
 	address := fmt.Sprint("127.0.0.1:", g.port)
 
 	h2c := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {

@@ -31,9 +31,8 @@ func TestNoTunnelOpensAWayPastTheRules(t *testing.T) {
 	}
 	g := newGateway(t)
 	open := freePort(t)
-	g.write(fmt.Sprintf("http://127.0.0.1:%d {\n%sreverse_proxy %s\n}\nhttp://127.0.0.1:%d {\n%sreverse_proxy %[3]s\n}\n",
+	g.serve(fmt.Sprintf("http://127.0.0.1:%d {\n%sreverse_proxy %s\n}\nhttp://127.0.0.1:%d {\n%sreverse_proxy %[3]s\n}\n",
 		g.port, rules(""), up.address(), open, rules("allow_anonymous")))
-	g.start()
 	side := newSidecar(t, theBinary, "OAUTH_ISSUER="+f.url, "OAUTH_INSECURE_HTTP=true", "UPSTREAM="+up.address())
 	side.run(t, http.StatusOK)
 
