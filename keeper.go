@@ -25,7 +25,7 @@ type Keeper struct {
 	Log *zap.Logger
 
 	vault   *vault
-	site    string    // its name; "": nobody can tell
+	site    string    // its name; "": it is not known
 	config  any       // what all sites of one configuration have in common, and no two configurations
 	shared  []setting // what it has to agree on with the others of its configuration
 	store   stores.Store
@@ -101,7 +101,7 @@ func (k *Keeper) Access(ctx context.Context, handle session.Handle) (session.Acc
 	}
 	access, err := s.Token(ctx, handle)
 	if _, failed := errors.AsType[*session.Unavailable](err); failed {
-		// Perhaps nobody can refresh it any more.
+		// Perhaps no configuration can refresh it any more.
 		if grant, _, lookErr := s.Grant(ctx, handle); lookErr == nil && !k.vault.hasIssuer(grant.Issuer) {
 			return access, k.foreign(ctx, s, handle, grant.Issuer)
 		}
@@ -123,7 +123,7 @@ func (k *Keeper) foreign(ctx context.Context, s *session.Vault, handle session.H
 	return verdict.UnknownIssuer(issuer, k.issuers.names())
 }
 
-// GiveBack returns the refresh token of a grant that nobody will use (RFC 7009).
+// GiveBack returns the refresh token of a grant that will not be used (RFC 7009).
 func (k *Keeper) GiveBack(ctx context.Context, g session.Grant) { k.vault.revoke(ctx, g) }
 
 // issuer is one that this gateway has, or nil.

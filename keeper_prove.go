@@ -117,7 +117,7 @@ func swap(found presented, access session.Access, err error) (presented, error) 
 		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
 		return found, nil
 	case rejected && found.session:
-		found.token = "" // of an issuer where this site logs nobody in any more
+		found.token = "" // of an issuer that this site has log-ins at no more
 		return found, nil
 	case err != nil:
 		return found, err
@@ -129,7 +129,7 @@ func swap(found presented, access session.Access, err error) (presented, error) 
 // redeemNext finds the access token that comes after one that is inactive, or
 // that has run out earlier than the issuer said when it granted it. If none will
 // come, the verdict on that one stands; but one that has just come and has run
-// out is nobody's fault but the clocks'.
+// out fails by the clocks alone.
 func (k *Keeper) redeemNext(ctx context.Context, found presented, refused error) (presented, error) {
 	s, err := k.Open(ctx)
 	if err != nil {
@@ -153,10 +153,10 @@ func tooEarly(issuer string, refused error) error {
 
 // speaksFor reports whether the access token of a grant speaks for the one that the
 // grant began with, in the words of the same issuer: what one brings that another
-// has signed is not its own, and names somebody else by the same name perhaps. At
+// has signed is not its own, and perhaps means another person by the same name. At
 // the beginning such a token is refused, and so no refresh may bring one. Of a
-// JWT the subject is read when a refresh brings it, and
-// nothing is stored that is another's. Of an opaque token the issuer alone can
+// JWT the subject is read when a refresh brings it, and nothing is stored that is
+// another's. Of an opaque token the issuer alone can
 // say, and says so when the token is judged: here. Where it names none, as for
 // clients that act for themselves, there is nothing to compare.
 func speaksFor(p *token.Principal, found *presented) bool {
@@ -169,12 +169,12 @@ func speaksFor(p *token.Principal, found *presented) bool {
 	return found.subject == "" || p.Subject == "" || found.subject == p.Subject
 }
 
-// endOfAnother ends a grant whose refresh brought the token of somebody else, or
-// of another issuer: an issuer that mixed up two users, or was made to. Nobody is to act as the other,
-// and the tokens are given back. While that cannot be stored it is a failure,
-// and the token serves nobody all the same.
+// endOfAnother ends a grant whose refresh brought the token of another subject, or
+// of another issuer: an issuer that mixed up two users, or was made to. Neither
+// may act as the other, and the tokens are given back. While that cannot be
+// stored it is a failure, and the token is not used all the same.
 func (k *Keeper) endOfAnother(ctx context.Context, found presented) (presented, error) {
-	ctx = context.WithoutCancel(ctx) // whoever asked may go
+	ctx = context.WithoutCancel(ctx) // the client may go
 	s, err := k.Open(ctx)
 	if err != nil {
 		return found, err

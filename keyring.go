@@ -30,18 +30,18 @@ type keyringContent struct {
 // with some, that one still opens what it sealed before. A shared store always
 // has some, and never met that one. The keys of other sites, and of the
 // configuration before this one, open what they sealed.
-func (v *vault) keyring(ctx context.Context, host *Keeper) (*session.Keyring, error) {
-	if !host.store.Shared() && (!v.looked || len(v.stored) == 0 && len(host.keys) == 0) {
-		stored, err := loadKeyring(ctx, host.storage, len(host.keys) == 0)
+func (v *vault) keyring(ctx context.Context, keeper *Keeper) (*session.Keyring, error) {
+	if !keeper.store.Shared() && (!v.looked || len(v.stored) == 0 && len(keeper.keys) == 0) {
+		stored, err := loadKeyring(ctx, keeper.storage, len(keeper.keys) == 0)
 		if err != nil {
 			return nil, fmt.Errorf("the keyring in Caddy's storage: %w", err)
 		}
 		v.stored, v.looked = stored, true
 	}
-	keys := slices.Concat(host.keys, v.stored)
+	keys := slices.Concat(keeper.keys, v.stored)
 	v.mu.Lock()
 	for _, k := range v.keepers {
-		if k != host {
+		if k != keeper {
 			keys = append(keys, k.keys...)
 		}
 	}
@@ -63,7 +63,7 @@ func loadKeyring(ctx context.Context, storage certmagic.Storage, needed bool) ([
 	}
 	defer func() { _ = storage.Unlock(context.WithoutCancel(ctx), keyringLock) }() // it runs out by itself
 	if keys, err := readKeyring(ctx, storage); !errors.Is(err, fs.ErrNotExist) {
-		return keys, err // somebody was faster
+		return keys, err // another process was faster
 	}
 	key := make([]byte, keySize)
 	_, _ = rand.Read(key) // never fails: crypto/rand ends the process first

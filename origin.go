@@ -44,7 +44,7 @@ func (k *Keeper) Origin(t *trust) Origin {
 	return o
 }
 
-// OriginOfCaller is that of a grant that is run again as whoever asked for it.
+// OriginOfCaller is that of a grant that is run again as the client that asked for it.
 func (k *Keeper) OriginOfCaller(t *trust) Origin {
 	return Origin{Server: t.reach, Site: k.site}
 }

@@ -69,7 +69,7 @@ func renewal(t *trust, g *session.Grant) (as.Client, url.Values, error) {
 	return *t.client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
 }
 
-// revoke gives tokens back that nobody will use (RFC 7009). With an access
+// revoke gives tokens back that will not be used (RFC 7009). With an access
 // token alone, as client_credentials gives, there is little to win.
 func (v *vault) revoke(ctx context.Context, g session.Grant) {
 	if g.Kind != session.ByRefreshToken || g.Refresh.Empty() {
@@ -79,13 +79,13 @@ func (v *vault) revoke(ctx context.Context, g session.Grant) {
 	if err == nil {
 		err = t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
 	}
-	host := v.host()
-	if err == nil || host == nil {
+	keeper := v.inForce()
+	if err == nil || keeper == nil {
 		return
 	}
 	level := zapcore.WarnLevel
 	if errors.Is(err, as.ErrNoEndpoint) {
 		level = zapcore.DebugLevel // it never takes any back
 	}
-	host.Log.Log(level, "an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
+	keeper.Log.Log(level, "an ended grant could not be given back to its issuer", zap.String("issuer", g.Issuer), zap.Error(err))
 }

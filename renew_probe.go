@@ -13,7 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// works tells whether the token endpoint of a grant's issuer answers at all. It
+// works reports whether the token endpoint of a grant's issuer answers at all. It
 // presents a refresh token that was made up just now, which no server has
 // granted, as the gateway's own client, or as one that was made up too: never as
 // the client, nor with the token, of a user. A definite no means that the

@@ -24,7 +24,7 @@ const (
 	openAgain   = time.Second      // after a store could not be opened
 	openWithin  = 10 * time.Second // for the keyring and the store
 	closeAfter  = 7 * time.Second  // for writing what refreshes under way have brought
-	queueAtMost = 2 * time.Second  // for somebody else to open it
+	queueAtMost = 2 * time.Second  // for another request to open it
 	sweepFirst  = time.Second
 	sweepEach   = time.Minute
 )
@@ -43,7 +43,7 @@ type vault struct {
 	stale     atomic.Bool                   // keys or options have changed since it was opened
 	examining atomic.Bool
 	counts    atomic.Pointer[session.Counts]
-	opening   chan struct{} // held by whoever opens or closes
+	opening   chan struct{} // held while it is opened or closed
 	walks     *walks        // that users ask for
 
 	// Held with opening.
@@ -98,8 +98,8 @@ func (v *vault) sites() int {
 	return len(v.keepers)
 }
 
-// host is the keeper whose settings count, or nil when there is none.
-func (v *vault) host() *Keeper {
+// inForce is the keeper whose settings count, or nil when there is none.
+func (v *vault) inForce() *Keeper {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, k := range slices.Backward(v.keepers) {
@@ -142,13 +142,13 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	if s != nil && !v.stale.Load() {
 		return s, nil
 	}
-	host := v.host()
-	if host == nil || v.ctx.Err() != nil {
+	keeper := v.inForce()
+	if keeper == nil || v.ctx.Err() != nil {
 		return nil, &session.Unavailable{RetryAfter: openAgain, Err: errors.New("shutting down")}
 	}
 	v.stale.Store(false) // before the settings are read: a change meanwhile is seen next time
-	if err := v.settle(context.WithoutCancel(ctx), host); err != nil {
-		host.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
+	if err := v.openOrApply(context.WithoutCancel(ctx), keeper); err != nil {
+		keeper.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
 		v.failed, v.failedAt = err, time.Now()
 		v.stale.Store(true)
 		if s == nil {
@@ -158,22 +158,23 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	return v.current.Load(), nil
 }
 
-// settle opens what is not open, and applies the host's settings.
-func (v *vault) settle(ctx context.Context, host *Keeper) error {
+// openOrApply opens the vault with a keeper's settings, or gives them to the open
+// one.
+func (v *vault) openOrApply(ctx context.Context, keeper *Keeper) error {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	ring, err := v.keyring(ctx, host)
+	ring, err := v.keyring(ctx, keeper)
 	if err != nil {
 		return err
 	}
-	options := v.optionsAt(host, time.Now)
+	options := v.optionsOf(keeper)
 	if s := v.current.Load(); s != nil {
-		if store, applies := host.store.(stores.OpenApplier); applies {
+		if store, applies := keeper.store.(stores.OpenApplier); applies {
 			store.Apply(v.rows)
 		}
 		return s.Apply(ring, options)
 	}
-	rows, closeStore, err := host.store.Open(ctx)
+	rows, closeStore, err := keeper.store.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
@@ -184,14 +185,14 @@ func (v *vault) settle(ctx context.Context, host *Keeper) error {
 	v.rows, v.closeStore = rows, closeStore
 	v.current.Store(s)
 	go v.sweep(s)
-	host.Log.Info("opened the store of grants", zap.String("store", v.identity))
+	keeper.Log.Info("opened the store of grants", zap.String("store", v.identity))
 	return nil
 }
 
-// optionsAt are the host's, with what the vault does for all.
-func (v *vault) optionsAt(host *Keeper, now func() time.Time) session.Options {
-	options := host.options
-	options.Now, options.Renew, options.Works = now, v.renew, v.works
+// optionsOf are a keeper's, with what the vault does for all.
+func (v *vault) optionsOf(keeper *Keeper) session.Options {
+	options := keeper.options
+	options.Now, options.Renew, options.Works = time.Now, v.renew, v.works
 	options.Revoke, options.Observe = v.revoke, v.observe
 	return options
 }
@@ -210,8 +211,8 @@ func (v *vault) sweep(s *session.Vault) {
 		}
 		if err == nil {
 			v.counts.Store(&counts)
-		} else if host := v.host(); host != nil && v.ctx.Err() == nil {
-			host.Log.Warn("looking for grants that have run out failed", zap.Error(err))
+		} else if keeper := v.inForce(); keeper != nil && v.ctx.Err() == nil {
+			keeper.Log.Warn("looking for grants that have run out failed", zap.Error(err))
 		}
 	}
 }

@@ -22,11 +22,11 @@ func (v *vault) examine() {
 		return
 	}
 	defer v.examining.Store(false)
-	host := v.host()
-	if host == nil {
+	keeper := v.inForce()
+	if keeper == nil {
 		return
 	}
-	examiner, ok := host.store.(stores.Examiner)
+	examiner, ok := keeper.store.(stores.Examiner)
 	if !ok {
 		return
 	}
@@ -36,12 +36,12 @@ func (v *vault) examine() {
 		if errors.Is(v.ctx.Err(), context.Canceled) {
 			return
 		}
-		write := host.Log.Debug
+		write := keeper.Log.Debug
 		switch one.Result {
 		case session.FindingFail:
-			write = host.Log.Error
+			write = keeper.Log.Error
 		case session.FindingWarn:
-			write = host.Log.Warn
+			write = keeper.Log.Warn
 		}
 		write("looked at the store of grants", zap.String("store", v.identity), zap.String("check", one.Check),
 			zap.String("result", one.Result), zap.String("detail", one.Text), telemetry.Known("do", one.Do))

@@ -12,15 +12,15 @@ import (
 // stream and the log of the configuration in force.
 func (v *vault) observe(e session.Event) {
 	telemetry.Metrics.Session(&e)
-	host := v.host()
-	if host == nil {
+	keeper := v.inForce()
+	if keeper == nil {
 		return
 	}
 	if e.Name == session.EventRenewal && e.Err != nil {
-		host.events.RenewalFailed(&e)
+		keeper.events.RenewalFailed(&e)
 	}
 	if e.Name == session.EventEnd {
-		host.audit.GrantEnded(&e)
+		keeper.audit.GrantEnded(&e)
 	}
 	var text string
 	level := zapcore.DebugLevel
@@ -44,7 +44,7 @@ func (v *vault) observe(e session.Event) {
 	default:
 		return // waiting: too many to log
 	}
-	if entry := host.Log.Check(level, text); entry != nil {
+	if entry := keeper.Log.Check(level, text); entry != nil {
 		took := zap.Skip()
 		if e.Took > 0 {
 			took = zap.Duration("took", e.Took)

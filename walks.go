@@ -14,9 +14,9 @@ const walkWait = 3 * time.Second
 
 var errWalking = &session.Unavailable{RetryAfter: walkWait, Err: errors.New("others are looking at their sessions")}
 
-// walks lets one request walk a store at a time: a page that anybody who is
+// walks lets one request walk a store at a time: a page that every user who is
 // logged in can ask for must not cost more. Of each user one waits for that, and
-// the others behind it: so whoever asks all the time keeps nobody else from it.
+// the others behind it: so a user who asks all the time keeps no other from it.
 // Each store has its own, since another one may be slow.
 type walks struct {
 	turn  chan struct{}
