@@ -13,13 +13,15 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/admin"
 )
 
 // POST /oauth/explain takes a token as the body, as text or as {"token": "…"},
 // and answers with an explanation of each gateway that runs. Nothing is fetched
 // for it; ?host=… asks those of one host.
 func init() {
-	registerAdmin("admin.api.oauth_explain", adminRoute{path: "/oauth/explain", takes: "POST, with the token as the body", methods: map[string]caddy.AdminHandlerFunc{
+	admin.Register("admin.api.oauth_explain", admin.Route{Path: "/oauth/explain", Takes: "POST, with the token as the body", Methods: map[string]caddy.AdminHandlerFunc{
 		http.MethodPost: serveExplain,
 	}})
 }
@@ -31,7 +33,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 	}
 	text, err := givenToken(body)
 	if err != nil {
-		return badAdmin(err.Error())
+		return admin.BadRequest(err.Error())
 	}
 	all, err := runningGateways()
 	if err != nil {
@@ -58,7 +60,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return writeAdmin(w, answer)
+	return admin.Answer(w, answer)
 }
 
 var errNoToken = errors.New("no token was given")

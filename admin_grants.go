@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/admin"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -18,12 +19,12 @@ import (
 // DELETE /oauth/grants/<sref>               ends one
 // DELETE /oauth/grants?issuer=…&subject=…   ends all of one subject
 func init() {
-	registerAdmin("admin.api.oauth",
-		adminRoute{path: grantsPath, takes: "GET or DELETE", methods: map[string]caddy.AdminHandlerFunc{
+	admin.Register("admin.api.oauth",
+		admin.Route{Path: grantsPath, Takes: "GET or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodGet:    serveGrants,
 			http.MethodDelete: endGrantsOfSubject,
 		}},
-		adminRoute{path: grantsPath + "/", takes: "DELETE alone", methods: map[string]caddy.AdminHandlerFunc{
+		admin.Route{Path: grantsPath + "/", Takes: "DELETE alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodDelete: endGrant,
 		}},
 	)
@@ -51,7 +52,7 @@ func serveGrants(w http.ResponseWriter, r *http.Request) error {
 	if text := r.URL.Query().Get("limit"); text != "" {
 		var err error
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
-			return badAdmin("limit takes a number above zero")
+			return admin.BadRequest("limit takes a number above zero")
 		}
 	}
 	return listGrants(w, r, limit)
@@ -61,7 +62,7 @@ func serveGrants(w http.ResponseWriter, r *http.Request) error {
 func endGrantsOfSubject(w http.ResponseWriter, r *http.Request) error {
 	issuer, subject := r.URL.Query().Get("issuer"), r.URL.Query().Get("subject")
 	if issuer == "" || subject == "" {
-		return badAdmin("name issuer and subject, or one grant: DELETE /oauth/grants/<sref>")
+		return admin.BadRequest("name issuer and subject, or one grant: DELETE /oauth/grants/<sref>")
 	}
 	ended := 0
 	if err := eachOpenVault(r.Context(), func(_ string, s *session.Vault) error {
@@ -71,7 +72,7 @@ func endGrantsOfSubject(w http.ResponseWriter, r *http.Request) error {
 	}); err != nil {
 		return err
 	}
-	return writeAdmin(w, map[string]int{"ended": ended})
+	return admin.Answer(w, map[string]int{"ended": ended})
 }
 
 func listGrants(w http.ResponseWriter, r *http.Request, limit int) error {
@@ -89,7 +90,7 @@ func listGrants(w http.ResponseWriter, r *http.Request, limit int) error {
 	}); err != nil {
 		return err
 	}
-	return writeAdmin(w, grants)
+	return admin.Answer(w, grants)
 }
 
 func stateOfGrant(one *session.Summary) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/admin"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -18,12 +19,12 @@ import (
 // POST /oauth/issuers/fetch?issuer=…    fetches its metadata and keys now
 // GET  /oauth/status                    the issuers, and each store's counts
 func init() {
-	registerAdmin("admin.api.oauth_issuers",
-		reading(issuersPath, func() any { return issuerStates(time.Now(), openBreakers()) }),
-		adminRoute{path: issuersPath + "/fetch", takes: "POST alone", methods: map[string]caddy.AdminHandlerFunc{
+	admin.Register("admin.api.oauth_issuers",
+		admin.Reading(issuersPath, func() any { return issuerStates(time.Now(), openBreakers()) }),
+		admin.Route{Path: issuersPath + "/fetch", Takes: "POST alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodPost: fetchIssuer,
 		}},
-		reading(statusPath, func() any {
+		admin.Reading(statusPath, func() any {
 			return gatewayStatus{Issuers: issuerStates(time.Now(), openBreakers()), Stores: storeStates()}
 		}),
 	)
@@ -47,7 +48,7 @@ const fetchWithin = 15 * time.Second
 func fetchIssuer(w http.ResponseWriter, r *http.Request) error {
 	issuer := r.URL.Query().Get("issuer")
 	if issuer == "" {
-		return badAdmin("name the issuer: POST /oauth/issuers/fetch?issuer=<url>")
+		return admin.BadRequest("name the issuer: POST /oauth/issuers/fetch?issuer=<url>")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), fetchWithin)
 	defer cancel()
@@ -58,9 +59,9 @@ func fetchIssuer(w http.ResponseWriter, r *http.Request) error {
 	case !known:
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no issuer %.200q is configured; the text must be the same to the letter", issuer)}
 	case !fetched:
-		return badAdmin("its keys come from a file, which is read when the configuration is loaded: reload it")
+		return admin.BadRequest("its keys come from a file, which is read when the configuration is loaded: reload it")
 	}
-	return writeAdmin(w, slices.DeleteFunc(issuerStates(time.Now(), openBreakers()), func(s issuerState) bool { return s.Issuer != issuer }))
+	return admin.Answer(w, slices.DeleteFunc(issuerStates(time.Now(), openBreakers()), func(s issuerState) bool { return s.Issuer != issuer }))
 }
 
 func fetchFailed(w http.ResponseWriter, issuer string, err error) error {

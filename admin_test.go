@@ -13,8 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// admin serves one request as Caddy's admin endpoint would.
-func admin(t *testing.T, method, target string) (status int, body string) {
+// adminGrants serves one request as Caddy's admin endpoint would.
+func adminGrants(t *testing.T, method, target string) (status int, body string) {
 	t.Helper()
 	return adminOf(t, "admin.api.oauth", method, target, "")
 }
@@ -53,7 +53,7 @@ type listedGrant struct {
 // grantsListed is what the operator gets.
 func grantsListed(t *testing.T, target string) (list []listedGrant) {
 	t.Helper()
-	status, body := admin(t, http.MethodGet, target)
+	status, body := adminGrants(t, http.MethodGet, target)
 	if err := json.Unmarshal([]byte(body), &list); err != nil || status != 200 {
 		t.Fatal(target, status, body, err)
 	}
@@ -90,7 +90,7 @@ func TestAnOperatorListsGrantsAndEndsThem(t *testing.T) {
 	}
 
 	sref := srefOf(t, g, orders)
-	if status, body := admin(t, http.MethodDelete, "/oauth/grants/"+sref); status != 204 || body != "" {
+	if status, body := adminGrants(t, http.MethodDelete, "/oauth/grants/"+sref); status != 204 || body != "" {
 		t.Errorf("ending one: %d %s", status, body)
 	}
 	g.wants(map[string]int{orders.AccessToken: 401, billing.AccessToken: 200, app.AccessToken: 200, tv.AccessToken: 200})
@@ -99,24 +99,24 @@ func TestAnOperatorListsGrantsAndEndsThem(t *testing.T) {
 			t.Errorf("%+v", one)
 		}
 	}
-	if status, _ := admin(t, http.MethodDelete, "/oauth/grants/"+sref); status != 404 {
+	if status, _ := adminGrants(t, http.MethodDelete, "/oauth/grants/"+sref); status != 404 {
 		t.Errorf("ending it again: %d", status)
 	}
 
 	// The subject of both public clients' tokens is alice.
 	target := "/oauth/grants?subject=alice&issuer=" + issuer.URL
-	if status, body := admin(t, http.MethodDelete, target); status != 200 || strings.TrimSpace(body) != `{"ended":2}` {
+	if status, body := adminGrants(t, http.MethodDelete, target); status != 200 || strings.TrimSpace(body) != `{"ended":2}` {
 		t.Errorf("ending a subject's: %d %s", status, body)
 	}
 	g.wants(map[string]int{billing.AccessToken: 200, app.AccessToken: 401, tv.AccessToken: 401})
 	for _, target := range []string{target, "/oauth/grants?subject=bob&issuer=" + issuer.URL, "/oauth/grants?subject=billing&issuer=https://other.example"} {
-		if status, body := admin(t, http.MethodDelete, target); status != 200 || strings.TrimSpace(body) != `{"ended":0}` {
+		if status, body := adminGrants(t, http.MethodDelete, target); status != 200 || strings.TrimSpace(body) != `{"ended":0}` {
 			t.Errorf("%s: %d %s", target, status, body)
 		}
 	}
 	g.wants(map[string]int{billing.AccessToken: 200})
 	g.refused("the refresh token of an ended grant", g.post("/auth", "grant_type=refresh_token&client_id=app&refresh_token="+app.RefreshToken), "400 invalid_grant")
-	_, all := admin(t, http.MethodGet, "/oauth/grants")
+	_, all := adminGrants(t, http.MethodGet, "/oauth/grants")
 	g.hides([]string{orders.AccessToken[4:24], app.RefreshToken[4:24], "refresh-token-of-the-issuer", "the-gateways-own-secret"}, all)
 	for _, name := range []string{"alice", "orders", "billing", issuer.URL} {
 		if strings.Contains(all, name) {
@@ -169,7 +169,7 @@ func TestAWrongRequestOfAnOperatorSaysWhatIsWrong(t *testing.T) {
 		{"DELETE", "/oauth/grants/", 404, "no live grant"},
 		{"DELETE", "/oauth/grants/nothing", 404, "no live grant"},
 	} {
-		if status, body := admin(t, row.method, row.target); status != row.status || !strings.Contains(body, row.words) {
+		if status, body := adminGrants(t, row.method, row.target); status != row.status || !strings.Contains(body, row.words) {
 			t.Errorf("%s %s: %d %s", row.method, row.target, status, body)
 		}
 	}
@@ -181,7 +181,7 @@ func TestAStoreThatCannotBeAskedIsToldToTheOperator(t *testing.T) {
 	g := rawGate(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\n}\nsession {\nstore bolt %s/no/file\n}\n%s\n}", issuer.URL, "/dev/null", endpoint), &issuer.clock)
 	g.refused("", g.post("/auth", "grant_type=client_credentials", basic("orders", "s")...), "503 temporarily_unavailable")
 	for _, method := range []string{"GET", "DELETE"} {
-		status, body := admin(t, method, "/oauth/grants?issuer=a&subject=b")
+		status, body := adminGrants(t, method, "/oauth/grants?issuer=a&subject=b")
 		if status != 503 || !strings.Contains(body, "bolt /dev/null/no/file") {
 			t.Errorf("%s: %d %s", method, status, body)
 		}

@@ -110,6 +110,7 @@ var rooms = map[string][]string{
 	"internal/verdict":  {"internal/token"},
 	"internal/resource": {"internal/as"},
 
+	"internal/gateway/admin":       {},
 	"internal/gateway/command":     {},
 	"internal/gateway/grammar":     {},
 	"internal/gateway/pool":        {},
