@@ -8,6 +8,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // clocksDiffer is a failure: a token fresh from its issuer does not pass by time
@@ -16,6 +17,11 @@ type clocksDiffer struct{ issuer, how string }
 
 func (e *clocksDiffer) Error() string {
 	return "the clocks of " + e.issuer + " and of this gateway differ: " + e.how
+}
+
+// Unwrap is what it is to a request.
+func (e *clocksDiffer) Unwrap() error {
+	return &verdict.Failure{Reason: verdict.GrantUnavailable, Issuer: e.issuer, Lasting: true}
 }
 
 // byTime reports whether a token was refused for nothing but the hour.

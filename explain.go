@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -242,13 +241,11 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) explaine
 // to judge is no refusal.
 func (e *explaining) fail(step *explainedStep, err error) {
 	step.Result = stepFailed
-	judged, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, verdict.InternalFailure, ""
+	judged, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, "", ""
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		judged, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
-	} else if _, down := errors.AsType[*as.Unavailable](err); down {
-		reason = verdict.IssuerUnavailable
-	} else if none, ok := errors.AsType[*unasked](err); ok {
-		reason = none.reason
+	} else {
+		reason = verdict.FailureOf(err).Reason
 	}
 	step.Reason = reason
 	if step.Change == "" {

@@ -70,17 +70,6 @@ type inquiryFlight struct {
 	err     error
 }
 
-// unasked is a failure: there is no answer about a token. It says nothing of
-// the token.
-type unasked struct {
-	issuer, reason string
-	after          time.Duration // when to come again
-	err            error
-}
-
-func (u *unasked) Error() string { return u.err.Error() }
-func (u *unasked) Unwrap() error { return u.err }
-
 var (
 	errAskTooOften = errors.New("the issuer is asked about too many tokens: rate in introspect")
 	errAskPaused   = errors.New("the introspection endpoint failed several times, and is left alone for a while")

@@ -152,9 +152,9 @@ func retryAfterOf(err error) time.Duration {
 	return 0
 }
 
-// failed is a failure of the issuer's to answer.
+// failed is why there is no answer about a token, and when to come again.
 func (q *inquiry) failed(reason string, after time.Duration, err error) error {
-	return &unasked{issuer: q.issuer, reason: reason, after: after, err: err}
+	return &verdict.Failure{Reason: reason, Issuer: q.issuer, Wait: after, Err: err}
 }
 
 // consult answers what would be said of a token, for people who ask why: what is

@@ -11,30 +11,31 @@ import (
 // ownHandler answers a request to one of the gateway's own paths.
 type ownHandler = func(http.ResponseWriter, *http.Request) error
 
-// ownPath finds what answers a path of the gateway's own, or nil.
-func (g *Gateway) ownPath(r *http.Request) (serve ownHandler) {
-	serve = g.endpoint.Handler(r)
+// ownPath finds what answers a path of the gateway's own, or nil. Each feature
+// that has some knows them; here stands in which order they are asked, and what
+// the logs may show.
+func (g *Gateway) ownPath(r *http.Request) ownHandler {
 	if g.ForwardAuth.asks(r) {
-		if serve != nil { // where proxies hand on what clients send, and do not ask
+		if g.endpoint.Handler(r) != nil { // where proxies hand on what clients send, and do not ask
 			return g.refusing(g.ForwardAuth.misplaced)
 		}
 		return nil
 	}
-	if page := g.site.Handler(r); page != nil && serve == nil {
-		serve = g.quietly(page)
+	if serve := g.endpoint.Handler(r); serve != nil {
+		return serve
 	}
-	if serve == nil {
-		serve = g.hidingCredentials(g.metadata.Handler(r))
+	if serve := g.site.Handler(r); serve != nil {
+		return g.quietly(serve)
 	}
-	return serve
+	if serve := g.metadata.Handler(r); serve != nil {
+		return g.hidingCredentials(serve)
+	}
+	return nil
 }
 
 // hidingCredentials keeps a request out of the access log that carries a
 // credential where that would show it.
 func (g *Gateway) hidingCredentials(serve ownHandler) ownHandler {
-	if serve == nil {
-		return nil
-	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if g.exposes(r) {
 			caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)

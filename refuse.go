@@ -12,9 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
-	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -54,57 +52,68 @@ func (g *Gateway) logIn(w http.ResponseWriter, r *http.Request, rejection *verdi
 	return g.site.Begin(w, r, rejection)
 }
 
+// outcome is what becomes of a request that was not admitted.
+type outcome struct {
+	status         int
+	reason, issuer string
+	level          zapcore.Level
+	challenge      *verdict.Rejection // nil: none
+	retryAfter     string             // of a failure
+}
+
+// outcomeOf makes one of an error. gone: nobody waits for the answer any more.
+func outcomeOf(err error, gone bool) outcome {
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
+		o := outcome{status: rejection.Status, reason: rejection.Reason, issuer: rejection.Issuer, level: zapcore.InfoLevel}
+		if rejection.Bug {
+			o.level = zapcore.ErrorLevel
+		}
+		if o.status != http.StatusTooEarly { // which is about the connection, and not about who calls
+			o.challenge = rejection
+		}
+		return o
+	}
+	// A failure is no verdict: no challenge, or clients would throw good tokens away.
+	failure := verdict.FailureOf(err)
+	o := outcome{
+		status: http.StatusServiceUnavailable, reason: failure.Reason, issuer: failure.Issuer,
+		level: zapcore.WarnLevel, retryAfter: retryAfter,
+	}
+	if failure.Wait > 0 {
+		o.retryAfter = verdict.Seconds(failure.Wait)
+	}
+	switch {
+	case gone:
+		o.status, o.reason, o.level, o.retryAfter = verdict.StatusClientGone, verdict.ClientGone, zapcore.DebugLevel, ""
+	case failure.Lasting:
+		o.level = zapcore.ErrorLevel
+	case failure.Reason == verdict.IntrospectionLimited:
+		o.level = zapcore.InfoLevel // strangers cause it
+	}
+	return o
+}
+
 // account counts and logs a refusal and sets its headers.
 func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (status int) {
-	status, reason, issuer, level := http.StatusServiceUnavailable, verdict.InternalFailure, "", zapcore.ErrorLevel
-	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
-		status, reason, issuer, level = rejection.Status, rejection.Reason, rejection.Issuer, zapcore.InfoLevel
-		if rejection.Bug {
-			level = zapcore.ErrorLevel
-		}
-		if status != http.StatusTooEarly { // which is about the connection, and not about who calls
-			w.Header().Set("WWW-Authenticate", rejection.Challenge(g.realm, g.metadata.Address()))
-		}
-	} else {
-		if down, ok := errors.AsType[*as.Unavailable](err); ok {
-			reason, issuer, level = verdict.IssuerUnavailable, down.Issuer, zapcore.WarnLevel
-		}
-		after := retryAfter
-		if later, ok := errors.AsType[*session.Unavailable](err); ok {
-			reason, level, after = verdict.GrantUnavailable, zapcore.WarnLevel, verdict.Seconds(later.RetryAfter)
-		}
-		if clocks, ok := errors.AsType[*clocksDiffer](err); ok {
-			reason, issuer, level = verdict.GrantUnavailable, clocks.issuer, zapcore.ErrorLevel
-		}
-		if none, ok := errors.AsType[*unasked](err); ok {
-			reason, issuer, level = none.reason, none.issuer, zapcore.WarnLevel
-			if none.reason == verdict.IntrospectionLimited {
-				level = zapcore.InfoLevel // strangers cause it
-			}
-			if none.after > 0 {
-				after = verdict.Seconds(none.after)
-			}
-		}
-		if r.Context().Err() != nil {
-			status, reason, level = verdict.StatusClientGone, verdict.ClientGone, zapcore.DebugLevel
-		} else {
-			// A failure is no verdict: no challenge, or clients would throw
-			// good tokens away.
-			w.Header().Set("Retry-After", after)
-		}
+	o := outcomeOf(err, r.Context().Err() != nil)
+	if o.challenge != nil {
+		w.Header().Set("WWW-Authenticate", o.challenge.Challenge(g.realm, g.metadata.Address()))
+	}
+	if o.retryAfter != "" {
+		w.Header().Set("Retry-After", o.retryAfter)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	telemetry.Metrics.Verdict(issuer, reason).Inc()
-	g.refused(r, err, status, reason, issuer)
+	telemetry.Metrics.Verdict(o.issuer, o.reason).Inc()
+	g.refused(r, err, o.status, o.reason, o.issuer)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.oauth.reason", reason)
+		repl.Set("http.auth.oauth.reason", o.reason)
 	}
-	if entry := g.log.Check(level, "refused"); entry != nil {
-		entry.Write(zap.String("reason", reason), zap.Int("status", status),
-			telemetry.Known("issuer", issuer), telemetry.Known("detail", verdict.DetailOf(err)), zap.String("client_ip", telemetry.ClientAddress(r)),
+	if entry := g.log.Check(o.level, "refused"); entry != nil {
+		entry.Write(zap.String("reason", o.reason), zap.Int("status", o.status),
+			telemetry.Known("issuer", o.issuer), telemetry.Known("detail", verdict.DetailOf(err)), zap.String("client_ip", telemetry.ClientAddress(r)),
 			zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
-	return status
+	return o.status
 }
 
 // writeRefusal answers with a small JSON body: Caddy would write none.

@@ -58,8 +58,8 @@ func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.P
 		return nil, &unjudged{5 * time.Second, err}
 	}
 	wait := time.Second
-	if silent, ok := errors.AsType[*unasked](err); ok {
-		wait = max(wait, silent.after)
+	if failure, ok := errors.AsType[*verdict.Failure](err); ok {
+		wait = max(wait, failure.Wait)
 	}
 	return nil, &unjudged{wait, err}
 }
