@@ -130,19 +130,13 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.Audit {
 		g.audit = telemetry.NewAudit(g.log)
 	}
-	if err := g.provisionGrants(ctx); err != nil {
-		return err
-	}
-	if g.TokenEndpoint != nil {
-		g.endpoint = g.newEndpoint()
-	}
-	if g.Login != nil {
-		g.site = g.newSite()
-	}
-	return nil
+	return g.provisionGrants(ctx)
 }
 
 func (g *Gateway) newEndpoint() *Endpoint {
+	if g.TokenEndpoint == nil {
+		return nil
+	}
 	return &Endpoint{
 		Block: g.TokenEndpoint, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
@@ -153,6 +147,9 @@ func (g *Gateway) newEndpoint() *Endpoint {
 }
 
 func (g *Gateway) newSite() *Site {
+	if g.Login == nil {
+		return nil
+	}
 	return &Site{
 		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Now: func() time.Time { return g.validator.now() },
@@ -182,7 +179,8 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 	return app.(*caddyevents.App).On("started", onEvent(g.start))
 }
 
-// provisionGrants prepares to keep grants, if the configuration needs that.
+// provisionGrants prepares to keep grants, and to serve those who bring them, if
+// the configuration needs that.
 func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 	if !g.keepsGrants() {
 		return nil
@@ -198,6 +196,7 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 	limits, release := limits.Acquire(g.validator.first().reach)
 	g.keeper, g.limits = keeper, limits
 	g.acquired = append(g.acquired, leave, release)
+	g.endpoint, g.site = g.newEndpoint(), g.newSite()
 	return nil
 }
 
