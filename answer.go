@@ -27,7 +27,7 @@ type answer struct {
 
 // forward lets next answer a request that was admitted. A program with a token
 // in the Authorization header gets its answer as it is: caches know that header
-// (RFC 9111 §3.5), and it has no cookies that anybody could set.
+// (RFC 9111 §3.5), and it has no cookies that could be set.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found presented, cookies bool) error {
 	if found.at.header == "Authorization" && !cookies {
 		return next.ServeHTTP(w, r)
@@ -42,12 +42,12 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return err
 }
 
-// keepsCookies tells whether a browser may be asking.
+// keepsCookies reports whether a browser may be asking.
 func keepsCookies(h http.Header) bool {
 	return len(h["Cookie"]) > 0 || len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0
 }
 
-// hidden tells whether caches cannot see that a request was one person's, and
+// hidden reports whether caches cannot see that a request was one person's, and
 // which header says whose. A query is part of what they store an answer under.
 func (found presented) hidden() (yes bool, vary string) {
 	switch {
@@ -73,7 +73,7 @@ func (a *answer) settle() {
 	}
 }
 
-// setsOurs tells whether a Set-Cookie field is about a cookie of ours. Without a
+// setsOurs reports whether a Set-Cookie field is about a cookie of ours. Without a
 // name, the value is what a browser sends back, and would be read as a name.
 func (g *Gateway) setsOurs(field string) bool {
 	pair, _, _ := strings.Cut(field, ";")

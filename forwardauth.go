@@ -25,8 +25,8 @@ import (
 type ForwardAuth struct {
 	// The proxies that may ask: addresses, networks, or unix for a socket. It
 	// is the connection's own address that counts, never X-Forwarded-For.
-	// Questions of others are refused. Whoever is listed can have any method
-	// and target judged: list the proxies and nothing else.
+	// Questions of others are refused. What is listed can have any method and
+	// target judged: list the proxies and nothing else.
 	From []string `json:"from,omitempty"`
 
 	// The header with the method. Default: X-Forwarded-Method.

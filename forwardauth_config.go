@@ -97,8 +97,8 @@ func (f *ForwardAuth) checkHeaders(copyClaims []string, credentials []Credential
 	return nil
 }
 
-// parsePeer reads an address or a network. One that holds everybody is an
-// error: anybody could have anything judged.
+// parsePeer reads an address or a network. One that holds all addresses
+// is an error: any client could have anything judged.
 func parsePeer(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)
 	if address, addressErr := netip.ParseAddr(text); err != nil && addressErr == nil {

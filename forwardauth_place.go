@@ -17,7 +17,7 @@ import (
 // and the proxy that asks takes that for a yes. So nothing may keep a question
 // from the gateway that a client can choose, the Host above all. A matcher that
 // lists the hosts of all sites behind the proxy would do, but only for as long
-// as the proxy asks about no other, which nobody sees from here: it is refused
+// as the proxy asks about no other, which cannot be seen from here: it is refused
 // like the rest.
 var (
 	errMatched = errors.New("forward_auth stands behind a matcher, such as a site's host name or address; questions come with the Host that a client chose, and to those that the matcher skips Caddy answers 200, which the proxy takes for a yes")
@@ -47,7 +47,7 @@ func placeError(err error, listen []string) error {
 func checkPlace(ctx caddy.Context, handler caddy.Module) error {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
-		return nil // nobody asks where there is no server, as for explain
+		return nil // without a server there are no questions, as for explain
 	}
 	lists, err := routesAround(ctx, server, handler)
 	if err != nil {
@@ -132,7 +132,7 @@ func misplacedIn(routes caddyhttp.RouteList, around error) error {
 	return nil
 }
 
-// isSkipped tells whether there are requests that do not get to routes[n].
+// isSkipped reports whether there are requests that do not get to routes[n].
 func isSkipped(routes caddyhttp.RouteList, n int) bool {
 	route := routes[n]
 	return len(route.MatcherSets)+len(route.MatcherSetsRaw) > 0 ||
@@ -141,7 +141,7 @@ func isSkipped(routes caddyhttp.RouteList, n int) bool {
 		})
 }
 
-// answersQuestions tells whether a route keeps questions from a later one, and
+// answersQuestions reports whether a route keeps questions from a later one, and
 // says yes to them: another site on the same listener, another block of one
 // group, a respond. A path is no matter, since the proxy chooses that of its
 // question.
@@ -154,7 +154,7 @@ func answersQuestions(r caddyhttp.Route, ends bool) bool {
 	})
 }
 
-// matchesPaths tells whether a route is for some paths, whatever else there is
+// matchesPaths reports whether a route is for some paths, whatever else there is
 // in a request.
 func matchesPaths(r caddyhttp.Route) bool {
 	for _, set := range r.MatcherSets {
@@ -207,7 +207,7 @@ func stepsOf(r caddyhttp.Route) (all []step) {
 	return all
 }
 
-// saysYes tells whether the answer is one that a proxy takes for a yes.
+// saysYes reports whether the answer is one that a proxy takes for a yes.
 func (s step) saysYes() bool {
 	refuses := strings.HasPrefix(string(s.Status), "3") || strings.HasPrefix(string(s.Status), "4") || strings.HasPrefix(string(s.Status), "5")
 	return s.Handler == "static_response" && !s.Abort && !refuses

@@ -17,7 +17,7 @@ import (
 func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
-	question := r.WithContext(r.Context()) // its method tells whether the answer has a body
+	question := r.WithContext(r.Context()) // by its method the answer has a body or none
 	err := g.ForwardAuth.restore(r)
 	if g.strays(r) {
 		err, r.URL = verdict.OfStrayToken(), &url.URL{Path: "/" + secret.Hidden}

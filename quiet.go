@@ -77,7 +77,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 
 // quietly serves what no log may show as it came: a path of our own, for its
 // query, or a redirect to the issuer. What serve answers as an error is a bug:
-// nobody shows it.
+// it is not shown.
 func (g *Gateway) quietly(serve ownHandler) ownHandler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)

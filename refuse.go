@@ -61,7 +61,7 @@ type outcome struct {
 	retryAfter     string             // of a failure
 }
 
-// outcomeOf makes one of an error. gone: nobody waits for the answer any more.
+// outcomeOf makes one of an error. gone: the client does not wait for the answer any more.
 func outcomeOf(err error, gone bool) outcome {
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		o := outcome{status: rejection.Status, reason: rejection.Reason, issuer: rejection.Issuer, level: zapcore.InfoLevel}

@@ -6,11 +6,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// errorPages tells whether handle_errors makes the page of a refusal. Then r is
+// errorPages reports whether handle_errors makes the page of a refusal. Then r is
 // left as it may be seen there, where no rule is any more: the page may come
 // from an upstream that trusts what comes from here. It gets no credential that
 // proved nothing, and no wish for another protocol, of which the 101 would open
-// a tunnel that nobody was admitted to.
+// a tunnel that was never admitted.
 //
 // Nothing of CONNECT gets there: the proxy sends its body without framing, and
 // an upstream reads it as more requests, with any identity headers.

@@ -32,7 +32,7 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 	g.audit.Refused(r, p, err, status, reason, issuer)
 }
 
-// admitted notes a request that passes, wherever somebody wants to know.
+// admitted notes a request that passes: in its span, and in the audit log.
 func (g *Gateway) admitted(r *http.Request, p *token.Principal) {
 	reason, issuer := verdict.Anonymous, ""
 	if p != nil {

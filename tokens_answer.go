@@ -31,7 +31,7 @@ func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time
 	ctx := context.WithoutCancel(c.r.Context())
 	if late := c.trust().untimely(tokens.AccessToken); late != nil {
 		grant.Refresh = tokens.RefreshToken
-		c.endpoint.Keeper.GiveBack(ctx, grant) // nobody will use it
+		c.endpoint.Keeper.GiveBack(ctx, grant) // no client will use it
 		return late
 	}
 	first, err := c.judgeFirst(ctx, tokens)
@@ -53,7 +53,7 @@ func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time
 		return err
 	}
 	if err := c.r.Context().Err(); err != nil {
-		// The client hung up: nobody will ever hold the handle.
+		// The client hung up and will never hold the handle.
 		return errors.Join(err, s.End(ctx, handle, session.EndedLogout))
 	}
 	var refresh session.Secret
@@ -63,7 +63,7 @@ func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time
 			zap.String("issuer", grant.Issuer), zap.String("client_id", telemetry.Bounded(c.ClientID)))
 	} else if c.endpoint.Block.takes(tokenrequest.RefreshToken) {
 		if refresh, err = s.StartFamily(ctx, handle); err != nil {
-			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // nobody will ever hold it
+			return errors.Join(err, s.End(ctx, handle, session.EndedLogout)) // no client will ever hold it
 		}
 	}
 	c.endpoint.Audit.GrantBegun(c.r, c.ClientID, c.grant, grant.Issuer, as.SubjectOf(tokens.AccessToken), s.Sref(handle.Key()))

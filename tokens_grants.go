@@ -42,7 +42,7 @@ func (c *tokenCall) serveToken() error {
 	case asked == tokenrequest.DeviceCode || asked != "" && !slices.Contains(grantTypes, asked):
 		c.grant = ""
 	case asked == "" && c.endpoint.Block.DefaultGrant != "" && !slices.ContainsFunc(
-		[]string{"refresh_token", "code", "device_code"}, c.Form.Has): // whoever sends these means another grant
+		[]string{"refresh_token", "code", "device_code"}, c.Form.Has): // a client that sends these means another grant
 		c.grant = c.endpoint.Block.DefaultGrant
 	case asked == "":
 		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "grant_type is missing")
@@ -111,7 +111,7 @@ func (c *tokenCall) grantPublic() error {
 	t := c.trust()
 	tokens, asked, err := c.askOnce(*t.client, form)
 	if err != nil {
-		return ours(err)
+		return asGateway{err}
 	}
 	from := c.endpoint.Keeper.Origin(t)
 	from.IDSubject = as.SubjectOf(tokens.IDToken)
@@ -151,7 +151,7 @@ func (c *tokenCall) enter() (err error) {
 	return err
 }
 
-// public tells whether the caller is one of the clients without a secret.
+// public refuses a caller that is not one of the clients without a secret.
 func (c *tokenCall) public() error {
 	switch {
 	case !slices.Contains(c.endpoint.Block.PublicClients, c.ClientID) || c.trust().client == nil:

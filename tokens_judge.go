@@ -18,7 +18,7 @@ import (
 )
 
 // unfit is what the issuer granted and what would never pass here. It has two
-// audiences: the client's developer, and whoever runs the gateway.
+// audiences: the client's developer, and the gateway's operator.
 type unfit struct {
 	answer *tokenrequest.Error
 	detail string
@@ -27,7 +27,7 @@ type unfit struct {
 func (u *unfit) Error() string { return u.detail }
 func (u *unfit) Unwrap() error { return u.answer }
 
-// unjudged is what the issuer granted while nobody could judge it: no verdict.
+// unjudged is what the issuer granted and what cannot be judged now: no verdict.
 type unjudged struct {
 	wait time.Duration
 	err  error
@@ -39,7 +39,7 @@ func (u *unjudged) Error() string {
 func (u *unjudged) Unwrap() error { return u.err }
 
 // judgeFirst proves that the first access token of a grant will pass here, as a
-// log-in does: a reference whose every request is refused would help nobody. It
+// log-in does: a reference whose every request is refused would be of no use. It
 // answers whom it speaks for; the answer of an issuer that was asked is remembered
 // for the token's first use. The error is an *unfit or an *unjudged.
 func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.Principal, error) {
@@ -51,7 +51,7 @@ func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.P
 		return nil, c.notFit(tokens, &verdict.Rejection{Reason: string(token.IssuerUnknown), Detail: "it is a token of " + principal.Issuer})
 	case err == nil:
 		return principal, c.fitsAll(tokens, principal)
-	case refused && !passing(rejection.Reason):
+	case refused && !passesSoon(rejection.Reason):
 		return nil, c.notFit(tokens, rejection)
 	case refused:
 		err = fmt.Errorf("%s: %s. %s", rejection.Reason, rejection.Detail, c.endpoint.Advise(tokens.AccessToken.Reveal(), rejection.Reason))
@@ -64,9 +64,9 @@ func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.P
 	return nil, &unjudged{wait, err}
 }
 
-// passing tells the refusals of a token fresh from its issuer that come of
-// clocks that differ, or of a key that is published a little later.
-func passing(reason string) bool {
+// passesSoon reports whether a token fresh from its issuer is refused for clocks
+// that differ, or for a key that is published a little later.
+func passesSoon(reason string) bool {
 	return byTime(reason) || reason == string(token.KeyUnknown)
 }
 
@@ -107,7 +107,8 @@ func (c *tokenCall) notFit(tokens *as.Tokens, rejection *verdict.Rejection) erro
 	}
 }
 
-// giveBack returns what nobody will use (RFC 7009), to whom it was granted.
+// giveBack returns what no client will use (RFC 7009), as the client that it was
+// granted to.
 func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.Tokens) {
 	ctx, cancel := context.WithTimeout(ctx, c.endpoint.Keeper.TokenTimeout())
 	defer cancel()
@@ -126,8 +127,8 @@ func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.T
 	c.endpoint.Log.Log(level, "what a client could not use could not be given back to its issuer", zap.String("issuer", c.issuer()), zap.Error(err))
 }
 
-// askOnce asks for what a code stands for, or finds what it was used up for while
-// nobody could judge that.
+// askOnce asks for what a code stands for, or finds what it was used up for when
+// that could not be judged.
 func (c *tokenCall) askOnce(client as.Client, form url.Values) (*as.Tokens, time.Time, error) {
 	if tokens, asked, known := waiting.take(c.codeKey(form)); tokens != nil {
 		return tokens, asked, nil

@@ -13,22 +13,20 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// notOurs marks an issuer's answer to the gateway's own credentials: if it does
+// asGateway is an issuer's answer to the gateway's own credentials: if it does
 // not know them, that is no fault of the caller.
-type notOurs struct{ error }
+type asGateway struct{ error }
 
-func (e notOurs) Unwrap() error { return e.error }
+func (e asGateway) Unwrap() error { return e.error }
 
-func ours(err error) error { return notOurs{err} }
-
-// asRefusal makes an error an answer of RFC 6749 §5.2, tells after which time
+// asRefusal makes an error an answer of RFC 6749 §5.2, with the time after which
 // to try again, and how loud to be about it. What the issuer said is passed on.
 func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, level zapcore.Level) {
 	if refused, ok := errors.AsType[*tokenrequest.Error](err); ok {
 		copied := *refused
 		level = zapcore.InfoLevel
 		if _, setting := errors.AsType[*unfit](err); setting {
-			level = zapcore.WarnLevel // it goes on until somebody changes one
+			level = zapcore.WarnLevel // it goes on until a setting changes
 		}
 		return &copied, 0, level
 	}
@@ -57,7 +55,7 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 	if !ok {
 		return unavailable, time.Second, zapcore.ErrorLevel
 	}
-	_, own := errors.AsType[notOurs](err)
+	_, own := errors.AsType[asGateway](err)
 	switch {
 	case call.Code == "" || call.Status >= http.StatusInternalServerError || call.Fate == as.Unknown:
 		return unavailable, max(call.RetryAfter, time.Second), zapcore.WarnLevel
@@ -74,8 +72,8 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 	return refused, call.RetryAfter, zapcore.InfoLevel
 }
 
-// failedAttempt tells what counts against a client: answers that somebody who
-// tries out secrets, codes or tokens would get. Where the gateway asked with its
+// failedAttempt reports whether an error counts against a client: those do that
+// trying out secrets, codes or tokens brings. Where the gateway asked with its
 // own credentials, every refusal does: whatever an issuer calls a code that was
 // made up. A device that waits for its user was not refused (RFC 8628 §3.5).
 func failedAttempt(err error) bool {
@@ -89,7 +87,7 @@ func failedAttempt(err error) bool {
 	case tokenrequest.Unavailable, "authorization_pending", "slow_down":
 		return false
 	}
-	_, own := errors.AsType[notOurs](err)
+	_, own := errors.AsType[asGateway](err)
 	return own
 }
 

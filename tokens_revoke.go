@@ -53,8 +53,8 @@ func (c *tokenCall) serveDeviceAuthorization() error {
 			form[name] = c.Form[name]
 		}
 	}
-	// Each begins something at the issuer, as the gateway's client, and whoever
-	// knows a client's id can ask for it.
+	// Each begins something at the issuer, as the gateway's client, and a client's
+	// id is all that it takes to ask for it.
 	begun, err := c.endpoint.Limits.Attempt(limits.AtDevice, c.ClientID, telemetry.ClientAddress(c.r))
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *tokenCall) serveDeviceAuthorization() error {
 	}
 	body, err := t.server.DeviceAuthorization(c.r.Context(), *t.client, form)
 	if err != nil {
-		return ours(err)
+		return asGateway{err}
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", "application/json")

@@ -10,16 +10,16 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// What a code was used up for while nobody could judge it, for the client that
+// What a code was used up for when it could not be judged, for the client that
 // comes again with the same code. To ask the issuer a second time would end the
 // grant at a strict one (RFC 6749 §4.1.2). It waits in this process's memory, for
-// a short time, and for nobody but who has the code, and with it the verifier.
+// a short time, and only for a client that has the code, and with it the verifier.
 const (
-	mostWaiting = 1000 // for one server: one that nobody can judge takes no place of another's
+	mostWaiting = 1000 // for one server: one whose tokens cannot be judged takes no place of another's
 	waitingLife = 2 * time.Minute
 )
 
-// waitingRoom is one for the process: a reload turns nobody out.
+// waitingRoom is one for the process: a reload turns no client out.
 type waitingRoom struct {
 	mu  sync.Mutex
 	all map[token.Digest]*waitingGrant
@@ -27,7 +27,7 @@ type waitingRoom struct {
 
 type waitingGrant struct {
 	server string
-	tokens *as.Tokens // nil: somebody judges them at the moment
+	tokens *as.Tokens // nil: they are being judged at the moment
 	asked  time.Time
 	end    *time.Timer
 }
@@ -44,8 +44,8 @@ func (c *tokenCall) codeKey(form url.Values) token.Digest {
 	}.Encode()))
 }
 
-// take hands out what waits, once. known tells that there is something, also if
-// somebody else has it at the moment.
+// take hands out what waits, once. known: there is something, also while another
+// request has it.
 func (w *waitingRoom) take(key token.Digest) (tokens *as.Tokens, asked time.Time, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,31 +57,31 @@ func (w *waitingRoom) take(key token.Digest) (tokens *as.Tokens, asked time.Time
 	return tokens, one.asked, true
 }
 
-// put lets tokens wait, or wait again. Of those that nobody has asked for in
-// time, late is told.
-func (w *waitingRoom) put(key token.Digest, server string, tokens *as.Tokens, asked time.Time, late func(*as.Tokens)) {
+// put lets tokens wait, or wait again. Those that are not asked for in time are
+// handed to expired.
+func (w *waitingRoom) put(key token.Digest, server string, tokens *as.Tokens, asked time.Time, expired func(*as.Tokens)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.all[key]; one != nil {
 		one.tokens = tokens
 		return
 	}
-	if w.waitFor(server) >= mostWaiting {
-		go late(tokens)
+	if w.granted(server) >= mostWaiting {
+		go expired(tokens)
 		return
 	}
 	one := &waitingGrant{server: server, tokens: tokens, asked: asked}
 	one.end = time.AfterFunc(waitingLife, func() {
 		if tokens, _, _ := w.take(key); tokens != nil {
-			late(tokens)
+			expired(tokens)
 		}
 		w.drop(key)
 	})
 	w.all[key] = one
 }
 
-// waitFor counts what a server has granted.
-func (w *waitingRoom) waitFor(server string) (n int) {
+// granted counts what a server has granted.
+func (w *waitingRoom) granted(server string) (n int) {
 	for _, one := range w.all {
 		if one.server == server {
 			n++

@@ -13,7 +13,7 @@ import (
 type Failure struct {
 	Reason  string        // a stable code for logs, metrics and placeholders
 	Issuer  string        // whose failure it is, where that is known
-	Wait    time.Duration // when to come again; 0: nobody can tell
+	Wait    time.Duration // when to come again; 0: that is not known
 	Lasting bool          // it goes on until an operator does something
 	Err     error
 }

@@ -30,7 +30,7 @@ type Rejection struct {
 
 	Issuer string // whose token it was, where that is known
 	LogIn  bool   // a browser that navigates may log in instead, where login is configured
-	Bug    bool   // verifying panicked; refused, but somebody should look
+	Bug    bool   // verifying panicked; refused, but it should be looked into
 }
 
 // The reasons of this package; those of a token are in internal/token.
@@ -125,7 +125,7 @@ func Malformed(reason, detail string) *Rejection {
 }
 
 // NotBearer answers a scheme that is not Bearer as if there were none:
-// its user may have meant somebody else.
+// its user may have meant another server.
 func NotBearer(header string) *Rejection {
 	return &Rejection{Status: http.StatusUnauthorized, Reason: OtherScheme, Detail: header + " is not Bearer"}
 }
