@@ -6,11 +6,8 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
 // answer is the way back of what was forwarded. It keeps shared caches from
@@ -29,7 +26,7 @@ type answer struct {
 // in the Authorization header gets its answer as it is: caches know that header
 // (RFC 9111 §3.5), and it has no cookies that could be set.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found presented, cookies bool) error {
-	if found.at.header == "Authorization" && !cookies {
+	if found.inAuthorization() && !cookies {
 		return next.ServeHTTP(w, r)
 	}
 	a := &answer{gateway: g, own: slices.Clone(w.Header()["Set-Cookie"])}
@@ -47,23 +44,11 @@ func keepsCookies(h http.Header) bool {
 	return len(h["Cookie"]) > 0 || len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0
 }
 
-// hidden reports whether caches cannot see that a request was one person's, and
-// which header says whose. A query is part of what they store an answer under.
-func (found presented) hidden() (yes bool, vary string) {
-	switch {
-	case found.session, found.at.cookie != "":
-		return true, "Cookie"
-	case found.at.header == "Authorization":
-		return false, ""
-	}
-	return found.token != "", found.at.header
-}
-
 // settle leaves the headers as the client may see them.
 func (a *answer) settle() {
 	h := a.Header()
 	if set := h["Set-Cookie"]; len(set) > 0 {
-		left := slices.DeleteFunc(set, func(field string) bool { return a.gateway.setsOurs(field) && !slices.Contains(a.own, field) })
+		left := slices.DeleteFunc(set, func(field string) bool { return a.gateway.places.setsOurs(field) && !slices.Contains(a.own, field) })
 		if h["Set-Cookie"] = left; len(left) == 0 {
 			delete(h, "Set-Cookie")
 		}
@@ -71,20 +56,6 @@ func (a *answer) settle() {
 	if a.private {
 		keepPrivate(h, a.vary)
 	}
-}
-
-// setsOurs reports whether a Set-Cookie field is about a cookie of ours. Without a
-// name, the value is what a browser sends back, and would be read as a name.
-func (g *Gateway) setsOurs(field string) bool {
-	pair, _, _ := strings.Cut(field, ";")
-	name, value := lenient.CookieOf(pair)
-	if name == "" {
-		name, value = lenient.CookieOf(value)
-	}
-	if g.Login != nil && isLoginCookie(g.Login.cookieName(), name) {
-		return true
-	}
-	return holdsSession(pair) || isBegun(name, value)
 }
 
 // WriteHeader sends the headers, those of a status before the last one too.

@@ -150,7 +150,7 @@ func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
 		return d.Errf("credentials takes header [<name>], cookie <name> or query <name>")
 	}
 	c.Credentials = append(c.Credentials, at)
-	_, err := newPlaces(c.Credentials)
+	_, err := newPlaces(c.Credentials, "", false)
 	return grammar.Wrap(d, err)
 }
 

@@ -1,26 +1,30 @@
 package caddyoauth
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
+)
 
 // hostOnly begins the names of our cookies: browsers keep one of such a name
 // only for the host that set it, over https.
 const hostOnly = "__Host-"
 
-// strayCookie tells whether a cookie is a gateway's, and none that this one reads.
-// A browser sends it to all of its host, so it stands for no mistake of anybody:
-// it is taken off, and nobody is refused for it. It is known by its form: one
+// strayCookie reports whether a cookie is a gateway's, and none that this one reads.
+// A browser sends it to all of its host, so it stands for no mistake of the sender:
+// it is taken off, and the request goes on. It is known by its form: one
 // gateway does not know the names of another's.
-func (g *Gateway) strayCookie(name, value string) bool {
-	if g.Login != nil && isLoginCookie(g.Login.cookieName(), name) {
+func (p *Places) strayCookie(name, value string) bool {
+	if p.session != "" && isLoginCookie(p.session, name) {
 		return false
 	}
 	switch {
 	case holdsSession(name), holdsSession(value), isBegun(name, value):
 		return true
-	case g.keeper == nil: // then these are some application's own affair
+	case !p.ours: // then these are some application's own affair
 		return false
 	}
-	return holdsOurs(name) || holdsOurs(value) && !g.isPlace(place{cookie: name})
+	return holdsOurs(name) || holdsOurs(value) && !p.isPlace(place{cookie: name})
 }
 
 // What the cookies of a log-in are known by, wherever they turn up.
@@ -70,4 +74,18 @@ func allBase64URL(text string) bool {
 		}
 	}
 	return true
+}
+
+// setsOurs reports whether a Set-Cookie field is about a cookie of ours. Without a
+// name, the value is what a browser sends back, and would be read as a name.
+func (p *Places) setsOurs(field string) bool {
+	pair, _, _ := strings.Cut(field, ";")
+	name, value := lenient.CookieOf(pair)
+	if name == "" {
+		name, value = lenient.CookieOf(value)
+	}
+	if p.session != "" && isLoginCookie(p.session, name) {
+		return true
+	}
+	return holdsSession(pair) || isBegun(name, value)
 }

@@ -35,31 +35,68 @@ type place struct {
 	exposed               bool      // Caddy's access log would show the token
 }
 
-func newPlaces(credentials []Credential) ([]place, error) {
+// Places are where a gateway looks for a token, and knows one of ours.
+type Places struct {
+	list    []place
+	session string // the name of the cookie of sessions; "": there are none
+	ours    bool   // reference tokens are taken here, or sessions
+}
+
+// newPlaces makes the places of credentials ready, without any the Authorization
+// header alone. sessionCookie is the cookie of sessions, or empty. ours: this
+// gateway takes tokens of its own, so that one in another place is a mistake.
+func newPlaces(credentials []Credential, sessionCookie string, ours bool) (*Places, error) {
+	p := &Places{session: sessionCookie, ours: ours}
 	if len(credentials) == 0 {
-		return []place{{header: "Authorization", folded: [1]string{"authorization"}}}, nil
+		p.list = []place{{header: "Authorization", folded: [1]string{"authorization"}}}
+		return p, nil
 	}
 	var places []place
 	for _, c := range credentials {
-		p := place{header: http.CanonicalHeaderKey(c.Header), cookie: c.Cookie, query: c.Query}
+		at := place{header: http.CanonicalHeaderKey(c.Header), cookie: c.Cookie, query: c.Query}
 		name := c.Header + c.Cookie + c.Query
 		switch {
 		case name == "" || (c.Header != name && c.Cookie != name && c.Query != name):
 			return nil, fmt.Errorf("credentials: name one header, cookie or query parameter each")
 		case c.Query == "" && !httpguts.ValidHeaderFieldName(name):
 			return nil, fmt.Errorf("credentials: %q is not a name that a header or cookie can have", name)
-		case c.Header != "" && (p.header == "Cookie" || p.header == "Proxy-Authorization"):
-			return nil, fmt.Errorf("credentials: the header %s has a use of its own", p.header)
+		case c.Header != "" && (at.header == "Cookie" || at.header == "Proxy-Authorization"):
+			return nil, fmt.Errorf("credentials: the header %s has a use of its own", at.header)
 		}
-		p.folded = [1]string{lenient.Fold(p.header)}
-		p.exposed = p.query != "" || (p.header != "" && p.header != "Authorization")
-		if slices.Contains(places, p) {
+		at.folded = [1]string{lenient.Fold(at.header)}
+		at.exposed = at.query != "" || (at.header != "" && at.header != "Authorization")
+		if slices.Contains(places, at) {
 			return nil, fmt.Errorf("credentials: %s is there twice", name)
 		}
-		places = append(places, p)
+		places = append(places, at)
 	}
 	slices.SortStableFunc(places, func(a, b place) int { return a.rank() - b.rank() })
-	return places, nil
+	p.list = places
+	return p, nil
+}
+
+// headers are the names of the headers among the places.
+func (p *Places) headers() (names []string) {
+	for i := range p.list {
+		if name := p.list[i].header; name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// methods are the ways to send a token, by their names in a resource's metadata
+// (RFC 9728 §2). Other places have no name there.
+func (p *Places) methods() (names []string) {
+	for i := range p.list {
+		switch at := &p.list[i]; {
+		case at.header == "Authorization":
+			names = append(names, "header")
+		case at.query == "access_token":
+			names = append(names, "query")
+		}
+	}
+	return names
 }
 
 // rank puts cookies behind all other places.
@@ -86,8 +123,8 @@ type presented struct {
 
 // find looks for exactly one credential (RFC 6750 §2). None at all is an empty
 // token and no error.
-func find(places []place, r *http.Request) (found presented, err error) {
-	for _, at := range places {
+func (p *Places) find(r *http.Request) (found presented, err error) {
+	for _, at := range p.list {
 		if at.cookie != "" && found.token != "" {
 			break // cookies come last, and count only when nothing else is there
 		}
@@ -187,10 +224,10 @@ func cookieValues(r *http.Request, name string) (values []string) {
 // the Authorization header, which they hide, and so does one that came as a
 // reference token; with strip_token it goes altogether. Whatever else the client put into these places was not verified,
 // and an upstream that trusts the gateway must not find it.
-func (found presented) settle(r *http.Request, places []place, strip bool) {
+func (found presented) settle(r *http.Request, places *Places, strip bool) {
 	moved := found.swapped || found.at.exposed // to the Authorization header
-	for i := range places {
-		at := &places[i]
+	for i := range places.list {
+		at := &places.list[i]
 		if *at == found.at && !strip && !moved {
 			continue
 		}
@@ -246,3 +283,18 @@ func dropCookie(r *http.Request, name string) {
 		r.Header.Set("Cookie", strings.Join(kept, "; "))
 	}
 }
+
+// hidden reports whether caches cannot see that a request was one person's, and
+// which header says whose. A query is part of what they store an answer under.
+func (found presented) hidden() (yes bool, vary string) {
+	switch {
+	case found.session, found.at.cookie != "":
+		return true, "Cookie"
+	case found.at.header == "Authorization":
+		return false, ""
+	}
+	return found.token != "", found.at.header
+}
+
+// inAuthorization reports whether the token came in the Authorization header.
+func (found presented) inAuthorization() bool { return found.at.header == "Authorization" }

@@ -47,14 +47,14 @@ func (e *explaining) requirementStep(q *Requirement, p *token.Principal, readabl
 		step.Check += " (issuer)"
 	}
 	holds := readable && q.holds(p, e.how.at)
-	if len(q.matchers) > 0 {
-		step.Expected += ", where " + matcherNames(q) + " fits the request"
+	if !q.everywhere() {
+		step.Expected += ", where " + q.matcherNames() + " fits the request"
 	}
 	switch {
 	case !readable:
 		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
 	case holds:
-	case len(q.matchers) > 0:
+	case !q.everywhere():
 		rejection := q.reject(p, []*Requirement{q}, e.how.at)
 		step.Result, step.Reason = stepDepends, rejection.Reason
 		step.Change = fmt.Sprintf("Where the matcher fits, the answer is %d. %s", rejection.Status, e.advice(rejection.Reason))
@@ -93,25 +93,6 @@ func (e *explaining) describeRequirement(q *Requirement, p *token.Principal) exp
 		step.Found = fmt.Sprintf("scope %.200q", p.Scope)
 	}
 	return step
-}
-
-// matcherNames tells a requirement's matchers apart, as far as that can be
-// said in a line.
-func matcherNames(q *Requirement) string {
-	var sets []string
-	for _, set := range q.matchers {
-		var names []string
-		for _, m := range set {
-			name := strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", m), "*"))
-			if _, short, ok := strings.Cut(name, ".match"); ok {
-				name = short
-			}
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		sets = append(sets, strings.Join(names, " and "))
-	}
-	return "its matcher (" + strings.Join(sets, ", or ") + ")"
 }
 
 // mostShown is how many characters in a row of a token may be seen.

@@ -55,7 +55,7 @@ func (f *fact) compareExplained(request string) string {
 	}
 	var last *explanation
 	for _, g := range f.gateways {
-		found, err := find(g.places, f.request(request))
+		found, err := g.places.find(f.request(request))
 		text := found.token
 		if err != nil { // the text that is no token
 			text = strings.TrimPrefix(f.request(request).Header.Get("Authorization"), "Bearer ")

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -107,10 +105,6 @@ func (f *ForwardAuth) mayAsk(r *http.Request) bool {
 	address := peer.Addr().Unmap().WithZone("")
 	return slices.ContainsFunc(f.peers, func(p netip.Prefix) bool { return p.Contains(address) })
 }
-
-// isMethod is the grammar of RFC 9110 §9.1. Two that a proxy joined with a
-// comma are none.
-func isMethod(s string) bool { return httpguts.ValidHeaderFieldName(s) }
 
 // parseTarget reads a path and a query as the server would from a request
 // line (RFC 9112 §3.2.1). The errors never hold what it says.

@@ -3,9 +3,7 @@ package caddyoauth
 import (
 	"net/http"
 	"slices"
-	"strings"
 
-	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -20,7 +18,7 @@ func (g *Gateway) clean(r *http.Request) error {
 		delete(r.Header, earlyData) // the proxy behind us writes its own
 	}
 	switch {
-	case !isMethod(r.Method) || strings.ContainsFunc(r.Method, isLower):
+	case !isPlainMethod(r.Method):
 		return ambiguously("method", verdict.AmbiguousMethod, "it is no token, or has a letter in lower case")
 	case other && g.ForwardAuth != nil: // what is stripped here, the proxy still has
 		return rejectTunnel("an Upgrade to something else than one WebSocket")
@@ -30,13 +28,7 @@ func (g *Gateway) clean(r *http.Request) error {
 	case g.ForwardAuth == nil && bodyBeforeFrames(r):
 		return rejectTunnel("a WebSocket that begins with a body")
 	}
-	if g.looks&atPath != 0 {
-		lenient.Strip(r.Header, pathHeaders)
-	}
-	if err := checkPath(r.URL, g.looks&atPath != 0); err != nil {
-		return err
-	}
-	if err := g.looks.checkTarget(r); err != nil {
+	if err := g.rules.check(r); err != nil {
 		return err
 	}
 	if g.early(r) && changes(r) {
@@ -44,11 +36,6 @@ func (g *Gateway) clean(r *http.Request) error {
 	}
 	return nil
 }
-
-// isLower tells letters that make a method another one: methods are compared
-// by case (RFC 9110 §9.1), and many an upstream folds it. None that is
-// registered has one.
-func isLower(c rune) bool { return c >= 'a' && c <= 'z' }
 
 // changes reports whether a request may change something: then a cookie alone
 // does not prove that its holder wants it. A connection that is upgraded sends

@@ -14,8 +14,8 @@ import (
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	cookies := keepsCookies(r.Header) // before any is taken off
-	lenient.DropCookies(r.Header, g.strayCookie)
-	stray := g.strays(r)
+	lenient.DropCookies(r.Header, g.places.strayCookie)
+	stray := g.places.strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
 		if g.early(r) {
 			// This may be a replay: a token endpoint that acts twice spends a code
@@ -27,7 +27,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if g.ForwardAuth != nil {
 		return g.judge(w, r)
 	}
-	if stray || g.exposes(r) {
+	if stray || g.places.exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
 	found, err := g.admit(w, r)
@@ -48,7 +48,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		r.Method = http.MethodGet
 		defer func() { r.Method = http.MethodConnect }()
 	}
-	found, err = find(g.places, r)
+	found, err = g.places.find(r)
 	if err == nil {
 		found, err = g.site.Find(r, found)
 	}
@@ -63,16 +63,17 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		g.site.Forget(w, found)
 		return found, g.admitAnonymous(r, found)
 	}
+	issuer := g.validator.of(principal)
 	principal.Withdraw(found.lost)
 	g.identity.introduce(r, principal)
-	if err := g.allow(r, principal); err != nil {
+	if err := g.rules.allow(r, principal, issuer.require, g.validator.now(), g.log); err != nil {
 		return found, LogInAgain(found, err)
 	}
 	if err := g.identity.headers(r.Header, principal); err != nil {
 		return found, err
 	}
 	g.settle(r, found)
-	g.validator.of(principal).metrics.Accepted.Inc()
+	issuer.metrics.Accepted.Inc()
 	g.admitted(r, principal)
 	return found, nil
 }
@@ -83,7 +84,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 		return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 	}
 	g.identity.introduce(r, nil) // before allow: its matchers may ask for placeholders
-	if err := g.allow(r, nil); err != nil {
+	if err := g.rules.allow(r, nil, nil, g.validator.now(), g.log); err != nil {
 		return err
 	}
 	g.settle(r, none)

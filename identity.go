@@ -36,7 +36,9 @@ var reserved = []string{
 	"http2-settings", "te", "trailer", "transfer-encoding", "upgrade",
 }
 
-func newIdentity(copyClaims, listClaims []string) (*identity, error) {
+// newIdentity copies claims into headers, and keeps those that are lists. No
+// trailer may have the name of such a header, nor one of noTrailers.
+func newIdentity(copyClaims, listClaims []string, noTrailers ...string) (*identity, error) {
 	id := &identity{lists: listClaims, trailers: slices.Clone(reserved)}
 	if listClaims == nil {
 		id.lists = []string{"groups", "roles"}
@@ -62,6 +64,9 @@ func newIdentity(copyClaims, listClaims []string) (*identity, error) {
 		id.names = append(id.names, folded)
 		id.trailers = append(id.trailers, folded)
 		id.copies = append(id.copies, claimCopy{claim, http.CanonicalHeaderKey(header)})
+	}
+	for _, name := range noTrailers {
+		id.trailers = append(id.trailers, lenient.Fold(name))
 	}
 	return id, nil
 }
@@ -91,7 +96,7 @@ func (id *identity) stripConnection(h http.Header, fields []string) {
 			option = strings.TrimSpace(option)
 			switch folded := lenient.Fold(option); {
 			case option == "", folded == "authorization", folded == "early-data", slices.Contains(id.names, folded):
-			case folded == "upgrade" && len(h["Upgrade"]) == 0, folded == "http2-settings" && len(h[http2Settings]) == 0:
+			case folded == "upgrade" && len(h["Upgrade"]) == 0, folded == "http2-settings" && len(h["Http2-Settings"]) == 0:
 			default:
 				kept = append(kept, option)
 			}
@@ -177,7 +182,7 @@ func (id *identity) introduce(r *http.Request, p *token.Principal) {
 		if mapped {
 			return // a gateway around this one knows who it is
 		}
-		p = &Principal{}
+		p = &token.Principal{}
 	} else {
 		// What another handler said of the user comes first in a replacer,
 		// and would speak for ours.

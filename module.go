@@ -27,7 +27,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
-	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -57,11 +56,10 @@ type Gateway struct {
 	endpoint  *Endpoint       // nil: clients get no tokens here
 	identity  *identity
 	tunnels   tunnels
-	places    []place
+	places    *Places
 	realm     string
 	metadata  *resource.Metadata // nil: there is no resource
-	all       []*Requirement     // those of issuer blocks too
-	looks     looks              // at what requirements look
+	rules     Rules
 	log       *zap.Logger
 	audit     *telemetry.Audit // nil: off
 	acquired  []func()         // what Cleanup releases
@@ -91,19 +89,18 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err = verdict.CheckRealm(g.realm); err != nil {
 		return err
 	}
-	if g.identity, err = newIdentity(g.CopyClaims, g.ListClaims); err != nil {
+	sessionCookie := ""
+	if g.Login != nil {
+		sessionCookie = g.Login.cookieName()
+	}
+	if g.places, err = newPlaces(g.Credentials, sessionCookie, g.keepsGrants()); err != nil {
 		return err
 	}
-	if g.places, err = newPlaces(g.Credentials); err != nil {
+	if g.identity, err = newIdentity(g.CopyClaims, g.ListClaims, g.places.headers()...); err != nil {
 		return err
 	}
 	g.tunnels = g.InsecureUpgrades
-	for _, at := range g.places {
-		if at.header != "" {
-			g.identity.trailers = append(g.identity.trailers, lenient.Fold(at.header))
-		}
-	}
-	if err := g.provisionRequire(ctx, repl); err != nil {
+	if err := g.provisionRules(ctx, repl); err != nil {
 		return err
 	}
 	if err := telemetry.Metrics.Register(ctx.GetMetricsRegistry(), stateMetrics...); err != nil {
@@ -133,6 +130,14 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	return g.provisionGrants(ctx)
 }
 
+func (g *Gateway) provisionRules(ctx caddy.Context, repl *caddy.Replacer) error {
+	blocks := [][]*Requirement{g.Require}
+	for _, issuer := range g.Issuer {
+		blocks = append(blocks, issuer.Require)
+	}
+	return g.rules.provision(ctx, repl, blocks...)
+}
+
 func (g *Gateway) newEndpoint() *Endpoint {
 	if g.TokenEndpoint == nil {
 		return nil
@@ -141,7 +146,7 @@ func (g *Gateway) newEndpoint() *Endpoint {
 		Block: g.TokenEndpoint, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
 		Prove:  g.validator.judge,
-		Lacks:  func(p *token.Principal) []string { return lackedScope(g.requirements(p), p, g.validator.now()) },
+		Lacks:  func(p *token.Principal) []string { return lackedScope(g.validator.of(p).require, p, g.validator.now()) },
 		Advise: g.adviceFor,
 	}
 }

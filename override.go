@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -59,4 +60,15 @@ func (q *Requirement) appliesAs(r *http.Request, others []string, log *zap.Logge
 		r.Method = other
 		return q.applies(r, log)
 	})
+}
+
+// isMethod is the grammar of RFC 9110 §9.1. Two that a proxy joined with a
+// comma are none.
+func isMethod(s string) bool { return httpguts.ValidHeaderFieldName(s) }
+
+// isPlainMethod reports whether a method is a token without lower-case letters.
+// Methods are compared by case (RFC 9110 §9.1), and many an upstream folds it;
+// none that is registered has such a letter.
+func isPlainMethod(method string) bool {
+	return isMethod(method) && !strings.ContainsFunc(method, func(c rune) bool { return c >= 'a' && c <= 'z' })
 }

@@ -37,7 +37,7 @@ func (g *Gateway) ownPath(r *http.Request) ownHandler {
 // credential where that would show it.
 func (g *Gateway) hidingCredentials(serve ownHandler) ownHandler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if g.exposes(r) {
+		if g.places.exposes(r) {
 			caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		}
 		return serve(w, r)
@@ -54,20 +54,13 @@ func (g *Gateway) describe() *resource.Metadata {
 	doc := resource.Document{Resource: g.Resource, Servers: g.validator.names(), Name: g.realm}
 	always := g.Require
 	if len(g.Issuer) == 1 {
-		always = g.all // what each token needs; with several issuers those of one do not
+		always = g.rules.all // what each token needs; with several issuers those of one do not
 	}
 	for _, q := range always {
 		if q.everywhere() {
 			doc.Scopes = append(doc.Scopes, q.Scope...)
 		}
 	}
-	for _, at := range g.places {
-		switch { // other places have no name there
-		case at.header == "Authorization":
-			doc.Methods = append(doc.Methods, "header")
-		case at.query == "access_token":
-			doc.Methods = append(doc.Methods, "query")
-		}
-	}
+	doc.Methods = g.places.methods()
 	return resource.New(doc)
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -124,6 +125,25 @@ func (q *Requirement) applies(r *http.Request, log *zap.Logger) bool {
 // everywhere reports whether the requirement is about every request with a token.
 func (q *Requirement) everywhere() bool { return len(q.matchers) == 0 }
 
+// matcherNames tells a requirement's matchers apart, as far as that can be
+// said in a line.
+func (q *Requirement) matcherNames() string {
+	var sets []string
+	for _, set := range q.matchers {
+		var names []string
+		for _, m := range set {
+			name := strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", m), "*"))
+			if _, short, ok := strings.Cut(name, ".match"); ok {
+				name = short
+			}
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		sets = append(sets, strings.Join(names, " and "))
+	}
+	return "its matcher (" + strings.Join(sets, ", or ") + ")"
+}
+
 func (q *Requirement) holds(p *token.Principal, now time.Time) bool {
 	switch {
 	case len(q.ACR) > 0:
@@ -163,29 +183,22 @@ func (q *Requirement) isValue(claim any) bool {
 	return false
 }
 
-// provisionRequire prepares the requirements, those of issuer blocks too.
-func (g *Gateway) provisionRequire(ctx caddy.Context, repl *caddy.Replacer) error {
-	g.all = slices.Clone(g.Require)
-	for _, issuer := range g.Issuer {
-		g.all = append(g.all, issuer.Require...)
-	}
-	for _, require := range g.all {
-		g.looks |= require.looks() // before provision: loading takes the raw matchers
-		if err := require.provision(ctx, repl); err != nil {
+// Rules are what the requests of a gateway need beyond a valid token.
+type Rules struct {
+	all   []*Requirement // those of issuer blocks too
+	looks looks          // at what of a request they look
+}
+
+// provision prepares the requirements of a gateway and of its issuer blocks.
+func (rules *Rules) provision(ctx caddy.Context, repl *caddy.Replacer, blocks ...[]*Requirement) error {
+	rules.all = slices.Concat(blocks...)
+	for _, q := range rules.all {
+		rules.looks |= q.looks() // before provision: loading takes the raw matchers
+		if err := q.provision(ctx, repl); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// requirements are those that are about the tokens of p's issuer. Without a
-// principal they are everybody's: where the tokens of some issuer need more,
-// no token at all is not enough.
-func (g *Gateway) requirements(p *token.Principal) []*Requirement {
-	if p == nil {
-		return g.all
-	}
-	return g.validator.of(p).require
 }
 
 // lackedScope is scope that every request with p's token needs, and that it does
@@ -199,21 +212,26 @@ func lackedScope(requirements []*Requirement, p *token.Principal, now time.Time)
 	return nil
 }
 
-// allow sees to it that every requirement that is about r holds. Without a
-// principal those with a matcher ask for a token.
-func (g *Gateway) allow(r *http.Request, p *token.Principal) error {
+// allow sees to it that every requirement of those about r holds: of of, which
+// are about the tokens of p's issuer. Without a principal those of all issuers
+// count: where the tokens of some issuer need more, no token at all is not
+// enough. Those with a matcher ask for a token then.
+func (rules *Rules) allow(r *http.Request, p *token.Principal, of []*Requirement, now time.Time, log *zap.Logger) error {
 	var room [8]*Requirement // most have no more: nothing is allocated
-	fit, now := room[:0], g.validator.now()
+	fit := room[:0]
 	var failed *Requirement
-	var others []string // methods that r may be taken for; clean has refused it if they are none
-	if g.looks&atMethod != 0 {
+	var others []string // methods that r may be taken for; check has refused it if they are none
+	if rules.looks&atMethod != 0 {
 		others, _ = otherMethods(r)
 	}
-	for _, q := range g.requirements(p) {
-		if p == nil && len(q.matchers) == 0 {
+	if p == nil {
+		of = rules.all
+	}
+	for _, q := range of {
+		if p == nil && q.everywhere() {
 			continue
 		}
-		if !q.appliesAs(r, others, g.log) {
+		if !q.appliesAs(r, others, log) {
 			continue
 		}
 		if p == nil {
@@ -228,6 +246,18 @@ func (g *Gateway) allow(r *http.Request, p *token.Principal) error {
 		return nil
 	}
 	return failed.reject(p, fit, now)
+}
+
+// check refuses requests whose path, method, query or host an upstream may read
+// in another way than the requirements here.
+func (rules *Rules) check(r *http.Request) error {
+	if rules.looks&atPath != 0 {
+		lenient.Strip(r.Header, pathHeaders)
+	}
+	if err := checkPath(r.URL, rules.looks&atPath != 0); err != nil {
+		return err
+	}
+	return rules.looks.checkTarget(r)
 }
 
 // rank orders the requirements that failed: the lowest one makes the answer. A

@@ -12,24 +12,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
-	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
-
-// exposes reports whether r carries a credential where Caddy's logs would show
-// it: in its query, or in a header other than those they hide.
-func (g *Gateway) exposes(r *http.Request) bool {
-	for _, at := range g.places {
-		switch {
-		case !at.exposed:
-		case at.header != "" && len(r.Header[at.header]) > 0,
-			at.query != "" && len(lenient.QueryValues(r.URL.RawQuery, at.query)) > 0:
-			return true
-		}
-	}
-	return false
-}
 
 // serveQuietly serves a request that must not be logged as it came. Caddy has
 // copied it for its access and error logs before any handler ran, so both are

@@ -16,12 +16,12 @@ const (
 	refreshPrefix = "ogr_"
 )
 
-// strays tells whether one of our tokens stands where none belongs: in the
+// strays reports whether one of our tokens stands where none belongs: in the
 // request's target, or in a header other than the credential's. Neither the
 // upstream nor a log may see it. Browsers send cookies unasked, so those are
 // taken off instead.
-func (g *Gateway) strays(r *http.Request) bool {
-	if g.keeper == nil {
+func (p *Places) strays(r *http.Request) bool {
+	if !p.ours {
 		return false
 	}
 	if holdsOurs(r.URL.Path) || r.URL.User != nil && holdsOurs(r.URL.User.String()) {
@@ -30,7 +30,7 @@ func (g *Gateway) strays(r *http.Request) bool {
 	if r.URL.RawQuery != "" {
 		for pair := range lenient.QueryPairs(r.URL.RawQuery) {
 			name, value, _ := strings.Cut(pair, "=")
-			if !g.isPlace(place{query: lenient.Unescape(name)}) && (holdsOurs(lenient.Unescape(value)) || holdsOurs(lenient.Unescape(name))) {
+			if !p.isPlace(place{query: lenient.Unescape(name)}) && (holdsOurs(lenient.Unescape(value)) || holdsOurs(lenient.Unescape(name))) {
 				return true
 			}
 		}
@@ -40,7 +40,7 @@ func (g *Gateway) strays(r *http.Request) bool {
 			continue
 		}
 		for _, value := range values {
-			if holdsOurs(value) && !g.isPlace(place{header: name}) {
+			if holdsOurs(value) && !p.isPlace(place{header: name}) {
 				return true
 			}
 		}
@@ -48,13 +48,27 @@ func (g *Gateway) strays(r *http.Request) bool {
 	return false
 }
 
-func (g *Gateway) isPlace(where place) bool {
-	if where.cookie != "" && g.Login != nil && where.cookie == g.Login.cookieName() {
+func (p *Places) isPlace(where place) bool {
+	if where.cookie != "" && where.cookie == p.session {
 		return true
 	}
-	return slices.ContainsFunc(g.places, func(at place) bool {
+	return slices.ContainsFunc(p.list, func(at place) bool {
 		return at.header == where.header && at.cookie == where.cookie && at.query == where.query
 	})
+}
+
+// exposes reports whether r carries a credential where Caddy's logs would show
+// it: in its query, or in a header other than those they hide.
+func (p *Places) exposes(r *http.Request) bool {
+	for _, at := range p.list {
+		switch {
+		case !at.exposed:
+		case at.header != "" && len(r.Header[at.header]) > 0,
+			at.query != "" && len(lenient.QueryValues(r.URL.RawQuery, at.query)) > 0:
+			return true
+		}
+	}
+	return false
 }
 
 // holdsOurs finds a whole token of ours in a text, also in one that is escaped
@@ -95,7 +109,7 @@ func holdsPlain(text string, prefixes []string) bool {
 	}
 }
 
-// beginsWord tells whether a token may begin here: not behind another letter of
+// beginsWord reports whether a token may begin here: not behind another letter of
 // one, unless that is the end of an escape such as %22.
 func beginsWord(text string, at int) bool {
 	return at == 0 || !isBase64URL(text[at-1]) ||
