@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -92,9 +93,9 @@ func notJWTAdvice(text string) string {
 	switch dots := strings.Count(text, "."); {
 	case dots == 4:
 		return "It is encrypted (a JWE), for its audience alone. Issuer: give signed tokens (JWS) for this API; Auth0 encrypts when no audience is asked for. Caddyfile: if the issuer has an introspection endpoint, introspect in its block has it asked."
-	case strings.HasPrefix(text, sessionPrefix):
+	case strings.HasPrefix(text, credential.SessionPrefix):
 		return "It is the handle of a browser's session, which counts in its cookie alone. Client: get a token of its own, at the token_endpoint or the issuer."
-	case strings.HasPrefix(text, accessPrefix) || strings.HasPrefix(text, refreshPrefix):
+	case strings.HasPrefix(text, credential.AccessPrefix) || strings.HasPrefix(text, credential.RefreshPrefix):
 		return "It is a reference token of a gateway: send it to the site with the token_endpoint that gave it out. Caddyfile: this oauth has neither token_endpoint nor session."
 	case dots == 0:
 		return "It is opaque: only its issuer can read it. Caddyfile: if the issuer has an introspection endpoint (RFC 7662), introspect in its block has it asked. Issuer: or give JWTs for this API. Auth0 does when the client asks for an audience; Google never does, and GitHub neither, and both have no such endpoint."

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // answer is the way back of what was forwarded. It keeps shared caches from
@@ -25,13 +27,13 @@ type answer struct {
 // forward lets next answer a request that was admitted. A program with a token
 // in the Authorization header gets its answer as it is: caches know that header
 // (RFC 9111 §3.5), and it has no cookies that could be set.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found presented, cookies bool) error {
-	if found.inAuthorization() && !cookies {
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found credential.Presented, cookies bool) error {
+	if found.InAuthorization() && !cookies {
 		return next.ServeHTTP(w, r)
 	}
 	a := &answer{gateway: g, own: slices.Clone(w.Header()["Set-Cookie"])}
 	a.ResponseWriter = w
-	a.private, a.vary = found.hidden()
+	a.private, a.vary = found.Hidden()
 	err := next.ServeHTTP(a, r)
 	if !a.sent { // an empty answer, or one that handle_errors makes
 		a.settle()
@@ -48,7 +50,7 @@ func keepsCookies(h http.Header) bool {
 func (a *answer) settle() {
 	h := a.Header()
 	if set := h["Set-Cookie"]; len(set) > 0 {
-		left := slices.DeleteFunc(set, func(field string) bool { return a.gateway.places.setsOurs(field) && !slices.Contains(a.own, field) })
+		left := slices.DeleteFunc(set, func(field string) bool { return a.gateway.places.SetsOurs(field) && !slices.Contains(a.own, field) })
 		if h["Set-Cookie"] = left; len(left) == 0 {
 			delete(h, "Set-Cookie")
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -21,7 +22,7 @@ func TestAnUpstreamSetsNoCookieOfOurs(t *testing.T) {
 	b := s.browser().logIn()
 	key := benchKey(t, "ES256")
 	plain := benchGateway(t, []*jwssign.Key{key}, nil)
-	handle, sealed := session.NewHandle().Reveal(sessionPrefix), strings.Repeat("Zm9v", 100)
+	handle, sealed := session.NewHandle().Reveal(credential.SessionPrefix), strings.Repeat("Zm9v", 100)
 	theirs := []string{"theme=dark; Path=/", "__Host-apple=1; Secure", "x=__Host-oauth", "__Host-app-login=1"}
 	byForm := []string{
 		"__Host-oauth=" + handle + "; Path=/; Secure", "any=" + handle, "=__Host-oauth=" + handle, "any=\"" + handle + "\"",
@@ -86,7 +87,7 @@ func waysToAnswer() map[string]func(http.ResponseWriter) error {
 func TestTheCookieThatTheGatewayTakesAwayItselfGoes(t *testing.T) {
 	s := newPortal(t, "}\nallow_anonymous\nsession {\nstore memory", nil)
 	raw := httptest.NewRequest(http.MethodGet, "https://api.example/", nil)
-	raw.Header.Set("Cookie", "__Host-oauth="+session.NewHandle().Reveal(sessionPrefix))
+	raw.Header.Set("Cookie", "__Host-oauth="+session.NewHandle().Reveal(credential.SessionPrefix))
 	res := through(t, s.Gateway, raw, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Add("Set-Cookie", "__Host-oauth=x")
 		w.WriteHeader(http.StatusOK)
@@ -100,19 +101,19 @@ func TestTheCookieThatTheGatewayTakesAwayItselfGoes(t *testing.T) {
 // Whatever an upstream sets, the browser does not come back with a cookie that
 // this gateway, or another one, would read.
 func FuzzSetCookie(f *testing.F) {
-	handle, sealed := session.NewHandle().Reveal(sessionPrefix), strings.Repeat("Zm9v", 100)
+	handle, sealed := session.NewHandle().Reveal(credential.SessionPrefix), strings.Repeat("Zm9v", 100)
 	for _, line := range []string{
 		"__Host-oauth=x", "=__Host-oauth=x", "\t__Host-oauth =", "a=b; __Host-oauth=x", "a=" + handle, handle, "__Host-oauth-login-abcdefgh=" + sealed,
 		"__Host-x-login-abcdefgh=" + sealed + ";", "==__Host-oauth=x", "; __Host-oauth",
 	} {
 		f.Add(line)
 	}
-	places, err := newPlaces(nil, "__Host-oauth", false)
+	places, err := credential.New(nil, "__Host-oauth", false)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		if places.setsOurs(line) {
+		if places.SetsOurs(line) {
 			t.Skip("taken off")
 		}
 		// As browsers do: the first part, without a name only its value.
@@ -124,12 +125,12 @@ func FuzzSetCookie(f *testing.F) {
 			}
 		}
 		for name := range lenient.Cookies(sent) {
-			if isLoginCookie("__Host-oauth", name) {
+			if credential.IsLoginCookie("__Host-oauth", name) {
 				t.Fatalf("%q comes back as %q, and is ours", line, sent)
 			}
 		}
 		h := http.Header{"Cookie": {sent}}
-		if lenient.DropCookies(h, places.strayCookie); len(h["Cookie"]) == 0 && strings.TrimLeft(sent, " ") != "" {
+		if lenient.DropCookies(h, places.StrayCookie); len(h["Cookie"]) == 0 && strings.TrimLeft(sent, " ") != "" {
 			t.Fatalf("%q comes back as %q, which is a gateway's", line, sent)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
@@ -85,7 +86,7 @@ func BenchmarkHandler(b *testing.B) {
 	}{
 		{"cached", nil},
 		{"cached_scope_and_sub", func(g *Gateway) {
-			g.Require = []*Requirement{{Scope: []string{"orders:read"}}}
+			g.Require = []*policy.Requirement{{Scope: []string{"orders:read"}}}
 			g.CopyClaims = []string{"sub>X-User-Id"}
 		}},
 		{"cached_other_claims", func(g *Gateway) {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -43,7 +44,7 @@ func parseIssuer(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
 		if d.Val() == "require" { // it may name a matcher of the site
-			err = parseRequire(h, &issuer.Require)
+			err = policy.Parse(h, &issuer.Require)
 		} else {
 			err = issuer.parseWord(d, seen)
 		}

@@ -3,6 +3,8 @@ package caddyoauth
 import (
 	"slices"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
@@ -41,10 +43,10 @@ type Config struct {
 	// matcher fits must hold; one without a matcher holds for every request
 	// with a token. It is about tokens of every issuer: what one of several may
 	// grant belongs in require of its issuer block.
-	Require []*Requirement `json:"require,omitempty"`
+	Require []*policy.Requirement `json:"require,omitempty"`
 
 	// Where a token may be presented. Default: the Authorization header alone.
-	Credentials []Credential `json:"credentials,omitempty"`
+	Credentials []credential.Credential `json:"credentials,omitempty"`
 
 	// Claims that the upstream gets as headers, each "claim>Header", or
 	// "claim" for a header of that name with - for _ and dots. Clients cannot

@@ -7,7 +7,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -92,12 +95,12 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 	case "forward_auth":
 		err = c.parseForwardAuth(h.Dispenser, seen)
 	case "require":
-		err = parseRequire(h, &c.Require)
+		err = policy.Parse(h, &c.Require)
 	case "credentials":
 		err = c.parseCredentials(h.Dispenser)
 	case "copy_claims":
 		if err = grammar.List(h.Dispenser, &c.CopyClaims); err == nil {
-			_, err = newIdentity(c.CopyClaims, nil)
+			_, err = identity.New(c.CopyClaims, nil)
 			err = grammar.Wrap(h.Dispenser, err)
 		}
 	case "list_claims":
@@ -136,7 +139,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 
 func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	at := Credential{}
+	at := credential.Credential{}
 	switch {
 	case len(args) == 1 && args[0] == "header":
 		at.Header = "Authorization"
@@ -150,7 +153,7 @@ func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
 		return d.Errf("credentials takes header [<name>], cookie <name> or query <name>")
 	}
 	c.Credentials = append(c.Credentials, at)
-	_, err := newPlaces(c.Credentials, "", false)
+	_, err := credential.New(c.Credentials, "", false)
 	return grammar.Wrap(d, err)
 }
 

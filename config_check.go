@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -25,7 +26,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("cache is %d; it takes a number of entries, 0 for none", *c.Cache)
 	}
 	for _, require := range c.Require {
-		if err := require.check(); err != nil {
+		if err := require.Check(); err != nil {
 			return err
 		}
 	}
@@ -69,7 +70,7 @@ func (c *Config) checkLogin() error {
 	switch {
 	case c.ForwardAuth != nil:
 		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
-	case slices.ContainsFunc(c.Credentials, func(at Credential) bool { return at.Cookie == l.cookieName() }):
+	case slices.ContainsFunc(c.Credentials, func(at credential.Credential) bool { return at.Cookie == l.cookieName() }):
 		return fmt.Errorf("login: the cookie %s is in credentials too", l.cookieName())
 	case c.TokenEndpoint != nil && slices.ContainsFunc(c.TokenEndpoint.Paths(), l.owns):
 		return fmt.Errorf("login: token_endpoint has a path below %s", l.pathPrefix())

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -54,7 +55,7 @@ func TestACookieOfOursUnderAnotherNameIsTakenOffAndStopsNothing(t *testing.T) {
 	s := newPortal(t, "}\nallow_anonymous\nsession {\nstore memory", nil)
 	tok := s.gate.token("orders")
 	for name, cookie := range map[string]string{
-		"a session's handle":   "mine=" + session.NewHandle().Reveal(sessionPrefix),
+		"a session's handle":   "mine=" + session.NewHandle().Reveal(credential.SessionPrefix),
 		"a reference token":    "mine=" + tok.AccessToken,
 		"a refresh token":      "mine=" + tok.RefreshToken,
 		"in quotes":            `mine="` + tok.AccessToken + `"`,
@@ -63,7 +64,7 @@ func TestACookieOfOursUnderAnotherNameIsTakenOffAndStopsNothing(t *testing.T) {
 		"alone":                tok.AccessToken,
 		"that Go leaves out":   "a b=" + tok.AccessToken,
 		"in a list":            `b=a,b\` + tok.AccessToken,
-		"in another spelling":  "__host-oauth=" + session.NewHandle().Reveal(sessionPrefix),
+		"in another spelling":  "__host-oauth=" + session.NewHandle().Reveal(credential.SessionPrefix),
 		"a log-in of somebody": "__Host-x-login-" + strings.Repeat("a", 8) + "=" + strings.Repeat("A", 300),
 	} {
 		s.saw = nil
@@ -81,7 +82,7 @@ func TestACookieOfOursUnderAnotherNameIsTakenOffAndStopsNothing(t *testing.T) {
 func TestNoGatewayForwardsASessionsCookie(t *testing.T) {
 	g := benchGateway(t, []*jwssign.Key{benchKey(t, "ES256")}, func(g *Gateway) {
 		g.AllowAnonymous = true
-		g.Credentials = []Credential{{Header: "Authorization"}, {Cookie: "at"}}
+		g.Credentials = []credential.Credential{{Header: "Authorization"}, {Cookie: "at"}}
 	})
 	for _, row := range []struct{ cookies, want string }{
 		{"a=1; __Host-oauth={s}; b=2", "a=1; b=2"},
@@ -93,7 +94,7 @@ func TestNoGatewayForwardsASessionsCookie(t *testing.T) {
 		{"login-Ab3_-xyZ={l}", "login-Ab3_-xyZ={l}"},
 		{"own=oga_" + strings.Repeat("A", 64), "own=oga_" + strings.Repeat("A", 64)}, // an application's affair
 	} {
-		fill := strings.NewReplacer("{s}", session.NewHandle().Reveal(sessionPrefix), "{l}", strings.Repeat("Zm9v", 100))
+		fill := strings.NewReplacer("{s}", session.NewHandle().Reveal(credential.SessionPrefix), "{l}", strings.Repeat("Zm9v", 100))
 		raw := httptest.NewRequest(http.MethodGet, "https://api.example/", nil)
 		raw.Header.Set("Cookie", fill.Replace(row.cookies))
 		saw := "nothing"

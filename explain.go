@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -108,7 +109,7 @@ func (e *explaining) readCredential(text string) {
 		Expected: "letters, digits and -._~+/ alone, with = only at the end",
 	}
 	e.bare = text
-	if !isToken68(text) {
+	if !credential.IsToken68(text) {
 		step.Found, step.Change = e.wrapping(text)
 		e.fail(&step, verdict.Malformed(verdict.BadCredential, step.Found))
 	}
@@ -121,11 +122,11 @@ func (e *explaining) wrapping(text string) (found, change string) {
 		e.bare = strings.Trim(strings.TrimSpace(text[7:]), "\"'`")
 		return "the word Bearer in front of the token", `Give the token alone. If a client stores it together with "Bearer ", it sends the word twice: take it away there.`
 	}
-	if bare := strings.Trim(text, "\"'`, "); bare != text && isToken68(bare) {
+	if bare := strings.Trim(text, "\"'`, "); bare != text && credential.IsToken68(bare) {
 		e.bare = bare
 		return "quotes or a comma around the token", "Take them away in the client: they are no part of the token. They come along when a token is copied out of JSON or of a shell variable."
 	}
-	if bare := strings.Join(strings.Fields(text), ""); bare != text && isToken68(bare) {
+	if bare := strings.Join(strings.Fields(text), ""); bare != text && credential.IsToken68(bare) {
 		e.bare = bare
 		return "white space inside the token", "Send the token in one line. Line breaks come along when a token is copied out of a terminal or a mail."
 	}
@@ -136,7 +137,7 @@ const referenceStep = "reference token"
 
 // readReference knows the gateway's own tokens. ok tells to go on.
 func (e *explaining) readReference() (ok bool) {
-	refresh, access := strings.HasPrefix(e.bare, refreshPrefix), strings.HasPrefix(e.bare, accessPrefix)
+	refresh, access := strings.HasPrefix(e.bare, credential.RefreshPrefix), strings.HasPrefix(e.bare, credential.AccessPrefix)
 	if !refresh && !access {
 		return true
 	}
@@ -145,7 +146,7 @@ func (e *explaining) readReference() (ok bool) {
 		return true
 	}
 	step := explainedStep{Check: referenceStep, Clause: "RFC 6749 §1.5", Expected: "an access token"}
-	_, spelled := session.ParseHandle(accessPrefix, e.bare)
+	_, spelled := session.ParseHandle(credential.AccessPrefix, e.bare)
 	switch {
 	case refresh:
 		step.Found = "a reference refresh token of this gateway (ogr_)"

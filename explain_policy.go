@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -20,7 +21,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 		order, skew = slices.Clone(e.trust.require), e.trust.profile.Skew
 	}
 	p := (&token.Profile{Issuer: e.Issuer, Skew: skew}).Principal(e.trust, facts, "", e.u.Claims)
-	slices.SortStableFunc(order, func(a, b *Requirement) int { return a.rank() - b.rank() })
+	slices.SortStableFunc(order, func(a, b *policy.Requirement) int { return a.Rank() - b.Rank() })
 	for _, q := range order {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
 	}
@@ -33,7 +34,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	}
 	if readable {
 		step.Result, step.Found = stepPassed, "nothing that could not"
-		if rejection, bad := errors.AsType[*verdict.Rejection](e.gateway.identity.headers(http.Header{}, p)); bad {
+		if rejection, bad := errors.AsType[*verdict.Rejection](e.gateway.identity.Headers(http.Header{}, p)); bad {
 			step.Found = rejection.Detail
 			e.fail(&step, rejection)
 		}
@@ -41,31 +42,31 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	e.Checks = append(e.Checks, step)
 }
 
-func (e *explaining) requirementStep(q *Requirement, p *token.Principal, readable bool) explainedStep {
+func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, readable bool) explainedStep {
 	step := e.describeRequirement(q, p)
 	if !slices.Contains(e.gateway.Require, q) {
 		step.Check += " (issuer)"
 	}
-	holds := readable && q.holds(p, e.how.at)
-	if !q.everywhere() {
-		step.Expected += ", where " + q.matcherNames() + " fits the request"
+	holds := readable && q.Holds(p, e.how.at)
+	if !q.Everywhere() {
+		step.Expected += ", where " + q.MatcherNames() + " fits the request"
 	}
 	switch {
 	case !readable:
 		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
 	case holds:
-	case !q.everywhere():
-		rejection := q.reject(p, []*Requirement{q}, e.how.at)
+	case !q.Everywhere():
+		rejection := q.Reject(p, []*policy.Requirement{q}, e.how.at)
 		step.Result, step.Reason = stepDepends, rejection.Reason
 		step.Change = fmt.Sprintf("Where the matcher fits, the answer is %d. %s", rejection.Status, e.advice(rejection.Reason))
 	default:
-		e.fail(&step, q.reject(p, []*Requirement{q}, e.how.at))
+		e.fail(&step, q.Reject(p, []*policy.Requirement{q}, e.how.at))
 	}
 	return step
 }
 
 // describeRequirement tells what is asked and what there is.
-func (e *explaining) describeRequirement(q *Requirement, p *token.Principal) explainedStep {
+func (e *explaining) describeRequirement(q *policy.Requirement, p *token.Principal) explainedStep {
 	step := explainedStep{Result: stepPassed, Clause: "RFC 6750 §3.1"}
 	claimed := func(name string) {
 		value, _ := p.Claim(name)
@@ -82,7 +83,7 @@ func (e *explaining) describeRequirement(q *Requirement, p *token.Principal) exp
 		step.Check, step.Clause = "require max_age", "RFC 9470 §3"
 		step.Expected = "auth_time at most " + time.Duration(q.MaxAge).String() + " ago, and the skew"
 		claimed("auth_time")
-		if age, known := loginAge(p, e.how.at); known {
+		if age, known := policy.LoginAge(p, e.how.at); known {
 			step.Found = fmt.Sprintf("auth_time %s ago", age.Round(time.Second))
 		}
 	case q.Claim != "":

@@ -6,18 +6,20 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 )
 
 // explainSubject is a gateway as far as it judges tokens: what is explained.
 type explainSubject struct {
 	*Config
 	issuers  *Set
-	identity *identity
+	identity *identity.Headers
 }
 
 // tokenJudge is a gateway, which says what it judges tokens by.
 type tokenJudge interface {
-	JudgesBy() (*Config, *Set, *identity)
+	JudgesBy() (*Config, *Set, *identity.Headers)
 }
 
 // newTokenJudge makes a gateway that judges tokens and does nothing else: it

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -55,8 +56,8 @@ func (f *fact) compareExplained(request string) string {
 	}
 	var last *explanation
 	for _, g := range f.gateways {
-		found, err := g.places.find(f.request(request))
-		text := found.token
+		found, err := g.places.Find(f.request(request))
+		text := found.Token
 		if err != nil { // the text that is no token
 			text = strings.TrimPrefix(f.request(request).Header.Get("Authorization"), "Bearer ")
 			if f.reason != verdict.BadCredential || !strings.HasPrefix(f.request(request).Header.Get("Authorization"), "Bearer ") {
@@ -138,7 +139,7 @@ func showsSecret(text, secret string) bool {
 		windows[text[i:i+20]] = true
 	}
 	for i := 0; i+20 <= len(secret); i++ {
-		if window := secret[i : i+20]; windows[window] && isToken68(strings.ReplaceAll(window, "=", "-")) {
+		if window := secret[i : i+20]; windows[window] && credential.IsToken68(strings.ReplaceAll(window, "=", "-")) {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -78,7 +79,7 @@ func (f *ForwardAuth) restore(r *http.Request) error {
 		return rejectQuestion(forwardPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
 	case len(methods) != 1 || len(uris) != 1:
 		return rejectQuestion(forwardHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
-	case !isMethod(methods[0]):
+	case !policy.IsMethod(methods[0]):
 		return rejectQuestion(forwardHeaders, f.method+" is not one method")
 	}
 	target, err := parseTarget(uris[0])

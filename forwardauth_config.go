@@ -11,7 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
@@ -41,7 +43,7 @@ func (f *ForwardAuth) headers() (method, uri string) {
 
 // check finds what is wrong without looking outside: with the block itself, and
 // with what stands beside it. keepsGrants: reference tokens are taken.
-func (f *ForwardAuth) check(copyClaims []string, credentials []Credential, keepsGrants bool) error {
+func (f *ForwardAuth) check(copyClaims []string, credentials []credential.Credential, keepsGrants bool) error {
 	if f == nil {
 		return nil
 	}
@@ -72,12 +74,12 @@ func (f *ForwardAuth) check(copyClaims []string, credentials []Credential, keeps
 	return f.checkHeaders(copyClaims, credentials)
 }
 
-func (f *ForwardAuth) checkHeaders(copyClaims []string, credentials []Credential) error {
-	id, err := newIdentity(copyClaims, nil)
+func (f *ForwardAuth) checkHeaders(copyClaims []string, credentials []credential.Credential) error {
+	id, err := identity.New(copyClaims, nil)
 	if err != nil {
 		return err
 	}
-	if id.takes(verdictHeader) {
+	if id.Takes(verdictHeader) {
 		return fmt.Errorf("copy_claims: with forward_auth the header %s says that a request may pass", verdictHeader)
 	}
 	method, uri := f.headers()
@@ -86,8 +88,8 @@ func (f *ForwardAuth) checkHeaders(copyClaims []string, credentials []Credential
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || strings.ContainsAny(name, "_."):
 			return fmt.Errorf("forward_auth: %q is not a header's name of letters, digits and -", name)
-		case id.takes(name) || folded == lenient.Fold(verdictHeader) ||
-			slices.ContainsFunc(credentials, func(c Credential) bool { return lenient.Fold(c.Header) == folded }):
+		case id.Takes(name) || folded == lenient.Fold(verdictHeader) ||
+			slices.ContainsFunc(credentials, func(c credential.Credential) bool { return lenient.Fold(c.Header) == folded }):
 			return fmt.Errorf("forward_auth: the header %s has a use of its own", name)
 		}
 	}

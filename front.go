@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -13,13 +14,13 @@ import (
 // judged would not be what is served.
 func (g *Gateway) clean(r *http.Request) error {
 	other := g.tunnels.strip(r.Header)
-	g.identity.strip(r)
+	g.identity.Strip(r)
 	if !g.inFront(r) {
 		delete(r.Header, earlyData) // the proxy behind us writes its own
 	}
 	switch {
-	case !isPlainMethod(r.Method):
-		return ambiguously("method", verdict.AmbiguousMethod, "it is no token, or has a letter in lower case")
+	case !policy.IsPlainMethod(r.Method):
+		return policy.Ambiguous("method", verdict.AmbiguousMethod, "it is no token, or has a letter in lower case")
 	case other && g.ForwardAuth != nil: // what is stripped here, the proxy still has
 		return rejectTunnel("an Upgrade to something else than one WebSocket")
 	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !overCONNECT(r)):
@@ -28,7 +29,7 @@ func (g *Gateway) clean(r *http.Request) error {
 	case g.ForwardAuth == nil && bodyBeforeFrames(r):
 		return rejectTunnel("a WebSocket that begins with a body")
 	}
-	if err := g.rules.check(r); err != nil {
+	if err := g.rules.Check(r); err != nil {
 		return err
 	}
 	if g.early(r) && changes(r) {
@@ -43,7 +44,7 @@ func (g *Gateway) clean(r *http.Request) error {
 // has in its query.
 func changes(r *http.Request) bool {
 	if !acts(r.Method) {
-		others, err := otherMethods(r)
+		others, err := policy.OtherMethods(r)
 		return upgrades(r) || err != nil || slices.ContainsFunc(others, acts)
 	}
 	return true

@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -14,8 +15,8 @@ import (
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	cookies := keepsCookies(r.Header) // before any is taken off
-	lenient.DropCookies(r.Header, g.places.strayCookie)
-	stray := g.places.strays(r)
+	lenient.DropCookies(r.Header, g.places.StrayCookie)
+	stray := g.places.Strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
 		if g.early(r) {
 			// This may be a replay: a token endpoint that acts twice spends a code
@@ -27,7 +28,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if g.ForwardAuth != nil {
 		return g.judge(w, r)
 	}
-	if stray || g.places.exposes(r) {
+	if stray || g.places.Exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
 	found, err := g.admit(w, r)
@@ -40,7 +41,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // admit lets a request pass, with the identity it proved, and tells by what; or
 // it says why not: a [*verdict.Rejection] for the sender's faults, any other error for
 // failures.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented, err error) {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credential.Presented, err error) {
 	if err := g.clean(r); err != nil {
 		return found, err
 	}
@@ -48,7 +49,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		r.Method = http.MethodGet
 		defer func() { r.Method = http.MethodConnect }()
 	}
-	found, err = g.places.find(r)
+	found, err = g.places.Find(r)
 	if err == nil {
 		found, err = g.site.Find(r, found)
 	}
@@ -64,12 +65,12 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 		return found, g.admitAnonymous(r, found)
 	}
 	issuer := g.validator.of(principal)
-	principal.Withdraw(found.lost)
-	g.identity.introduce(r, principal)
-	if err := g.rules.allow(r, principal, issuer.require, g.validator.now(), g.log); err != nil {
+	principal.Withdraw(found.Lost)
+	g.identity.Introduce(r, principal)
+	if err := g.rules.Allow(r, principal, issuer.require, g.validator.now(), g.log); err != nil {
 		return found, LogInAgain(found, err)
 	}
-	if err := g.identity.headers(r.Header, principal); err != nil {
+	if err := g.identity.Headers(r.Header, principal); err != nil {
 		return found, err
 	}
 	g.settle(r, found)
@@ -79,12 +80,12 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found presented
 }
 
 // admitAnonymous judges a request with no credential at all.
-func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
+func (g *Gateway) admitAnonymous(r *http.Request, none credential.Presented) error {
 	if !g.AllowAnonymous {
 		return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 	}
-	g.identity.introduce(r, nil) // before allow: its matchers may ask for placeholders
-	if err := g.rules.allow(r, nil, nil, g.validator.now(), g.log); err != nil {
+	g.identity.Introduce(r, nil) // before allow: its matchers may ask for placeholders
+	if err := g.rules.Allow(r, nil, nil, g.validator.now(), g.log); err != nil {
 		return err
 	}
 	g.settle(r, none)
@@ -94,7 +95,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none presented) error {
 }
 
 // settle leaves the request as the upstream may see it.
-func (g *Gateway) settle(r *http.Request, found presented) {
-	found.settle(r, g.places, g.StripToken)
+func (g *Gateway) settle(r *http.Request, found credential.Presented) {
+	found.Settle(r, g.places, g.StripToken)
 	g.site.Strip(r.Header)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -180,9 +181,9 @@ func (q *inquiry) consult(ctx context.Context, what question) (said *opinion, re
 // like, and the gateway's own tokens.
 func mayAsk(raw string) error {
 	switch {
-	case !isToken68(raw):
+	case !credential.IsToken68(raw):
 		return verdict.OfToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
-	case strings.HasPrefix(raw, accessPrefix) || strings.HasPrefix(raw, refreshPrefix) || strings.HasPrefix(raw, sessionPrefix):
+	case strings.HasPrefix(raw, credential.AccessPrefix) || strings.HasPrefix(raw, credential.RefreshPrefix) || strings.HasPrefix(raw, credential.SessionPrefix):
 		return verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -64,7 +65,7 @@ type Issuer struct {
 	// What a request needs if its token is this issuer's, beyond what every
 	// request does. Two issuers' groups are two things of one name: what
 	// one of them alone may grant belongs here. Default: nothing more.
-	Require []*Requirement `json:"require,omitempty"`
+	Require []*policy.Requirement `json:"require,omitempty"`
 
 	// Who the gateway is at the issuer, for what it asks there: about opaque
 	// tokens, and on behalf of clients that have no secret.

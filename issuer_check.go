@@ -72,7 +72,7 @@ func (i *Issuer) check() error {
 		}
 	}
 	for _, require := range i.Require {
-		if err := require.check(); err != nil {
+		if err := require.Check(); err != nil {
 			return fmt.Errorf("issuer %s: %w", name, err)
 		}
 	}

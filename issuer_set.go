@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -21,9 +22,9 @@ type Set struct {
 
 // issuerOptions are what a gateway says of all its issuers.
 type issuerOptions struct {
-	Resource string         // that tokens must be meant for; "": none
-	Require  []*Requirement // of every token
-	Capacity int            // how many verified tokens are remembered for each
+	Resource string                // that tokens must be meant for; "": none
+	Require  []*policy.Requirement // of every token
+	Capacity int                   // how many verified tokens are remembered for each
 	Log      *zap.Logger
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -19,10 +20,10 @@ import (
 type trust struct {
 	*authority
 	profile token.Profile
-	reach   string         // a digest of what says who the issuer is
-	require []*Requirement // of its tokens: the gateway's, and those of its issuer block
-	client  *as.Client     // who the gateway is there; nil: there is no client
-	inquiry *inquiry       // asks about tokens; nil: they are not asked about
+	reach   string                // a digest of what says who the issuer is
+	require []*policy.Requirement // of its tokens: the gateway's, and those of its issuer block
+	client  *as.Client            // who the gateway is there; nil: there is no client
+	inquiry *inquiry              // asks about tokens; nil: they are not asked about
 	metrics telemetry.IssuerMetrics
 	now     func() time.Time // the set's
 

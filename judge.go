@@ -19,7 +19,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
 	question := r.WithContext(r.Context()) // by its method the answer has a body or none
 	err := g.ForwardAuth.restore(r)
-	if g.places.strays(r) {
+	if g.places.Strays(r) {
 		err, r.URL = verdict.OfStrayToken(), &url.URL{Path: "/" + secret.Hidden}
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
@@ -32,7 +32,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	g.ForwardAuth.pass(rec.Header())
-	g.identity.answer(rec.Header(), r.Header)
+	g.identity.Answer(rec.Header(), r.Header)
 	rec.WriteHeader(http.StatusOK)
 	return nil
 }

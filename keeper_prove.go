@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -29,16 +30,16 @@ const mostTokens = 3
 // its issuer. Many issuers end the old one when they rotate the refresh token,
 // some time before the new pair is here; then its answer tells of a refresh, and
 // not of a grant that was taken back.
-func (k *Keeper) Prove(r *http.Request, found presented, judge Judge) (*token.Principal, presented, error) {
-	if found.token == "" && !found.session {
+func (k *Keeper) Prove(r *http.Request, found credential.Presented, judge Judge) (*token.Principal, credential.Presented, error) {
+	if found.Token == "" && !found.Session {
 		return nil, found, nil
 	}
 	waited := telemetry.TraceWait(r.Context(), telemetry.SpanGrant)
 	found, err := k.redeem(r.Context(), found)
 	waited(err)
 	began := time.Now()
-	for judged := 1; err == nil && found.token != ""; judged++ {
-		principal, refused := judge(r.Context(), found.token, r, found.issuer)
+	for judged := 1; err == nil && found.Token != ""; judged++ {
+		principal, refused := judge(r.Context(), found.Token, r, found.Issuer)
 		if refused == nil && speaksFor(principal, &found) {
 			return principal, found, nil
 		}
@@ -48,10 +49,10 @@ func (k *Keeper) Prove(r *http.Request, found presented, judge Judge) (*token.Pr
 		}
 		reason := tokenReason(refused)
 		switch {
-		case !found.swapped:
+		case !found.Swapped:
 			return nil, found, refused
 		case reason == token.NotYetValid:
-			return nil, found, tooEarly(found.issuer, refused)
+			return nil, found, tooEarly(found.Issuer, refused)
 		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
 			return nil, found, refused
 		}
@@ -71,58 +72,58 @@ func tokenReason(err error) token.Reason {
 
 // redeem replaces a reference token, or a session's handle, by the access token
 // behind it, refreshed if it has run out. Any other token stays as it is.
-func (k *Keeper) redeem(ctx context.Context, found presented) (presented, error) {
+func (k *Keeper) redeem(ctx context.Context, found credential.Presented) (credential.Presented, error) {
 	switch {
 	case k == nil:
 		return found, nil
-	case found.session:
-		handle, ok := session.ParseHandle(sessionPrefix, found.token)
+	case found.Session:
+		handle, ok := session.ParseHandle(credential.SessionPrefix, found.Token)
 		if !ok {
-			found.token = ""
+			found.Token = ""
 			return found, nil
 		}
-		found.grant = handle
+		found.Grant = handle
 		return k.redeemHandle(ctx, found)
-	case strings.HasPrefix(found.token, sessionPrefix):
+	case strings.HasPrefix(found.Token, credential.SessionPrefix):
 		return found, verdict.OfReference(verdict.NoGrant, "a session's handle counts in its cookie alone")
 	}
-	if strings.HasPrefix(found.token, refreshPrefix) {
+	if strings.HasPrefix(found.Token, credential.RefreshPrefix) {
 		return found, verdict.OfReference(verdict.RefreshPresented, "a refresh token is never sent to a resource (RFC 6749 §1.5)")
 	}
-	handle, ours := session.ParseHandle(accessPrefix, found.token)
+	handle, ours := session.ParseHandle(credential.AccessPrefix, found.Token)
 	if !ours {
-		if strings.HasPrefix(found.token, accessPrefix) {
+		if strings.HasPrefix(found.Token, credential.AccessPrefix) {
 			return found, verdict.OfReference(verdict.NoGrant, "not spelled as a reference token is")
 		}
 		return found, nil
 	}
-	found.grant = handle
+	found.Grant = handle
 	return k.redeemHandle(ctx, found)
 }
 
-func (k *Keeper) redeemHandle(ctx context.Context, found presented) (presented, error) {
-	access, err := k.Access(ctx, found.grant)
+func (k *Keeper) redeemHandle(ctx context.Context, found credential.Presented) (credential.Presented, error) {
+	access, err := k.Access(ctx, found.Grant)
 	return swap(found, access, err)
 }
 
 // swap puts the access token of a grant in the place of its handle. A handle
 // counts in its own place alone: a browser's in the cookie. A session that has
 // ended is none: then the token is empty.
-func swap(found presented, access session.Access, err error) (presented, error) {
+func swap(found credential.Presented, access session.Access, err error) (credential.Presented, error) {
 	_, rejected := errors.AsType[*verdict.Rejection](err)
-	switch none := errors.Is(err, session.ErrNoGrant) || err == nil && found.session != (access.User != session.ID{}); {
-	case none && !found.session:
+	switch none := errors.Is(err, session.ErrNoGrant) || err == nil && found.Session != (access.User != session.ID{}); {
+	case none && !found.Session:
 		return found, verdict.OfReference(verdict.NoGrant, "")
 	case none:
-		found.token, found.replaced = "", errors.Is(err, session.ErrReplaced)
+		found.Token, found.Replaced = "", errors.Is(err, session.ErrReplaced)
 		return found, nil
-	case rejected && found.session:
-		found.token = "" // of an issuer that this site has log-ins at no more
+	case rejected && found.Session:
+		found.Token = "" // of an issuer that this site has log-ins at no more
 		return found, nil
 	case err != nil:
 		return found, err
 	}
-	found.token, found.swapped, found.lost, found.issuer, found.subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
+	found.Token, found.Swapped, found.Lost, found.Issuer, found.Subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
 	return found, nil
 }
 
@@ -130,14 +131,14 @@ func swap(found presented, access session.Access, err error) (presented, error) 
 // that has run out earlier than the issuer said when it granted it. If none will
 // come, the verdict on that one stands; but one that has just come and has run
 // out fails by the clocks alone.
-func (k *Keeper) redeemNext(ctx context.Context, found presented, refused error) (presented, error) {
+func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, refused error) (credential.Presented, error) {
 	s, err := k.Open(ctx)
 	if err != nil {
 		return found, err
 	}
-	access, err := s.After(ctx, found.grant, session.NewSecret(found.token))
+	access, err := s.After(ctx, found.Grant, session.NewSecret(found.Token))
 	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
-		return found, &clocksDiffer{found.issuer, "an access token that has just come has run out: " + verdict.DetailOf(refused)}
+		return found, &clocksDiffer{found.Issuer, "an access token that has just come has run out: " + verdict.DetailOf(refused)}
 	}
 	if errors.Is(err, session.ErrLast) {
 		return found, refused
@@ -159,31 +160,31 @@ func tooEarly(issuer string, refused error) error {
 // another's. Of an opaque token the issuer alone can
 // say, and says so when the token is judged: here. Where it names none, as for
 // clients that act for themselves, there is nothing to compare.
-func speaksFor(p *token.Principal, found *presented) bool {
+func speaksFor(p *token.Principal, found *credential.Presented) bool {
 	switch {
-	case !found.swapped:
+	case !found.Swapped:
 		return true
-	case p.Issuer != found.issuer:
+	case p.Issuer != found.Issuer:
 		return false
 	}
-	return found.subject == "" || p.Subject == "" || found.subject == p.Subject
+	return found.Subject == "" || p.Subject == "" || found.Subject == p.Subject
 }
 
 // endOfAnother ends a grant whose refresh brought the token of another subject, or
 // of another issuer: an issuer that mixed up two users, or was made to. Neither
 // may act as the other, and the tokens are given back. While that cannot be
 // stored it is a failure, and the token is not used all the same.
-func (k *Keeper) endOfAnother(ctx context.Context, found presented) (presented, error) {
+func (k *Keeper) endOfAnother(ctx context.Context, found credential.Presented) (credential.Presented, error) {
 	ctx = context.WithoutCancel(ctx) // the client may go
 	s, err := k.Open(ctx)
 	if err != nil {
 		return found, err
 	}
-	if err := s.End(ctx, found.grant, session.EndedSubject); err != nil && !errors.Is(err, session.ErrNoGrant) {
+	if err := s.End(ctx, found.Grant, session.EndedSubject); err != nil && !errors.Is(err, session.ErrNoGrant) {
 		return found, err
 	}
-	if found.session {
-		found.token = "" // it has ended, and is none
+	if found.Session {
+		found.Token = "" // it has ended, and is none
 		return found, nil
 	}
 	return found, verdict.OfReference(verdict.NoGrant, "its refresh brought the token of another subject, or of another issuer")

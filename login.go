@@ -8,7 +8,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 )
 
 // Login lets browsers log in at the first issuer (OpenID Connect, authorization
@@ -93,7 +95,7 @@ func (l *Login) checkWords() error {
 		return fmt.Errorf("login: %q is not a plain path such as /_oauth", p)
 	}
 	for _, scope := range l.Scope {
-		if !isWord(scope) {
+		if !policy.IsScopeWord(scope) {
 			return fmt.Errorf("login: scope: %q is not one scope word", scope)
 		}
 	}
@@ -109,8 +111,8 @@ func (l *Login) checkWords() error {
 	if c := l.Cookie; c != "" && (!strings.HasPrefix(c, "__Host-") || len(c) > 64 || !httpguts.ValidHeaderFieldName(c) || c == "__Host-") {
 		return fmt.Errorf("login: cookie is %q; it takes a name that begins with __Host-, which keeps other hosts from setting it", c)
 	}
-	if isBegunName(l.Cookie) {
-		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, pendingMark, nameLetters)
+	if credential.IsBegunName(l.Cookie) {
+		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, credential.PendingMark, credential.NameLetters)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -104,9 +105,9 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 // withdrawn for instance, or its log-in is not strong or recent enough (RFC 9470
 // §4). There is no loop: a log-in whose token would not pass fails, and where
 // none can be good enough the browser is not sent.
-func LogInAgain(found presented, err error) error {
+func LogInAgain(found credential.Presented, err error) error {
 	rejection, ok := errors.AsType[*verdict.Rejection](err)
-	if !ok || !found.session || rejection.Status != http.StatusUnauthorized {
+	if !ok || !found.Session || rejection.Status != http.StatusUnauthorized {
 		return err
 	}
 	again := *rejection

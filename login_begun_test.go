@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // What a browser keeps of log-ins that have begun.
@@ -69,7 +71,7 @@ func TestALongerNameOfANeighbourIsNoBegunLogIn(t *testing.T) {
 		"__Host-oauth-login-Ab3_-xyZ": true, "__Host-oauth-login-": false, "__Host-oauth-login-app": false,
 		"__Host-oauth-login-Ab3_-xyZ9": false, "__Host-oauth-login-Ab3.-xyZ": false, "__Host-oauth-login-b-login-Ab3_-xyZ": false,
 	} {
-		if isBegunBeside("__Host-oauth", name) != want {
+		if credential.IsBegunBeside("__Host-oauth", name) != want {
 			t.Errorf("%s: %v", name, !want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -51,7 +52,7 @@ func (s *Site) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.fail(w, r, p, err)
 	}
-	setCookie(w, s.Block.cookieName(), handle.Reveal(sessionPrefix), 0)
+	setCookie(w, s.Block.cookieName(), handle.Reveal(credential.SessionPrefix), 0)
 	return redirect(w, http.StatusSeeOther, p.Return)
 }
 

@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"net/http"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -29,17 +30,17 @@ func (s *Site) Strip(h http.Header) {
 }
 
 func (l *Login) strip(h http.Header) {
-	lenient.DropCookies(h, func(name, _ string) bool { return isLoginCookie(l.cookieName(), name) })
+	lenient.DropCookies(h, func(name, _ string) bool { return credential.IsLoginCookie(l.cookieName(), name) })
 }
 
 // handle reads the session's cookie and leaves the request as it is. Two of
 // them are none: a browser sends one of a __Host- name.
 func (l *Login) handle(r *http.Request) (session.Handle, bool) {
-	values := cookieValues(r, l.cookieName())
+	values := credential.CookieValues(r, l.cookieName())
 	if len(values) != 1 {
 		return session.Handle{}, false
 	}
-	return session.ParseHandle(sessionPrefix, values[0])
+	return session.ParseHandle(credential.SessionPrefix, values[0])
 }
 
 // setCookie sets one of the site's cookies. Without age it ends with the browser; one
@@ -52,17 +53,17 @@ func setCookie(w http.ResponseWriter, name, value string, age int) {
 
 // Find finds the credential of a browser that brought no other: the session's
 // cookie.
-func (s *Site) Find(r *http.Request, found presented) (presented, error) {
-	if s == nil || found.token != "" {
+func (s *Site) Find(r *http.Request, found credential.Presented) (credential.Presented, error) {
+	if s == nil || found.Token != "" {
 		return found, nil
 	}
 	value, n := s.Block.find(r.Header)
 	if n == 0 {
 		return found, nil
 	}
-	found = presented{token: value, session: true}
+	found = credential.Presented{Token: value, Session: true}
 	if n > 1 {
-		found.token = "" // a browser sends one of a __Host- name
+		found.Token = "" // a browser sends one of a __Host- name
 	}
 	if changes(r) && !sameOrigin(r) {
 		return found, &verdict.Rejection{
@@ -76,8 +77,8 @@ func (s *Site) Find(r *http.Request, found presented) (presented, error) {
 // Forget takes a session's cookie away that is good for nothing. One that a
 // newer log-in of the same browser has replaced is on its way out already: to
 // take it away now could hit the new one.
-func (s *Site) Forget(w http.ResponseWriter, found presented) {
-	if found.session && !found.replaced {
+func (s *Site) Forget(w http.ResponseWriter, found credential.Presented) {
+	if found.Session && !found.Replaced {
 		setCookie(w, s.Block.cookieName(), "", -1)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -26,7 +27,7 @@ func TestAClientsTokenInTheCookieShowsAndEndsNoSession(t *testing.T) {
 	tok := s.answer(s.post("/auth", codeForm))
 	s.issuer.take()
 	app := s.browser()
-	respelled := sessionPrefix + strings.TrimPrefix(tok.AccessToken, accessPrefix)
+	respelled := credential.SessionPrefix + strings.TrimPrefix(tok.AccessToken, credential.AccessPrefix)
 
 	app.cookies["__Host-oauth"] = respelled
 	app.want("the page", app.do("GET", "/_oauth/sessions"), 401, "You are not logged in")
@@ -47,8 +48,8 @@ func TestABrowsersHandleIsNothingToEndOrRefreshAtTheTokenEndpoint(t *testing.T) 
 	b := s.browser().logIn()
 	handle := b.cookies["__Host-oauth"]
 	for name, token := range map[string]string{
-		"as it is": handle, "as a reference token": accessPrefix + strings.TrimPrefix(handle, sessionPrefix),
-		"as a reference refresh token": refreshPrefix + strings.TrimPrefix(handle, sessionPrefix),
+		"as it is": handle, "as a reference token": credential.AccessPrefix + strings.TrimPrefix(handle, credential.SessionPrefix),
+		"as a reference refresh token": credential.RefreshPrefix + strings.TrimPrefix(handle, credential.SessionPrefix),
 	} {
 		for _, client := range []string{"app", "gateway"} {
 			s.address = nextAddress()
@@ -61,5 +62,5 @@ func TestABrowsersHandleIsNothingToEndOrRefreshAtTheTokenEndpoint(t *testing.T) 
 	if code := b.status(); code != http.StatusOK {
 		t.Errorf("the session has ended: %d", code)
 	}
-	s.hides([]string{handle[len(sessionPrefix):]})
+	s.hides([]string{handle[len(credential.SessionPrefix):]})
 }

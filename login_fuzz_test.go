@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // Wherever a log-in is asked to lead, the browser stays on this site, and
@@ -56,7 +58,7 @@ func FuzzCookieField(f *testing.F) {
 		var want []string
 		for pair := range strings.SplitSeq(field, ";") {
 			name, _, _ := strings.Cut(pair, "=")
-			if !isLoginCookie(l.cookieName(), strings.Trim(name, " \t")) {
+			if !credential.IsLoginCookie(l.cookieName(), strings.Trim(name, " \t")) {
 				want = append(want, pair)
 			}
 		}

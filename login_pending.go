@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -58,7 +59,7 @@ func (p *pending) challenge() string {
 }
 
 func (l *Login) pendingName(state string) string {
-	return l.cookieName() + pendingMark + state[:nameLetters]
+	return l.cookieName() + credential.PendingMark + state[:credential.NameLetters]
 }
 
 // keep gives the browser its log-in, and takes the oldest ones away that are
@@ -94,7 +95,7 @@ type begun struct {
 func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
 	for _, field := range h["Cookie"] {
 		for name, value := range lenient.Cookies(field) {
-			if !isBegunBeside(l.cookieName(), name) {
+			if !credential.IsBegunBeside(l.cookieName(), name) {
 				continue
 			}
 			one := begun{name: name, size: len(name) + len(value)}
@@ -152,7 +153,7 @@ func (l *Login) pendingOf(r *http.Request, vault *session.Vault, state string) *
 		return nil
 	}
 	name := l.pendingName(state)
-	values := cookieValues(r, name)
+	values := credential.CookieValues(r, name)
 	if len(values) != 1 {
 		return nil
 	}

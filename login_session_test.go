@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -32,10 +33,10 @@ func TestASessionIsRefreshedBehindItsCookie(t *testing.T) {
 func TestASessionThatHasEndedIsNoneAndItsCookieGoes(t *testing.T) {
 	s := newPortal(t, "", nil)
 	for name, value := range map[string]string{
-		"unknown":                session.NewHandle().Reveal(sessionPrefix),
+		"unknown":                session.NewHandle().Reveal(credential.SessionPrefix),
 		"not spelled as one":     "x",
 		"a reference token":      s.gate.token("orders").AccessToken,
-		"its handle as a cookie": sessionPrefix + strings.TrimPrefix(s.gate.token("orders").AccessToken, accessPrefix),
+		"its handle as a cookie": credential.SessionPrefix + strings.TrimPrefix(s.gate.token("orders").AccessToken, credential.AccessPrefix),
 	} {
 		b := s.browser()
 		b.cookies["__Host-oauth"] = value
@@ -64,7 +65,7 @@ func TestASessionsHandleIsNoToken(t *testing.T) {
 	api := s.browser()
 	for name, headers := range map[string][]string{
 		"as a Bearer token":      {"Authorization", "Bearer " + handle},
-		"as a reference token":   {"Authorization", "Bearer " + accessPrefix + strings.TrimPrefix(handle, sessionPrefix)},
+		"as a reference token":   {"Authorization", "Bearer " + credential.AccessPrefix + strings.TrimPrefix(handle, credential.SessionPrefix)},
 		"in another header":      {"X-Token", handle},
 		"in another cookie":      {"Cookie", "mine=" + handle},
 		"twice":                  {"Cookie", "__Host-oauth=" + handle + "; __Host-oauth=" + handle},
@@ -178,7 +179,7 @@ func TestTheSessionOfARefusedRefreshEnds(t *testing.T) {
 func TestADeadSessionPassesWhereAnonymousRequestsDo(t *testing.T) {
 	s := newPortal(t, "}\nallow_anonymous\nsession {\nstore memory", nil)
 	b := s.browser()
-	b.cookies["__Host-oauth"] = session.NewHandle().Reveal(sessionPrefix)
+	b.cookies["__Host-oauth"] = session.NewHandle().Reveal(credential.SessionPrefix)
 	if code := b.status(); code != 200 || len(b.cookies) != 0 || s.saw[0].Header.Get("Cookie") != "" {
 		t.Errorf("%d, cookies %v, upstream %v", code, b.cookies, s.saw)
 	}

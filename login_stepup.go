@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -40,13 +41,13 @@ func (s *stepUp) ask(q url.Values) {
 
 // lacks says what the log-in of a token is not, or nothing.
 func (s *stepUp) lacks(p *token.Principal, now time.Time) string {
-	strong, recent := &Requirement{ACR: s.ACR}, &Requirement{MaxAge: caddy.Duration(s.MaxAge) * caddy.Duration(time.Second)}
+	strong, recent := &policy.Requirement{ACR: s.ACR}, &policy.Requirement{MaxAge: caddy.Duration(s.MaxAge) * caddy.Duration(time.Second)}
 	acr, _ := p.Claim("acr")
 	switch {
-	case len(s.ACR) > 0 && !strong.loggedInAs(p):
-		return fmt.Sprintf("acr is %s, asked for was one of %q", told(acr), s.ACR)
-	case s.MaxAge > 0 && !recent.loggedInSince(p, now):
-		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", toldAge(p, now), s.MaxAge)
+	case len(s.ACR) > 0 && !strong.LoggedInAs(p):
+		return fmt.Sprintf("acr is %s, asked for was one of %q", policy.Told(acr), s.ACR)
+	case s.MaxAge > 0 && !recent.LoggedInSince(p, now):
+		return fmt.Sprintf("auth_time is %s, asked for was max_age %d", policy.ToldAge(p, now), s.MaxAge)
 	}
 	return ""
 }

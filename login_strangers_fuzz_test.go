@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // Whatever comes to the callback, with whatever cookie: no panic, no failure,
@@ -35,7 +37,7 @@ func FuzzCallback(f *testing.F) {
 		raw.URL.RawQuery = query
 		raw.Header["Cookie"] = []string{cookie + "=" + sealed}
 		res := s.serve(raw)
-		if res.Code != http.StatusBadRequest || strings.Contains(res.Header().Get("Set-Cookie"), sessionPrefix) {
+		if res.Code != http.StatusBadRequest || strings.Contains(res.Header().Get("Set-Cookie"), credential.SessionPrefix) {
 			t.Fatalf("%q with %q=%q: %d %v", query, cookie, sealed, res.Code, res.Header())
 		}
 		if n := s.issuer.count(); n != 0 {

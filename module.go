@@ -24,8 +24,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -54,12 +57,12 @@ type Gateway struct {
 	limits    *limits.Limiter // of the issuer that new grants are asked of
 	site      *Site           // nil: no browser logs in here
 	endpoint  *Endpoint       // nil: clients get no tokens here
-	identity  *identity
+	identity  *identity.Headers
 	tunnels   tunnels
-	places    *Places
+	places    *credential.Places
 	realm     string
 	metadata  *resource.Metadata // nil: there is no resource
-	rules     Rules
+	rules     policy.Rules
 	log       *zap.Logger
 	audit     *telemetry.Audit // nil: off
 	acquired  []func()         // what Cleanup releases
@@ -93,10 +96,10 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.Login != nil {
 		sessionCookie = g.Login.cookieName()
 	}
-	if g.places, err = newPlaces(g.Credentials, sessionCookie, g.keepsGrants()); err != nil {
+	if g.places, err = credential.New(g.Credentials, sessionCookie, g.keepsGrants()); err != nil {
 		return err
 	}
-	if g.identity, err = newIdentity(g.CopyClaims, g.ListClaims, g.places.headers()...); err != nil {
+	if g.identity, err = identity.New(g.CopyClaims, g.ListClaims, g.places.Headers()...); err != nil {
 		return err
 	}
 	g.tunnels = g.InsecureUpgrades
@@ -131,11 +134,11 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 }
 
 func (g *Gateway) provisionRules(ctx caddy.Context, repl *caddy.Replacer) error {
-	blocks := [][]*Requirement{g.Require}
+	blocks := [][]*policy.Requirement{g.Require}
 	for _, issuer := range g.Issuer {
 		blocks = append(blocks, issuer.Require)
 	}
-	return g.rules.provision(ctx, repl, blocks...)
+	return g.rules.Provision(ctx, repl, blocks...)
 }
 
 func (g *Gateway) newEndpoint() *Endpoint {
@@ -145,8 +148,10 @@ func (g *Gateway) newEndpoint() *Endpoint {
 	return &Endpoint{
 		Block: g.TokenEndpoint, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
-		Prove:  g.validator.judge,
-		Lacks:  func(p *token.Principal) []string { return lackedScope(g.validator.of(p).require, p, g.validator.now()) },
+		Prove: g.validator.judge,
+		Lacks: func(p *token.Principal) []string {
+			return policy.LackedScope(g.validator.of(p).require, p, g.validator.now())
+		},
 		Advise: g.adviceFor,
 	}
 }
@@ -207,7 +212,7 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 
 // JudgesBy answers what tokens are judged by, so that a verdict can be explained:
 // the configuration, its issuers, and what the upstream gets.
-func (g *Gateway) JudgesBy() (*Config, *Set, *identity) {
+func (g *Gateway) JudgesBy() (*Config, *Set, *identity.Headers) {
 	return &g.Config, g.validator.Set, g.identity
 }
 

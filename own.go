@@ -37,7 +37,7 @@ func (g *Gateway) ownPath(r *http.Request) ownHandler {
 // credential where that would show it.
 func (g *Gateway) hidingCredentials(serve ownHandler) ownHandler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if g.places.exposes(r) {
+		if g.places.Exposes(r) {
 			caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		}
 		return serve(w, r)
@@ -54,13 +54,13 @@ func (g *Gateway) describe() *resource.Metadata {
 	doc := resource.Document{Resource: g.Resource, Servers: g.validator.names(), Name: g.realm}
 	always := g.Require
 	if len(g.Issuer) == 1 {
-		always = g.rules.all // what each token needs; with several issuers those of one do not
+		always = g.rules.All // what each token needs; with several issuers those of one do not
 	}
 	for _, q := range always {
-		if q.everywhere() {
+		if q.Everywhere() {
 			doc.Scopes = append(doc.Scopes, q.Scope...)
 		}
 	}
-	doc.Methods = g.places.methods()
+	doc.Methods = g.places.Methods()
 	return resource.New(doc)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -102,7 +103,7 @@ func TestAnswersToWhatCachesDoNotSeeArePrivate(t *testing.T) {
 		shared  bool
 	}{
 		"a session":              {"/", []string{"Cookie", "__Host-oauth=" + b.cookies["__Host-oauth"]}, "Accept|Cookie", false},
-		"a session that is dead": {"/", []string{"Cookie", "__Host-oauth=" + session.NewHandle().Reveal(sessionPrefix)}, "Accept|Cookie", false},
+		"a session that is dead": {"/", []string{"Cookie", "__Host-oauth=" + session.NewHandle().Reveal(credential.SessionPrefix)}, "Accept|Cookie", false},
 		"a token in a cookie":    {"/", []string{"Cookie", "at=" + own}, "Accept|Cookie", false},
 		"a reference in one":     {"/", []string{"Cookie", "at=" + s.gate.token("orders").AccessToken}, "Accept|Cookie", false},
 		"in another header":      {"/", []string{"X-Token", own}, "Accept|X-Token", false},

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -25,7 +26,7 @@ import (
 func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, stray bool) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
-	var found presented
+	var found credential.Presented
 	var err error
 	if stray {
 		r.URL = &url.URL{Path: "/" + secret.Hidden}

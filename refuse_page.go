@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // errorPages reports whether handle_errors makes the page of a refusal. Then r is
@@ -19,7 +21,7 @@ func (g *Gateway) errorPages(r *http.Request) bool {
 	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 || methodThere(r) == http.MethodConnect {
 		return false
 	}
-	g.settle(r, presented{})
+	g.settle(r, credential.Presented{})
 	delete(r.Header, "Upgrade")
 	return true
 }

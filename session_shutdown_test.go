@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -89,7 +90,7 @@ func ofPhone(g *gate) string {
 }
 
 func rowOf(t *testing.T, text string) session.Row {
-	handle, _ := session.ParseHandle(accessPrefix, text)
+	handle, _ := session.ParseHandle(credential.AccessPrefix, text)
 	row, err := sly.rows.Load(t.Context(), handle.Key())
 	if err != nil {
 		t.Fatal(err)

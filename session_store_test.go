@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.etcd.io/bbolt"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -134,7 +135,7 @@ func TestTheIssuersOwnTokensPassWhileTheStoreCannotBeUsed(t *testing.T) {
 	}
 	h.start("")
 	h.want("the issuer's own", tokenAnswer{AccessToken: h.issuer.access("alice")}, 200)
-	h.want("a reference token", tokenAnswer{AccessToken: accessPrefix + strings.Repeat("A", 64)}, 503)
+	h.want("a reference token", tokenAnswer{AccessToken: credential.AccessPrefix + strings.Repeat("A", 64)}, 503)
 }
 
 // What the issuer has answered is on the disk before Caddy has stopped.

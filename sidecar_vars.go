@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -74,25 +76,25 @@ var variables = []variable{
 	{name: "OAUTH_CLIENT_SECRET", takes: "the client's secret", standard: "none", secret: true, needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { s.client.Secret = v; return nil }},
 	{name: "OAUTH_CLIENT_KEY_FILE", takes: "the path of a private key, PEM or JWK", standard: "none", needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { return word(v, &s.client.Key) }},
 	{name: "OAUTH_SCOPE", takes: "scope words", standard: "none", set: func(s *sidecar, v string) error {
-		require := &Requirement{}
+		require := &policy.Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
-		return errors.Join(words(v, &require.Scope), require.check())
+		return errors.Join(words(v, &require.Scope), require.Check())
 	}},
 	{name: "OAUTH_ACR", takes: "acr values", standard: "none", set: func(s *sidecar, v string) error {
-		require := &Requirement{}
+		require := &policy.Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
-		return errors.Join(words(v, &require.ACR), require.check())
+		return errors.Join(words(v, &require.ACR), require.Check())
 	}},
 	{name: "OAUTH_MAX_AGE", takes: aboveZero, standard: "none", set: func(s *sidecar, v string) error {
-		require := &Requirement{}
+		require := &policy.Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
 		if err := duration(v, &require.MaxAge, 1, 0); err != nil {
 			return err
 		}
-		return require.check()
+		return require.Check()
 	}},
 	{name: "OAUTH_COPY_CLAIMS", takes: "claims, each as claim>Header or claim", standard: "none", set: func(s *sidecar, v string) error {
-		_, err := newIdentity(strings.Fields(v), nil)
+		_, err := identity.New(strings.Fields(v), nil)
 		return errors.Join(err, words(v, &s.gateway.CopyClaims))
 	}},
 	{name: "OAUTH_LIST_CLAIMS", takes: "claims", standard: "groups roles", set: func(s *sidecar, v string) error { return words(v, &s.gateway.ListClaims) }},

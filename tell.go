@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -25,7 +26,7 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 		return
 	}
 	// One of another gateway around this one is not who is refused here.
-	p, _ := caddyhttp.GetVar(r.Context(), principalVar).(*token.Principal)
+	p, _ := caddyhttp.GetVar(r.Context(), identity.PrincipalVar).(*token.Principal)
 	if p != nil && !g.validator.proved(p) {
 		p = nil
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -75,7 +76,7 @@ func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time
 
 func (c *tokenCall) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
 	answer := tokenResponse{
-		AccessToken: handle.Reveal(accessPrefix), TokenType: "Bearer", Scope: access.Scope,
+		AccessToken: handle.Reveal(credential.AccessPrefix), TokenType: "Bearer", Scope: access.Scope,
 		ExpiresIn: max(0, int64(time.Until(access.End)/time.Second)), IDToken: idToken.Reveal(),
 	}
 	if !refresh.Empty() {

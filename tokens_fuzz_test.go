@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -122,7 +124,7 @@ func FuzzTokenRequest(f *testing.F) {
 		}
 		if path == "/auth" && res.Code == http.StatusOK {
 			var answer tokenAnswer
-			if err := json.Unmarshal(res.Body.Bytes(), &answer); err != nil || !strings.HasPrefix(answer.AccessToken, accessPrefix) {
+			if err := json.Unmarshal(res.Body.Bytes(), &answer); err != nil || !strings.HasPrefix(answer.AccessToken, credential.AccessPrefix) {
 				t.Errorf("%s", res.Body)
 			}
 		}
@@ -160,8 +162,8 @@ func FuzzReferenceToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, authorization, target, cookie, other string) {
 		g.TB = t
 		for _, text := range []string{authorization, target, cookie, other} {
-			if text = fill.Replace(text); holdsOurs(text) != readsOurs(text) {
-				t.Errorf("%q holds a token of ours: %v", text, holdsOurs(text))
+			if text = fill.Replace(text); credential.HoldsOurs(text) != readsOurs(text) {
+				t.Errorf("%q holds a token of ours: %v", text, credential.HoldsOurs(text))
 			}
 		}
 		u, err := url.ParseRequestURI(fill.Replace(target))
@@ -198,7 +200,7 @@ func FuzzReferenceToken(f *testing.F) {
 			t.Errorf("the log has it: %s", log)
 		}
 		clean := !wholeOurs.MatchString(fill.Replace(u.Path + "\n" + lenient.Unescape(u.RawQuery) + "\n" + cookie + "\n" + other))
-		if authorization == "Bearer {a}" && clean && checkPath(u, false) == nil && res.Code != 200 && g.ownPath(raw) == nil {
+		if authorization == "Bearer {a}" && clean && policy.CheckPath(u, false) == nil && res.Code != 200 && g.ownPath(raw) == nil {
 			t.Errorf("%d %s for a good token", res.Code, res.Body)
 		}
 	})

@@ -17,6 +17,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	logtest "go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // tokenAnswer is an answer of RFC 6749 §5.1.
@@ -159,7 +161,7 @@ func (g *gate) answer(res *httptest.ResponseRecorder) tokenAnswer {
 		g.Fatalf("no good answer of the token endpoint: %d %s; log: %v", res.Code, res.Body, g.logs.All())
 	}
 	g.uncached(res)
-	if !strings.HasPrefix(answer.AccessToken, accessPrefix) || answer.TokenType != "Bearer" {
+	if !strings.HasPrefix(answer.AccessToken, credential.AccessPrefix) || answer.TokenType != "Bearer" {
 		g.Fatalf("not a reference token: %s", res.Body)
 	}
 	return answer

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -197,7 +198,7 @@ func (c *tokenCall) proveHolder(text string) (*session.Vault, *session.Handle, e
 	if err != nil {
 		return nil, nil, err
 	}
-	handle, ours := session.ParseHandle(accessPrefix, text)
+	handle, ours := session.ParseHandle(credential.AccessPrefix, text)
 	if !ours {
 		handle, err = s.OpenFamily(ctx, text)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 )
 
@@ -70,7 +71,7 @@ func TestTheGatewayStandsForPublicClientsWithItsOwnCredentials(t *testing.T) {
 		if status != 200 || !strings.HasPrefix(upstream, "Bearer ey") {
 			t.Errorf("%d, the upstream got %q", status, upstream)
 		}
-		if !strings.HasPrefix(tok.RefreshToken, refreshPrefix) {
+		if !strings.HasPrefix(tok.RefreshToken, credential.RefreshPrefix) {
 			t.Errorf("no reference refresh token: %q", tok.RefreshToken)
 		}
 		g.skip(accessLife)

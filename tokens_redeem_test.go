@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/devissuer"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // swapped tells whether the upstream got an access token and nothing of ours.
@@ -17,7 +18,7 @@ func (g *gate) swapped(what string, r *http.Request, strip bool) {
 	for name, values := range r.Header {
 		all += "\n" + name + ": " + strings.Join(values, ", ")
 	}
-	if strings.Contains(all, accessPrefix) || strings.Contains(all, refreshPrefix) {
+	if strings.Contains(all, credential.AccessPrefix) || strings.Contains(all, credential.RefreshPrefix) {
 		g.Errorf("%s: the upstream saw a token of ours: %s", what, all)
 	}
 	if got := r.Header.Values("Authorization"); strip && len(got) > 0 || !strip && (len(got) != 1 || !strings.HasPrefix(got[0], "Bearer ey")) {
@@ -147,7 +148,7 @@ func TestLettersLikeOursWithinAnotherTokenMeanNothing(t *testing.T) {
 		"ogogoga_oga_" + strings.Repeat("a", 64): false, "og oga_" + strings.Repeat("_", 64): true, "oga_abc.oga_" + strings.Repeat("a", 64): true,
 		"ogb_" + strings.Repeat("a", 64): false, "oga-" + strings.Repeat("a", 64): false,
 	} {
-		if holdsOurs(text) != want {
+		if credential.HoldsOurs(text) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
 // siteOf runs the body of a site block and answers a way to send requests
@@ -97,7 +99,7 @@ func TestTheTokenEndpointAnswersWhateverTheMatcherAndIsNeverForwarded(t *testing
 			}
 			for _, path := range []string{"/auth/", "/auth/x", "//auth", "/%61uth%2f"} {
 				res := send("POST", path, "grant_type=client_credentials", basic("orders", "s")...)
-				if strings.Contains(res.Body.String(), accessPrefix) {
+				if strings.Contains(res.Body.String(), credential.AccessPrefix) {
 					t.Errorf("%s is a token endpoint too", path)
 				}
 			}

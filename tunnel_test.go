@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 )
 
 // What the gateway strips from a question the proxy still has, so here such a
@@ -99,7 +101,7 @@ func FuzzUpgrade(f *testing.F) {
 		}
 		r := &http.Request{Header: h}
 		stripped := tunnels{"x"}.strip(h)
-		(&identity{}).strip(r)
+		(&identity.Headers{}).Strip(r)
 		switch left := h["Upgrade"]; {
 		case stripped != (len(left) == 0):
 			t.Errorf("stripped is %v, and %q is left", stripped, left)

@@ -1,6 +1,8 @@
 package caddyoauth
 
 import (
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -24,4 +26,10 @@ type (
 type (
 	BoltStore   = stores.BoltStore
 	MemoryStore = stores.MemoryStore
+)
+
+// Credential and Requirement are parts of the configuration.
+type (
+	Credential  = credential.Credential
+	Requirement = policy.Requirement
 )

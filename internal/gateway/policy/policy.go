@@ -1,4 +1,6 @@
-package caddyoauth
+// Package policy is what a request needs beyond a valid token, and which requests
+// can be judged at all: those that the upstream reads as the requirements do.
+package policy
 
 import (
 	"encoding/json"
@@ -48,7 +50,7 @@ type Requirement struct {
 
 const requireForms = "scope <scope…>, claim <name> <value…>, acr <value…> or max_age <duration>"
 
-func (q *Requirement) check() error {
+func (q *Requirement) Check() error {
 	if q == nil { // null, in JSON
 		q = new(Requirement)
 	}
@@ -69,22 +71,22 @@ func (q *Requirement) check() error {
 		return fmt.Errorf("require max_age: %s is not a number of whole seconds above zero", time.Duration(q.MaxAge))
 	}
 	for _, word := range q.Scope {
-		if !isWord(word) {
+		if !IsScopeWord(word) {
 			return fmt.Errorf("require scope: %q is not one scope word", word)
 		}
 	}
 	for _, word := range q.ACR {
-		if !isWord(word) {
+		if !IsScopeWord(word) {
 			return fmt.Errorf("require acr: %q is not one word, as acr values are", word)
 		}
 	}
 	return nil
 }
 
-// isWord tells words of a scope (RFC 6749 §3.3), or of acr values, which a
+// IsScopeWord tells words of a scope (RFC 6749 §3.3), or of acr values, which a
 // challenge lists with spaces between: one with a space in it could never be
 // granted.
-func isWord(word string) bool {
+func IsScopeWord(word string) bool {
 	return word != "" && !strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
 }
 
@@ -95,7 +97,7 @@ func (q *Requirement) provision(ctx caddy.Context, repl *caddy.Replacer) (err er
 	if q.ACR, err = grammar.ResolveAll(repl, "require acr", q.ACR); err != nil {
 		return err
 	}
-	if err := q.check(); err != nil { // now that its placeholders are known
+	if err := q.Check(); err != nil { // now that its placeholders are known
 		return err
 	}
 	if len(q.Match) == 0 {
@@ -122,12 +124,12 @@ func (q *Requirement) applies(r *http.Request, log *zap.Logger) bool {
 	return ok
 }
 
-// everywhere reports whether the requirement is about every request with a token.
-func (q *Requirement) everywhere() bool { return len(q.matchers) == 0 }
+// Everywhere reports whether the requirement is about every request with a token.
+func (q *Requirement) Everywhere() bool { return len(q.matchers) == 0 }
 
-// matcherNames tells a requirement's matchers apart, as far as that can be
+// MatcherNames tells a requirement's matchers apart, as far as that can be
 // said in a line.
-func (q *Requirement) matcherNames() string {
+func (q *Requirement) MatcherNames() string {
 	var sets []string
 	for _, set := range q.matchers {
 		var names []string
@@ -144,12 +146,12 @@ func (q *Requirement) matcherNames() string {
 	return "its matcher (" + strings.Join(sets, ", or ") + ")"
 }
 
-func (q *Requirement) holds(p *token.Principal, now time.Time) bool {
+func (q *Requirement) Holds(p *token.Principal, now time.Time) bool {
 	switch {
 	case len(q.ACR) > 0:
-		return q.loggedInAs(p)
+		return q.LoggedInAs(p)
 	case q.MaxAge > 0:
-		return q.loggedInSince(p, now)
+		return q.LoggedInSince(p, now)
 	case q.Claim != "":
 		return q.claimed(p)
 	}
@@ -185,14 +187,14 @@ func (q *Requirement) isValue(claim any) bool {
 
 // Rules are what the requests of a gateway need beyond a valid token.
 type Rules struct {
-	all   []*Requirement // those of issuer blocks too
+	All   []*Requirement // those of issuer blocks too
 	looks looks          // at what of a request they look
 }
 
-// provision prepares the requirements of a gateway and of its issuer blocks.
-func (rules *Rules) provision(ctx caddy.Context, repl *caddy.Replacer, blocks ...[]*Requirement) error {
-	rules.all = slices.Concat(blocks...)
-	for _, q := range rules.all {
+// Provision prepares the requirements of a gateway and of its issuer blocks.
+func (rules *Rules) Provision(ctx caddy.Context, repl *caddy.Replacer, blocks ...[]*Requirement) error {
+	rules.All = slices.Concat(blocks...)
+	for _, q := range rules.All {
 		rules.looks |= q.looks() // before provision: loading takes the raw matchers
 		if err := q.provision(ctx, repl); err != nil {
 			return err
@@ -201,34 +203,34 @@ func (rules *Rules) provision(ctx caddy.Context, repl *caddy.Replacer, blocks ..
 	return nil
 }
 
-// lackedScope is scope that every request with p's token needs, and that it does
+// LackedScope is scope that every request with p's token needs, and that it does
 // not have.
-func lackedScope(requirements []*Requirement, p *token.Principal, now time.Time) []string {
+func LackedScope(requirements []*Requirement, p *token.Principal, now time.Time) []string {
 	for _, q := range requirements {
-		if q.everywhere() && len(q.Scope) > 0 && !q.holds(p, now) {
+		if q.Everywhere() && len(q.Scope) > 0 && !q.Holds(p, now) {
 			return q.Scope
 		}
 	}
 	return nil
 }
 
-// allow sees to it that every requirement of those about r holds: of of, which
+// Allow sees to it that every requirement of those about r holds: of of, which
 // are about the tokens of p's issuer. Without a principal those of all issuers
 // count: where the tokens of some issuer need more, no token at all is not
 // enough. Those with a matcher ask for a token then.
-func (rules *Rules) allow(r *http.Request, p *token.Principal, of []*Requirement, now time.Time, log *zap.Logger) error {
+func (rules *Rules) Allow(r *http.Request, p *token.Principal, of []*Requirement, now time.Time, log *zap.Logger) error {
 	var room [8]*Requirement // most have no more: nothing is allocated
 	fit := room[:0]
 	var failed *Requirement
 	var others []string // methods that r may be taken for; check has refused it if they are none
 	if rules.looks&atMethod != 0 {
-		others, _ = otherMethods(r)
+		others, _ = OtherMethods(r)
 	}
 	if p == nil {
-		of = rules.all
+		of = rules.All
 	}
 	for _, q := range of {
-		if p == nil && q.everywhere() {
+		if p == nil && q.Everywhere() {
 			continue
 		}
 		if !q.appliesAs(r, others, log) {
@@ -238,32 +240,32 @@ func (rules *Rules) allow(r *http.Request, p *token.Principal, of []*Requirement
 			return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 		}
 		fit = append(fit, q)
-		if (failed == nil || q.rank() < failed.rank()) && !q.holds(p, now) {
+		if (failed == nil || q.Rank() < failed.Rank()) && !q.Holds(p, now) {
 			failed = q
 		}
 	}
 	if failed == nil {
 		return nil
 	}
-	return failed.reject(p, fit, now)
+	return failed.Reject(p, fit, now)
 }
 
-// check refuses requests whose path, method, query or host an upstream may read
+// Check refuses requests whose path, method, query or host an upstream may read
 // in another way than the requirements here.
-func (rules *Rules) check(r *http.Request) error {
+func (rules *Rules) Check(r *http.Request) error {
 	if rules.looks&atPath != 0 {
 		lenient.Strip(r.Header, pathHeaders)
 	}
-	if err := checkPath(r.URL, rules.looks&atPath != 0); err != nil {
+	if err := CheckPath(r.URL, rules.looks&atPath != 0); err != nil {
 		return err
 	}
 	return rules.looks.checkTarget(r)
 }
 
-// rank orders the requirements that failed: the lowest one makes the answer. A
+// Rank orders the requirements that failed: the lowest one makes the answer. A
 // claim comes first, because no log-in and no scope mends it. Then 401 before
 // 403: whoever must log in again gets the scope on the same way.
-func (q *Requirement) rank() int {
+func (q *Requirement) Rank() int {
 	switch {
 	case q.Claim != "":
 		return 0
@@ -273,10 +275,10 @@ func (q *Requirement) rank() int {
 	return 2
 }
 
-// reject says what is wrong with a token for which the requirement does not
+// Reject says what is wrong with a token for which the requirement does not
 // hold, and all that a better one needs for a request that fit is about.
-func (q *Requirement) reject(p *token.Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
-	switch q.rank() {
+func (q *Requirement) Reject(p *token.Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
+	switch q.Rank() {
 	case 0:
 		return &verdict.Rejection{ // no scope would help, so none is named
 			Status: http.StatusForbidden, Code: verdict.InsufficientScope, Issuer: p.Issuer, Reason: verdict.MissingClaim,

@@ -1,4 +1,4 @@
-package caddyoauth
+package policy
 
 import (
 	"encoding/json"
@@ -15,26 +15,26 @@ import (
 // Requirements on how and when the user logged in (RFC 9470). The issuer says
 // both in the token (RFC 9068 §2.2.1); what it does not say does not hold.
 
-// loggedInAs reports whether the user logged in one of the ways required.
-func (q *Requirement) loggedInAs(p *token.Principal) bool {
+// LoggedInAs reports whether the user logged in one of the ways required.
+func (q *Requirement) LoggedInAs(p *token.Principal) bool {
 	acr, _ := p.Claim("acr")
 	way, ok := acr.(string)
 	return ok && slices.Contains(q.ACR, way)
 }
 
-// loggedInSince reports whether the user logged in recently enough, as far as
+// LoggedInSince reports whether the user logged in recently enough, as far as
 // the clocks can tell. A log-in that is still to come is none.
-func (q *Requirement) loggedInSince(p *token.Principal, now time.Time) bool {
-	age, known := loginAge(p, now)
+func (q *Requirement) LoggedInSince(p *token.Principal, now time.Time) bool {
+	age, known := LoginAge(p, now)
 	return known && age >= -p.Skew && age <= time.Duration(q.MaxAge)+p.Skew
 }
 
 // century is far beyond any log-in, in seconds, and within a duration.
 const century = 100 * 365 * 24 * 3600
 
-// loginAge is the time since auth_time. One that is out of a duration's range
+// LoginAge is the time since auth_time. One that is out of a duration's range
 // is not known.
-func loginAge(p *token.Principal, now time.Time) (age time.Duration, known bool) {
+func LoginAge(p *token.Principal, now time.Time) (age time.Duration, known bool) {
 	claim, _ := p.Claim("auth_time")
 	number, ok := claim.(json.Number)
 	if !ok {
@@ -63,7 +63,7 @@ func (q *Requirement) rejectLogin(p *token.Principal, fit []*Requirement, now ti
 		} else if len(other.ACR) > 0 {
 			apart = true
 		}
-		if other.rank() == 2 && !other.holds(p, now) {
+		if other.Rank() == 2 && !other.Holds(p, now) {
 			rejection.Scope = scopeOf(fit)
 		}
 	}
@@ -73,14 +73,14 @@ func (q *Requirement) rejectLogin(p *token.Principal, fit []*Requirement, now ti
 	if len(q.ACR) > 0 {
 		acr, _ := p.Claim("acr")
 		rejection.Reason, rejection.Description = verdict.WeakLogIn, "a stronger log-in is required"
-		rejection.Detail = fmt.Sprintf("acr is %s, required is one of %q", told(acr), q.ACR)
+		rejection.Detail = fmt.Sprintf("acr is %s, required is one of %q", Told(acr), q.ACR)
 		if apart {
 			rejection.Detail += ", and of other lists that have nothing in common with it: no way to log in meets them all"
 		}
 		return rejection
 	}
 	rejection.Reason, rejection.Description = verdict.OldLogIn, "a more recent log-in is required"
-	rejection.Detail = fmt.Sprintf("auth_time is %s, required is max_age %s", toldAge(p, now), time.Duration(q.MaxAge))
+	rejection.Detail = fmt.Sprintf("auth_time is %s, required is max_age %s", ToldAge(p, now), time.Duration(q.MaxAge))
 	return rejection
 }
 
@@ -98,19 +98,19 @@ func inBoth(a, b []string) (both []string) {
 	return both
 }
 
-// told is a claim for the operator.
-func told(claim any) string {
+// Told is a claim for the operator.
+func Told(claim any) string {
 	if claim == nil {
 		return "absent"
 	}
 	return fmt.Sprintf("%.120q", fmt.Sprint(claim))
 }
 
-func toldAge(p *token.Principal, now time.Time) string {
+func ToldAge(p *token.Principal, now time.Time) string {
 	claim, _ := p.Claim("auth_time")
-	age, known := loginAge(p, now)
+	age, known := LoginAge(p, now)
 	if !known {
-		return told(claim)
+		return Told(claim)
 	}
 	return fmt.Sprintf("%s ago", age.Round(time.Second))
 }

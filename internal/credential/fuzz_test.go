@@ -1,4 +1,4 @@
-package caddyoauth
+package credential
 
 import (
 	"net/http"
@@ -23,11 +23,11 @@ func FuzzCredential(f *testing.F) {
 	} {
 		f.Add(s.a, s.b, s.cookie, s.query)
 	}
-	standard, err := newPlaces(nil, "", false)
+	standard, err := New(nil, "", false)
 	if err != nil {
 		f.Fatal(err)
 	}
-	all, err := newPlaces([]Credential{{Cookie: "at"}, {Header: "Authorization"}, {Header: "X-Token"}, {Query: "token"}}, "", false)
+	all, err := New([]Credential{{Cookie: "at"}, {Header: "Authorization"}, {Header: "X-Token"}, {Query: "token"}}, "", false)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -45,23 +45,23 @@ func FuzzCredential(f *testing.F) {
 		if m := bearer.FindStringSubmatch(a); m != nil {
 			want = m[1]
 		}
-		found, err := standard.find(request())
-		if found.token != want && err == nil || (err == nil) != (want != "" || a == "") {
-			t.Errorf("Authorization: %q: found %q, %v; want %q", a, found.token, err, want)
+		found, err := standard.Find(request())
+		if found.Token != want && err == nil || (err == nil) != (want != "" || a == "") {
+			t.Errorf("Authorization: %q: found %q, %v; want %q", a, found.Token, err, want)
 		}
 		for _, strip := range []bool{false, true} {
 			r := request()
-			found, err = all.find(r)
+			found, err = all.Find(r)
 			if err != nil {
 				continue
 			}
-			if found.token != "" && !wholeToken.MatchString(found.token) {
-				t.Errorf("found %q, which is not token68", found.token)
+			if found.Token != "" && !wholeToken.MatchString(found.Token) {
+				t.Errorf("found %q, which is not token68", found.Token)
 			}
-			found.settle(r, all, strip)
-			left, err := all.find(r)
-			if err != nil || left.token != found.token && !strip || strip && left.token != "" {
-				t.Errorf("found %q, but behind the gateway %q, %v", found.token, left.token, err)
+			found.Settle(r, all, strip)
+			left, err := all.Find(r)
+			if err != nil || left.Token != found.Token && !strip || strip && left.Token != "" {
+				t.Errorf("found %q, but behind the gateway %q, %v", found.Token, left.Token, err)
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package caddyoauth
+package policy
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 var requireWords = []string{"scope", "claim", "acr", "max_age"}
 
-// parseRequire reads:
+// Parse reads:
 //
 //	require [<matcher>] scope   <scope...>
 //	require [<matcher>] claim   <name> <value...>
@@ -21,7 +21,7 @@ var requireWords = []string{"scope", "claim", "acr", "max_age"}
 //	require [<matcher>] max_age <duration>
 //
 // It adds to those of the gateway, or to those of an issuer.
-func parseRequire(h httpcaddyfile.Helper, to *[]*Requirement) error {
+func Parse(h httpcaddyfile.Helper, to *[]*Requirement) error {
 	q := &Requirement{}
 	matcher, matched, err := h.MatcherToken()
 	if err != nil {
@@ -53,5 +53,5 @@ func parseRequire(h httpcaddyfile.Helper, to *[]*Requirement) error {
 		return h.Errf("require %s: it takes [<matcher>] and then %s", what, requireForms)
 	}
 	*to = append(*to, q)
-	return grammar.Wrap(h.Dispenser, q.check())
+	return grammar.Wrap(h.Dispenser, q.Check())
 }

@@ -1,4 +1,6 @@
-package caddyoauth
+// Package identity is what the upstream learns of the caller: headers that only
+// the gateway can set, and placeholders.
+package identity
 
 import (
 	"fmt"
@@ -16,9 +18,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// identity is how the upstream learns who calls: headers that only the gateway
+// Headers is how the upstream learns who calls: headers that only the gateway
 // can set, and placeholders.
-type identity struct {
+type Headers struct {
 	copies []claimCopy
 	names  []string // folded names of the headers that are ours
 	lists  []string
@@ -36,10 +38,10 @@ var reserved = []string{
 	"http2-settings", "te", "trailer", "transfer-encoding", "upgrade",
 }
 
-// newIdentity copies claims into headers, and keeps those that are lists. No
+// New copies claims into headers, and keeps those that are lists. No
 // trailer may have the name of such a header, nor one of noTrailers.
-func newIdentity(copyClaims, listClaims []string, noTrailers ...string) (*identity, error) {
-	id := &identity{lists: listClaims, trailers: slices.Clone(reserved)}
+func New(copyClaims, listClaims []string, noTrailers ...string) (*Headers, error) {
+	id := &Headers{lists: listClaims, trailers: slices.Clone(reserved)}
 	if listClaims == nil {
 		id.lists = []string{"groups", "roles"}
 	}
@@ -71,11 +73,11 @@ func newIdentity(copyClaims, listClaims []string, noTrailers ...string) (*identi
 	return id, nil
 }
 
-// strip removes what a client sent under our names, in every spelling that
+// Strip removes what a client sent under our names, in every spelling that
 // some server behind us may take for them, from the headers, from the trailers
 // and from Connection (naming a header there would have the proxy delete it).
 // There no name of a stripped wish for another protocol stays behind either.
-func (id *identity) strip(r *http.Request) {
+func (id *Headers) Strip(r *http.Request) {
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		id.stripConnection(r.Header, fields)
 	}
@@ -89,7 +91,7 @@ func (id *identity) strip(r *http.Request) {
 	}
 }
 
-func (id *identity) stripConnection(h http.Header, fields []string) {
+func (id *Headers) stripConnection(h http.Header, fields []string) {
 	var kept []string
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
@@ -123,8 +125,8 @@ func (g *trailerGuard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// headers sets the identity headers, all or, with an error, none.
-func (id *identity) headers(h http.Header, p *token.Principal) error {
+// Headers sets the identity headers, all or, with an error, none.
+func (id *Headers) Headers(h http.Header, p *token.Principal) error {
 	values := make([]string, len(id.copies))
 	for i, c := range id.copies {
 		claim, _ := p.Claim(c.claim)
@@ -148,10 +150,10 @@ func (id *identity) headers(h http.Header, p *token.Principal) error {
 	return nil
 }
 
-// answer tells another proxy what its upstream may see: who calls, and the token,
+// Answer tells another proxy what its upstream may see: who calls, and the token,
 // with an access token in place of a reference token. What is not in it the
 // proxy must remove.
-func (id *identity) answer(to, from http.Header) {
+func (id *Headers) Answer(to, from http.Header) {
 	for _, c := range id.copies {
 		if value := from[c.header]; len(value) > 0 {
 			to[c.header] = value
@@ -162,22 +164,22 @@ func (id *identity) answer(to, from http.Header) {
 	}
 }
 
-// takes reports whether a header, in any spelling, has a use of its own here: it
+// Takes reports whether a header, in any spelling, has a use of its own here: it
 // carries the request, or the identity.
-func (id *identity) takes(header string) bool {
+func (id *Headers) Takes(header string) bool {
 	folded := lenient.Fold(header)
 	return slices.Contains(reserved, folded) || slices.Contains(id.names, folded)
 }
 
-const principalVar = "oauth_principal"
+const PrincipalVar = "oauth_principal"
 
-// introduce makes the principal known to placeholders, and through them to
+// Introduce makes the principal known to placeholders, and through them to
 // matchers, handlers and the access log behind us. nil is a request without a
 // token: it gets placeholders that are empty, and lists that are.
-func (id *identity) introduce(r *http.Request, p *token.Principal) {
+func (id *Headers) Introduce(r *http.Request, p *token.Principal) {
 	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	_, mapped := vars[principalVar]
+	_, mapped := vars[PrincipalVar]
 	if p == nil {
 		if mapped {
 			return // a gateway around this one knows who it is
@@ -196,10 +198,10 @@ func (id *identity) introduce(r *http.Request, p *token.Principal) {
 				return nil, false
 			}
 			// With one gateway inside another the innermost has set it last.
-			return placeholder(vars[principalVar].(*token.Principal), name), true
+			return placeholder(vars[PrincipalVar].(*token.Principal), name), true
 		})
 	}
-	vars[principalVar] = p
+	vars[PrincipalVar] = p
 }
 
 const userPrefix = "http.auth.user."

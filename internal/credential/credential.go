@@ -1,4 +1,7 @@
-package caddyoauth
+// Package credential is about where a token stands in a request, and where one of
+// the gateway's own must not: in another place than those configured, in the
+// target, or in a cookie that an upstream would see.
+package credential
 
 import (
 	"fmt"
@@ -9,7 +12,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
-	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -42,10 +44,10 @@ type Places struct {
 	ours    bool   // reference tokens are taken here, or sessions
 }
 
-// newPlaces makes the places of credentials ready, without any the Authorization
+// New makes the places of credentials ready, without any the Authorization
 // header alone. sessionCookie is the cookie of sessions, or empty. ours: this
 // gateway takes tokens of its own, so that one in another place is a mistake.
-func newPlaces(credentials []Credential, sessionCookie string, ours bool) (*Places, error) {
+func New(credentials []Credential, sessionCookie string, ours bool) (*Places, error) {
 	p := &Places{session: sessionCookie, ours: ours}
 	if len(credentials) == 0 {
 		p.list = []place{{header: "Authorization", folded: [1]string{"authorization"}}}
@@ -75,8 +77,8 @@ func newPlaces(credentials []Credential, sessionCookie string, ours bool) (*Plac
 	return p, nil
 }
 
-// headers are the names of the headers among the places.
-func (p *Places) headers() (names []string) {
+// Headers are the names of the headers among the places.
+func (p *Places) Headers() (names []string) {
 	for i := range p.list {
 		if name := p.list[i].header; name != "" {
 			names = append(names, name)
@@ -85,9 +87,9 @@ func (p *Places) headers() (names []string) {
 	return names
 }
 
-// methods are the ways to send a token, by their names in a resource's metadata
+// Methods are the ways to send a token, by their names in a resource's metadata
 // (RFC 9728 §2). Other places have no name there.
-func (p *Places) methods() (names []string) {
+func (p *Places) Methods() (names []string) {
 	for i := range p.list {
 		switch at := &p.list[i]; {
 		case at.header == "Authorization":
@@ -107,38 +109,24 @@ func (at place) rank() int {
 	return 0
 }
 
-// presented is what a request was found to carry.
-type presented struct {
-	token   string
-	at      place
-	swapped bool           // the request brought a reference token in its place
-	grant   session.Handle // that the reference token, or the session, stands for
-	issuer  string         // whose token stood behind it
-	subject string         // of its grant, from the beginning; "": nobody said
-	lost    string         // scope that its grant once had and has no more
-
-	session  bool // it came as a session's cookie
-	replaced bool // which a newer log-in of the same browser has replaced
-}
-
-// find looks for exactly one credential (RFC 6750 §2). None at all is an empty
+// Find looks for exactly one credential (RFC 6750 §2). None at all is an empty
 // token and no error.
-func (p *Places) find(r *http.Request) (found presented, err error) {
+func (p *Places) Find(r *http.Request) (found Presented, err error) {
 	for _, at := range p.list {
-		if at.cookie != "" && found.token != "" {
+		if at.cookie != "" && found.Token != "" {
 			break // cookies come last, and count only when nothing else is there
 		}
 		token, err := at.read(r)
 		if err != nil {
-			return presented{at: at}, err
+			return Presented{at: at}, err
 		}
 		if token == "" {
 			continue
 		}
-		if found.token != "" {
+		if found.Token != "" {
 			return found, verdict.Malformed(verdict.TwoCredentials, "a token in more than one place")
 		}
-		found = presented{token: token, at: at}
+		found = Presented{Token: token, at: at}
 	}
 	return found, nil
 }
@@ -148,7 +136,7 @@ func (at place) read(r *http.Request) (string, error) {
 	case at.header != "":
 		return at.readHeader(r.Header[at.header])
 	case at.cookie != "":
-		return single(cookieValues(r, at.cookie), "cookie "+at.cookie)
+		return single(CookieValues(r, at.cookie), "cookie "+at.cookie)
 	}
 	if r.URL.RawQuery == "" {
 		return "", nil
@@ -171,7 +159,7 @@ func (at place) readHeader(fields []string) (string, error) {
 		return "", verdict.NotBearer(at.header)
 	}
 	token = strings.TrimLeft(token, " ")
-	if !isToken68(token) {
+	if !IsToken68(token) {
 		return "", verdict.Malformed(verdict.BadCredential, "the text behind Bearer is not one token")
 	}
 	return token, nil
@@ -184,15 +172,15 @@ func single(values []string, where string) (string, error) {
 		return "", nil
 	case len(values) > 1:
 		return "", verdict.Malformed(verdict.TwoCredentials, "more than one "+where)
-	case !isToken68(values[0]):
+	case !IsToken68(values[0]):
 		return "", verdict.Malformed(verdict.BadCredential, where+" does not hold one token")
 	}
 	return values[0], nil
 }
 
-// isToken68 is the grammar of RFC 9110 §11.2: no spaces, commas or quotes, and
+// IsToken68 is the grammar of RFC 9110 §11.2: no spaces, commas or quotes, and
 // "=" only at the end.
-func isToken68(s string) bool {
+func IsToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {
 		if !token68[s[i]] {
@@ -210,48 +198,13 @@ var token68 = func() (table [256]bool) {
 	return table
 }()
 
-func cookieValues(r *http.Request, name string) (values []string) {
+func CookieValues(r *http.Request, name string) (values []string) {
 	for _, c := range r.Cookies() {
 		if c.Name == name {
 			values = append(values, c.Value)
 		}
 	}
 	return values
-}
-
-// settle leaves the request as the upstream may see it: with the token that was
-// verified, or without any. One that came in a place that logs show moves to
-// the Authorization header, which they hide, and so does one that came as a
-// reference token; with strip_token it goes altogether. Whatever else the client put into these places was not verified,
-// and an upstream that trusts the gateway must not find it.
-func (found presented) settle(r *http.Request, places *Places, strip bool) {
-	moved := found.swapped || found.at.exposed // to the Authorization header
-	for i := range places.list {
-		at := &places.list[i]
-		if *at == found.at && !strip && !moved {
-			continue
-		}
-		switch {
-		case at.query != "":
-			dropQuery(r, at.query)
-		case at.cookie != "":
-			dropCookie(r, at.cookie)
-		default:
-			lenient.Strip(r.Header, at.folded[:])
-		}
-	}
-	if found.at.cookie != "" && !strip && !moved {
-		// Of this name the upstream gets the one that was read, whatever else
-		// the field holds that other parsers would take.
-		dropCookie(r, found.at.cookie)
-		r.AddCookie(&http.Cookie{Name: found.at.cookie, Value: found.token}) //nolint:gosec // a request's cookie has no attributes
-	}
-	switch {
-	case moved && !strip:
-		r.Header.Set("Authorization", "Bearer "+found.token)
-	case found.at.header != "Authorization" || strip:
-		r.Header.Del("Authorization")
-	}
 }
 
 func dropQuery(r *http.Request, name string) {
@@ -283,18 +236,3 @@ func dropCookie(r *http.Request, name string) {
 		r.Header.Set("Cookie", strings.Join(kept, "; "))
 	}
 }
-
-// hidden reports whether caches cannot see that a request was one person's, and
-// which header says whose. A query is part of what they store an answer under.
-func (found presented) hidden() (yes bool, vary string) {
-	switch {
-	case found.session, found.at.cookie != "":
-		return true, "Cookie"
-	case found.at.header == "Authorization":
-		return false, ""
-	}
-	return found.token != "", found.at.header
-}
-
-// inAuthorization reports whether the token came in the Authorization header.
-func (found presented) inAuthorization() bool { return found.at.header == "Authorization" }

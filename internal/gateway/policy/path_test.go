@@ -1,4 +1,4 @@
-package caddyoauth
+package policy
 
 import (
 	"net/url"
@@ -34,7 +34,7 @@ func TestWhatSomeReadAsADotSegmentIsAlwaysRefused(t *testing.T) {
 		"/%" + strings.Repeat("25", 60) + "2e", // escapes in escapes in …
 	} {
 		// What a URL cannot hold raw, a server takes all the same.
-		if checkPath(pathOf(t, target), false) == nil {
+		if CheckPath(pathOf(t, target), false) == nil {
 			t.Errorf("%s passes", target)
 		}
 	}
@@ -42,7 +42,7 @@ func TestWhatSomeReadAsADotSegmentIsAlwaysRefused(t *testing.T) {
 		"/100%25", "/100%2525", "/50%25%20off", "/a%20b/c%20d", "/x..y/...", "/.well-known/x", "/caf%C3%A9/%E6%97%A5%E6%9C%AC", "/proxy/https%253A%252F%252Fa.example%252Fb",
 		"/%ff%fe", "/２０２６/１．５", "/..x/x../.x./x", "/a%2fb", "/%c0/x", "/%25zz/%25u12",
 	} {
-		if err := checkPath(pathOf(t, target), false); err != nil {
+		if err := CheckPath(pathOf(t, target), false); err != nil {
 			t.Errorf("%s: %v", target, err.(*verdict.Rejection).Detail)
 		}
 	}
@@ -58,15 +58,15 @@ func TestWhereARequirementLooksAtThePathSpellingsOfAnotherPathAreRefused(t *test
 		"/admin%e2%80%8b", "/ad%c2%admin", // nothing to see
 	} {
 		u := pathOf(t, target)
-		if err := checkPath(u, false); err != nil {
+		if err := CheckPath(u, false); err != nil {
 			t.Errorf("%s is refused without such a requirement", target)
 		}
-		if checkPath(u, true) == nil {
+		if CheckPath(u, true) == nil {
 			t.Errorf("%s passes", target)
 		}
 	}
 	for _, target := range []string{"/admin", "/100%25", "/a.b/.c", "/a%20b", "/caf%C3%A9", "/cafe%CC%81", "/%E6%97%A5%E6%9C%AC", "/a%2fb", "/", "/Straße", "/ΣΑΣ", "/%25zz"} {
-		if err := checkPath(pathOf(t, target), true); err != nil {
+		if err := CheckPath(pathOf(t, target), true); err != nil {
 			t.Errorf("%s: %v", target, err.(*verdict.Rejection).Detail)
 		}
 	}
@@ -77,7 +77,7 @@ func TestALongOddPathIsJudgedInNoTime(t *testing.T) {
 	for _, part := range []string{"%25", "%%32%35", "．", "%c0%ae", "%u002e", "\ufdfa", ". "} {
 		u := &url.URL{Path: "/" + strings.Repeat(part, 1<<17/len(part))}
 		began := time.Now()
-		_ = checkPath(u, true)
+		_ = CheckPath(u, true)
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("128 KB of %q: %s", part, took)
 		}

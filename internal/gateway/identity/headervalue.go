@@ -1,4 +1,4 @@
-package caddyoauth
+package identity
 
 import (
 	"encoding/json"

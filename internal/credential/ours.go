@@ -1,4 +1,4 @@
-package caddyoauth
+package credential
 
 import (
 	"net/http"
@@ -12,25 +12,25 @@ import (
 // What the gateway's own tokens begin with, so that they are known wherever
 // they turn up.
 const (
-	accessPrefix  = "oga_"
-	refreshPrefix = "ogr_"
+	AccessPrefix  = "oga_"
+	RefreshPrefix = "ogr_"
 )
 
-// strays reports whether one of our tokens stands where none belongs: in the
+// Strays reports whether one of our tokens stands where none belongs: in the
 // request's target, or in a header other than the credential's. Neither the
 // upstream nor a log may see it. Browsers send cookies unasked, so those are
 // taken off instead.
-func (p *Places) strays(r *http.Request) bool {
+func (p *Places) Strays(r *http.Request) bool {
 	if !p.ours {
 		return false
 	}
-	if holdsOurs(r.URL.Path) || r.URL.User != nil && holdsOurs(r.URL.User.String()) {
+	if HoldsOurs(r.URL.Path) || r.URL.User != nil && HoldsOurs(r.URL.User.String()) {
 		return true
 	}
 	if r.URL.RawQuery != "" {
 		for pair := range lenient.QueryPairs(r.URL.RawQuery) {
 			name, value, _ := strings.Cut(pair, "=")
-			if !p.isPlace(place{query: lenient.Unescape(name)}) && (holdsOurs(lenient.Unescape(value)) || holdsOurs(lenient.Unescape(name))) {
+			if !p.isPlace(place{query: lenient.Unescape(name)}) && (HoldsOurs(lenient.Unescape(value)) || HoldsOurs(lenient.Unescape(name))) {
 				return true
 			}
 		}
@@ -40,7 +40,7 @@ func (p *Places) strays(r *http.Request) bool {
 			continue
 		}
 		for _, value := range values {
-			if holdsOurs(value) && !p.isPlace(place{header: name}) {
+			if HoldsOurs(value) && !p.isPlace(place{header: name}) {
 				return true
 			}
 		}
@@ -57,9 +57,9 @@ func (p *Places) isPlace(where place) bool {
 	})
 }
 
-// exposes reports whether r carries a credential where Caddy's logs would show
+// Exposes reports whether r carries a credential where Caddy's logs would show
 // it: in its query, or in a header other than those they hide.
-func (p *Places) exposes(r *http.Request) bool {
+func (p *Places) Exposes(r *http.Request) bool {
 	for _, at := range p.list {
 		switch {
 		case !at.exposed:
@@ -71,14 +71,14 @@ func (p *Places) exposes(r *http.Request) bool {
 	return false
 }
 
-// holdsOurs finds a whole token of ours in a text, also in one that is escaped
+// HoldsOurs finds a whole token of ours in a text, also in one that is escaped
 // for a URL. Shorter ones, and the same letters inside another token, are none.
-func holdsOurs(text string) bool { return holdsAny(text, ourPrefixes[:]) }
+func HoldsOurs(text string) bool { return holdsAny(text, ourPrefixes[:]) }
 
 // holdsSession finds the handle of a browser's session alone.
 func holdsSession(text string) bool { return holdsAny(text, ourPrefixes[:1]) }
 
-var ourPrefixes = [...]string{sessionPrefix, accessPrefix, refreshPrefix}
+var ourPrefixes = [...]string{SessionPrefix, AccessPrefix, RefreshPrefix}
 
 func holdsAny(text string, prefixes []string) bool {
 	return holdsPlain(text, prefixes) || strings.IndexByte(text, '%') >= 0 && holdsPlain(lenient.Unescape(text), prefixes)
@@ -99,7 +99,7 @@ func holdsPlain(text string, prefixes []string) bool {
 		if !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(rest, prefix) }) {
 			continue
 		}
-		end, whole := len(accessPrefix), len(accessPrefix)+session.HandleLength
+		end, whole := len(AccessPrefix), len(AccessPrefix)+session.HandleLength
 		for end < min(len(rest), whole) && isBase64URL(rest[end]) {
 			end++
 		}

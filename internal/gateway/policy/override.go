@@ -1,4 +1,4 @@
-package caddyoauth
+package policy
 
 import (
 	"net/http"
@@ -22,16 +22,16 @@ const methodParameter = "_method"
 // mostMethods is more than anybody needs who means well.
 const mostMethods = 4
 
-// otherMethods are those that r may be taken for besides its own. They come in
+// OtherMethods are those that r may be taken for besides its own. They come in
 // capitals, as upstreams read them.
-func otherMethods(r *http.Request) (methods []string, err error) {
+func OtherMethods(r *http.Request) (methods []string, err error) {
 	add := func(texts []string) {
 		for _, text := range texts {
 			method := strings.ToUpper(strings.TrimSpace(text))
 			switch {
 			case method == "" || method == r.Method || slices.Contains(methods, method):
-			case !isMethod(method) || len(methods) == mostMethods:
-				err = ambiguously("method", verdict.AmbiguousMethod, "a header or the query names another one, which is no token, or too many")
+			case !IsMethod(method) || len(methods) == mostMethods:
+				err = Ambiguous("method", verdict.AmbiguousMethod, "a header or the query names another one, which is no token, or too many")
 			default:
 				methods = append(methods, method)
 			}
@@ -62,13 +62,13 @@ func (q *Requirement) appliesAs(r *http.Request, others []string, log *zap.Logge
 	})
 }
 
-// isMethod is the grammar of RFC 9110 §9.1. Two that a proxy joined with a
+// IsMethod is the grammar of RFC 9110 §9.1. Two that a proxy joined with a
 // comma are none.
-func isMethod(s string) bool { return httpguts.ValidHeaderFieldName(s) }
+func IsMethod(s string) bool { return httpguts.ValidHeaderFieldName(s) }
 
-// isPlainMethod reports whether a method is a token without lower-case letters.
+// IsPlainMethod reports whether a method is a token without lower-case letters.
 // Methods are compared by case (RFC 9110 §9.1), and many an upstream folds it;
 // none that is registered has such a letter.
-func isPlainMethod(method string) bool {
-	return isMethod(method) && !strings.ContainsFunc(method, func(c rune) bool { return c >= 'a' && c <= 'z' })
+func IsPlainMethod(method string) bool {
+	return IsMethod(method) && !strings.ContainsFunc(method, func(c rune) bool { return c >= 'a' && c <= 'z' })
 }

@@ -1,4 +1,4 @@
-package caddyoauth
+package policy
 
 import (
 	"encoding/json"
@@ -71,7 +71,7 @@ var pathHeaders = []string{"x-original-url", "x-rewrite-url"}
 // that requirements have. Paths see checkPath.
 func (l looks) checkTarget(r *http.Request) error {
 	if l&atMethod != 0 {
-		if _, err := otherMethods(r); err != nil {
+		if _, err := OtherMethods(r); err != nil {
 			return err
 		}
 	}
@@ -79,11 +79,11 @@ func (l looks) checkTarget(r *http.Request) error {
 	// long for Go. Others take of it what they can read.
 	if l&atQuery != 0 && r.URL.RawQuery != "" {
 		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-			return ambiguously("query", verdict.AmbiguousQuery, "a broken escape, a ; or too many parameters, where a requirement looks at the query")
+			return Ambiguous("query", verdict.AmbiguousQuery, "a broken escape, a ; or too many parameters, where a requirement looks at the query")
 		}
 	}
 	if l&atHost != 0 && r.Host != "" && !isPlainHost(r.Host) {
-		return ambiguously("host", verdict.AmbiguousHost, "it is no name of letters, digits, - and _ without a dot at its end, nor an address, where a requirement looks at the host")
+		return Ambiguous("host", verdict.AmbiguousHost, "it is no name of letters, digits, - and _ without a dot at its end, nor an address, where a requirement looks at the host")
 	}
 	return nil
 }

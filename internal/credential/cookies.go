@@ -1,4 +1,4 @@
-package caddyoauth
+package credential
 
 import (
 	"strings"
@@ -10,12 +10,12 @@ import (
 // only for the host that set it, over https.
 const hostOnly = "__Host-"
 
-// strayCookie reports whether a cookie is a gateway's, and none that this one reads.
+// StrayCookie reports whether a cookie is a gateway's, and none that this one reads.
 // A browser sends it to all of its host, so it stands for no mistake of the sender:
 // it is taken off, and the request goes on. It is known by its form: one
 // gateway does not know the names of another's.
-func (p *Places) strayCookie(name, value string) bool {
-	if p.session != "" && isLoginCookie(p.session, name) {
+func (p *Places) StrayCookie(name, value string) bool {
+	if p.session != "" && IsLoginCookie(p.session, name) {
 		return false
 	}
 	switch {
@@ -24,25 +24,25 @@ func (p *Places) strayCookie(name, value string) bool {
 	case !p.ours: // then these are some application's own affair
 		return false
 	}
-	return holdsOurs(name) || holdsOurs(value) && !p.isPlace(place{cookie: name})
+	return HoldsOurs(name) || HoldsOurs(value) && !p.isPlace(place{cookie: name})
 }
 
 // What the cookies of a log-in are known by, wherever they turn up.
 const (
-	sessionPrefix = "ogs_"    // begins the handle in a session's cookie
-	pendingMark   = "-login-" // stands between that cookie's name and the name of a log-in that has begun
-	nameLetters   = 8         // of a log-in's state, in the name of its cookie
+	SessionPrefix = "ogs_"    // begins the handle in a session's cookie
+	PendingMark   = "-login-" // stands between that cookie's name and the name of a log-in that has begun
+	NameLetters   = 8         // of a log-in's state, in the name of its cookie
 )
 
-// isLoginCookie reports whether name is that of the session's cookie, or of a
+// IsLoginCookie reports whether name is that of the session's cookie, or of a
 // log-in that has begun beside it.
-func isLoginCookie(session, name string) bool {
-	return name == session || isBegunBeside(session, name)
+func IsLoginCookie(session, name string) bool {
+	return name == session || IsBegunBeside(session, name)
 }
 
-// isBegunBeside reports whether name is that of a log-in that has begun where
+// IsBegunBeside reports whether name is that of a log-in that has begun where
 // session is the name of the session's cookie.
-func isBegunBeside(session, name string) bool {
+func IsBegunBeside(session, name string) bool {
 	rest, ok := strings.CutPrefix(name, session)
 	return ok && isBegunEnd(rest)
 }
@@ -53,18 +53,18 @@ const leastBegun = 200
 
 // isBegun knows a log-in that has begun by its form.
 func isBegun(name, value string) bool {
-	return isBegunName(name) && len(value) >= leastBegun && allBase64URL(value)
+	return IsBegunName(name) && len(value) >= leastBegun && allBase64URL(value)
 }
 
-func isBegunName(name string) bool {
-	at := len(name) - len(pendingMark) - nameLetters
+func IsBegunName(name string) bool {
+	at := len(name) - len(PendingMark) - NameLetters
 	return at > len(hostOnly) && strings.HasPrefix(name, hostOnly) && isBegunEnd(name[at:])
 }
 
 // isBegunEnd knows what stands behind the session cookie's name.
 func isBegunEnd(rest string) bool {
-	letters, marked := strings.CutPrefix(rest, pendingMark)
-	return marked && len(letters) == nameLetters && allBase64URL(letters)
+	letters, marked := strings.CutPrefix(rest, PendingMark)
+	return marked && len(letters) == NameLetters && allBase64URL(letters)
 }
 
 func allBase64URL(text string) bool {
@@ -76,15 +76,15 @@ func allBase64URL(text string) bool {
 	return true
 }
 
-// setsOurs reports whether a Set-Cookie field is about a cookie of ours. Without a
+// SetsOurs reports whether a Set-Cookie field is about a cookie of ours. Without a
 // name, the value is what a browser sends back, and would be read as a name.
-func (p *Places) setsOurs(field string) bool {
+func (p *Places) SetsOurs(field string) bool {
 	pair, _, _ := strings.Cut(field, ";")
 	name, value := lenient.CookieOf(pair)
 	if name == "" {
 		name, value = lenient.CookieOf(value)
 	}
-	if p.session != "" && isLoginCookie(p.session, name) {
+	if p.session != "" && IsLoginCookie(p.session, name) {
 		return true
 	}
 	return holdsSession(pair) || isBegun(name, value)

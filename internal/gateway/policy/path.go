@@ -1,4 +1,4 @@
-package caddyoauth
+package policy
 
 import (
 	"net/http"
@@ -9,7 +9,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// checkPath refuses paths that the upstream may read differently from the
+// CheckPath refuses paths that the upstream may read differently from the
 // matchers here: what a rule was judged for would not be what is served.
 //
 // Always refused are dot segments however they are spelled, also for readers
@@ -18,19 +18,19 @@ import (
 // proxy passes it on. Where a requirement looks at the path (strictly), so is
 // all that some server takes for another path: /admin;x/y, //admin, /admin%20,
 // /admin., /%2561dmin and /ａdmin are /admin somewhere.
-func checkPath(u *url.URL, strictly bool) error {
+func CheckPath(u *url.URL, strictly bool) error {
 	path := u.Path // decoded: "%2e%2e%2f" is "../" here
 	if u.Opaque != "" || !strings.HasPrefix(path, "/") {
-		return ambiguous("the target is not a path")
+		return ambiguousPath("the target is not a path")
 	}
 	if strings.ContainsAny(path, "\\\x00") {
-		return ambiguous("a backslash or NUL")
+		return ambiguousPath("a backslash or NUL")
 	}
 	switch {
 	case hasDotSegment(path):
-		return ambiguous("a dot segment")
+		return ambiguousPath("a dot segment")
 	case hidesDots(path):
-		return ambiguous("what some read as a dot segment")
+		return ambiguousPath("what some read as a dot segment")
 	case strictly:
 		return checkPathStrictly(path)
 	}
@@ -49,20 +49,20 @@ func hasDotSegment(path string) bool {
 func checkPathStrictly(path string) error {
 	switch {
 	case strings.Contains(path, "//") || strings.Contains(path, ";"):
-		return ambiguous("an empty segment or a path parameter, where a requirement looks at the path")
+		return ambiguousPath("an empty segment or a path parameter, where a requirement looks at the path")
 	case strings.Contains(path, " /") || strings.HasSuffix(path, " ") || strings.Contains(path, "./") || strings.HasSuffix(path, "."):
-		return ambiguous("a segment that ends with a space or a dot, where a requirement looks at the path")
+		return ambiguousPath("a segment that ends with a space or a dot, where a requirement looks at the path")
 	case decodeOnce(path) != path || strings.ContainsAny(path, "?#"):
-		return ambiguous("an escape in an escape, or an encoded ? or #, where a requirement looks at the path")
+		return ambiguousPath("an escape in an escape, or an encoded ? or #, where a requirement looks at the path")
 	case !utf8.ValidString(path) || strings.ContainsFunc(path, readsAsOther):
-		return ambiguous("broken UTF-8, a control character or one that some read as ASCII, where a requirement looks at the path")
+		return ambiguousPath("broken UTF-8, a control character or one that some read as ASCII, where a requirement looks at the path")
 	}
 	return nil
 }
 
-func ambiguous(detail string) error { return ambiguously("path", verdict.AmbiguousPath, detail) }
+func ambiguousPath(detail string) error { return Ambiguous("path", verdict.AmbiguousPath, detail) }
 
-func ambiguously(what, reason, detail string) error {
+func Ambiguous(what, reason, detail string) error {
 	return &verdict.Rejection{
 		Status: http.StatusBadRequest, Reason: reason, Code: verdict.InvalidRequest,
 		Description: "the " + what + " can be read in more than one way", Detail: detail,
