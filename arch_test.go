@@ -120,8 +120,12 @@ var rooms = map[string][]string{
 	"internal/gateway/telemetry":   {"internal/as", "internal/session", "internal/token", "internal/verdict"},
 	"internal/lenient":             {},
 	"internal/gateway/gatewaytest": {},
-	"internal/gateway/limits":      {"internal/gateway/pool", "internal/token"},
-	"internal/gateway/stores":      {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
+	"internal/gateway/introspection": {
+		"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool",
+		"internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict",
+	},
+	"internal/gateway/limits": {"internal/gateway/pool", "internal/token"},
+	"internal/gateway/stores": {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
 }
 
 // forTests is the room that tests alone import.

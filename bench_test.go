@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
@@ -117,7 +118,7 @@ func benchAsker(b *testing.B, copies []string) *Gateway {
 	return benchGateway(b, nil, func(g *Gateway) {
 		g.Issuer = []*Issuer{{
 			URL: []string{issuer.URL}, Audience: []string{"api"},
-			Introspect: &Introspect{}, Client: &Client{ID: "gateway", Secret: "secret"},
+			Introspect: &introspection.Introspect{}, Client: &Client{ID: "gateway", Secret: "secret"},
 		}}
 		g.CopyClaims = copies
 	})

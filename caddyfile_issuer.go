@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -98,7 +99,7 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 			return err
 		}
 		var err error
-		i.Introspect, err = parseIntrospect(d)
+		i.Introspect, err = introspection.Parse(d)
 		return err
 	case "client":
 		return i.parseClient(d, seen)

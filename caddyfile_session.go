@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
@@ -118,7 +119,7 @@ func blockOf(word string) string {
 	for block, words := range map[string]string{
 		"issuer <url>": issuerWords, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
 		"login":              loginWords,
-		"introspect [<url>]": introspectWords,
+		"introspect [<url>]": introspection.Words,
 	} {
 		for known := range strings.SplitSeq(words, ", ") {
 			if known == word {

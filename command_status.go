@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 )
 
 func init() {
@@ -96,7 +97,7 @@ func healthOf(s *issuerState) string {
 		return "STORED KEYS"
 	case s.LastError != "":
 		return "NOT ANSWERING"
-	case s.Breaker.Open || slices.ContainsFunc(s.Introspection, func(q inquiryState) bool { return q.Breaker.Open }):
+	case s.Breaker.Open || slices.ContainsFunc(s.Introspection, func(q introspection.State) bool { return q.Breaker.Open }):
 		return "BREAKER OPEN"
 	}
 	return "ok"

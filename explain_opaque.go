@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -65,7 +66,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		Check: string(token.CheckForm), Result: stepPassed, Clause: "RFC 7662 §1",
 		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
 	}
-	err := mayAsk(e.bare)
+	err := introspection.MayAsk(e.bare)
 	if err != nil {
 		form.Found = verdict.DetailOf(err)
 		e.fail(&form, err)
@@ -100,8 +101,8 @@ func (e *explaining) cannotAsk() {
 // known.
 func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
 	t := e.trust
-	what := question{raw: e.bare, key: sha256.Sum256([]byte(e.bare)), jwt: jwt, clock: e.gateway.issuers.now}
-	said, remembered, err := t.inquiry.consult(ctx, what)
+	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Now: e.gateway.issuers.now}
+	said, remembered, err := t.introspector.Consult(ctx, what)
 	step := explainedStep{Check: introspectionStep, Result: stepPassed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
 	if err != nil {
 		step.Found = "no answer: " + err.Error()
@@ -109,8 +110,8 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 		e.Checks = append(e.Checks, step)
 		return nil
 	}
-	if said.refusal != nil {
-		refusal := said.refusal.(*token.Refusal) //nolint:errorlint // it is one, as it was made
+	if said.Refusal != nil {
+		refusal := said.Refusal.(*token.Refusal) //nolint:errorlint // it is one, as it was made
 		step.Found = refusal.Detail
 		if of, ok := ofAnswers[refusal.Reason]; ok {
 			step.Expected, step.Change = of.expected, of.change
@@ -118,20 +119,20 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 		if refusal.Reason == token.IssuerUnknown {
 			step.Expected += e.Issuer
 		}
-		e.fail(&step, verdict.OfToken(said.refusal, e.Issuer))
+		e.fail(&step, verdict.OfToken(said.Refusal, e.Issuer))
 	}
 	if remembered {
-		step.Found += fmt.Sprintf("; so it said before, and is asked again in %s", time.Unix(0, said.until).Sub(what.clock()).Round(time.Second))
+		step.Found += fmt.Sprintf("; so it said before, and is asked again in %s", time.Unix(0, said.Until).Sub(what.Now()).Round(time.Second))
 	}
 	e.Checks = append(e.Checks, step)
-	if said.refusal != nil {
+	if said.Refusal != nil {
 		return nil
 	}
 	if jwt == nil {
-		e.u.Claims = token.AnswerClaims(said.answer)
+		e.u.Claims = token.AnswerClaims(said.Answer)
 	}
-	e.Checks = append(e.Checks, e.judged(said.facts))
-	return said.facts
+	e.Checks = append(e.Checks, e.judged(said.Facts))
+	return said.Facts
 }
 
 // judged tells what is judged on each request.

@@ -2,23 +2,21 @@ package caddyoauth
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -60,7 +58,7 @@ type Issuer struct {
 	JWKS string `json:"jwks,omitempty"`
 
 	// Ask the issuer about opaque tokens (RFC 7662). Default: they are refused.
-	Introspect *Introspect `json:"introspect,omitempty"`
+	Introspect *introspection.Introspect `json:"introspect,omitempty"`
 
 	// What a request needs if its token is this issuer's, beyond what every
 	// request does. Two issuers' groups are two things of one name: what
@@ -95,20 +93,6 @@ const (
 	maxSkew     = 60 * time.Second
 	strictType  = "at+jwt"
 )
-
-// settings are an issuer's words with their placeholders replaced.
-type settings struct {
-	audience       []string
-	metadata, jwks string
-	introspect     string // the endpoint; "": that of the metadata
-	algorithms     token.Algorithms
-	fixed          *token.KeySet // keys from a file
-	content        string        // and the file they came from
-	trust          *x509.CertPool
-	trusted        string          // what trust was made of
-	pool           json.RawMessage // the words that it was made of
-	opaque         bool            // trust was made of something that cannot be told here
-}
 
 // provision makes a trust of each URL. What it acquired is released by the
 // functions it returns, also with an error.
@@ -146,11 +130,11 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerO
 		}
 		trusts = append(trusts, t)
 		if i.Introspect != nil && client != nil {
-			t.inquiry, done = i.Introspect.openInquiry(inquirySettings{
+			t.introspector, done = i.Introspect.Open(introspection.Settings{
 				Authority: l.key, Server: l.server, Config: l.config, Endpoint: set.introspect, Client: *client,
 				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: with.Capacity,
 			})
-			// Before the authority, whose server the inquiry asks.
+			// Before the authority, whose server it asks.
 			release = slices.Insert(release, len(release)-1, done)
 		}
 	}
@@ -170,89 +154,6 @@ func (i *Issuer) leeway() time.Duration {
 // for, a refresh token passed, and reached the upstream, at issuers whose
 // answers are alike for both kinds.
 func (i *Issuer) wantsType() bool { return i.InsecureAnyAudience && !i.Introspect.InsecureAnyToken }
-
-func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings, err error) {
-	if set.audience, err = grammar.ResolveAll(repl, "audience", i.Audience); err != nil {
-		return set, err
-	}
-	if set.metadata, err = grammar.Resolve(repl, "metadata", i.Metadata); err != nil {
-		return set, err
-	}
-	if set.jwks, err = grammar.Resolve(repl, "jwks", i.JWKS); err != nil {
-		return set, err
-	}
-	if i.Introspect != nil {
-		if set.introspect, err = i.Introspect.resolve(repl, i.InsecureHTTP); err != nil {
-			return set, err
-		}
-	}
-	if set.algorithms, err = token.ParseAlgorithms(i.Algorithms); err != nil {
-		return set, err
-	}
-	if set.metadata != "" {
-		if err := as.CheckURL(set.metadata, i.InsecureHTTP); err != nil {
-			return set, fmt.Errorf("metadata: %w", err)
-		}
-	}
-	switch {
-	case isFile(set.jwks):
-		err = set.readKeys()
-		return set, err
-	case set.jwks != "":
-		if err := as.CheckURL(set.jwks, i.InsecureHTTP); err != nil {
-			return set, fmt.Errorf("jwks: %w", err)
-		}
-	}
-	if i.TrustPool != nil {
-		set.pool = i.TrustPool
-		set.trusted, set.opaque, err = trustText(i.TrustPool) // before LoadModule takes it
-		if err != nil {
-			return set, err
-		}
-		mod, err := ctx.LoadModule(i, "TrustPool")
-		if err != nil {
-			return set, fmt.Errorf("trust_pool: %w", err)
-		}
-		set.trust = mod.(caddytls.CA).CertPool()
-	}
-	return set, nil
-}
-
-func (set *settings) readKeys() error {
-	doc, err := os.ReadFile(set.jwks)
-	if err != nil {
-		return fmt.Errorf("jwks: %w", err)
-	}
-	set.content = string(doc)
-	set.fixed, _, err = token.ParseKeySet(doc)
-	if err != nil {
-		return fmt.Errorf("jwks %s: %w", set.jwks, err)
-	}
-	return nil
-}
-
-// trustText is the configuration of a trust pool with the content of its files:
-// keys that were fetched, and stored, under one trust must not serve another.
-// Of pools other than files and inline certificates only the configuration is
-// known: opaque.
-func trustText(raw json.RawMessage) (text string, opaque bool, err error) {
-	var pool struct {
-		Provider string   `json:"provider"`
-		PEM      []string `json:"pem_files"`
-	}
-	if err := json.Unmarshal(raw, &pool); err != nil {
-		return "", false, fmt.Errorf("trust_pool: %w", err)
-	}
-	text = string(raw)
-	for _, name := range pool.PEM {
-		content, err := os.ReadFile(name) //nolint:gosec // the operator's own configuration names it
-		if err != nil {
-			return "", false, fmt.Errorf("trust_pool: %w", err)
-		}
-		text += "\x00" + string(content)
-	}
-	return text, pool.Provider != "file" && pool.Provider != "inline", nil
-}
 
 // lent is an authority out of the pool, until release is called.
 type lent struct {

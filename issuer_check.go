@@ -96,7 +96,7 @@ func (i *Issuer) checkIntrospect() error {
 	case n.InsecureAnyToken && !i.InsecureAnyAudience:
 		return errors.New("introspect: insecure_any_token has a use with insecure_any_audience alone: where there is an audience, what the answer has to name is that. Leave it out")
 	default:
-		return n.check()
+		return n.Check()
 	}
 }
 

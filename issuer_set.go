@@ -57,7 +57,7 @@ func (s *Set) add(t *trust) error {
 	}
 	s.byIssuer[t.profile.Issuer], t.now = t, func() time.Time { return s.now() }
 	s.trusts = append(s.trusts, t)
-	if t.inquiry != nil {
+	if t.introspector != nil {
 		s.opaque = t
 	}
 	return nil

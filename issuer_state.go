@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -32,7 +33,7 @@ type issuerState struct {
 	Cache     cacheState    `json:"cache"`
 	Breaker   breaker.State `json:"breaker"` // of its token endpoint
 
-	Introspection []inquiryState `json:"introspection,omitempty"` // one for each client and settings
+	Introspection []introspection.State `json:"introspection,omitempty"` // one for each client and settings
 }
 
 // hasKeys reports whether there are keys to judge by.
@@ -69,7 +70,7 @@ func issuerStates(now time.Time, paused map[string]time.Duration) []issuerState 
 	for _, auth := range authorities.All() {
 		state := auth.state(now)
 		state.Breaker = breaker.StateOf(paused[auth.issuer])
-		state.Introspection = inquiryStates(auth.key, now)
+		state.Introspection = introspection.States(auth.key, now)
 		states = append(states, state)
 	}
 	slices.SortStableFunc(states, func(a, b issuerState) int { return strings.Compare(a.Issuer, b.Issuer) })

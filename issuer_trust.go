@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -19,13 +20,13 @@ import (
 // under the profile of this configuration.
 type trust struct {
 	*authority
-	profile token.Profile
-	reach   string                // a digest of what says who the issuer is
-	require []*policy.Requirement // of its tokens: the gateway's, and those of its issuer block
-	client  *as.Client            // who the gateway is there; nil: there is no client
-	inquiry *inquiry              // asks about tokens; nil: they are not asked about
-	metrics telemetry.IssuerMetrics
-	now     func() time.Time // the set's
+	profile      token.Profile
+	reach        string                      // a digest of what says who the issuer is
+	require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
+	client       *as.Client                  // who the gateway is there; nil: there is no client
+	introspector *introspection.Introspector // asks about tokens; nil: they are not asked about
+	metrics      telemetry.IssuerMetrics
+	now          func() time.Time // the set's
 
 	remember bool // use the cache
 }
@@ -35,8 +36,8 @@ type trust struct {
 func (t *trust) recall(key token.Digest, now time.Time) *token.Facts {
 	switch {
 	case t.asksAlways():
-		if said := t.inquiry.recall(key, now); said != nil {
-			return said.facts // nil for one that is inactive: verified first, all the same
+		if said := t.introspector.Recall(key, now); said != nil {
+			return said.Facts // nil for one that is inactive: verified first, all the same
 		}
 	case t.remember:
 		if facts, hit := t.cache.GetIfPresent(key); hit {
@@ -55,7 +56,7 @@ func (t *trust) keep(key token.Digest, facts *token.Facts) {
 }
 
 // asksAlways reports whether the issuer is asked about JWTs, too.
-func (t *trust) asksAlways() bool { return t.inquiry != nil && t.inquiry.always }
+func (t *trust) asksAlways() bool { return t.introspector != nil && t.introspector.Always }
 
 // methodFor is how a caller's credentials are presented to the issuer: as the
 // caller presented them, unless the issuer says that it does not take that.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 )
 
 func TestABrowserSessionWithOpaqueTokensIsAskedAbout(t *testing.T) {
@@ -28,7 +30,7 @@ func TestABrowserSessionWithOpaqueTokensIsAskedAbout(t *testing.T) {
 		t.Fatalf("%d with a session; log: %s", status, s.logged())
 	}
 	revoked = true
-	s.clock.ahead.Add(int64(mostRemembered))
+	s.clock.ahead.Add(int64(introspection.LongestCache))
 	if status := b.status(); status != http.StatusUnauthorized {
 		t.Errorf("%d when the issuer has revoked its token", status)
 	}

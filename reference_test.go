@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -21,7 +22,7 @@ func TestTheReferenceNamesEachWordOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Join([]string{
-		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, introspectWords, "auth, key, assertion_audience, from, method, uri, statuses",
+		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
 	}, ", ")
 	for word := range strings.SplitSeq(words, ", ") {
 		found := false

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 )
 
 // sidecar is what the environment asks for.
@@ -22,8 +24,8 @@ type sidecar struct {
 	session  Session
 	trust    []string // PEM files
 
-	introspect *Introspect // nil: opaque tokens are refused
-	asking     Introspect  // how it is done, where it is
+	introspect *introspection.Introspect // nil: opaque tokens are refused
+	asking     introspection.Introspect  // how it is done, where it is
 
 	upstreams, proxies    []string
 	scheme                string // of the upstreams: http, https or h2c

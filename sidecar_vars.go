@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -59,9 +60,9 @@ var variables = []variable{
 		case "false":
 			s.introspect = nil
 		case "true":
-			s.introspect = new(Introspect)
+			s.introspect = new(introspection.Introspect)
 		default:
-			s.introspect = &Introspect{URL: v}
+			s.introspect = &introspection.Introspect{URL: v}
 			return as.CheckURL(v, true) // plain http is looked at with the rest
 		}
 		return nil
@@ -69,9 +70,9 @@ var variables = []variable{
 	{name: "OAUTH_INTROSPECT_ALWAYS", takes: "true or false", standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.Always) }},
 	{name: "OAUTH_INTROSPECT_CACHE", takes: "a duration from 0s to 60s", standard: "60s", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error {
 		s.asking.Cache = new(caddy.Duration)
-		return duration(v, s.asking.Cache, 0, mostRemembered)
+		return duration(v, s.asking.Cache, 0, introspection.LongestCache)
 	}},
-	{name: "OAUTH_INTROSPECT_RATE", takes: "calls per second, 1 to " + strconv.Itoa(mostRate), standard: strconv.Itoa(defaultRate), needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return number(v, &s.asking.Rate, mostRate) }},
+	{name: "OAUTH_INTROSPECT_RATE", takes: "calls per second, 1 to " + strconv.Itoa(introspection.MostRate), standard: strconv.Itoa(introspection.DefaultRate), needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return number(v, &s.asking.Rate, introspection.MostRate) }},
 	{name: "OAUTH_CLIENT_ID", takes: "a client id", standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.client.ID) }},
 	{name: "OAUTH_CLIENT_SECRET", takes: "the client's secret", standard: "none", secret: true, needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { s.client.Secret = v; return nil }},
 	{name: "OAUTH_CLIENT_KEY_FILE", takes: "the path of a private key, PEM or JWK", standard: "none", needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { return word(v, &s.client.Key) }},

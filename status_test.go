@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 )
 
 func TestTheStatusIsPrintedForPeople(t *testing.T) {
@@ -18,7 +19,7 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 			Cache: cacheState{Entries: 7, Most: 100},
 		}, {Issuer: "https://down.example.com", Source: "issuer", LastError: "connection refused", Breaker: breaker.State{Open: true, Seconds: 12}}, {
 			Issuer: "https://asked.example.com", Source: "issuer", Fetched: now, Keys: []keyState{{KeyID: "b", Type: "OKP", Curve: "Ed25519"}},
-			Introspection: []inquiryState{{
+			Introspection: []introspection.State{{
 				Endpoint: "https://asked.example.com/introspect", Client: "gateway", Always: true, Remembered: 21, Inactive: 8, Breaker: breaker.State{Open: true, Seconds: 5},
 			}},
 		}},

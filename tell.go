@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -17,7 +18,7 @@ import (
 
 // stateMetrics read the state of issuers, introspection and grants when they
 // are asked.
-var stateMetrics = []prometheus.Collector{keyAges{}, askBreakers{}, grantGauges{}}
+var stateMetrics = []prometheus.Collector{keyAges{}, introspection.BreakerGauge{}, grantGauges{}}
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {

@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -14,6 +15,9 @@ type Principal = token.Principal
 // Rejection is a verdict: what a request that did not pass is told, in
 // handle_errors or to a Go program.
 type Rejection = verdict.Rejection
+
+// Introspect is how an issuer is asked about its tokens.
+type Introspect = introspection.Introspect
 
 // Store, OpenApplier and Examiner are what a module of http.oauth.stores is.
 type (

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -85,7 +86,7 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 	}
 	switch {
 	case t.asksAlways():
-		if facts, err = v.confirm(ctx, t, question{raw: raw, key: key, jwt: facts, remote: from.address(), clock: v.now}); err != nil {
+		if facts, err = v.confirm(ctx, t, introspection.Request{Token: raw, Digest: key, JWT: facts, Remote: from.address(), Now: v.now}); err != nil {
 			return nil, err
 		}
 	default:

@@ -1,4 +1,4 @@
-package caddyoauth
+package introspection
 
 import (
 	"time"

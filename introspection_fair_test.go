@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 )
 
 // With a short cache the issuer's earlier yes is still in memory when it says
@@ -49,7 +51,7 @@ func TestAnOddAnswerAboutOneTokenBreaksNoBreaker(t *testing.T) {
 		for n := range 6 {
 			g.expects(fmt.Sprint("odd-", n), http.StatusServiceUnavailable)
 		}
-		if left := g.validator.forOpaque().inquiry.paused(g.clock.now()); left > 0 {
+		if left := g.validator.forOpaque().introspector.Paused(g.clock.now()); left > 0 {
 			t.Errorf("%s: the endpoint is left alone", name)
 		}
 	}
@@ -81,7 +83,7 @@ func TestABurstOfFailuresPausesAsShortAsFiveInARow(t *testing.T) {
 	for range burst {
 		<-done
 	}
-	if left := g.validator.forOpaque().inquiry.paused(g.clock.now()); left > time.Second {
+	if left := g.validator.forOpaque().introspector.Paused(g.clock.now()); left > time.Second {
 		t.Errorf("left alone for %s after one burst", left)
 	}
 }
@@ -142,10 +144,10 @@ func TestAFloodThatOutlivesTheCacheLeavesKnownTokensTheirCalls(t *testing.T) {
 func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 	issuer := newKnower(t)
 	g := newAsker(t, issuer, "rate 2", "")
-	asking := g.validator.forOpaque().inquiry
+	asking := g.validator.forOpaque().introspector
 	explain := func(tok string) error {
-		said, remembered, err := asking.consult(t.Context(), question{raw: tok, key: sha256.Sum256([]byte(tok)), clock: g.clock.now})
-		if remembered || err == nil && (said.refusal == nil) != (tok == "good") {
+		said, remembered, err := asking.Consult(t.Context(), introspection.Request{Token: tok, Digest: sha256.Sum256([]byte(tok)), Now: g.clock.now})
+		if remembered || err == nil && (said.Refusal == nil) != (tok == "good") {
 			t.Errorf("%s: %v, %t", tok, said, remembered)
 		}
 		return err
@@ -165,7 +167,7 @@ func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 			t.Fatal("a failure is an answer")
 		}
 	}
-	if left := asking.paused(g.clock.now()); left > 0 {
+	if left := asking.Paused(g.clock.now()); left > 0 {
 		t.Error("the breaker is open")
 	}
 }
@@ -177,7 +179,7 @@ func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 		"by itself": func(*gate) {},
 		"with the configuration": func(g *gate) {
 			_ = g.Gateway.Cleanup()
-			if slices.Contains(inquiries.All(), g.validator.forOpaque().inquiry) {
+			if slices.Contains(introspection.All(), g.validator.forOpaque().introspector) {
 				g.Error("what no configuration asks for any more is still held")
 			}
 		},

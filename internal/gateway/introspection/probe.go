@@ -1,4 +1,4 @@
-package caddyoauth
+package introspection
 
 import (
 	"context"
@@ -28,13 +28,13 @@ const (
 	probeCounts = time.Second     // what a probe has found, before the next one
 )
 
-// broke reports whether a failed call speaks against the endpoint, and not only
+// endpointFailed reports whether a failed call speaks against the endpoint, and not only
 // against the token that it was about. It asks only where something hangs on it.
-func (q *inquiry) broke(err error, now time.Time) bool {
+func (q *Introspector) endpointFailed(err error, now time.Time) bool {
 	switch {
 	case err == nil || as.Blameless(err):
 		return false
-	case asksTooOften(err), retryAfterOf(err) == 0 && !q.breaker.Opens(askBreaks):
+	case asksTooOften(err), retryAfterOf(err) == 0 && !q.breaker.Opens(breakerLimits):
 		return true // to ask more would be what it complains of; or it only adds up
 	}
 	return !q.works(now)
@@ -46,7 +46,7 @@ func asksTooOften(err error) bool {
 }
 
 // works asks the endpoint about a token that was made up.
-func (q *inquiry) works(now time.Time) bool {
+func (q *Introspector) works(now time.Time) bool {
 	q.probe.mu.Lock()
 	defer q.probe.mu.Unlock()
 	if since := now.Sub(q.probe.at); since >= 0 && since < probeCounts {

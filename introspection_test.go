@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -141,7 +142,7 @@ func TestAnIssuerThatDiesWhileItIsAskedIsAFailure(t *testing.T) {
 	for range 6 {
 		g.expects("good-two", http.StatusServiceUnavailable)
 	}
-	if left := g.validator.forOpaque().inquiry.paused(g.clock.now()); left <= 0 {
+	if left := g.validator.forOpaque().introspector.Paused(g.clock.now()); left <= 0 {
 		t.Error("the breaker is closed")
 	}
 }
@@ -245,10 +246,10 @@ func TestAReloadKeepsWhatTheIssuerSaidUnlessItMeansSomethingElse(t *testing.T) {
 	if n := issuer.count(); n != 2 {
 		t.Errorf("%d calls with another configuration", n)
 	}
-	before := len(inquiries.All())
+	before := len(introspection.All())
 	_ = first.Gateway.Cleanup()
-	if after := len(inquiries.All()); after != before {
-		t.Errorf("%d of %d inquiries are left while another gateway needs them", after, before)
+	if after := len(introspection.All()); after != before {
+		t.Errorf("%d of %d introspectors are left while another gateway needs them", after, before)
 	}
 }
 

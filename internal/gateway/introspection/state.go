@@ -1,4 +1,4 @@
-package caddyoauth
+package introspection
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 )
 
-// inquiryState is what an operator sees of asking an issuer about tokens.
-type inquiryState struct {
+// State is what an operator sees of asking an issuer about tokens.
+type State struct {
 	Endpoint   string        `json:"endpoint,omitempty"` // absent until it is known
 	Client     string        `json:"client"`
 	Always     bool          `json:"always"`
@@ -16,9 +16,9 @@ type inquiryState struct {
 	Breaker    breaker.State `json:"breaker"`
 }
 
-// inquiryStates are those of asking about an authority's tokens.
-func inquiryStates(authority string, now time.Time) (states []inquiryState) {
-	for _, q := range inquiries.All() {
+// States are those of asking about an authority's tokens.
+func States(authority string, now time.Time) (states []State) {
+	for _, q := range All() {
 		if q.authority == authority {
 			states = append(states, q.state(now))
 		}
@@ -26,10 +26,10 @@ func inquiryStates(authority string, now time.Time) (states []inquiryState) {
 	return states
 }
 
-func (q *inquiry) state(now time.Time) inquiryState {
-	state := inquiryState{
-		Breaker:  breaker.StateOf(q.paused(now)),
-		Endpoint: q.at.Endpoint, Client: q.at.Client.ID, Always: q.always,
+func (q *Introspector) state(now time.Time) State {
+	state := State{
+		Breaker:  breaker.StateOf(q.Paused(now)),
+		Endpoint: q.at.Endpoint, Client: q.at.Client.ID, Always: q.Always,
 		Remembered: q.active.EstimatedSize(), Inactive: q.inactive.EstimatedSize(),
 	}
 	if ends, known := q.server.KnownEndpoints(); known && state.Endpoint == "" {

@@ -1,4 +1,4 @@
-package caddyoauth
+package introspection
 
 import (
 	"crypto/sha256"
@@ -42,27 +42,29 @@ type Introspect struct {
 	InsecureAnyToken bool `json:"insecure_any_token,omitempty"`
 }
 
+// The bounds of cache and rate.
 const (
-	mostRemembered = time.Minute // the longest that an answer counts
-	defaultRate    = 100
-	mostRate       = 100_000
+	LongestCache = time.Minute
+	DefaultRate  = 100 // calls per second
+	MostRate     = 100_000
 )
 
-const introspectWords = "always, cache, rate, insecure_any_token"
+// Words are those of the block.
+const Words = "always, cache, rate, insecure_any_token"
 
-// check finds what is wrong without looking at placeholders.
-func (n *Introspect) check() error {
+// Check finds what is wrong without looking at placeholders.
+func (n *Introspect) Check() error {
 	switch {
-	case n.Cache != nil && (*n.Cache < 0 || time.Duration(*n.Cache) > mostRemembered):
+	case n.Cache != nil && (*n.Cache < 0 || time.Duration(*n.Cache) > LongestCache):
 		return fmt.Errorf("introspect: cache is %s; it takes 0s to 60s", time.Duration(*n.Cache))
-	case n.Rate < 0 || n.Rate > mostRate:
-		return fmt.Errorf("introspect: rate is %d; it takes calls per second, 1 to %d", n.Rate, mostRate)
+	case n.Rate < 0 || n.Rate > MostRate:
+		return fmt.Errorf("introspect: rate is %d; it takes calls per second, 1 to %d", n.Rate, MostRate)
 	}
 	return nil
 }
 
-// resolve is the endpoint with its placeholders replaced.
-func (n *Introspect) resolve(repl *caddy.Replacer, allowHTTP bool) (string, error) {
+// Resolve is the endpoint with its placeholders replaced.
+func (n *Introspect) Resolve(repl *caddy.Replacer, allowHTTP bool) (string, error) {
 	endpoint, err := grammar.Resolve(repl, "introspect", n.URL)
 	if err != nil || endpoint == "" {
 		return "", err
@@ -75,14 +77,14 @@ func (n *Introspect) resolve(repl *caddy.Replacer, allowHTTP bool) (string, erro
 
 func (n *Introspect) remember() time.Duration {
 	if n.Cache == nil {
-		return mostRemembered
+		return LongestCache
 	}
 	return time.Duration(*n.Cache)
 }
 
 func (n *Introspect) rate() int {
 	if n.Rate == 0 {
-		return defaultRate
+		return DefaultRate
 	}
 	return n.Rate
 }
@@ -90,7 +92,7 @@ func (n *Introspect) rate() int {
 // mark is the same where answers mean the same in two configurations, beside
 // the issuer itself: what was said to one client, at one address, counts for no
 // other.
-func (n *Introspect) mark(set inquirySettings) string {
+func (n *Introspect) mark(set Settings) string {
 	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
@@ -99,7 +101,7 @@ func (n *Introspect) mark(set inquirySettings) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// parseIntrospect reads:
+// Parse reads:
 //
 //	introspect [<url>] {
 //		always
@@ -107,7 +109,7 @@ func (n *Introspect) mark(set inquirySettings) string {
 //		rate  <n>
 //		insecure_any_token
 //	}
-func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
+func Parse(d *caddyfile.Dispenser) (*Introspect, error) {
 	line, n := d.Token(), new(Introspect)
 	switch args := d.RemainingArgs(); {
 	case len(args) > 1 || len(args) == 1 && args[0] == "":
@@ -121,7 +123,7 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 			return nil, err
 		}
 	}
-	return n, grammar.At(line, n.check())
+	return n, grammar.At(line, n.Check())
 }
 
 func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
@@ -136,7 +138,7 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 			return err
 		}
 		cache, err := caddy.ParseDuration(text)
-		if err != nil || cache < 0 || cache > mostRemembered {
+		if err != nil || cache < 0 || cache > LongestCache {
 			return d.Errf("cache is %q; in introspect it takes a duration from 0s to 60s", text)
 		}
 		n.Cache = (*caddy.Duration)(&cache)
@@ -145,12 +147,12 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 			return err
 		}
 		rate, err := strconv.Atoi(text)
-		if err != nil || rate < 1 || rate > mostRate {
-			return d.Errf("rate is %q; it takes calls per second, 1 to %d", text, mostRate)
+		if err != nil || rate < 1 || rate > MostRate {
+			return d.Errf("rate is %q; it takes calls per second, 1 to %d", text, MostRate)
 		}
 		n.Rate = rate
 	default:
-		return d.Errf("unknown word %q in introspect; it takes %s", word, introspectWords)
+		return d.Errf("unknown word %q in introspect; it takes %s", word, Words)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 )
 
 func TestTheDoctorAsksTheIntrospectionEndpointAboutATokenThatNobodyHas(t *testing.T) {
@@ -45,16 +47,16 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 	g := newAsker(t, issuer, "always", "")
 	g.expects("good", http.StatusOK)
 	g.expects("bad", http.StatusUnauthorized)
-	find := func() inquiryState {
+	find := func() introspection.State {
 		for _, state := range issuerStates(time.Now(), openBreakers()) {
 			if state.Issuer == issuer.URL && len(state.Introspection) == 1 {
 				return state.Introspection[0]
 			}
 		}
 		t.Fatal("nothing is told: ", issuerStates(time.Now(), openBreakers()))
-		return inquiryState{}
+		return introspection.State{}
 	}
-	want := inquiryState{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}
+	want := introspection.State{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}
 	await(t, "both answers to be counted", func() bool { return find() == want })
 	issuer.says(http.StatusInternalServerError, "")
 	for n := range 5 {
@@ -138,15 +140,15 @@ func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
 	client := &Client{ID: "gateway", Secret: "secret"}
 	zero, long := caddy.Duration(-1), caddy.Duration(2*time.Minute)
 	for want, issuers := range map[string][]*Issuer{
-		"needs a client": {{Introspect: &Introspect{}}},
+		"needs a client": {{Introspect: &introspection.Introspect{}}},
 		"it can stand in one": {
-			{URL: []string{"https://a.example"}, Introspect: &Introspect{}, Client: client},
-			{URL: []string{"https://b.example"}, Introspect: &Introspect{}, Client: client},
+			{URL: []string{"https://a.example"}, Introspect: &introspection.Introspect{}, Client: client},
+			{URL: []string{"https://b.example"}, Introspect: &introspection.Introspect{}, Client: client},
 		},
-		"cache is -1ns": {{Introspect: &Introspect{Cache: &zero}, Client: client}},
-		"cache is 2m0s": {{Introspect: &Introspect{Cache: &long}, Client: client}},
-		"rate is -1":    {{Introspect: &Introspect{Rate: -1}, Client: client}},
-		"is plain http": {{Introspect: &Introspect{URL: "http://login.example.com/introspect"}, Client: client}},
+		"cache is -1ns": {{Introspect: &introspection.Introspect{Cache: &zero}, Client: client}},
+		"cache is 2m0s": {{Introspect: &introspection.Introspect{Cache: &long}, Client: client}},
+		"rate is -1":    {{Introspect: &introspection.Introspect{Rate: -1}, Client: client}},
+		"is plain http": {{Introspect: &introspection.Introspect{URL: "http://login.example.com/introspect"}, Client: client}},
 	} {
 		for _, one := range issuers {
 			one.Audience = []string{"api"}
