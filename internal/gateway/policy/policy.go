@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
-	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -183,83 +182,6 @@ func (q *Requirement) isValue(claim any) bool {
 		return slices.Contains(q.Value, fmt.Sprint(v))
 	}
 	return false
-}
-
-// Rules are what the requests of a gateway need beyond a valid token.
-type Rules struct {
-	All   []*Requirement // those of issuer blocks too
-	looks looks          // at what of a request they look
-}
-
-// Provision prepares the requirements of a gateway and of its issuer blocks.
-func (rules *Rules) Provision(ctx caddy.Context, repl *caddy.Replacer, blocks ...[]*Requirement) error {
-	rules.All = slices.Concat(blocks...)
-	for _, q := range rules.All {
-		rules.looks |= q.looks() // before provision: loading takes the raw matchers
-		if err := q.provision(ctx, repl); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// LackedScope is scope that every request with p's token needs, and that it does
-// not have.
-func LackedScope(requirements []*Requirement, p *token.Principal, now time.Time) []string {
-	for _, q := range requirements {
-		if q.Everywhere() && len(q.Scope) > 0 && !q.Holds(p, now) {
-			return q.Scope
-		}
-	}
-	return nil
-}
-
-// Allow sees to it that every requirement of those about r holds: of of, which
-// are about the tokens of p's issuer. Without a principal those of all issuers
-// count: where the tokens of some issuer need more, no token at all is not
-// enough. Those with a matcher ask for a token then.
-func (rules *Rules) Allow(r *http.Request, p *token.Principal, of []*Requirement, now time.Time, log *zap.Logger) error {
-	var room [8]*Requirement // most have no more: nothing is allocated
-	fit := room[:0]
-	var failed *Requirement
-	var others []string // methods that r may be taken for; check has refused it if they are none
-	if rules.looks&atMethod != 0 {
-		others, _ = OtherMethods(r)
-	}
-	if p == nil {
-		of = rules.All
-	}
-	for _, q := range of {
-		if p == nil && q.Everywhere() {
-			continue
-		}
-		if !q.appliesAs(r, others, log) {
-			continue
-		}
-		if p == nil {
-			return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
-		}
-		fit = append(fit, q)
-		if (failed == nil || q.Rank() < failed.Rank()) && !q.Holds(p, now) {
-			failed = q
-		}
-	}
-	if failed == nil {
-		return nil
-	}
-	return failed.Reject(p, fit, now)
-}
-
-// Check refuses requests whose path, method, query or host an upstream may read
-// in another way than the requirements here.
-func (rules *Rules) Check(r *http.Request) error {
-	if rules.looks&atPath != 0 {
-		lenient.Strip(r.Header, pathHeaders)
-	}
-	if err := CheckPath(r.URL, rules.looks&atPath != 0); err != nil {
-		return err
-	}
-	return rules.looks.checkTarget(r)
 }
 
 // Rank orders the requirements that failed: the lowest one makes the answer. A
