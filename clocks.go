@@ -42,7 +42,7 @@ func (t *trust) untimely(text secret.Text) error {
 	default:
 		return nil
 	}
-	return &clocksDiffer{t.profile.Issuer, how + t.clockOf(times, now) + fmt.Sprintf("; skew allows %s", skew)}
+	return &clocksDiffer{issuer: t.profile.Issuer, how: how + t.clockOf(times, now) + fmt.Sprintf("; skew allows %s", skew)}
 }
 
 // clockOf is how far off the issuer's clock is, where the token says when it was

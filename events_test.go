@@ -64,11 +64,14 @@ func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 	h := newHouse(t)
 	load(t, withEvents(site(t, h.port, issuer.URL, "")))
 	h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+issuer.token(t))
-	auth := authorityOf(t, issuer.URL)
+	fetch := func() error {
+		_, _, err := fetchKeys(t.Context(), issuer.URL)
+		return err
+	}
 	address := issuer.Listener.Addr().String()
 
 	issuer.Close()
-	if err := auth.server.Fetch(t.Context()); err == nil {
+	if fetch() == nil {
 		t.Fatal("it was fetched from a closed issuer")
 	}
 	down := hears(t, "oauth_issuer_down", issuer.URL)
@@ -76,9 +79,7 @@ func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 		t.Errorf("%+v", down.Data)
 	}
 	revive(t, address, issuer.URL, first, second)
-	await(t, "the next fetch to go well", func() bool {
-		return auth.server.Fetch(t.Context()) == nil
-	})
+	await(t, "the next fetch to go well", func() bool { return fetch() == nil })
 	hears(t, "oauth_issuer_up", issuer.URL)
 	rotated := hears(t, "oauth_keys_rotated", issuer.URL)
 	if fmt.Sprint(rotated.Data["added"]) != "["+second.ID+"]" || len(rotated.Data["removed"].([]string)) != 0 || rotated.Data["keys"] != 2 {
@@ -101,18 +102,6 @@ func TestCaddysEventsTellOfARenewalThatFailed(t *testing.T) {
 	if e.Data["outcome"] != "refused" || len(e.Data["sref"].(string)) < 8 || strings.Contains(fmt.Sprint(e.Data), access[4:24]) {
 		t.Errorf("%+v", e.Data)
 	}
-}
-
-// authorityOf finds an issuer's state in the pool.
-func authorityOf(t *testing.T, issuer string) *authority {
-	t.Helper()
-	for _, auth := range authorities.All() {
-		if auth.issuer == issuer {
-			return auth
-		}
-	}
-	t.Fatal("no authority of ", issuer)
-	return nil
 }
 
 // revive starts an issuer again where it was, with these keys.

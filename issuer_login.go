@@ -14,7 +14,7 @@ import (
 func (t *trust) VerifyID(ctx context.Context, tokens *as.Tokens, nonce string) (*token.ID, error) {
 	id, err := t.login().VerifyID(ctx, tokens.IDToken.Reveal(), nonce, tokens.AccessToken.Reveal(), t.now())
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) && !t.agrees(tokens.IDToken) {
-		return nil, &clocksDiffer{t.profile.Issuer, "a fresh ID token does not pass: " + refusal.Error()}
+		return nil, &clocksDiffer{issuer: t.profile.Issuer, how: "a fresh ID token does not pass: " + refusal.Error()}
 	}
 	return id, err
 }

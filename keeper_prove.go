@@ -138,7 +138,7 @@ func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, ref
 	}
 	access, err := s.After(ctx, found.Grant, session.NewSecret(found.Token))
 	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
-		return found, &clocksDiffer{found.Issuer, "an access token that has just come has run out: " + verdict.DetailOf(refused)}
+		return found, &clocksDiffer{issuer: found.Issuer, how: "an access token that has just come has run out: " + verdict.DetailOf(refused)}
 	}
 	if errors.Is(err, session.ErrLast) {
 		return found, refused
@@ -149,7 +149,7 @@ func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, ref
 // tooEarly is the failure of a gateway that holds an access token which does not
 // count yet: its issuer has just made it.
 func tooEarly(issuer string, refused error) error {
-	return &clocksDiffer{issuer, "an access token that has just come does not count yet: " + verdict.DetailOf(refused)}
+	return &clocksDiffer{issuer: issuer, how: "an access token that has just come does not count yet: " + verdict.DetailOf(refused)}
 }
 
 // speaksFor reports whether the access token of a grant speaks for the one that the

@@ -175,7 +175,7 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 		return nil, nil, late
 	}
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && byTime(rejection.Reason) {
-		return nil, nil, &clocksDiffer{t.profile.Issuer, "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
+		return nil, nil, &clocksDiffer{issuer: t.profile.Issuer, how: "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
 	} else if ok {
 		return nil, nil, &failure{
 			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,

@@ -39,7 +39,7 @@ type authority struct {
 // acquire gets or makes the authority for key and lends it env until release
 // is called.
 func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
-	auth, unhold := authorities.Acquire(key, func() *authority { return newAuthority(key, set, cfg) })
+	auth, leave := authorities.Acquire(key, func() *authority { return newAuthority(key, set, cfg) })
 	detach := func() {}
 	if auth.server != nil {
 		detach = auth.server.Attach(env)
@@ -48,7 +48,7 @@ func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env)
 	return auth, func() {
 		detach()
 		auth.unask(capacity)
-		unhold()
+		leave()
 	}
 }
 

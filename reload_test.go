@@ -210,8 +210,8 @@ func TestStoppingCaddyEndsEveryAuthority(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for _, auth := range authorities.All() {
-		t.Errorf("the authority of %s is still held", auth.issuer)
+	for _, state := range issuerStates(time.Now(), nil) {
+		t.Errorf("the state of %s is still held", state.Issuer)
 	}
 }
 
@@ -229,8 +229,8 @@ func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "env.SURELY_NOT_SET") {
 		t.Fatalf("error %v, want one that names the placeholder", err)
 	}
-	for _, auth := range authorities.All() {
-		t.Errorf("the authority of %s is still held", auth.issuer)
+	for _, state := range issuerStates(time.Now(), nil) {
+		t.Errorf("the state of %s is still held", state.Issuer)
 	}
 }
 

@@ -87,8 +87,8 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		use(n)
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	if n := len(authorities.All()) + len(introspection.All()) + len(storeStates()); n != 3 {
-		t.Errorf("%d authorities, introspectors and vaults are held, want one of each", n)
+	if n := len(issuerStates(time.Now(), nil)) + len(introspection.All()) + len(storeStates()); n != 3 {
+		t.Errorf("%d issuers, introspectors and vaults are held, want one of each", n)
 	}
 	await(t, "the memory of the gateways before to be free", func() bool {
 		runtime.GC()
@@ -101,8 +101,8 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		return left <= 2
 	})
 	h.stop()
-	if n := len(authorities.All()) + len(introspection.All()) + len(storeStates()); n != 0 {
-		t.Errorf("%d authorities, introspectors and vaults are held after the end", n)
+	if n := len(issuerStates(time.Now(), nil)) + len(introspection.All()) + len(storeStates()); n != 0 {
+		t.Errorf("%d issuers, introspectors and vaults are held after the end", n)
 	}
 	store, err := boltstore.Open(h.path("grants.db"), time.Now)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -29,7 +28,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
 		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-			storage: caddy.DefaultStorage, issuers: newSet(time.Now)}
+			storage: caddy.DefaultStorage, issuers: new(Set)}
 		release, err := keeper.join()
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +65,7 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
 			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-				storage: gone{}, issuers: newSet(time.Now)}
+				storage: gone{}, issuers: new(Set)}
 			release, err := keeper.join()
 			if err != nil {
 				t.Fatal(err)

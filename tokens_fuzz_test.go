@@ -36,7 +36,7 @@ func (g *gate) withoutNetwork(issuer *grantor) {
 	server := as.New(as.Config{Issuer: issuer.URL, Now: issuer.clock.now, Jitter: rand.Float64, Transport: inProcess{issuer}})
 	g.TB.Cleanup(server.Close)
 	t := g.validator.first()
-	t.profile.Keys, t.authority.keys, t.authority.server = server, server, server
+	t.profile.Keys, t.server = server, server
 }
 
 // Whatever is sent to the gateway's own endpoints: no panic, no failure unless
