@@ -39,7 +39,7 @@ func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
 	if len(running) < 2 {
 		t.Fatal(len(running))
 	}
-	if _, err := running[0].validator.first().profile.Keys.Keys(t.Context()); err != nil { // waits for the first fetch
+	if _, err := running[0].validator.First().Profile.Keys.Keys(t.Context()); err != nil { // waits for the first fetch
 		t.Fatal(err)
 	}
 	fetched := issuer.fetches.Load()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/admin"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -20,12 +21,12 @@ import (
 // GET  /oauth/status                    the issuers, and each store's counts
 func init() {
 	admin.Register("admin.api.oauth_issuers",
-		admin.Reading(issuersPath, func() any { return issuerStates(time.Now(), openBreakers()) }),
+		admin.Reading(issuersPath, func() any { return issuers.States(time.Now(), openBreakers()) }),
 		admin.Route{Path: issuersPath + "/fetch", Takes: "POST alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodPost: fetchIssuer,
 		}},
 		admin.Reading(statusPath, func() any {
-			return gatewayStatus{Issuers: issuerStates(time.Now(), openBreakers()), Stores: storeStates()}
+			return gatewayStatus{Issuers: issuers.States(time.Now(), openBreakers()), Stores: storeStates()}
 		}),
 	)
 }
@@ -37,8 +38,8 @@ const (
 
 // gatewayStatus is what "caddy oauth status" prints.
 type gatewayStatus struct {
-	Issuers []issuerState `json:"issuers"`
-	Stores  []storeState  `json:"stores"`
+	Issuers []issuers.State `json:"issuers"`
+	Stores  []storeState    `json:"stores"`
 }
 
 // fetchWithin bounds a fetch that an operator waits for.
@@ -52,7 +53,7 @@ func fetchIssuer(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), fetchWithin)
 	defer cancel()
-	fetched, known, err := fetchKeys(ctx, issuer)
+	fetched, known, err := issuers.Fetch(ctx, issuer)
 	switch {
 	case err != nil:
 		return fetchFailed(w, issuer, err)
@@ -61,7 +62,7 @@ func fetchIssuer(w http.ResponseWriter, r *http.Request) error {
 	case !fetched:
 		return admin.BadRequest("its keys come from a file, which is read when the configuration is loaded: reload it")
 	}
-	return admin.Answer(w, slices.DeleteFunc(issuerStates(time.Now(), openBreakers()), func(s issuerState) bool { return s.Issuer != issuer }))
+	return admin.Answer(w, slices.DeleteFunc(issuers.States(time.Now(), openBreakers()), func(s issuers.State) bool { return s.Issuer != issuer }))
 }
 
 func fetchFailed(w http.ResponseWriter, issuer string, err error) error {

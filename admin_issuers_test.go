@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 // adminIssuers serves one request as Caddy's admin endpoint would.
@@ -15,10 +17,10 @@ func adminIssuers(t *testing.T, method, target string) (status int, body string)
 }
 
 // stateOfIssuer is how it stands with one issuer.
-func stateOfIssuer(t *testing.T, issuer string) issuerState {
+func stateOfIssuer(t *testing.T, issuer string) issuers.State {
 	t.Helper()
 	status, body := adminIssuers(t, http.MethodGet, "/oauth/issuers")
-	var all []issuerState
+	var all []issuers.State
 	if err := json.Unmarshal([]byte(body), &all); err != nil || status != 200 {
 		t.Fatal(status, body, err)
 	}
@@ -28,7 +30,7 @@ func stateOfIssuer(t *testing.T, issuer string) issuerState {
 		}
 	}
 	t.Fatalf("no %s in %s", issuer, body)
-	return issuerState{}
+	return issuers.State{}
 }
 
 func TestAnOperatorSeesTheKeysOfEachIssuerAndFetchesThem(t *testing.T) {
@@ -41,7 +43,7 @@ func TestAnOperatorSeesTheKeysOfEachIssuerAndFetchesThem(t *testing.T) {
 		one.Keys[0].Since.IsZero() || one.Source != "issuer" || one.Restored || one.LastError != "" || !one.NextFetch.After(time.Now()) {
 		t.Errorf("%+v", one)
 	}
-	if !one.Endpoints.Known || one.Endpoints.Token != issuer.URL+"/token" || one.Cache.Entries != 1 || one.Cache.Most != defaultCache || one.Breaker.Open {
+	if !one.Endpoints.Known || one.Endpoints.Token != issuer.URL+"/token" || one.Cache.Entries != 1 || one.Cache.Most != issuers.DefaultCache || one.Breaker.Open {
 		t.Errorf("%+v", one)
 	}
 	status, body := adminIssuers(t, http.MethodPost, "/oauth/issuers/fetch?issuer="+issuer.URL)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -57,7 +58,7 @@ func advise(reason string, t unadvised, resource string) string {
 		return notJWTAdvice(t.raw)
 	case string(token.IssuerUnknown):
 		iss := t.claims.String("iss")
-		if t.issuer != "" && near(iss, t.issuer) {
+		if t.issuer != "" && issuers.Alike(iss, t.issuer) {
 			return fmt.Sprintf("Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: %.120q.", iss)
 		}
 		return fmt.Sprintf("Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth %.120q <audience>.", iss)
@@ -79,11 +80,11 @@ func advise(reason string, t unadvised, resource string) string {
 
 // adviseOn is advise for a token that an issuer has just granted, and that would
 // not pass.
-func adviseOn(set *Set, resource, reason, raw string) string {
+func adviseOn(set *issuers.Set, resource, reason, raw string) string {
 	u, _ := token.Inspect(raw)
 	t := unadvised{raw: raw, claims: u.Claims, hmac: u.HMAC()}
-	if trust := set.nearest(u.Claims.String("iss")); trust != nil {
-		t.issuer = trust.profile.Issuer
+	if trust := set.Nearest(u.Claims.String("iss")); trust != nil {
+		t.issuer = trust.Profile.Issuer
 	}
 	return advise(reason, t, resource)
 }

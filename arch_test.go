@@ -124,6 +124,11 @@ var rooms = map[string][]string{
 		"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool",
 		"internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict",
 	},
+	"internal/gateway/issuers": {
+		"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection",
+		"internal/gateway/policy", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token",
+		"internal/tokenrequest", "internal/verdict",
+	},
 	"internal/gateway/limits": {"internal/gateway/pool", "internal/token"},
 	"internal/gateway/stores": {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
@@ -25,7 +26,7 @@ func benchGateway(tb testing.TB, keys []*jwssign.Key, change func(*Gateway)) *Ga
 	if err := os.WriteFile(jwks, jwssign.Set(keys...), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	g := &Gateway{Config: Config{Issuer: []*Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}}
+	g := &Gateway{Config: Config{Issuer: []*issuers.Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}}
 	if change != nil {
 		change(g)
 	}
@@ -116,9 +117,9 @@ func benchAsker(b *testing.B, copies []string) *Gateway {
 		"client_id":"orders-frontend","exp":%d,"scope":"openid profile orders:read orders:write","token_type":"Bearer",
 		"email":"alice@example.com","groups":["staff","admin"]}`, issuer.URL, time.Now().Add(time.Hour).Unix()))
 	return benchGateway(b, nil, func(g *Gateway) {
-		g.Issuer = []*Issuer{{
+		g.Issuer = []*issuers.Issuer{{
 			URL: []string{issuer.URL}, Audience: []string{"api"},
-			Introspect: &introspection.Introspect{}, Client: &Client{ID: "gateway", Secret: "secret"},
+			Introspect: &introspection.Introspect{}, Client: &issuers.Client{ID: "gateway", Secret: "secret"},
 		}}
 		g.CopyClaims = copies
 	})
@@ -155,7 +156,7 @@ func BenchmarkCachedTokenHeap(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		remembered := float64(issuerStates(time.Now(), nil)[0].Cache.Entries)
+		remembered := float64(issuers.States(time.Now(), nil)[0].Cache.Entries)
 		b.ReportMetric(float64(heap()-before)/remembered, "B/token")
 		b.ReportMetric(remembered, "tokens")
 		_ = g.Cleanup()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
@@ -117,7 +118,7 @@ func parseGrants(d *caddyfile.Dispenser, seen grammar.Once, to *int) error {
 // blockOf tells in which block a word belongs that stands elsewhere.
 func blockOf(word string) string {
 	for block, words := range map[string]string{
-		"issuer <url>": issuerWords, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
+		"issuer <url>": issuers.Words, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
 		"login":              loginWords,
 		"introspect [<url>]": introspection.Words,
 	} {

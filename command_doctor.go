@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 func init() {
@@ -73,7 +74,7 @@ func doctorsGateways(file, adapter, issuer string) (gateways []siteConfig, doc [
 		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
-		bare := &Config{Issuer: []*Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
+		bare := &Config{Issuer: []*issuers.Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
 		return []siteConfig{{Config: bare}}, nil, bare.check()
 	}
 	if doc, _, _, err = caddycmd.LoadConfig(file, adapter); err != nil {

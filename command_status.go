@@ -17,6 +17,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 func init() {
@@ -89,7 +90,7 @@ func well(s *gatewayStatus) bool {
 	return true
 }
 
-func healthOf(s *issuerState) string {
+func healthOf(s *issuers.State) string {
 	switch {
 	case len(s.Keys) == 0:
 		return "NO KEYS"
@@ -144,7 +145,7 @@ func printStatus(w io.Writer, s *gatewayStatus, now time.Time) error {
 	return t.Flush()
 }
 
-func printIntrospection(s *issuerState, row func(cells ...string)) {
+func printIntrospection(s *issuers.State, row func(cells ...string)) {
 	if len(s.Introspection) == 0 {
 		return
 	}
@@ -158,7 +159,7 @@ func printIntrospection(s *issuerState, row func(cells ...string)) {
 	}
 }
 
-func fetchedText(s *issuerState, now time.Time) string {
+func fetchedText(s *issuers.State, now time.Time) string {
 	switch {
 	case s.Source == "file":
 		return "from a file"
@@ -177,7 +178,7 @@ func breakerText(b breaker.State) string {
 	return "closed"
 }
 
-func kindOf(k *keyState) string {
+func kindOf(k *issuers.KeyState) string {
 	switch {
 	case k.Bits > 0:
 		return fmt.Sprintf("%s %d", k.Type, k.Bits)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
@@ -17,7 +18,7 @@ import (
 type Config struct {
 	// The authorization servers whose tokens are accepted, at least one. A key
 	// of one never verifies a token of another.
-	Issuer []*Issuer `json:"issuer,omitempty"`
+	Issuer []*issuers.Issuer `json:"issuer,omitempty"`
 
 	// How grants are kept and refreshed. With it, or with token_endpoint or
 	// login, reference tokens are taken beside the issuers' own.
@@ -88,7 +89,7 @@ type Config struct {
 // countsByAddress reports whether there are limits for each remote address.
 func (c *Config) countsByAddress() bool {
 	return c.TokenEndpoint != nil || c.Login != nil ||
-		slices.ContainsFunc(c.Issuer, func(i *Issuer) bool { return i.Introspect != nil })
+		slices.ContainsFunc(c.Issuer, func(i *issuers.Issuer) bool { return i.Introspect != nil })
 }
 
 // ownPaths are all that the gateway answers itself, whatever matcher the
@@ -115,7 +116,7 @@ func (c *Config) keepsGrants() bool {
 // capacity is how many verified tokens are remembered for each issuer.
 func (c *Config) capacity() int {
 	if c.Cache == nil {
-		return defaultCache
+		return issuers.DefaultCache
 	}
 	return *c.Cache
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -47,7 +48,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
 	args := h.RemainingArgs()
 	short := len(args) > 0
 	if short {
-		issuer, err := shortIssuer(args, h.Token())
+		issuer, err := issuers.Short(args, h.Token())
 		if err != nil {
 			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
 		}
@@ -60,12 +61,12 @@ func parseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
 		}
 	}
 	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
-		err := issuer.checkAudience(c.Resource)
+		err := issuer.CheckAudience(c.Resource)
 		if n == 0 && short && err != nil {
 			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
 		}
 		if err != nil {
-			return nil, issuer.at(err)
+			return nil, issuer.At(err)
 		}
 	}
 	if err := c.check(); err != nil {
@@ -79,8 +80,8 @@ const gatewayWords = "issuer, resource, session, token_endpoint, login, forward_
 func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
 	switch word := h.Val(); word {
 	case "issuer":
-		var issuer *Issuer
-		issuer, err = parseIssuer(h, c.Issuer)
+		var issuer *issuers.Issuer
+		issuer, err = issuers.Parse(h, c.Issuer)
 		c.Issuer = append(c.Issuer, issuer)
 	case "resource":
 		if err = seen.Text(h.Dispenser, &c.Resource); err == nil {

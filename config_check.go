@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -13,13 +14,13 @@ import (
 // check finds what is wrong with the configuration itself, whether it came
 // from a Caddyfile or from JSON.
 func (c *Config) check() error {
-	if err := checkIssuers(c.Issuer, c.Resource); err != nil {
+	if err := issuers.Check(c.Issuer, c.Resource); err != nil {
 		return err
 	}
 	if err := c.checkResource(); err != nil {
 		return err
 	}
-	if err := checkOneIntrospect(c.Issuer); err != nil {
+	if err := issuers.CheckIntrospect(c.Issuer); err != nil {
 		return err
 	}
 	if c.Cache != nil && *c.Cache < 0 {
@@ -50,7 +51,7 @@ func (c *Config) checkResource() error {
 	if c.Resource == "" {
 		return nil
 	}
-	return resource.Check(c.Resource, slices.ContainsFunc(c.Issuer, func(i *Issuer) bool { return i.InsecureHTTP }))
+	return resource.Check(c.Resource, slices.ContainsFunc(c.Issuer, func(i *issuers.Issuer) bool { return i.InsecureHTTP }))
 }
 
 func (c *Config) checkForwardAuth() error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 // finding is one line of what a doctor says.
@@ -121,7 +122,7 @@ type features struct {
 	grantTypes []string
 }
 
-func (d *doctor) features(c *Config, issuer *Issuer, first bool) (f features) {
+func (d *doctor) features(c *Config, issuer *issuers.Issuer, first bool) (f features) {
 	f.grants = c.keepsGrants() && issuer.JWKS == ""
 	f.resource = c.Resource
 	if first {
@@ -142,14 +143,14 @@ func (d *doctor) features(c *Config, issuer *Issuer, first bool) (f features) {
 type target struct {
 	features
 	url    string
-	issuer *Issuer
-	set    settings
+	issuer *issuers.Issuer
+	set    issuers.Settings
 	client *as.Client
 	config as.Config
 }
 
 // targets resolves an issuer's words as Provision does.
-func (d *doctor) targets(issuer *Issuer, repl *caddy.Replacer, f features) (found []target) {
+func (d *doctor) targets(issuer *issuers.Issuer, repl *caddy.Replacer, f features) (found []target) {
 	name := strings.Join(issuer.URL, " ")
 	urls, err := grammar.ResolveAll(repl, "issuer", issuer.URL)
 	if err != nil {
@@ -163,17 +164,17 @@ func (d *doctor) targets(issuer *Issuer, repl *caddy.Replacer, f features) (foun
 	}
 	var client *as.Client
 	if issuer.Client != nil {
-		if client, err = issuer.Client.provision(repl); err != nil {
+		if client, err = issuer.Client.Provision(repl); err != nil {
 			d.say(strings.Join(urls, " "), checkClient, resultFail, "correct the client's secret or key, or the file or variable that it comes from", "%v", err)
 		}
 	}
 	for _, url := range urls {
-		if err := issuer.checkIssuerURL(url); err != nil {
+		if err := issuer.CheckURL(url); err != nil {
 			d.say(url, checkConfig, resultFail, "correct the issuer's URL", "%v", err)
 			continue
 		}
 		found = append(found, target{features: f, url: url, issuer: issuer, set: set, client: client, config: as.Config{
-			Issuer: url, Metadata: set.metadata, JWKS: set.jwks, AllowHTTP: issuer.InsecureHTTP, Trust: set.trust, Now: d.now,
+			Issuer: url, Metadata: set.Metadata, JWKS: set.JWKS, AllowHTTP: issuer.InsecureHTTP, Trust: set.Roots, Now: d.now,
 		}})
 	}
 	return found
@@ -181,13 +182,13 @@ func (d *doctor) targets(issuer *Issuer, repl *caddy.Replacer, f features) (foun
 
 // settings reads what stands behind an issuer's words. A trust pool that needs
 // more of Caddy than there is here must not end the visit with a panic.
-func (d *doctor) settings(issuer *Issuer, repl *caddy.Replacer) (set settings, err error) {
+func (d *doctor) settings(issuer *issuers.Issuer, repl *caddy.Replacer) (set issuers.Settings, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("trust_pool: this kind can be used by a running Caddy alone: %v", p)
 		}
 	}()
-	return issuer.settings(d.caddy, repl)
+	return issuer.Resolve(d.caddy, repl)
 }
 
 // visitWithin bounds the look at one issuer.
@@ -197,9 +198,9 @@ func (d *doctor) visit(t target) {
 	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
 	defer cancel()
 	d.checkSettings(t)
-	if t.set.fixed != nil {
-		infos := t.set.fixed.InfosFor(t.set.algorithms)
-		d.say(t.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), t.set.jwks, keyNames(infos))
+	if t.set.Fixed != nil {
+		infos := t.set.Fixed.InfosFor(t.set.Algorithms)
+		d.say(t.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), t.set.JWKS, keyNames(infos))
 		d.checkAlgorithms(t, infos)
 		d.checkPlainKeys(t, infos, nil)
 		d.checkIntrospection(ctx, t, nil)

@@ -37,7 +37,7 @@ func (d *doctor) checkSettings(t target) {
 }
 
 func (d *doctor) checkMetadata(t target, r *as.Report) {
-	if t.set.jwks != "" {
+	if t.set.JWKS != "" {
 		d.say(t.url, checkMetadata, resultOK, "", "not asked: the keys' address is configured")
 		return
 	}
@@ -110,7 +110,7 @@ func (d *doctor) checkKeys(t target, r *as.Report) {
 		d.say(t.url, checkKeys, resultFail, "without keys every token is answered with 503: "+adviceFor(r.KeysErr), "%s: %v", r.KeysURL, r.KeysErr)
 		return
 	}
-	infos := r.Keys.InfosFor(t.set.algorithms)
+	infos := r.Keys.InfosFor(t.set.Algorithms)
 	d.say(t.url, checkKeys, resultOK, "", "%d usable keys at %s: %s", len(infos), r.KeysURL, keyNames(infos))
 	d.checkAlgorithms(t, infos)
 	d.checkPlainKeys(t, infos, r.Endpoints)
@@ -133,7 +133,7 @@ func (d *doctor) checkAlgorithms(t target, keys []token.KeyInfo) {
 	var unused []string
 	fit := 0
 	for _, key := range keys {
-		if t.set.algorithms.Fits(key) {
+		if t.set.Algorithms.Fits(key) {
 			fit++
 		} else {
 			unused = append(unused, keyNames([]token.KeyInfo{key}))
@@ -142,12 +142,12 @@ func (d *doctor) checkAlgorithms(t target, keys []token.KeyInfo) {
 	switch {
 	case fit == 0:
 		d.say(t.url, checkAlgorithms, resultFail, "every token would be refused: add what the keys are for to algorithms, or leave the word out",
-			"no key is for %s", t.set.algorithms)
+			"no key is for %s", t.set.Algorithms)
 	case len(unused) > 0:
 		d.say(t.url, checkAlgorithms, resultWarn, "nothing, if access tokens are signed with another key; else add its algorithm to algorithms",
-			"not for %s: %s", t.set.algorithms, strings.Join(unused, ", "))
+			"not for %s: %s", t.set.Algorithms, strings.Join(unused, ", "))
 	default:
-		d.say(t.url, checkAlgorithms, resultOK, "", "every key is for one of %s", t.set.algorithms)
+		d.say(t.url, checkAlgorithms, resultOK, "", "every key is for one of %s", t.set.Algorithms)
 	}
 }
 
@@ -161,7 +161,7 @@ func (d *doctor) checkClock(t target, r *as.Report) {
 		}
 		return
 	}
-	off, skew := r.Clock.Round(time.Second), t.issuer.leeway()
+	off, skew := r.Clock.Round(time.Second), t.issuer.Leeway()
 	ahead := "ahead of"
 	if off < 0 {
 		ahead = "behind"

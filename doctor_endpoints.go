@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -90,7 +91,7 @@ func (d *doctor) checkClient(t target, ends *as.Endpoints) {
 
 // usableMethods are those methods that the word auth takes.
 func usableMethods(offered []string) (fit []string) {
-	for _, method := range authMethods {
+	for _, method := range issuers.AuthMethods {
 		if slices.Contains(offered, method) {
 			fit = append(fit, method)
 		}

@@ -16,7 +16,7 @@ func (d *doctor) checkIntrospection(ctx context.Context, t target, ends *as.Endp
 	if t.issuer.Introspect == nil || t.client == nil {
 		return // not asked, or what is wrong with the client has been said
 	}
-	address, client, named := t.set.introspect, *t.client, (*as.Endpoints)(nil)
+	address, client, named := t.set.Introspect, *t.client, (*as.Endpoints)(nil)
 	if ends != nil {
 		if address == "" {
 			address, named = ends.Introspection, ends

@@ -59,9 +59,9 @@ func (d *doctor) checkResourceAt(t target, ends *as.Endpoints) {
 		return
 	}
 	say := func(result, do, text string, args ...any) { d.say(t.url, checkProtected, result, do, text, args...) }
-	if len(t.set.audience) > 0 && !slices.Contains(t.set.audience, t.resource) {
+	if len(t.set.Audience) > 0 && !slices.Contains(t.set.Audience, t.resource) {
 		say(resultWarn, "leave audience out, unless the issuer writes both into one token",
-			"a token must name %s in its aud, and one of %s as well", t.resource, strings.Join(t.set.audience, " "))
+			"a token must name %s in its aud, and one of %s as well", t.resource, strings.Join(t.set.Audience, " "))
 	}
 	if ends == nil {
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
@@ -65,7 +66,7 @@ func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 	load(t, withEvents(site(t, h.port, issuer.URL, "")))
 	h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+issuer.token(t))
 	fetch := func() error {
-		_, _, err := fetchKeys(t.Context(), issuer.URL)
+		_, _, err := issuers.Fetch(t.Context(), issuer.URL)
 		return err
 	}
 	address := issuer.Listener.Addr().String()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -71,7 +72,7 @@ type explaining struct {
 	bare    string // the token without what was pasted around it
 	rec     *token.Record
 	u       *token.Unverified
-	trust   *trust // nil: it is not known whose token it is
+	trust   *issuers.Trust // nil: it is not known whose token it is
 }
 
 // explain takes what a client would send behind "Bearer" through the checks of
@@ -83,7 +84,7 @@ func explain(ctx context.Context, j tokenJudge, text string, how explainOptions)
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
-	case (e.gateway.issuers.forOpaque() != nil || how.missing != nil) && token.IsOpaque(e.bare):
+	case (e.gateway.issuers.ForOpaque() != nil || how.missing != nil) && token.IsOpaque(e.bare):
 		e.readOpaque(ctx)
 	default:
 		e.readToken(ctx)
@@ -173,10 +174,10 @@ func (e *explaining) readToken(ctx context.Context) {
 	facts := &token.Facts{}
 	var profile *token.Profile
 	if e.trust != nil {
-		own := e.trust.profile
+		own := e.trust.Profile
 		profile = &own
-		if e.how.held && e.trust.server != nil {
-			profile.Keys = e.trust.server.Held()
+		if e.how.held && e.trust.Server != nil {
+			profile.Keys = e.trust.Server.Held()
 		}
 		e.Issuer = profile.Issuer
 		facts = profile.Explain(ctx, e.u, e.how.at, e.rec)
@@ -188,7 +189,7 @@ func (e *explaining) readToken(ctx context.Context) {
 		switch {
 		case e.how.missing.of(e.Issuer):
 			e.cannotAsk()
-		case e.trust.asksAlways():
+		case e.trust.AsksAlways():
 			if said := e.readAnswer(ctx, facts); said != nil {
 				facts = said
 			}
@@ -202,14 +203,14 @@ func (e *explaining) readToken(ctx context.Context) {
 func (e *explaining) chooseTrust() {
 	set := e.gateway.issuers
 	iss := e.u.Claims.String("iss")
-	e.trust = set.nearest(iss)
-	if set.named(iss) != nil {
+	e.trust = set.Nearest(iss)
+	if set.Named(iss) != nil {
 		return
 	}
-	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, set.names()))
+	refusal, _ := errors.AsType[*verdict.Rejection](verdict.UnknownIssuer(iss, set.Names()))
 	e.rec.Refuse(token.CheckIssuer, &token.Refusal{Reason: token.IssuerUnknown, Detail: refusal.Detail})
 	if e.trust != nil && e.u.Claims != nil {
-		e.Notes = append(e.Notes, "The token is of no configured issuer. The other checks are those of "+e.trust.profile.Issuer+".")
+		e.Notes = append(e.Notes, "The token is of no configured issuer. The other checks are those of "+e.trust.Profile.Issuer+".")
 	}
 }
 
@@ -267,7 +268,7 @@ func (e *explaining) advice(reason string) string {
 		t.claims, t.hmac = e.u.Claims, e.u.HMAC()
 	}
 	if e.trust != nil {
-		t.issuer = e.trust.profile.Issuer
+		t.issuer = e.trust.Profile.Issuer
 	}
 	return advise(reason, t, e.gateway.Resource)
 }

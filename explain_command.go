@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 func init() {
@@ -174,10 +175,10 @@ func (f *explainCall) settings() (s explainSettings, err error) {
 		return s, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
 	case len(f.audience) == 0:
 		return s, errors.New("--issuer needs --audience: a token is meant for somebody")
-	case f.jwks != "" && !isFile(f.jwks):
+	case f.jwks != "" && !issuers.IsKeyFile(f.jwks):
 		return s, errors.New("--jwks takes a file; without it the keys are fetched")
 	}
-	s.own = &Config{Issuer: []*Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}}
+	s.own = &Config{Issuer: []*issuers.Issuer{{URL: []string{f.issuer}, Audience: f.audience, JWKS: f.jwks}}}
 	return s, nil
 }
 

@@ -88,7 +88,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 		if field, value, is := strings.Cut(raw, ":"); is && strings.EqualFold(field, "Authorization") {
 			bare = strings.TrimSpace(strings.TrimSpace(value)[7:])
 		}
-		g.validator.now = func() time.Time { return verdictClock }
+		g.validator.Now = func() time.Time { return verdictClock }
 		if _, err := g.validator.Validate(t.Context(), bare); err != nil {
 			t.Fatalf("accepted, and yet: %v", err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -36,7 +37,7 @@ var ofAnswers = map[token.Reason]struct{ expected, change string }{
 // missingClient is an issuer that cannot be asked from here, since the
 // client's secret or key is not here.
 type missingClient struct {
-	issuer *Issuer
+	issuer *issuers.Issuer
 	always bool // it would be asked about JWTs too
 	why    error
 }
@@ -60,8 +61,8 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		e.cannotAsk()
 		return
 	}
-	e.trust = e.gateway.issuers.forOpaque()
-	e.Issuer = e.trust.profile.Issuer
+	e.trust = e.gateway.issuers.ForOpaque()
+	e.Issuer = e.trust.Profile.Issuer
 	form := explainedStep{
 		Check: string(token.CheckForm), Result: stepPassed, Clause: "RFC 7662 §1",
 		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
@@ -101,8 +102,8 @@ func (e *explaining) cannotAsk() {
 // known.
 func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
 	t := e.trust
-	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Now: e.gateway.issuers.now}
-	said, remembered, err := t.introspector.Consult(ctx, what)
+	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Now: e.gateway.issuers.Now}
+	said, remembered, err := t.Introspector.Consult(ctx, what)
 	step := explainedStep{Check: introspectionStep, Result: stepPassed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
 	if err != nil {
 		step.Found = "no answer: " + err.Error()
@@ -139,9 +140,9 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 func (e *explaining) judged(facts *token.Facts) explainedStep {
 	step := explainedStep{
 		Check: "exp, nbf, aud", Result: stepPassed, Clause: "RFC 7662 §4",
-		Found: fmt.Sprintf("aud is %.200q", facts.Audience), Expected: "now, and one of " + fmt.Sprintf("%.200q", e.trust.profile.Audience),
+		Found: fmt.Sprintf("aud is %.200q", facts.Audience), Expected: "now, and one of " + fmt.Sprintf("%.200q", e.trust.Profile.Audience),
 	}
-	_, err := e.trust.profile.Judge(facts, e.how.at)
+	_, err := e.trust.Profile.Judge(facts, e.how.at)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		step.Found = refusal.Detail
 		e.fail(&step, verdict.OfToken(err, e.Issuer))

@@ -18,7 +18,7 @@ import (
 func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	order, skew := slices.Clone(e.gateway.Require), time.Duration(0) // in which they decide
 	if e.trust != nil {
-		order, skew = slices.Clone(e.trust.require), e.trust.profile.Skew
+		order, skew = slices.Clone(e.trust.Require), e.trust.Profile.Skew
 	}
 	p := (&token.Profile{Issuer: e.Issuer, Skew: skew}).Principal(e.trust, facts, "", e.u.Claims)
 	slices.SortStableFunc(order, func(a, b *policy.Requirement) int { return a.Rank() - b.Rank() })

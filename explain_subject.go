@@ -8,18 +8,19 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 // explainSubject is a gateway as far as it judges tokens: what is explained.
 type explainSubject struct {
 	*Config
-	issuers  *Set
+	issuers  *issuers.Set
 	identity *identity.Headers
 }
 
 // tokenJudge is a gateway, which says what it judges tokens by.
 type tokenJudge interface {
-	JudgesBy() (*Config, *Set, *identity.Headers)
+	JudgesBy() (*Config, *issuers.Set, *identity.Headers)
 }
 
 // newTokenJudge makes a gateway that judges tokens and does nothing else: it
@@ -32,7 +33,7 @@ func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), missi
 	bare.Session, bare.TokenEndpoint, bare.Login, bare.Realm = nil, nil, nil, ""
 	for _, issuer := range bare.Issuer {
 		if issuer.Introspect != nil && issuer.Client != nil {
-			_, err := issuer.Client.provision(caddy.NewReplacer())
+			_, err := issuer.Client.Provision(caddy.NewReplacer())
 			if err == nil {
 				continue
 			}
@@ -45,7 +46,7 @@ func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), missi
 		return nil, nil, nil, err
 	}
 	ctx, cancel := caddy.NewContext(parent)
-	gateway, done, err := provisionGateway(withoutStoredKeys(ctx), &bare)
+	gateway, done, err := provisionGateway(issuers.WithoutStoredKeys(ctx), &bare)
 	release = func() {
 		done()
 		cancel()
@@ -71,7 +72,7 @@ func provisionAround(doc []byte, c *Config) (caddy.Context, error) {
 		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{Level: "WARN"}}}},
 	}
-	if slices.ContainsFunc(c.Issuer, func(i *Issuer) bool { return i.TrustPool != nil }) {
+	if slices.ContainsFunc(c.Issuer, func(i *issuers.Issuer) bool { return i.TrustPool != nil }) {
 		around.StorageRaw = whole.StorageRaw // some pools are kept there
 		if pki := whole.AppsRaw["pki"]; pki != nil {
 			around.AppsRaw = caddy.ModuleMap{"pki": pki}

@@ -35,7 +35,7 @@ func judgeOf(t *testing.T, issuer, words string) *gate {
 	}
 	core, logs := logtest.New(zap.DebugLevel)
 	g.logs, g.log = logs, zap.New(core)
-	g.validator.now = func() time.Time { return verdictClock }
+	g.validator.Now = func() time.Time { return verdictClock }
 	return g
 }
 

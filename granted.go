@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -11,7 +12,7 @@ import (
 // token's, where it can be read. An ID token is only compared with the one
 // that came with the grant, idSubject, since issuers may name a user
 // differently in the two: another one is another user's answer.
-func grantedBy(t *trust, tokens *as.Tokens, idSubject string) session.Granted {
+func grantedBy(t *issuers.Trust, tokens *as.Tokens, idSubject string) session.Granted {
 	claims := as.ClaimsOf(tokens.AccessToken)
 	subject := claims.String("sub")
 	if now := as.SubjectOf(tokens.IDToken); idSubject != "" && now != "" && now != idSubject {
@@ -24,7 +25,7 @@ func grantedBy(t *trust, tokens *as.Tokens, idSubject string) session.Granted {
 	}
 	return session.Granted{
 		AccessToken: tokens.AccessToken, Refresh: tokens.RefreshToken, ExpiresIn: tokens.ExpiresIn,
-		Ends: times.Ends, Life: life, Grace: t.profile.Skew,
+		Ends: times.Ends, Life: life, Grace: t.Profile.Skew,
 		Scope: tokens.Scope, Subject: subject,
 	}
 }

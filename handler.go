@@ -64,17 +64,17 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 		g.site.Forget(w, found)
 		return found, g.admitAnonymous(r, found)
 	}
-	issuer := g.validator.of(principal)
+	issuer := g.validator.Of(principal)
 	principal.Withdraw(found.Lost)
 	g.identity.Introduce(r, principal)
-	if err := g.rules.Allow(r, principal, issuer.require, g.validator.now(), g.log); err != nil {
+	if err := g.rules.Allow(r, principal, issuer.Require, g.validator.Now(), g.log); err != nil {
 		return found, LogInAgain(found, err)
 	}
 	if err := g.identity.Headers(r.Header, principal); err != nil {
 		return found, err
 	}
 	g.settle(r, found)
-	issuer.metrics.Accepted.Inc()
+	issuer.Metrics.Accepted.Inc()
 	g.admitted(r, principal)
 	return found, nil
 }
@@ -85,7 +85,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none credential.Presented) err
 		return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 	}
 	g.identity.Introduce(r, nil) // before allow: its matchers may ask for placeholders
-	if err := g.rules.Allow(r, nil, nil, g.validator.now(), g.log); err != nil {
+	if err := g.rules.Allow(r, nil, nil, g.validator.Now(), g.log); err != nil {
 		return err
 	}
 	g.settle(r, none)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 func init() {
@@ -132,8 +133,8 @@ func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration)
 // settings of one issuer are two lines.
 func issuersHealth() []issuerHealth {
 	found := []issuerHealth{}
-	for _, state := range issuerStates(time.Now(), nil) {
-		found = append(found, issuerHealth{Issuer: state.Issuer, Keys: state.hasKeys(), Error: state.LastError})
+	for _, state := range issuers.States(time.Now(), nil) {
+		found = append(found, issuerHealth{Issuer: state.Issuer, Keys: state.HasKeys(), Error: state.LastError})
 	}
 	return found
 }

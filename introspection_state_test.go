@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 func TestTheDoctorAsksTheIntrospectionEndpointAboutATokenThatNobodyHas(t *testing.T) {
@@ -48,12 +49,12 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 	g.expects("good", http.StatusOK)
 	g.expects("bad", http.StatusUnauthorized)
 	find := func() introspection.State {
-		for _, state := range issuerStates(time.Now(), openBreakers()) {
+		for _, state := range issuers.States(time.Now(), openBreakers()) {
 			if state.Issuer == issuer.URL && len(state.Introspection) == 1 {
 				return state.Introspection[0]
 			}
 		}
-		t.Fatal("nothing is told: ", issuerStates(time.Now(), openBreakers()))
+		t.Fatal("nothing is told: ", issuers.States(time.Now(), openBreakers()))
 		return introspection.State{}
 	}
 	want := introspection.State{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}
@@ -137,9 +138,9 @@ func TestWhereTheIssuersAnswerIsNotEnoughExplainSaysWhatItShouldSayAndWhoCanChan
 
 // Two issuers with introspect can come by JSON as well.
 func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
-	client := &Client{ID: "gateway", Secret: "secret"}
+	client := &issuers.Client{ID: "gateway", Secret: "secret"}
 	zero, long := caddy.Duration(-1), caddy.Duration(2*time.Minute)
-	for want, issuers := range map[string][]*Issuer{
+	for want, issuers := range map[string][]*issuers.Issuer{
 		"needs a client": {{Introspect: &introspection.Introspect{}}},
 		"it can stand in one": {
 			{URL: []string{"https://a.example"}, Introspect: &introspection.Introspect{}, Client: client},

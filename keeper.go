@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -32,7 +33,7 @@ type Keeper struct {
 	options session.Options
 	keys    [][]byte // configured; none: the keyring in storage
 	storage certmagic.Storage
-	issuers *Set
+	issuers *issuers.Set
 	events  *telemetry.Events
 	audit   *telemetry.Audit
 	live    atomic.Bool // its configuration is in force, as far as is known
@@ -40,7 +41,7 @@ type Keeper struct {
 
 // NewKeeper keeps grants as a session block says, for the site that is being
 // provisioned, until release is called. Nothing is opened.
-func NewKeeper(ctx caddy.Context, s *Session, issuers *Set, log *zap.Logger, audit *telemetry.Audit) (k *Keeper, release func(), err error) {
+func NewKeeper(ctx caddy.Context, s *Session, issuers *issuers.Set, log *zap.Logger, audit *telemetry.Audit) (k *Keeper, release func(), err error) {
 	words := s.Store // before LoadStore takes them
 	if err := s.provision(ctx, caddy.NewReplacer()); err != nil {
 		return nil, nil, err
@@ -120,18 +121,18 @@ func (k *Keeper) foreign(ctx context.Context, s *session.Vault, handle session.H
 		k.Log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", issuer), zap.Error(err))
 	}
-	return verdict.UnknownIssuer(issuer, k.issuers.names())
+	return verdict.UnknownIssuer(issuer, k.issuers.Names())
 }
 
 // GiveBack returns the refresh token of a grant that will not be used (RFC 7009).
 func (k *Keeper) GiveBack(ctx context.Context, g session.Grant) { k.vault.revoke(ctx, g) }
 
 // issuer is one that this gateway has, or nil.
-func (k *Keeper) issuer(url string) *trust { return k.issuers.named(url) }
+func (k *Keeper) issuer(url string) *issuers.Trust { return k.issuers.Named(url) }
 
 // IssuerOf finds how to speak to a grant's issuer as the client that it began
 // with.
-func (k *Keeper) IssuerOf(g *session.Grant) (*trust, error) { return k.vault.issuerOf(g) }
+func (k *Keeper) IssuerOf(g *session.Grant) (*issuers.Trust, error) { return k.vault.issuerOf(g) }
 
 // TokenTimeout is how long a call to the issuer's token endpoint may take.
 func (k *Keeper) TokenTimeout() time.Duration { return k.settings().TokenTimeout }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -11,25 +12,25 @@ import (
 // site may name the same issuer and mean another server, whose users are others
 // and whose word ends nothing here. A change of what one's own site says of its
 // issuer is no such thing.
-func (k *Keeper) User(t *trust, sub string) session.User {
-	user := session.User{Issuer: t.profile.Issuer, Client: t.client.ID, Sub: sub}
+func (k *Keeper) User(t *issuers.Trust, sub string) session.User {
+	user := session.User{Issuer: t.Profile.Issuer, Client: t.Client.ID, Sub: sub}
 	if k.vault.hasNamesake(k, t) {
-		user.Server = t.reach
+		user.Server = t.Reach
 	}
 	return user
 }
 
 // hasNamesake reports whether another site has another server of the same name,
 // where the gateway is the same client.
-func (v *vault) hasNamesake(by *Keeper, t *trust) bool {
+func (v *vault) hasNamesake(by *Keeper, t *issuers.Trust) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.ContainsFunc(v.keepers, func(other *Keeper) bool {
 		if other.config != by.config && other.site == by.site && by.site != "" {
 			return false // the same site, before or after a reload
 		}
-		found := other.issuer(t.profile.Issuer)
-		return found != nil && found.is(t.client.ID) && found.reach != t.reach
+		found := other.issuer(t.Profile.Issuer)
+		return found != nil && found.IsClient(t.Client.ID) && found.Reach != t.Reach
 	})
 }
 

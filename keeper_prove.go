@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -138,7 +139,7 @@ func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, ref
 	}
 	access, err := s.After(ctx, found.Grant, session.NewSecret(found.Token))
 	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
-		return found, &clocksDiffer{issuer: found.Issuer, how: "an access token that has just come has run out: " + verdict.DetailOf(refused)}
+		return found, &issuers.ClocksDiffer{Issuer: found.Issuer, How: "an access token that has just come has run out: " + verdict.DetailOf(refused)}
 	}
 	if errors.Is(err, session.ErrLast) {
 		return found, refused
@@ -149,7 +150,7 @@ func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, ref
 // tooEarly is the failure of a gateway that holds an access token which does not
 // count yet: its issuer has just made it.
 func tooEarly(issuer string, refused error) error {
-	return &clocksDiffer{issuer: issuer, how: "an access token that has just come does not count yet: " + verdict.DetailOf(refused)}
+	return &issuers.ClocksDiffer{Issuer: issuer, How: "an access token that has just come does not count yet: " + verdict.DetailOf(refused)}
 }
 
 // speaksFor reports whether the access token of a grant speaks for the one that the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 )
 
@@ -75,7 +76,7 @@ func (l *Login) cookieName() string {
 }
 
 // check looks at the block, and at the issuer where browsers log in.
-func (l *Login) check(first *Issuer) error {
+func (l *Login) check(first *issuers.Issuer) error {
 	if err := l.checkWords(); err != nil {
 		return err
 	}

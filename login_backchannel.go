@@ -26,7 +26,7 @@ func (s *Site) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return notAllowed(w, r, "POST")
 	}
-	issuer := s.Trust.profile.Issuer
+	issuer := s.Trust.Profile.Issuer
 	ended, err := s.backchannel(w, r)
 	if err != nil {
 		s.refuseBackchannel(w, r, err)
@@ -58,7 +58,7 @@ func (s *Site) backchannel(w http.ResponseWriter, r *http.Request) (ended int, e
 	if err != nil {
 		return 0, err
 	}
-	seen, err := vault.Happened(ctx, sealLogout, t.profile.Issuer, out.ID)
+	seen, err := vault.Happened(ctx, sealLogout, t.Profile.Issuer, out.ID)
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +69,7 @@ func (s *Site) backchannel(w http.ResponseWriter, r *http.Request) (ended int, e
 		return ended, err // and the issuer may send the same token again
 	}
 	// Until it would be too old by itself. Two at the same moment end the same.
-	_, err = vault.Once(ctx, sealLogout, s.Now().Add(2*(token.LogoutFresh+t.profile.Skew)), t.profile.Issuer, out.ID)
+	_, err = vault.Once(ctx, sealLogout, s.Now().Add(2*(token.LogoutFresh+t.Profile.Skew)), t.Profile.Issuer, out.ID)
 	return ended, err
 }
 

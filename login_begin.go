@@ -58,22 +58,22 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, want
 	if err != nil {
 		return s.fail(w, r, p, err)
 	}
-	ends, err := t.server.Endpoints(r.Context())
+	ends, err := t.Server.Endpoints(r.Context())
 	if err == nil && ends.Authorization == "" {
 		err = errors.New("the issuer's metadata name no usable authorization_endpoint")
 	}
 	if err != nil {
 		return s.fail(w, r, p, err)
 	}
-	address, err := s.Block.authorizationURL(ends.Authorization, t.client.ID, p)
+	address, err := s.Block.authorizationURL(ends.Authorization, t.Client.ID, p)
 	if err != nil {
 		return s.fail(w, r, p, err)
 	}
 	if err := s.Block.keep(w, r, vault, p); err != nil {
 		return s.fail(w, r, p, err)
 	}
-	telemetry.Metrics.Login(t.profile.Issuer, outcomeBegun)
-	s.Log.Debug("a log-in has begun", zap.String("issuer", t.profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)))
+	telemetry.Metrics.Login(t.Profile.Issuer, outcomeBegun)
+	s.Log.Debug("a log-in has begun", zap.String("issuer", t.Profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)))
 	return redirect(w, http.StatusFound, address)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -79,12 +80,12 @@ func readCallback(rawQuery string) (q callback, err error) {
 // ends the one that this browser had.
 func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callback) (session.Handle, error) {
 	t := s.Trust
-	ends, err := t.server.Endpoints(r.Context())
+	ends, err := t.Server.Endpoints(r.Context())
 	if err != nil {
 		return session.Handle{}, &session.Unavailable{RetryAfter: time.Second, Err: err}
 	}
 	// RFC 9207 §2.4: first of all, also of an error.
-	if q.issuer != t.profile.Issuer && (q.issuer != "" || ends.NamesItself) {
+	if q.issuer != t.Profile.Issuer && (q.issuer != "" || ends.NamesItself) {
 		return session.Handle{}, &failure{
 			outcome: outcomeWrongIssuer, status: http.StatusBadRequest, level: zapcore.WarnLevel,
 			detail: "iss is " + telemetry.Bounded(q.issuer) + ": another issuer has answered, or somebody wants it to look so",
@@ -102,7 +103,7 @@ func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callb
 		return session.Handle{}, err
 	}
 	defer leave()
-	attempts, err := s.Limits.Attempt(limits.AtCallback, t.client.ID, telemetry.ClientAddress(r))
+	attempts, err := s.Limits.Attempt(limits.AtCallback, t.Client.ID, telemetry.ClientAddress(r))
 	if err != nil {
 		return session.Handle{}, err
 	}
@@ -147,7 +148,7 @@ func (s *Site) exchange(ctx context.Context, p *pending, code string) (*as.Token
 	ctx, cancel := context.WithTimeout(ctx, s.Keeper.TokenTimeout())
 	defer cancel()
 	asked := time.Now()
-	tokens, err := t.server.Token(ctx, *t.client, form)
+	tokens, err := t.Server.Token(ctx, *t.Client, form)
 	return tokens, asked, err
 }
 
@@ -170,12 +171,12 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 	} else if err != nil {
 		return nil, nil, err
 	}
-	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, t.profile.Issuer)
-	if late := t.untimely(tokens.AccessToken); late != nil {
+	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, t.Profile.Issuer)
+	if late := t.Untimely(tokens.AccessToken); late != nil {
 		return nil, nil, late
 	}
-	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && byTime(rejection.Reason) {
-		return nil, nil, &clocksDiffer{issuer: t.profile.Issuer, how: "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
+	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && issuers.ByTime(rejection.Reason) {
+		return nil, nil, &issuers.ClocksDiffer{Issuer: t.Profile.Issuer, How: "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
 	} else if ok {
 		return nil, nil, &failure{
 			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
@@ -185,7 +186,7 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 	} else if err != nil {
 		return nil, nil, err
 	}
-	if principal.Issuer != t.profile.Issuer {
+	if principal.Issuer != t.Profile.Issuer {
 		return nil, nil, &failure{
 			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
 			detail: "the access token is another issuer's",
@@ -214,8 +215,8 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	if len(tokens.IDToken.Reveal()) <= mostHint {
 		from.IDToken = tokens.IDToken.Reveal()
 	}
-	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: t.client.ID, Subject: subject, App: from.Seal()}
-	browser := session.Browser{Client: t.client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
+	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: t.Client.ID, Subject: subject, App: from.Seal()}
+	browser := session.Browser{Client: t.Client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
 	old, replaces := s.Block.handle(r)
 	if replaces {
 		browser.Replaces = old.Key()
@@ -234,10 +235,10 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 			s.Log.Warn("the session before a log-in could not be ended", zap.String("sref", vault.Sref(old.Key())), zap.Error(err))
 		}
 	}
-	telemetry.Metrics.Login(t.profile.Issuer, outcomeDone)
+	telemetry.Metrics.Login(t.Profile.Issuer, outcomeDone)
 	sref := vault.Sref(handle.Key())
-	s.Audit.LoggedIn(r, t.profile.Issuer, id.Subject, sref)
-	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)),
+	s.Audit.LoggedIn(r, t.Profile.Issuer, id.Subject, sref)
+	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.Profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)),
 		zap.Bool("refreshable", !tokens.RefreshToken.Empty()))
 	return handle, nil
 }
@@ -248,6 +249,6 @@ func (s *Site) returnTokens(ctx context.Context, tokens *as.Tokens) {
 	defer cancel()
 	t := s.Trust
 	s.Keeper.GiveBack(ctx, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Refresh: tokens.RefreshToken, App: s.Keeper.Origin(t).Seal(),
+		Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Refresh: tokens.RefreshToken, App: s.Keeper.Origin(t).Seal(),
 	})
 }

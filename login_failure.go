@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -78,7 +79,7 @@ func asFailure(err error) (shown *failure, wait time.Duration) {
 			outcome: outcomeTooMany, status: http.StatusTooManyRequests, level: zapcore.WarnLevel, detail: limited.Error(),
 		}, limited.Wait
 	}
-	if isClocks(err) {
+	if issuers.IsClocks(err) {
 		shown.level = zapcore.ErrorLevel
 		return shown, time.Minute
 	}
@@ -119,7 +120,7 @@ func guesses(err error) bool {
 // log-in, where it is known.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, p *pending, err error) error {
 	shown, wait := asFailure(err)
-	issuer := s.Trust.profile.Issuer
+	issuer := s.Trust.Profile.Issuer
 	if r.Context().Err() != nil && shown.status >= http.StatusInternalServerError {
 		shown = &failure{outcome: verdict.ClientGone, status: verdict.StatusClientGone, level: zapcore.DebugLevel, detail: shown.detail}
 	}

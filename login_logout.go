@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -49,7 +50,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if handle, ok := s.Block.handle(r); ok {
 		grant, err := s.browserGrant(ctx, vault, handle)
 		if err == nil {
-			if lender, none := s.Keeper.IssuerOf(&grant); none == nil && lender.client != nil {
+			if lender, none := s.Keeper.IssuerOf(&grant); none == nil && lender.Client != nil {
 				t, hint = lender, OriginOf(&grant).IDToken // only the issuer that made it sees it
 			}
 			err = s.endSession(ctx, vault, handle)
@@ -58,7 +59,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 			return pageLater(w, r, time.Second, "") // and the cookie stays: the session may live
 		}
 		if err == nil {
-			telemetry.Metrics.Logout(s.Trust.profile.Issuer, logoutUser)
+			telemetry.Metrics.Logout(s.Trust.Profile.Issuer, logoutUser)
 		}
 	}
 	setCookie(w, s.Block.cookieName(), "", -1)
@@ -72,16 +73,16 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 // endSessionURL is where the browser logs out at the issuer of its session
 // (OpenID Connect RP-Initiated Logout §2), or "" where it has no such place. There is no state:
 // the page that one comes back to changes nothing.
-func (s *Site) endSessionURL(r *http.Request, t *trust, hint string) string {
+func (s *Site) endSessionURL(r *http.Request, t *issuers.Trust, hint string) string {
 	var ends as.Endpoints
-	if status := t.server.Status(); status.Keys > 0 { // else a log-out would wait for an issuer that is down
-		ends, _ = t.server.Endpoints(r.Context())
+	if status := t.Server.Status(); status.Keys > 0 { // else a log-out would wait for an issuer that is down
+		ends, _ = t.Server.Endpoints(r.Context())
 	}
 	u, err := url.Parse(ends.EndSession)
 	if ends.EndSession == "" || err != nil {
 		return ""
 	}
-	q := url.Values{"client_id": {t.client.ID}}
+	q := url.Values{"client_id": {t.Client.ID}}
 	if hint != "" {
 		q.Set("id_token_hint", hint)
 	}

@@ -70,7 +70,7 @@ func (s *Site) ownSession(r *http.Request, vault *session.Vault) (session.Handle
 		return handle, session.Grant{}, session.ErrNoGrant
 	}
 	grant, err := s.browserGrant(r.Context(), vault, handle)
-	if err == nil && (OriginOf(&grant).IDSubject == "" || grant.Issuer != s.Trust.profile.Issuer) {
+	if err == nil && (OriginOf(&grant).IDSubject == "" || grant.Issuer != s.Trust.Profile.Issuer) {
 		err = session.ErrNoGrant // of another configuration
 	}
 	return handle, grant, err
@@ -116,7 +116,7 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, vault *sessio
 		here, ended, err = s.endOne(ctx, vault, handle, grant, which)
 	}
 	for range ended {
-		telemetry.Metrics.Logout(s.Trust.profile.Issuer, logoutSessions)
+		telemetry.Metrics.Logout(s.Trust.Profile.Issuer, logoutSessions)
 	}
 	if err != nil {
 		return pageLater(w, r, time.Second, "")

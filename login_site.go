@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -19,7 +20,7 @@ import (
 // token. A nil Site logs nobody in.
 type Site struct {
 	Block  *Login          // provisioned
-	Trust  *trust          // the issuer where browsers log in, with its client
+	Trust  *issuers.Trust  // the issuer where browsers log in, with its client
 	Keeper *Keeper         // keeps the sessions
 	Limits *limits.Limiter // of that issuer
 	Log    *zap.Logger

@@ -27,6 +27,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
@@ -146,11 +147,11 @@ func (g *Gateway) newEndpoint() *Endpoint {
 		return nil
 	}
 	return &Endpoint{
-		Block: g.TokenEndpoint, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
+		Block: g.TokenEndpoint, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
 		Prove: g.validator.judge,
 		Lacks: func(p *token.Principal) []string {
-			return policy.LackedScope(g.validator.of(p).require, p, g.validator.now())
+			return policy.LackedScope(g.validator.Of(p).Require, p, g.validator.Now())
 		},
 		Advise: g.adviceFor,
 	}
@@ -161,8 +162,8 @@ func (g *Gateway) newSite() *Site {
 		return nil
 	}
 	return &Site{
-		Block: g.Login, Trust: g.validator.first(), Keeper: g.keeper, Limits: g.limits,
-		Log: g.log, Audit: g.audit, Now: func() time.Time { return g.validator.now() },
+		Block: g.Login, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
+		Log: g.log, Audit: g.audit, Now: func() time.Time { return g.validator.Now() },
 		Prove: g.validator.judge, Advise: g.adviceFor,
 	}
 }
@@ -174,7 +175,7 @@ func (g *Gateway) adviceFor(raw, reason string) string {
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
-	set, release, err := openIssuers(ctx, repl, g.Issuer, issuerOptions{
+	set, release, err := issuers.Open(ctx, repl, g.Issuer, issuers.Options{
 		Resource: g.Resource, Require: g.Require, Capacity: g.capacity(), Log: g.log,
 	})
 	g.acquired = append(g.acquired, release...)
@@ -203,7 +204,7 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	limits, release := limits.Acquire(g.validator.first().reach)
+	limits, release := limits.Acquire(g.validator.First().Reach)
 	g.keeper, g.limits = keeper, limits
 	g.acquired = append(g.acquired, leave, release)
 	g.endpoint, g.site = g.newEndpoint(), g.newSite()
@@ -212,13 +213,13 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 
 // JudgesBy answers what tokens are judged by, so that a verdict can be explained:
 // the configuration, its issuers, and what the upstream gets.
-func (g *Gateway) JudgesBy() (*Config, *Set, *identity.Headers) {
+func (g *Gateway) JudgesBy() (*Config, *issuers.Set, *identity.Headers) {
 	return &g.Config, g.validator.Set, g.identity
 }
 
 // start begins what may take time: fetching keys, and opening the store.
 func (g *Gateway) start() {
-	g.validator.start()
+	g.validator.Start()
 	if g.keeper != nil {
 		go g.keeper.Start()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -38,15 +39,15 @@ func OriginOf(g *session.Grant) (o Origin) {
 
 // Origin is that of a grant that begins now at this site, in the words of its
 // issuer's trust.
-func (k *Keeper) Origin(t *trust) Origin {
+func (k *Keeper) Origin(t *issuers.Trust) Origin {
 	o := k.OriginOfCaller(t)
-	o.Client, o.Proof = t.client.ID, t.client.Print()
+	o.Client, o.Proof = t.Client.ID, t.Client.Print()
 	return o
 }
 
 // OriginOfCaller is that of a grant that is run again as the client that asked for it.
-func (k *Keeper) OriginOfCaller(t *trust) Origin {
-	return Origin{Server: t.reach, Site: k.site}
+func (k *Keeper) OriginOfCaller(t *issuers.Trust) Origin {
+	return Origin{Server: t.Reach, Site: k.site}
 }
 
 // renewedAt names the server that a grant is refreshed at: what fails there,
@@ -72,7 +73,7 @@ var (
 
 // candidate is a site that has an issuer by the name that a grant has.
 type candidate struct {
-	issuer *trust
+	issuer *issuers.Trust
 	site   string
 	server string // as in an Origin
 	client string // "": there is none
@@ -80,17 +81,17 @@ type candidate struct {
 }
 
 // issuerOf finds how to speak to a grant's issuer as the client that it began with.
-func (v *vault) issuerOf(g *session.Grant) (*trust, error) {
+func (v *vault) issuerOf(g *session.Grant) (*issuers.Trust, error) {
 	var all []candidate
 	v.mu.Lock()
 	for _, k := range slices.Backward(v.keepers) {
 		t := k.issuer(g.Issuer)
-		if t == nil || t.server == nil {
+		if t == nil || t.Server == nil {
 			continue
 		}
-		one := candidate{issuer: t, site: k.site, server: t.reach}
-		if t.client != nil {
-			one.client, one.proof = t.client.ID, t.client.Print()
+		one := candidate{issuer: t, site: k.site, server: t.Reach}
+		if t.Client != nil {
+			one.client, one.proof = t.Client.ID, t.Client.Print()
 		}
 		all = append(all, one)
 	}

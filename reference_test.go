@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -22,7 +23,7 @@ func TestTheReferenceNamesEachWordOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Join([]string{
-		gatewayWords, issuerWords, sessionWords, tokenEndpointWords, loginWords, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
+		gatewayWords, issuers.Words, sessionWords, tokenEndpointWords, loginWords, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
 	}, ", ")
 	for word := range strings.SplitSeq(words, ", ") {
 		found := false

@@ -18,6 +18,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
@@ -210,13 +211,13 @@ func TestStoppingCaddyEndsEveryAuthority(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for _, state := range issuerStates(time.Now(), nil) {
+	for _, state := range issuers.States(time.Now(), nil) {
 		t.Errorf("the state of %s is still held", state.Issuer)
 	}
 }
 
 func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
-	config, err := json.Marshal(&Config{Issuer: []*Issuer{
+	config, err := json.Marshal(&Config{Issuer: []*issuers.Issuer{
 		{URL: []string{"https://one.example"}, Audience: []string{"api"}},
 		{URL: []string{"https://two.example"}, Audience: []string{"{env.SURELY_NOT_SET}"}},
 	}})
@@ -229,7 +230,7 @@ func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "env.SURELY_NOT_SET") {
 		t.Fatalf("error %v, want one that names the placeholder", err)
 	}
-	for _, state := range issuerStates(time.Now(), nil) {
+	for _, state := range issuers.States(time.Now(), nil) {
 		t.Errorf("the state of %s is still held", state.Issuer)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session/boltstore"
 )
 
@@ -87,7 +88,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		use(n)
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	if n := len(issuerStates(time.Now(), nil)) + len(introspection.All()) + len(storeStates()); n != 3 {
+	if n := len(issuers.States(time.Now(), nil)) + len(introspection.All()) + len(storeStates()); n != 3 {
 		t.Errorf("%d issuers, introspectors and vaults are held, want one of each", n)
 	}
 	await(t, "the memory of the gateways before to be free", func() bool {
@@ -101,7 +102,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		return left <= 2
 	})
 	h.stop()
-	if n := len(issuerStates(time.Now(), nil)) + len(introspection.All()) + len(storeStates()); n != 0 {
+	if n := len(issuers.States(time.Now(), nil)) + len(introspection.All()) + len(storeStates()); n != 0 {
 		t.Errorf("%d issuers, introspectors and vaults are held after the end", n)
 	}
 	store, err := boltstore.Open(h.path("grants.db"), time.Now)

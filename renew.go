@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -27,10 +28,10 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	if err != nil {
 		return session.NotSent{Err: err}
 	}
-	tokens, err := t.server.Token(ctx, client, form)
+	tokens, err := t.Server.Token(ctx, client, form)
 	if err == nil {
 		granted := grantedBy(t, tokens, from.IDSubject)
-		if late := t.untimely(tokens.AccessToken); late != nil {
+		if late := t.Untimely(tokens.AccessToken); late != nil {
 			return session.Untimely{Answer: granted, Err: late}
 		}
 		return granted
@@ -58,7 +59,7 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 
 // renewal is who asks, and for what. No scope is sent on a refresh: the grant's
 // own is kept (RFC 6749 §6).
-func renewal(t *trust, g *session.Grant) (as.Client, url.Values, error) {
+func renewal(t *issuers.Trust, g *session.Grant) (as.Client, url.Values, error) {
 	if g.Kind == session.ByRunningAgain {
 		own, err := CallerOf(g)
 		if err != nil {
@@ -66,7 +67,7 @@ func renewal(t *trust, g *session.Grant) (as.Client, url.Values, error) {
 		}
 		return own.Client(), own.Form(), nil
 	}
-	return *t.client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
+	return *t.Client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {g.Refresh.Reveal()}}, nil
 }
 
 // revoke gives tokens back that will not be used (RFC 7009). With an access
@@ -77,7 +78,7 @@ func (v *vault) revoke(ctx context.Context, g session.Grant) {
 	}
 	t, err := v.issuerOf(&g)
 	if err == nil {
-		err = t.server.Revoke(ctx, *t.client, g.Refresh, "refresh_token")
+		err = t.Server.Revoke(ctx, *t.Client, g.Refresh, "refresh_token")
 	}
 	keeper := v.inForce()
 	if err == nil || keeper == nil {

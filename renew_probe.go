@@ -24,10 +24,10 @@ func (v *vault) works(ctx context.Context, g session.Grant) bool {
 		return false
 	}
 	client := as.Client{ID: "probe-" + rand.Text(), Secret: secret.New(rand.Text())}
-	if t.client != nil {
-		client = *t.client
+	if t.Client != nil {
+		client = *t.Client
 	}
-	_, err = t.server.Token(ctx, client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {rand.Text()}})
+	_, err = t.Server.Token(ctx, client, url.Values{"grant_type": {tokenrequest.RefreshToken}, "refresh_token": {rand.Text()}})
 	failed, called := errors.AsType[*as.CallError](err)
 	switch {
 	case !called:

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -28,7 +29,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
 		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-			storage: caddy.DefaultStorage, issuers: new(Set)}
+			storage: caddy.DefaultStorage, issuers: new(issuers.Set)}
 		release, err := keeper.join()
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +66,7 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
 			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-				storage: gone{}, issuers: new(Set)}
+				storage: gone{}, issuers: new(issuers.Set)}
 			release, err := keeper.join()
 			if err != nil {
 				t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
@@ -21,7 +22,7 @@ const defaultGrace = 10 * time.Second
 // gateway together.
 func (env *environment) together(s *sidecar) {
 	for _, address := range s.issuer.URL {
-		if err := s.issuer.checkIssuerURL(address); err != nil {
+		if err := s.issuer.CheckURL(address); err != nil {
 			env.fault("OAUTH_ISSUER: %s", strings.TrimPrefix(inEnvironment(err), "issuer: "))
 		}
 	}
@@ -38,7 +39,7 @@ func (env *environment) together(s *sidecar) {
 	env.exclude("OAUTH_CLIENT_SECRET", "OAUTH_CLIENT_KEY_FILE", "a client proves itself in one way")
 	env.exclude("OAUTH_JWKS", "OAUTH_TOKEN_ENDPOINT", "without metadata nobody can tell where the issuer's token endpoint is")
 	env.exclude("OAUTH_JWKS", "OAUTH_CLIENT_ID", "without metadata nobody can tell where the issuer's token endpoint is", s.introspect == nil)
-	env.exclude("OAUTH_TRUST_POOL_FILE", "OAUTH_JWKS", "a file is not fetched", isFile(s.issuer.JWKS))
+	env.exclude("OAUTH_TRUST_POOL_FILE", "OAUTH_JWKS", "a file is not fetched", issuers.IsKeyFile(s.issuer.JWKS))
 	env.exclude("READY_GRACE", "HEALTH_LISTEN", "nobody can ask", s.health == off)
 	if env.given("OAUTH_CLIENT_ID") && !env.given("OAUTH_CLIENT_SECRET") && !env.given("OAUTH_CLIENT_KEY_FILE") {
 		env.fault("OAUTH_CLIENT_ID needs OAUTH_CLIENT_SECRET (or OAUTH_CLIENT_SECRET_FILE) or OAUTH_CLIENT_KEY_FILE")
@@ -109,7 +110,7 @@ func (s *sidecar) assemble() {
 	if len(s.trust) > 0 {
 		s.issuer.TrustPool = caddyconfig.JSON(map[string]any{"provider": "file", "pem_files": s.trust}, nil)
 	}
-	s.gateway.Issuer = []*Issuer{&s.issuer}
+	s.gateway.Issuer = []*issuers.Issuer{&s.issuer}
 	if len(s.endpoint.Path) > 0 {
 		s.gateway.TokenEndpoint, s.gateway.Session = &s.endpoint, &s.session
 	}

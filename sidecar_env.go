@@ -13,13 +13,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 // sidecar is what the environment asks for.
 type sidecar struct {
 	gateway  Config
-	issuer   Issuer
-	client   Client
+	issuer   issuers.Issuer
+	client   issuers.Client
 	endpoint TokenEndpoint
 	session  Session
 	trust    []string // PEM files

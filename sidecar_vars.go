@@ -14,6 +14,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -42,14 +43,14 @@ var variables = []variable{
 		_, err := token.ParseAlgorithms(strings.Fields(v))
 		return errors.Join(err, words(v, &s.issuer.Algorithms))
 	}},
-	{name: "OAUTH_TOKEN_TYPE", takes: strictType, standard: "at+jwt, JWT or no type", set: func(s *sidecar, v string) error { return oneOf(v, &s.issuer.TokenType, strictType) }},
+	{name: "OAUTH_TOKEN_TYPE", takes: issuers.StrictType, standard: "at+jwt, JWT or no type", set: func(s *sidecar, v string) error { return oneOf(v, &s.issuer.TokenType, issuers.StrictType) }},
 	{name: "OAUTH_SKEW", takes: "a duration from 0s to 60s", standard: "30s", set: func(s *sidecar, v string) error {
 		s.issuer.Skew = new(caddy.Duration)
-		return duration(v, s.issuer.Skew, 0, maxSkew)
+		return duration(v, s.issuer.Skew, 0, issuers.MaxSkew)
 	}},
 	{name: "OAUTH_METADATA", takes: "a URL", standard: "found from the issuer", set: func(s *sidecar, v string) error { return word(v, &s.issuer.Metadata) }},
 	{name: "OAUTH_JWKS", takes: "a URL, or the absolute path of a file", standard: "found from the issuer", set: func(s *sidecar, v string) error {
-		if isFile(v) && !strings.HasPrefix(v, "/") {
+		if issuers.IsKeyFile(v) && !strings.HasPrefix(v, "/") {
 			return errors.New("it is neither")
 		}
 		return word(v, &s.issuer.JWKS)
@@ -102,7 +103,7 @@ var variables = []variable{
 	{name: "OAUTH_STRIP_TOKEN", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.StripToken) }},
 	{name: "OAUTH_ALLOW_ANONYMOUS", takes: "true or false", standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.AllowAnonymous) }},
 	{name: "OAUTH_REALM", takes: "text of visible ASCII", standard: "none", set: func(s *sidecar, v string) error { s.gateway.Realm = v; return verdict.CheckRealm(v) }},
-	{name: "OAUTH_CACHE", takes: "a number of tokens, 0 for none", standard: strconv.Itoa(defaultCache), set: func(s *sidecar, v string) error {
+	{name: "OAUTH_CACHE", takes: "a number of tokens, 0 for none", standard: strconv.Itoa(issuers.DefaultCache), set: func(s *sidecar, v string) error {
 		n, err := strconv.Atoi(v)
 		s.gateway.Cache = &n
 		if err != nil || n < 0 {

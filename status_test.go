@@ -8,17 +8,18 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 func TestTheStatusIsPrintedForPeople(t *testing.T) {
 	now := time.Now()
 	state := gatewayStatus{
-		Issuers: []issuerState{{
+		Issuers: []issuers.State{{
 			Issuer: "https://login.example.com", Source: "issuer", Fetched: now.Add(-time.Minute), NextFetch: now.Add(3 * time.Minute),
-			Keys:  []keyState{{KeyID: "a\x1b[2J", Type: "RSA", Bits: 2048, Algorithms: []string{"PS256", "RS256"}, Since: now.Add(-time.Hour)}},
-			Cache: cacheState{Entries: 7, Most: 100},
+			Keys:  []issuers.KeyState{{KeyID: "a\x1b[2J", Type: "RSA", Bits: 2048, Algorithms: []string{"PS256", "RS256"}, Since: now.Add(-time.Hour)}},
+			Cache: issuers.CacheState{Entries: 7, Most: 100},
 		}, {Issuer: "https://down.example.com", Source: "issuer", LastError: "connection refused", Breaker: breaker.State{Open: true, Seconds: 12}}, {
-			Issuer: "https://asked.example.com", Source: "issuer", Fetched: now, Keys: []keyState{{KeyID: "b", Type: "OKP", Curve: "Ed25519"}},
+			Issuer: "https://asked.example.com", Source: "issuer", Fetched: now, Keys: []issuers.KeyState{{KeyID: "b", Type: "OKP", Curve: "Ed25519"}},
 			Introspection: []introspection.State{{
 				Endpoint: "https://asked.example.com/introspect", Client: "gateway", Always: true, Remembered: 21, Inactive: 8, Breaker: breaker.State{Open: true, Seconds: 5},
 			}},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -18,7 +19,7 @@ import (
 
 // stateMetrics read the state of issuers, introspection and grants when they
 // are asked.
-var stateMetrics = []prometheus.Collector{keyAges{}, introspection.BreakerGauge{}, grantGauges{}}
+var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grantGauges{}}
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {
@@ -28,7 +29,7 @@ func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer
 	}
 	// One of another gateway around this one is not who is refused here.
 	p, _ := caddyhttp.GetVar(r.Context(), identity.PrincipalVar).(*token.Principal)
-	if p != nil && !g.validator.proved(p) {
+	if p != nil && !g.validator.Proved(p) {
 		p = nil
 	}
 	g.audit.Refused(r, p, err, status, reason, issuer)

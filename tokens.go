@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -46,7 +47,7 @@ var (
 )
 
 // check needs the issuer that new grants are asked of.
-func (e *TokenEndpoint) check(first *Issuer) error {
+func (e *TokenEndpoint) check(first *issuers.Issuer) error {
 	if err := e.checkWords(); err != nil {
 		return err
 	}

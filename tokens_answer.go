@@ -30,7 +30,7 @@ type tokenResponse struct {
 func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
 	// What was granted is kept, or given back, also when the client hangs up.
 	ctx := context.WithoutCancel(c.r.Context())
-	if late := c.trust().untimely(tokens.AccessToken); late != nil {
+	if late := c.trust().Untimely(tokens.AccessToken); late != nil {
 		grant.Refresh = tokens.RefreshToken
 		c.endpoint.Keeper.GiveBack(ctx, grant) // no client will use it
 		return late

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -20,7 +21,7 @@ import (
 // for devices. Nil: there is none.
 type Endpoint struct {
 	Block    *TokenEndpoint  // provisioned
-	Trust    *trust          // the issuer that new grants are asked of
+	Trust    *issuers.Trust  // the issuer that new grants are asked of
 	Keeper   *Keeper         // keeps the grants
 	Limits   *limits.Limiter // of that issuer
 	Log      *zap.Logger
@@ -99,7 +100,7 @@ func (e *Endpoint) answering(serve func(*tokenCall) error) caddyhttp.HandlerFunc
 // refuse answers, counts and logs a refusal of our own endpoints.
 func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, call *tokenCall, err error) {
 	refused, wait, level := asRefusal(err)
-	issuer, grant, client := e.Trust.profile.Issuer, "", ""
+	issuer, grant, client := e.Trust.Profile.Issuer, "", ""
 	if call != nil {
 		grant, client = call.grant, call.ClientID
 	}

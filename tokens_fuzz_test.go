@@ -35,8 +35,8 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 func (g *gate) withoutNetwork(issuer *grantor) {
 	server := as.New(as.Config{Issuer: issuer.URL, Now: issuer.clock.now, Jitter: rand.Float64, Transport: inProcess{issuer}})
 	g.TB.Cleanup(server.Close)
-	t := g.validator.first()
-	t.profile.Keys, t.server = server, server
+	t := g.validator.First()
+	t.Profile.Keys, t.Server = server, server
 }
 
 // Whatever is sent to the gateway's own endpoints: no panic, no failure unless

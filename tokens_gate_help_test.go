@@ -98,7 +98,7 @@ func rawGate(tb testing.TB, directive string, c *clock) *gate {
 	if g.endpoint != nil {
 		g.endpoint.Log = g.log
 	}
-	g.validator.now = c.now
+	g.validator.Now = c.now
 	return g
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -29,9 +30,9 @@ type tokenCall struct {
 }
 
 // trust is the issuer that new grants are asked of.
-func (c *tokenCall) trust() *trust { return c.endpoint.Trust }
+func (c *tokenCall) trust() *issuers.Trust { return c.endpoint.Trust }
 
-func (c *tokenCall) issuer() string { return c.trust().profile.Issuer }
+func (c *tokenCall) issuer() string { return c.trust().Profile.Issuer }
 
 // serveToken is the token endpoint (RFC 6749 §3.2).
 func (c *tokenCall) serveToken() error {
@@ -70,11 +71,11 @@ func (c *tokenCall) grantClient() error {
 	switch {
 	case c.ClientID == "" || c.Method == tokenrequest.None:
 		return tokenrequest.RefuseClient("the client's id and secret are needed")
-	case t.client != nil && c.ClientID == t.client.ID:
+	case t.Client != nil && c.ClientID == t.Client.ID:
 		return tokenrequest.RefuseClient("these are not credentials of a client of this endpoint")
 	}
 	own := Caller{
-		ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Method: t.methodFor(c.r.Context(), c.Method),
+		ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Method: t.MethodFor(c.r.Context(), c.Method),
 		Scope: c.Form.Get("scope"), Audience: c.Form.Get("audience"), Resource: c.Form["resource"],
 	}
 	began := time.Now()
@@ -84,7 +85,7 @@ func (c *tokenCall) grantClient() error {
 	}
 	tokens.RefreshToken = session.Secret{} // not expected (RFC 6749 §4.4.3), and not needed
 	return c.handOut(own.Client(), tokens, began, session.Grant{
-		Kind: session.ByRunningAgain, Issuer: t.profile.Issuer, Client: c.ClientID, Scope: own.Scope,
+		Kind: session.ByRunningAgain, Issuer: t.Profile.Issuer, Client: c.ClientID, Scope: own.Scope,
 		Credentials: own.Seal(), App: c.endpoint.Keeper.OriginOfCaller(t).Seal(),
 	})
 }
@@ -110,17 +111,17 @@ func (c *tokenCall) grantPublic() error {
 		}
 	}
 	t := c.trust()
-	tokens, asked, err := c.askOnce(*t.client, form)
+	tokens, asked, err := c.askOnce(*t.Client, form)
 	if err != nil {
 		return asGateway{err}
 	}
 	from := c.endpoint.Keeper.Origin(t)
 	from.IDSubject = as.SubjectOf(tokens.IDToken)
-	err = c.handOut(*t.client, tokens, asked, session.Grant{
-		Kind: session.ByRefreshToken, Issuer: t.profile.Issuer, Client: c.ClientID, App: from.Seal(),
+	err = c.handOut(*t.Client, tokens, asked, session.Grant{
+		Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: c.ClientID, App: from.Seal(),
 	})
 	if _, later := errors.AsType[*unjudged](err); later {
-		waiting.put(c.codeKey(form), t.reach, tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.client, tokens) })
+		waiting.put(c.codeKey(form), t.Reach, tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.Client, tokens) })
 	} else {
 		waiting.drop(c.codeKey(form))
 	}
@@ -135,7 +136,7 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.endpoint.Keeper.TokenTimeout())
 	defer cancel()
-	tokens, err := c.trust().server.Token(ctx, client, form)
+	tokens, err := c.trust().Server.Token(ctx, client, form)
 	if err == nil {
 		c.endpoint.Limits.Proved(c.ClientID)
 	}
@@ -155,7 +156,7 @@ func (c *tokenCall) enter() (err error) {
 // public refuses a caller that is not one of the clients without a secret.
 func (c *tokenCall) public() error {
 	switch {
-	case !slices.Contains(c.endpoint.Block.PublicClients, c.ClientID) || c.trust().client == nil:
+	case !slices.Contains(c.endpoint.Block.PublicClients, c.ClientID) || c.trust().Client == nil:
 		return tokenrequest.RefuseClient("this client is not one of the public clients of this endpoint")
 	case c.Method != tokenrequest.None:
 		return tokenrequest.RefuseClient("a public client has no secret")

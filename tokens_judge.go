@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -67,7 +68,7 @@ func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.P
 // passesSoon reports whether a token fresh from its issuer is refused for clocks
 // that differ, or for a key that is published a little later.
 func passesSoon(reason string) bool {
-	return byTime(reason) || reason == string(token.KeyUnknown)
+	return issuers.ByTime(reason) || reason == string(token.KeyUnknown)
 }
 
 // fitsAll looks for scope that every request here needs. No refresh brings more
@@ -116,7 +117,7 @@ func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.T
 	if what.Empty() {
 		what, hint = tokens.AccessToken, "access_token"
 	}
-	err := c.trust().server.Revoke(ctx, client, what, hint)
+	err := c.trust().Server.Revoke(ctx, client, what, hint)
 	if err == nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/devissuer"
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
 // swapped tells whether the upstream got an access token and nothing of ours.
@@ -177,7 +178,7 @@ func TestReferenceTokensAndTheIssuersOwnPassSideBySide(t *testing.T) {
 		}
 	}
 	issuer.take()
-	g.clock.ahead.Add(int64(accessLife + 2*defaultSkew))
+	g.clock.ahead.Add(int64(accessLife + 2*issuers.DefaultSkew))
 	if status, _ := g.get(jwt); status != 401 {
 		t.Errorf("the issuer's own token, expired: %d, want 401", status)
 	}

@@ -64,7 +64,7 @@ func (c *tokenCall) serveDeviceAuthorization() error {
 	if err := c.enter(); err != nil {
 		return err
 	}
-	body, err := t.server.DeviceAuthorization(c.r.Context(), *t.client, form)
+	body, err := t.Server.DeviceAuthorization(c.r.Context(), *t.Client, form)
 	if err != nil {
 		return asGateway{err}
 	}

@@ -40,7 +40,7 @@ var waiting = waitingRoom{all: map[token.Digest]*waitingGrant{}}
 func (c *tokenCall) codeKey(form url.Values) token.Digest {
 	t := c.trust()
 	return sha256.Sum256([]byte(url.Values{
-		"server": {t.reach}, "gateway": {t.client.ID}, "client": {c.ClientID}, "form": {form.Encode()},
+		"server": {t.Reach}, "gateway": {t.Client.ID}, "client": {c.ClientID}, "form": {form.Encode()},
 	}.Encode()))
 }
 

@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -16,8 +17,13 @@ type Principal = token.Principal
 // handle_errors or to a Go program.
 type Rejection = verdict.Rejection
 
-// Introspect is how an issuer is asked about its tokens.
-type Introspect = introspection.Introspect
+// Issuer is an authorization server that is trusted, Client who the gateway is
+// there, and Introspect how it is asked about its tokens.
+type (
+	Issuer     = issuers.Issuer
+	Client     = issuers.Client
+	Introspect = introspection.Introspect
+)
 
 // Store, OpenApplier and Examiner are what a module of http.oauth.stores is.
 type (

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
 // Validator turns a presented token into a [Principal].
-type Validator struct{ *Set }
+type Validator struct{ *issuers.Set }
 
 // sender is where a token comes from.
 type sender struct {
@@ -38,22 +39,22 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 		_, err := token.Parse(raw)
 		return nil, verdict.OfToken(err, "")
 	}
-	now := v.now()
+	now := v.Now()
 	key := token.DigestOf(raw)
-	if v.forOpaque() != nil && token.IsOpaque(raw) {
+	if v.ForOpaque() != nil && token.IsOpaque(raw) {
 		return v.introspect(ctx, raw, key, now, from)
 	}
-	for _, t := range v.all() {
-		facts := t.recall(key, now)
+	for _, t := range v.All() {
+		facts := t.Recall(key, now)
 		if facts == nil {
 			continue
 		}
-		switch ok, err := t.profile.Judge(facts, now); {
+		switch ok, err := t.Profile.Judge(facts, now); {
 		case err != nil:
-			return nil, verdict.OfToken(err, t.profile.Issuer)
+			return nil, verdict.OfToken(err, t.Profile.Issuer)
 		case ok:
-			t.metrics.Hits.Inc()
-			return t.profile.Principal(t, facts, raw, nil), nil
+			t.Metrics.Hits.Inc()
+			return t.Profile.Principal(t, facts, raw, nil), nil
 		}
 	}
 	return v.verify(ctx, raw, key, now, from)
@@ -73,24 +74,24 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 		return nil, verdict.OfToken(err, "")
 	}
 	// The unverified issuer only selects among those that are configured.
-	t := v.named(unverified.Claims.String("iss"))
+	t := v.Named(unverified.Claims.String("iss"))
 	if t == nil {
-		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.names())
+		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.Names())
 	}
-	t.metrics.Misses.Inc()
-	began := v.now()
-	facts, err := t.profile.Verify(ctx, unverified, now)
-	t.metrics.Verifying.Observe(v.now().Sub(began).Seconds())
+	t.Metrics.Misses.Inc()
+	began := v.Now()
+	facts, err := t.Profile.Verify(ctx, unverified, now)
+	t.Metrics.Verifying.Observe(v.Now().Sub(began).Seconds())
 	if err != nil {
-		return nil, verdict.OfToken(err, t.profile.Issuer)
+		return nil, verdict.OfToken(err, t.Profile.Issuer)
 	}
 	switch {
-	case t.asksAlways():
-		if facts, err = v.confirm(ctx, t, introspection.Request{Token: raw, Digest: key, JWT: facts, Remote: from.address(), Now: v.now}); err != nil {
+	case t.AsksAlways():
+		if facts, err = v.confirm(ctx, t, introspection.Request{Token: raw, Digest: key, JWT: facts, Remote: from.address(), Now: v.Now}); err != nil {
 			return nil, err
 		}
 	default:
-		t.keep(key, facts)
+		t.Keep(key, facts)
 	}
-	return t.profile.Principal(t, facts, raw, unverified.Claims), nil
+	return t.Profile.Principal(t, facts, raw, unverified.Claims), nil
 }

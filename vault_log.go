@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -30,7 +31,7 @@ func (v *vault) observe(e session.Event) {
 		if e.Err != nil {
 			level, text = zapcore.WarnLevel, "refreshing a grant failed"
 		}
-		if isClocks(e.Err) {
+		if issuers.IsClocks(e.Err) {
 			level, text = zapcore.ErrorLevel, "a refresh brought an access token that is good for nothing: clocks differ"
 		}
 	case session.EventEnd:

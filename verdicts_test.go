@@ -164,7 +164,7 @@ func (f *fact) serve(request string) {
 	f.own = slices.ContainsFunc(f.gateways, func(g *Gateway) bool { return g.ownPath(r) != nil && !g.places.Strays(r) })
 	var chain caddyhttp.Handler = caddyhttp.HandlerFunc(f.upstream)
 	for _, g := range slices.Backward(f.gateways) {
-		g.validator.now = func() time.Time { return verdictClock.Add(f.offset) }
+		g.validator.Now = func() time.Time { return verdictClock.Add(f.offset) }
 		next := chain
 		chain = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return g.ServeHTTP(w, r, next) })
 	}

@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// checkIssuers finds what is wrong with the issuers of a gateway, without
+// Check finds what is wrong with the issuers of a gateway, without
 // looking at placeholders or files. resource is what tokens must be for, or "".
-func checkIssuers(issuers []*Issuer, resource string) error {
+func Check(issuers []*Issuer, resource string) error {
 	if len(issuers) == 0 {
 		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
 	}
@@ -22,7 +22,7 @@ func checkIssuers(issuers []*Issuer, resource string) error {
 		if err := issuer.check(); err != nil {
 			return err
 		}
-		if err := issuer.checkAudience(resource); err != nil {
+		if err := issuer.CheckAudience(resource); err != nil {
 			return err
 		}
 		for _, url := range issuer.URL {
@@ -51,11 +51,11 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: audience and insecure_any_audience exclude each other", name)
 	case algErr != nil:
 		return fmt.Errorf("issuer %s: %w", name, algErr)
-	case i.TokenType != "" && i.TokenType != strictType:
-		return fmt.Errorf("issuer %s: token_type is %q; it takes %s, or leave it out", name, i.TokenType, strictType)
+	case i.TokenType != "" && i.TokenType != StrictType:
+		return fmt.Errorf("issuer %s: token_type is %q; it takes %s, or leave it out", name, i.TokenType, StrictType)
 	case i.TokenType != "" && i.InsecureIDTokens:
-		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, strictType)
-	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > maxSkew):
+		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, StrictType)
+	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > MaxSkew):
 		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to 60s", name, time.Duration(*i.Skew))
 	case i.Metadata != "" && i.JWKS != "":
 		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
@@ -63,7 +63,7 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
 	case i.Client != nil && i.JWKS != "" && i.Introspect == nil:
 		return fmt.Errorf("issuer %s: client has no use with jwks: without metadata nobody can tell where the token endpoint is", name)
-	case i.TrustPool != nil && isFile(i.JWKS):
+	case i.TrustPool != nil && IsKeyFile(i.JWKS):
 		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
 	}
 	if i.Client != nil {
@@ -100,8 +100,8 @@ func (i *Issuer) checkIntrospect() error {
 	}
 }
 
-// checkAudience requires an answer to who tokens must be meant for.
-func (i *Issuer) checkAudience(resource string) error {
+// CheckAudience requires an answer to who tokens must be meant for.
+func (i *Issuer) CheckAudience(resource string) error {
 	name := strings.Join(i.URL, " ")
 	switch {
 	case resource != "" && i.InsecureAnyAudience:
@@ -121,7 +121,7 @@ func (i *Issuer) checkURLs() error {
 			return alreadyThere(url)
 		case strings.Contains(url, "{"):
 		default:
-			if err := i.checkIssuerURL(url); err != nil {
+			if err := i.CheckURL(url); err != nil {
 				return err
 			}
 		}
@@ -131,7 +131,7 @@ func (i *Issuer) checkURLs() error {
 		words["introspect"] = i.Introspect.URL
 	}
 	for word, url := range words {
-		if url == "" || strings.Contains(url, "{") || word == "jwks" && isFile(url) {
+		if url == "" || strings.Contains(url, "{") || word == "jwks" && IsKeyFile(url) {
 			continue
 		}
 		if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
@@ -141,7 +141,7 @@ func (i *Issuer) checkURLs() error {
 	return nil
 }
 
-func (i *Issuer) checkIssuerURL(url string) error {
+func (i *Issuer) CheckURL(url string) error {
 	if strings.Contains(url, "?") {
 		return fmt.Errorf("issuer %s: an issuer has no query (RFC 8414 §2)", url)
 	}
@@ -155,13 +155,13 @@ func alreadyThere(url string) error {
 	return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", url)
 }
 
-func isFile(jwks string) bool {
+func IsKeyFile(jwks string) bool {
 	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
 }
 
-// checkOneIntrospect keeps an opaque token from being shown to issuers that it
+// CheckIntrospect keeps an opaque token from being shown to issuers that it
 // is not of: nothing in it tells whose it is.
-func checkOneIntrospect(issuers []*Issuer) error {
+func CheckIntrospect(issuers []*Issuer) error {
 	var asked []string
 	for _, issuer := range issuers {
 		if issuer.Introspect != nil {

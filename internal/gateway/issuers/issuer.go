@@ -1,4 +1,7 @@
-package caddyoauth
+// Package issuers is the authorization servers whose tokens a gateway takes: the
+// issuer block, the [Set] of a gateway's issuers, and what of them sites share
+// and outlives a reload, which is their keys and the tokens that were verified.
+package issuers
 
 import (
 	"crypto/sha256"
@@ -89,49 +92,49 @@ type Issuer struct {
 }
 
 const (
-	defaultSkew = 30 * time.Second
-	maxSkew     = 60 * time.Second
-	strictType  = "at+jwt"
+	DefaultSkew = 30 * time.Second
+	MaxSkew     = 60 * time.Second
+	StrictType  = "at+jwt"
 )
 
 // provision makes a trust of each URL. What it acquired is released by the
 // functions it returns, also with an error.
-func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerOptions) (trusts []*trust, release []func(), err error) {
+func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options) (trusts []*Trust, release []func(), err error) {
 	urls, err := grammar.ResolveAll(repl, "issuer", i.URL)
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := i.settings(ctx, repl)
+	set, err := i.Resolve(ctx, repl)
 	var client *as.Client
 	if err == nil && i.Client != nil {
-		client, err = i.Client.provision(repl)
+		client, err = i.Client.Provision(repl)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)
 	}
 	var done func()
 	for _, url := range urls {
-		if err := i.checkIssuerURL(url); err != nil { // now that its placeholders are known
+		if err := i.CheckURL(url); err != nil { // now that its placeholders are known
 			return nil, release, err
 		}
 		l := i.acquire(ctx, url, set, with.Capacity, with.Log)
 		release = append(release, l.release)
-		t := &trust{
+		t := &Trust{
 			authority: l.authority,
-			reach:     reachOf(url, set.metadata, set.pool, i.InsecureHTTP),
+			Reach:     reachOf(url, set.Metadata, set.pool, i.InsecureHTTP),
 			remember:  with.Capacity > 0,
-			require:   slices.Concat(with.Require, i.Require),
-			profile: token.Profile{
-				Issuer: url, Resource: with.Resource, Audience: set.audience, Algorithms: set.algorithms, Keys: telemetry.TraceKeys(l.keys),
-				Strict: i.TokenType == strictType, IDTokens: i.InsecureIDTokens, Skew: i.leeway(),
+			Require:   slices.Concat(with.Require, i.Require),
+			Profile: token.Profile{
+				Issuer: url, Resource: with.Resource, Audience: set.Audience, Algorithms: set.Algorithms, Keys: telemetry.TraceKeys(l.keys),
+				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, Skew: i.Leeway(),
 			},
-			client:  client,
-			metrics: telemetry.Metrics.ForIssuer(url),
+			Client:  client,
+			Metrics: telemetry.Metrics.ForIssuer(url),
 		}
 		trusts = append(trusts, t)
 		if i.Introspect != nil && client != nil {
-			t.introspector, done = i.Introspect.Open(introspection.Settings{
-				Authority: l.key, Server: l.server, Config: l.config, Endpoint: set.introspect, Client: *client,
+			t.Introspector, done = i.Introspect.Open(introspection.Settings{
+				Authority: l.key, Server: l.Server, Config: l.config, Endpoint: set.Introspect, Client: *client,
 				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: with.Capacity,
 			})
 			// Before the authority, whose server it asks.
@@ -141,10 +144,10 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with issuerO
 	return trusts, release, nil
 }
 
-// leeway is how far the issuer's clock may differ.
-func (i *Issuer) leeway() time.Duration {
+// Leeway is how far the issuer's clock may differ.
+func (i *Issuer) Leeway() time.Duration {
 	if i.Skew == nil {
-		return defaultSkew
+		return DefaultSkew
 	}
 	return time.Duration(*i.Skew)
 }
@@ -155,8 +158,8 @@ func (i *Issuer) leeway() time.Duration {
 // answers are alike for both kinds.
 func (i *Issuer) wantsType() bool { return i.InsecureAnyAudience && !i.Introspect.InsecureAnyToken }
 
-// lent is an authority out of the pool, until release is called.
-type lent struct {
+// heldAuthority is an authority out of the pool, until release is called.
+type heldAuthority struct {
 	*authority
 	config  as.Config
 	release func()
@@ -164,21 +167,21 @@ type lent struct {
 
 // acquire gets the authority of one URL from the pool, where it may have been
 // since an earlier configuration.
-func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity int, log *zap.Logger) (l lent) {
+func (i *Issuer) acquire(ctx caddy.Context, url string, set Settings, capacity int, log *zap.Logger) (l heldAuthority) {
 	mark := i.fingerprint(url, set)
 	key, storeAs := mark, "oauth/keys/"+mark+".json"
 	if set.opaque {
-		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.trust)), "" // nobody could tell later what was trusted
+		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.Roots)), "" // nobody could tell later what was trusted
 	}
 	if storesNoKeys(ctx) {
 		storeAs = ""
 	}
 	l.config = as.Config{
 		Issuer:    url,
-		Metadata:  set.metadata,
-		JWKS:      set.jwks,
+		Metadata:  set.Metadata,
+		JWKS:      set.JWKS,
 		AllowHTTP: i.InsecureHTTP,
-		Trust:     set.trust,
+		Trust:     set.Roots,
 		StoreAs:   storeAs,
 		Now:       time.Now,
 		Jitter:    rand.Float64,
@@ -189,9 +192,9 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set settings, capacity i
 
 // fingerprint is the same where an issuer means the same in two configurations.
 // What is judged on each request (audience, skew) is not in it.
-func (i *Issuer) fingerprint(url string, set settings) string {
+func (i *Issuer) fingerprint(url string, set Settings) string {
 	all, err := json.Marshal([]any{
-		url, set.metadata, set.jwks, set.content, set.algorithms,
+		url, set.Metadata, set.JWKS, set.content, set.Algorithms,
 		i.TokenType, set.trusted, i.InsecureHTTP, i.InsecureIDTokens,
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"context"
@@ -18,28 +18,28 @@ const (
 	keysFromFile   = "file"
 )
 
-// issuerState is what an operator sees of an issuer. Times that are not known
+// State is what an operator sees of an issuer. Times that are not known
 // are left out.
-type issuerState struct {
+type State struct {
 	Issuer    string        `json:"issuer"`
 	Source    string        `json:"source"` // of the keys: issuer, or file
-	Keys      []keyState    `json:"keys"`
+	Keys      []KeyState    `json:"keys"`
 	Fetched   time.Time     `json:"fetched,omitzero"`
 	LastTry   time.Time     `json:"last_try,omitzero"`
 	NextFetch time.Time     `json:"next_fetch,omitzero"`
 	LastError string        `json:"last_error,omitempty"`
 	Restored  bool          `json:"restored"` // the keys come from the storage, not from the issuer
-	Endpoints endpointState `json:"endpoints"`
-	Cache     cacheState    `json:"cache"`
+	Endpoints EndpointState `json:"endpoints"`
+	Cache     CacheState    `json:"cache"`
 	Breaker   breaker.State `json:"breaker"` // of its token endpoint
 
 	Introspection []introspection.State `json:"introspection,omitempty"` // one for each client and settings
 }
 
-// hasKeys reports whether there are keys to judge by.
-func (s *issuerState) hasKeys() bool { return s.Source == keysFromFile || !s.Fetched.IsZero() }
+// HasKeys reports whether there are keys to judge by.
+func (s *State) HasKeys() bool { return s.Source == keysFromFile || !s.Fetched.IsZero() }
 
-type keyState struct {
+type KeyState struct {
 	KeyID      string    `json:"kid"`
 	Type       string    `json:"kty"`
 	Curve      string    `json:"crv,omitempty"`
@@ -49,7 +49,7 @@ type keyState struct {
 	Age        float64   `json:"age_seconds,omitempty"`
 }
 
-type endpointState struct {
+type EndpointState struct {
 	Known               bool   `json:"known"`
 	Token               string `json:"token,omitempty"`
 	Revocation          string `json:"revocation,omitempty"`
@@ -57,30 +57,30 @@ type endpointState struct {
 	Introspection       string `json:"introspection,omitempty"`
 }
 
-type cacheState struct {
+type CacheState struct {
 	Entries int    `json:"entries"`
 	Most    uint64 `json:"most"`
 }
 
-// issuerStates are those of every issuer, sorted. One that stands in the
+// States are those of every issuer, sorted. One that stands in the
 // configuration with different settings is there once for each. paused says
 // how long the token endpoint of an issuer is left alone.
-func issuerStates(now time.Time, paused map[string]time.Duration) []issuerState {
-	states := []issuerState{}
+func States(now time.Time, paused map[string]time.Duration) []State {
+	states := []State{}
 	for _, auth := range authorities.All() {
 		state := auth.state(now)
 		state.Breaker = breaker.StateOf(paused[auth.issuer])
 		state.Introspection = introspection.States(auth.key, now)
 		states = append(states, state)
 	}
-	slices.SortStableFunc(states, func(a, b issuerState) int { return strings.Compare(a.Issuer, b.Issuer) })
+	slices.SortStableFunc(states, func(a, b State) int { return strings.Compare(a.Issuer, b.Issuer) })
 	return states
 }
 
-func (a *authority) state(now time.Time) issuerState {
-	state := issuerState{Issuer: a.issuer, Source: keysFromIssuer, Keys: []keyState{}}
-	state.Cache = cacheState{Entries: a.cache.EstimatedSize(), Most: a.cache.GetMaximum()}
-	if a.server == nil {
+func (a *authority) state(now time.Time) State {
+	state := State{Issuer: a.issuer, Source: keysFromIssuer, Keys: []KeyState{}}
+	state.Cache = CacheState{Entries: a.cache.EstimatedSize(), Most: a.cache.GetMaximum()}
+	if a.Server == nil {
 		state.Source = keysFromFile
 		if set, ok := a.keys.(*token.KeySet); ok {
 			for _, key := range set.InfosFor(a.signed) {
@@ -89,16 +89,16 @@ func (a *authority) state(now time.Time) issuerState {
 		}
 		return state
 	}
-	status := a.server.Status()
+	status := a.Server.Status()
 	state.Fetched, state.LastTry, state.NextFetch, state.Restored = status.Fetched, status.Tried, status.Next, status.Restored
 	if status.Err != nil {
 		state.LastError = status.Err.Error()
 	}
-	for _, key := range a.server.KeyStates(a.signed) {
+	for _, key := range a.Server.KeyStates(a.signed) {
 		state.Keys = append(state.Keys, stateOfKey(key.KeyInfo, key.Since, now))
 	}
-	if ends, known := a.server.KnownEndpoints(); known {
-		state.Endpoints = endpointState{
+	if ends, known := a.Server.KnownEndpoints(); known {
+		state.Endpoints = EndpointState{
 			Known: true, Token: ends.Token, Revocation: ends.Revocation, DeviceAuthorization: ends.DeviceAuthorization,
 			Introspection: ends.Introspection,
 		}
@@ -106,26 +106,26 @@ func (a *authority) state(now time.Time) issuerState {
 	return state
 }
 
-func stateOfKey(key token.KeyInfo, since, now time.Time) keyState {
-	state := keyState{KeyID: key.ID, Type: key.Type, Curve: key.Curve, Bits: key.Bits, Algorithms: key.Algorithms, Since: since}
+func stateOfKey(key token.KeyInfo, since, now time.Time) KeyState {
+	state := KeyState{KeyID: key.ID, Type: key.Type, Curve: key.Curve, Bits: key.Bits, Algorithms: key.Algorithms, Since: since}
 	if !since.IsZero() {
 		state.Age = now.Sub(since).Seconds()
 	}
 	return state
 }
 
-// fetchKeys fetches the keys of an issuer now, under each of its settings that
+// Fetch fetches the keys of an issuer now, under each of its settings that
 // does not have them from a file. An issuer that no configuration names is not
 // known.
-func fetchKeys(ctx context.Context, issuer string) (fetched, known bool, err error) {
+func Fetch(ctx context.Context, issuer string) (fetched, known bool, err error) {
 	for _, auth := range authorities.All() {
 		if auth.issuer != issuer {
 			continue
 		}
 		known = true
-		if auth.server != nil {
+		if auth.Server != nil {
 			fetched = true
-			err = errors.Join(err, auth.server.Fetch(ctx)) // the others are fetched all the same
+			err = errors.Join(err, auth.Server.Fetch(ctx)) // the others are fetched all the same
 		}
 	}
 	return fetched, known, err

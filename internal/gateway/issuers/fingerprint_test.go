@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"crypto/ecdsa"
@@ -29,7 +29,7 @@ func TestAnotherTrustPoolIsAnotherIssuerInPoolAndStorage(t *testing.T) {
 	mark := func(pool json.RawMessage) string {
 		t.Helper()
 		i := &Issuer{URL: []string{"https://a.example"}, Audience: []string{"api"}, TrustPool: pool}
-		set, err := i.settings(gatewaytest.Context(t), caddy.NewReplacer())
+		set, err := i.Resolve(gatewaytest.Context(t), caddy.NewReplacer())
 		if err != nil {
 			t.Fatal(err)
 		}

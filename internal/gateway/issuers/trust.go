@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"bytes"
@@ -16,27 +16,27 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// trust is one issuer as one gateway sees it: what all that name it share,
+// Trust is one issuer as one gateway sees it: what all that name it share,
 // under the profile of this configuration.
-type trust struct {
+type Trust struct {
 	*authority
-	profile      token.Profile
-	reach        string                      // a digest of what says who the issuer is
-	require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
-	client       *as.Client                  // who the gateway is there; nil: there is no client
-	introspector *introspection.Introspector // asks about tokens; nil: they are not asked about
-	metrics      telemetry.IssuerMetrics
+	Profile      token.Profile
+	Reach        string                      // a digest of what says who the issuer is
+	Require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
+	Client       *as.Client                  // who the gateway is there; nil: there is no client
+	Introspector *introspection.Introspector // asks about tokens; nil: they are not asked about
+	Metrics      telemetry.IssuerMetrics
 	now          func() time.Time // the set's
 
 	remember bool // use the cache
 }
 
-// recall is what is remembered of a JWT. Where the issuer is asked about each,
+// Recall is what is remembered of a JWT. Where the issuer is asked about each,
 // only what it said counts.
-func (t *trust) recall(key token.Digest, now time.Time) *token.Facts {
+func (t *Trust) Recall(key token.Digest, now time.Time) *token.Facts {
 	switch {
-	case t.asksAlways():
-		if said := t.introspector.Recall(key, now); said != nil {
+	case t.AsksAlways():
+		if said := t.Introspector.Recall(key, now); said != nil {
 			return said.Facts // nil for one that is inactive: verified first, all the same
 		}
 	case t.remember:
@@ -47,21 +47,21 @@ func (t *trust) recall(key token.Digest, now time.Time) *token.Facts {
 	return nil
 }
 
-// keep remembers a JWT that was verified. Only such a one may be: strangers
+// Keep remembers a JWT that was verified. Only such a one may be: strangers
 // could fill the cache with others.
-func (t *trust) keep(key token.Digest, facts *token.Facts) {
+func (t *Trust) Keep(key token.Digest, facts *token.Facts) {
 	if t.remember {
 		t.cache.Set(key, facts)
 	}
 }
 
-// asksAlways reports whether the issuer is asked about JWTs, too.
-func (t *trust) asksAlways() bool { return t.introspector != nil && t.introspector.Always }
+// AsksAlways reports whether the issuer is asked about JWTs, too.
+func (t *Trust) AsksAlways() bool { return t.Introspector != nil && t.Introspector.Always }
 
-// methodFor is how a caller's credentials are presented to the issuer: as the
+// MethodFor is how a caller's credentials are presented to the issuer: as the
 // caller presented them, unless the issuer says that it does not take that.
-func (t *trust) methodFor(ctx context.Context, method tokenrequest.Method) string {
-	ends, err := t.server.Endpoints(ctx)
+func (t *Trust) MethodFor(ctx context.Context, method tokenrequest.Method) string {
+	ends, err := t.Server.Endpoints(ctx)
 	if err != nil || len(ends.AuthMethods) == 0 {
 		return string(method)
 	}
@@ -73,8 +73,8 @@ func (t *trust) methodFor(ctx context.Context, method tokenrequest.Method) strin
 	return "" // what the metadata offer
 }
 
-// is reports whether the gateway is this client at the issuer.
-func (t *trust) is(client string) bool { return t.client != nil && t.client.ID == client }
+// IsClient reports whether the gateway is this client at the issuer.
+func (t *Trust) IsClient(client string) bool { return t.Client != nil && t.Client.ID == client }
 
 // reachOf is a digest of what says who an issuer is: a refresh token, or a
 // secret, that goes to one goes to no other. What a token must be to pass here

@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"time"
@@ -6,21 +6,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// keyAges reads the age of each issuer's keys when it is asked for.
-type keyAges struct{}
+// KeyAgeGauge reads the age of each issuer's keys when it is asked for.
+type KeyAgeGauge struct{}
 
 var keyAge = prometheus.NewDesc("caddy_oauth_keys_age_seconds",
 	"Time since the keys in force were fetched from the issuer; absent while there are none.", []string{"issuer"}, nil)
 
-func (keyAges) Describe(ch chan<- *prometheus.Desc) { ch <- keyAge }
+func (KeyAgeGauge) Describe(ch chan<- *prometheus.Desc) { ch <- keyAge }
 
-func (keyAges) Collect(ch chan<- prometheus.Metric) {
+func (KeyAgeGauge) Collect(ch chan<- prometheus.Metric) {
 	oldest := map[string]time.Duration{} // two settings of one issuer share a label
 	for _, auth := range authorities.All() {
-		if auth.server == nil {
+		if auth.Server == nil {
 			continue
 		}
-		if status := auth.server.Status(); !status.Fetched.IsZero() {
+		if status := auth.Server.Status(); !status.Fetched.IsZero() {
 			oldest[auth.issuer] = max(oldest[auth.issuer], time.Since(status.Fetched))
 		}
 	}

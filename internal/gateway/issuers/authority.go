@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"crypto/x509"
@@ -27,7 +27,7 @@ const remembered = time.Minute
 type authority struct {
 	key    string // in the pool
 	issuer string
-	server *as.Server // nil: the keys come from a file
+	Server *as.Server // nil: the keys come from a file
 	keys   token.KeySource
 	signed token.Algorithms // that are configured
 	cache  *otter.Cache[token.Digest, *token.Facts]
@@ -38,55 +38,55 @@ type authority struct {
 
 // acquire gets or makes the authority for key and lends it env until release
 // is called.
-func acquire(key string, capacity int, set *settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
+func acquire(key string, capacity int, set *Settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
 	auth, leave := authorities.Acquire(key, func() *authority { return newAuthority(key, set, cfg) })
 	detach := func() {}
-	if auth.server != nil {
-		detach = auth.server.Attach(env)
+	if auth.Server != nil {
+		detach = auth.Server.Attach(env)
 	}
-	auth.ask(capacity)
+	auth.addCapacity(capacity)
 	return auth, func() {
 		detach()
-		auth.unask(capacity)
+		auth.removeCapacity(capacity)
 		leave()
 	}
 }
 
-const defaultCache = 100_000
+const DefaultCache = 100_000
 
-func newAuthority(key string, set *settings, cfg as.Config) *authority {
-	auth := &authority{key: key, issuer: cfg.Issuer, signed: set.algorithms}
+func newAuthority(key string, set *Settings, cfg as.Config) *authority {
+	auth := &authority{key: key, issuer: cfg.Issuer, signed: set.Algorithms}
 	auth.cache = otter.Must(&otter.Options[token.Digest, *token.Facts]{
-		MaximumSize:      defaultCache,
+		MaximumSize:      DefaultCache,
 		ExpiryCalculator: otter.ExpiryWriting[token.Digest, *token.Facts](remembered),
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
-	if set.fixed != nil {
-		auth.keys = set.fixed
+	if set.Fixed != nil {
+		auth.keys = set.Fixed
 		return auth
 	}
-	auth.server = as.New(cfg)
-	auth.keys = auth.server
+	auth.Server = as.New(cfg)
+	auth.keys = auth.Server
 	return auth
 }
 
 // Destruct ends the authority's background work.
 func (a *authority) Destruct() error {
-	if a.server != nil {
-		a.server.Close()
+	if a.Server != nil {
+		a.Server.Close()
 	}
 	a.cache.StopAllGoroutines()
 	return nil
 }
 
-func (a *authority) ask(capacity int) {
+func (a *authority) addCapacity(capacity int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.capacities = append(a.capacities, capacity)
 	a.resize()
 }
 
-func (a *authority) unask(capacity int) {
+func (a *authority) removeCapacity(capacity int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if i := slices.Index(a.capacities, capacity); i >= 0 {

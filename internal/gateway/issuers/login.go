@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 // VerifyID proves the ID token of a log-in that has just come with tokens, as
 // the answer to a nonce (OpenID Connect Core §3.1.3.7). An error is a
 // [*token.Refusal], or a failure: of clocks that differ, or to judge.
-func (t *trust) VerifyID(ctx context.Context, tokens *as.Tokens, nonce string) (*token.ID, error) {
+func (t *Trust) VerifyID(ctx context.Context, tokens *as.Tokens, nonce string) (*token.ID, error) {
 	id, err := t.login().VerifyID(ctx, tokens.IDToken.Reveal(), nonce, tokens.AccessToken.Reveal(), t.now())
-	if refusal, ok := errors.AsType[*token.Refusal](err); ok && byTime(string(refusal.Reason)) && !t.agrees(tokens.IDToken) {
-		return nil, &clocksDiffer{issuer: t.profile.Issuer, how: "a fresh ID token does not pass: " + refusal.Error()}
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok && ByTime(string(refusal.Reason)) && !t.agrees(tokens.IDToken) {
+		return nil, &ClocksDiffer{Issuer: t.Profile.Issuer, How: "a fresh ID token does not pass: " + refusal.Error()}
 	}
 	return id, err
 }
@@ -22,14 +22,14 @@ func (t *trust) VerifyID(ctx context.Context, tokens *as.Tokens, nonce string) (
 // VerifyLogout proves a logout token (OpenID Connect Back-Channel Logout §2.6),
 // but for its jti, which may have been seen before. An error is a
 // [*token.Refusal], or a failure to judge.
-func (t *trust) VerifyLogout(ctx context.Context, raw string) (*token.Logout, error) {
+func (t *Trust) VerifyLogout(ctx context.Context, raw string) (*token.Logout, error) {
 	return t.login().VerifyLogout(ctx, raw, t.now())
 }
 
 // login is what ID and logout tokens of the issuer must be.
-func (t *trust) login() *token.Login {
+func (t *Trust) login() *token.Login {
 	return &token.Login{
-		Issuer: t.profile.Issuer, ClientID: t.client.ID, Algorithms: t.profile.Algorithms,
-		Skew: t.profile.Skew, Keys: t.profile.Keys,
+		Issuer: t.Profile.Issuer, ClientID: t.Client.ID, Algorithms: t.Profile.Algorithms,
+		Skew: t.Profile.Skew, Keys: t.Profile.Keys,
 	}
 }

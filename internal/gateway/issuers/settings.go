@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"crypto/x509"
@@ -14,49 +14,49 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// settings are an issuer's words with their placeholders replaced.
-type settings struct {
-	audience       []string
-	metadata, jwks string
-	introspect     string // the endpoint; "": that of the metadata
-	algorithms     token.Algorithms
-	fixed          *token.KeySet // keys from a file
+// Settings are an issuer's words with their placeholders replaced.
+type Settings struct {
+	Audience       []string
+	Metadata, JWKS string
+	Introspect     string // the endpoint; "": that of the metadata
+	Algorithms     token.Algorithms
+	Fixed          *token.KeySet // keys from a file
 	content        string        // and the file they came from
-	trust          *x509.CertPool
+	Roots          *x509.CertPool
 	trusted        string          // what trust was made of
 	pool           json.RawMessage // the words that it was made of
 	opaque         bool            // trust was made of something that cannot be told here
 }
 
-func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings, err error) {
-	if set.audience, err = grammar.ResolveAll(repl, "audience", i.Audience); err != nil {
+func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings, err error) {
+	if set.Audience, err = grammar.ResolveAll(repl, "audience", i.Audience); err != nil {
 		return set, err
 	}
-	if set.metadata, err = grammar.Resolve(repl, "metadata", i.Metadata); err != nil {
+	if set.Metadata, err = grammar.Resolve(repl, "metadata", i.Metadata); err != nil {
 		return set, err
 	}
-	if set.jwks, err = grammar.Resolve(repl, "jwks", i.JWKS); err != nil {
+	if set.JWKS, err = grammar.Resolve(repl, "jwks", i.JWKS); err != nil {
 		return set, err
 	}
 	if i.Introspect != nil {
-		if set.introspect, err = i.Introspect.Resolve(repl, i.InsecureHTTP); err != nil {
+		if set.Introspect, err = i.Introspect.Resolve(repl, i.InsecureHTTP); err != nil {
 			return set, err
 		}
 	}
-	if set.algorithms, err = token.ParseAlgorithms(i.Algorithms); err != nil {
+	if set.Algorithms, err = token.ParseAlgorithms(i.Algorithms); err != nil {
 		return set, err
 	}
-	if set.metadata != "" {
-		if err := as.CheckURL(set.metadata, i.InsecureHTTP); err != nil {
+	if set.Metadata != "" {
+		if err := as.CheckURL(set.Metadata, i.InsecureHTTP); err != nil {
 			return set, fmt.Errorf("metadata: %w", err)
 		}
 	}
 	switch {
-	case isFile(set.jwks):
+	case IsKeyFile(set.JWKS):
 		err = set.readKeys()
 		return set, err
-	case set.jwks != "":
-		if err := as.CheckURL(set.jwks, i.InsecureHTTP); err != nil {
+	case set.JWKS != "":
+		if err := as.CheckURL(set.JWKS, i.InsecureHTTP); err != nil {
 			return set, fmt.Errorf("jwks: %w", err)
 		}
 	}
@@ -70,20 +70,20 @@ func (i *Issuer) settings(ctx caddy.Context, repl *caddy.Replacer) (set settings
 		if err != nil {
 			return set, fmt.Errorf("trust_pool: %w", err)
 		}
-		set.trust = mod.(caddytls.CA).CertPool()
+		set.Roots = mod.(caddytls.CA).CertPool()
 	}
 	return set, nil
 }
 
-func (set *settings) readKeys() error {
-	doc, err := os.ReadFile(set.jwks)
+func (set *Settings) readKeys() error {
+	doc, err := os.ReadFile(set.JWKS)
 	if err != nil {
 		return fmt.Errorf("jwks: %w", err)
 	}
 	set.content = string(doc)
-	set.fixed, _, err = token.ParseKeySet(doc)
+	set.Fixed, _, err = token.ParseKeySet(doc)
 	if err != nil {
-		return fmt.Errorf("jwks %s: %w", set.jwks, err)
+		return fmt.Errorf("jwks %s: %w", set.JWKS, err)
 	}
 	return nil
 }

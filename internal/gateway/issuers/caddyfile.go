@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"fmt"
@@ -16,9 +16,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+const Words = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
-// parseIssuer reads the block of an issuer. others are those before it.
+// Parse reads the block of an issuer. others are those before it.
 //
 //	issuer <url...> {
 //		audience   <aud...>
@@ -35,7 +35,7 @@ const issuerWords = "audience, algorithms, token_type, skew, metadata, jwks, int
 //		insecure_id_tokens
 //		require [<matcher>] ...      (of this issuer's tokens alone)
 //	}
-func parseIssuer(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
+func Parse(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	d, issuer := h.Dispenser, &Issuer{}
 	if err := grammar.List(d, &issuer.URL); err != nil {
 		return nil, d.Errf("issuer takes one or more URLs")
@@ -61,15 +61,15 @@ func parseIssuer(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	return issuer, grammar.At(line, issuer.check())
 }
 
-// shortIssuer is that of the short form, of a URL with audiences behind it.
-func shortIssuer(words []string, line caddyfile.Token) (*Issuer, error) {
+// Short is that of the short form, of a URL with audiences behind it.
+func Short(words []string, line caddyfile.Token) (*Issuer, error) {
 	issuer := &Issuer{URL: words[:1], Audience: words[1:], line: line}
 	return issuer, issuer.check()
 }
 
-// at says of an error where the issuer's block begins, if it came from a
+// At says of an error where the issuer's block begins, if it came from a
 // Caddyfile.
-func (i *Issuer) at(err error) error { return grammar.At(i.line, err) }
+func (i *Issuer) At(err error) error { return grammar.At(i.line, err) }
 
 func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	switch word := d.Val(); word {
@@ -85,8 +85,8 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		if err := seen.Text(d, &i.TokenType); err != nil {
 			return err
 		}
-		if i.TokenType != strictType {
-			return d.Errf("token_type is %q; it takes %s, or leave it out", i.TokenType, strictType)
+		if i.TokenType != StrictType {
+			return d.Errf("token_type is %q; it takes %s, or leave it out", i.TokenType, StrictType)
 		}
 	case "skew":
 		return i.parseSkew(d, seen)
@@ -112,7 +112,7 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "insecure_id_tokens":
 		return seen.Flag(d, &i.InsecureIDTokens)
 	default:
-		return d.Errf("unknown word %q in issuer; it takes %s", word, issuerWords)
+		return d.Errf("unknown word %q in issuer; it takes %s", word, Words)
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return err
 	}
 	skew, err := caddy.ParseDuration(text)
-	if err != nil || skew < 0 || skew > maxSkew {
+	if err != nil || skew < 0 || skew > MaxSkew {
 		return d.Errf("skew is %q; it takes a duration from 0s to 60s", text)
 	}
 	i.Skew = (*caddy.Duration)(&skew)

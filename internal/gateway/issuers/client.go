@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"errors"
@@ -37,13 +37,13 @@ type Client struct {
 
 const privateKeyJWT = "private_key_jwt"
 
-var authMethods = []string{"client_secret_basic", "client_secret_post", privateKeyJWT}
+var AuthMethods = []string{"client_secret_basic", "client_secret_post", privateKeyJWT}
 
 func (c *Client) check() error {
 	switch {
 	case c.ID == "":
 		return errors.New("client: no id")
-	case c.Auth != "" && !slices.Contains(authMethods, c.Auth):
+	case c.Auth != "" && !slices.Contains(AuthMethods, c.Auth):
 		return fmt.Errorf("client %s: auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.ID, c.Auth)
 	case c.Key != "" && c.Secret != "":
 		return fmt.Errorf("client %s: a secret and a key exclude each other", c.ID)
@@ -59,8 +59,8 @@ func (c *Client) check() error {
 	return nil
 }
 
-// provision reads the secret, or the key's file.
-func (c *Client) provision(repl *caddy.Replacer) (*as.Client, error) {
+// Provision reads the secret, or the key's file.
+func (c *Client) Provision(repl *caddy.Replacer) (*as.Client, error) {
 	id, err := grammar.Resolve(repl, "client", c.ID)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen grammar.Once) error {
 		var err error
 		switch word := d.Val(); word {
 		case "auth":
-			if err = inner.Text(d, &c.Auth); err == nil && !slices.Contains(authMethods, c.Auth) {
+			if err = inner.Text(d, &c.Auth); err == nil && !slices.Contains(AuthMethods, c.Auth) {
 				err = d.Errf("auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.Auth)
 			}
 		case "key":

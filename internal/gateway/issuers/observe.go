@@ -1,4 +1,4 @@
-package caddyoauth
+package issuers
 
 import (
 	"time"

@@ -1,0 +1,127 @@
+package issuers
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Set is the issuers of one gateway, at least one.
+type Set struct {
+	trusts   []*Trust
+	byIssuer map[string]*Trust
+	opaque   *Trust // the one that is asked about opaque tokens; nil: they are refused
+	Now      func() time.Time
+}
+
+// Options are what a gateway says of all its issuers.
+type Options struct {
+	Resource string                // that tokens must be meant for; "": none
+	Require  []*policy.Requirement // of every token
+	Capacity int                   // how many verified tokens are remembered for each
+	Log      *zap.Logger
+}
+
+func newSet(now func() time.Time) *Set {
+	return &Set{byIssuer: make(map[string]*Trust), Now: now}
+}
+
+// Open prepares issuers. Nothing is fetched before start. What was
+// acquired is released by the functions that it answers, also with an error.
+func Open(ctx caddy.Context, repl *caddy.Replacer, all []*Issuer, with Options) (set *Set, release []func(), err error) {
+	set = newSet(time.Now)
+	for _, issuer := range all {
+		trusts, releaseThese, err := issuer.provision(ctx, repl, with)
+		release = append(release, releaseThese...)
+		if err != nil {
+			return nil, release, err
+		}
+		for _, t := range trusts {
+			if err := set.add(t); err != nil {
+				return nil, release, err
+			}
+		}
+	}
+	return set, release, nil
+}
+
+func (s *Set) add(t *Trust) error {
+	if s.byIssuer[t.Profile.Issuer] != nil {
+		return alreadyThere(t.Profile.Issuer) // by way of placeholders
+	}
+	s.byIssuer[t.Profile.Issuer], t.now = t, func() time.Time { return s.Now() }
+	s.trusts = append(s.trusts, t)
+	if t.Introspector != nil {
+		s.opaque = t
+	}
+	return nil
+}
+
+// Start begins to fetch the keys of every issuer.
+func (s *Set) Start() {
+	for _, t := range s.trusts {
+		if t.Server != nil {
+			t.Server.Start()
+		}
+	}
+}
+
+// All are the issuers, in the configuration's order.
+func (s *Set) All() []*Trust { return s.trusts }
+
+// First is the issuer that new grants are asked of.
+func (s *Set) First() *Trust { return s.trusts[0] }
+
+// Named is the issuer of exactly this name, or nil.
+func (s *Set) Named(issuer string) *Trust { return s.byIssuer[issuer] }
+
+// ForOpaque is the issuer that is asked about opaque tokens, or nil.
+func (s *Set) ForOpaque() *Trust { return s.opaque }
+
+// Of is the issuer of a principal that was proved by one of these.
+func (s *Set) Of(p *token.Principal) *Trust { return s.byIssuer[p.Issuer] }
+
+// Proved reports whether it was one of these that proved a principal, and not
+// an issuer of another gateway.
+func (s *Set) Proved(p *token.Principal) bool {
+	return slices.ContainsFunc(s.trusts, func(t *Trust) bool { return p.ProvedBy(t) })
+}
+
+// Names are those of the issuers.
+func (s *Set) Names() []string {
+	names := make([]string, len(s.trusts))
+	for i, t := range s.trusts {
+		names[i] = t.Profile.Issuer
+	}
+	return names
+}
+
+// Nearest finds the issuer whose settings say the most about a token: that of
+// its name, one whose name differs as people mistype it, or the only one. nil:
+// there is none.
+func (s *Set) Nearest(iss string) (found *Trust) {
+	if t := s.Named(iss); t != nil {
+		return t
+	}
+	for _, t := range s.trusts {
+		if len(s.trusts) == 1 || iss != "" && Alike(iss, t.Profile.Issuer) {
+			found = t
+		}
+	}
+	return found
+}
+
+// Alike reports whether two issuers differ as people mistype them.
+func Alike(a, b string) bool {
+	plain := func(url string) string {
+		url = strings.ToLower(strings.TrimRight(url, "/"))
+		return strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://")
+	}
+	return plain(a) == plain(b)
+}
