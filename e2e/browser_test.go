@@ -30,7 +30,7 @@ var inChromium = []string{
 
 func TestPeopleLogInAndOutInChromium(t *testing.T) {
 	t.Parallel()
-	for _, store := range []string{"memory", "redis"} {
+	for _, store := range long([]string{"memory", "redis"}, []string{"redis"}) {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			g := newGateway(t)
@@ -121,7 +121,7 @@ func startLogInIssuer(t *testing.T, site string, env ...string) (url string) {
 	t.Helper()
 	port := freePort(t)
 	url = at(port)
-	startNode(t, "refreshing.mjs", append(env, fmt.Sprintf("PORT=%d", port), "ISSUER="+url, "TOKEN_SECONDS=300",
+	startRefreshing(t, append(env, fmt.Sprintf("PORT=%d", port), "ISSUER="+url, "TOKEN_SECONDS=300",
 		"GATEWAY_SECRET="+loginSecret, "ROBOT_SECRET=another", "REDIRECT_URIS="+site+"/_oauth/callback",
 		"POST_LOGOUT_URIS="+site+"/_oauth/logged_out", "BACKCHANNEL_URI="+site+"/_oauth/backchannel_logout")...)
 	return url

@@ -16,5 +16,7 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.parallel", "16")
 	}
 	go watchLag()
-	os.Exit(m.Run())
+	code := m.Run()
+	endHouses()
+	os.Exit(code)
 }

@@ -46,20 +46,10 @@ type process struct {
 // the test's own, so that nothing is left behind in that of the user.
 func startProcess(t *testing.T, home string, env []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(name, args...), out: &output{}, done: make(chan struct{})}
-	p.cmd.Env = append(ownEnv(home), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	forking.Lock()
-	err := p.cmd.Start()
-	forking.Unlock()
+	p, err := launch(home, env, name, args...)
 	if err != nil {
-		t.Fatalf("starting %s: %v", name, err)
+		t.Fatal(err)
 	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // the exit code is read from ProcessState
-	}()
 	t.Cleanup(func() {
 		p.signal(syscall.SIGTERM)
 		if t.Failed() {
@@ -68,6 +58,25 @@ func startProcess(t *testing.T, home string, env []string, name string, args ...
 		}
 	})
 	return p
+}
+
+// launch runs a program until its end.
+func launch(home string, env []string, name string, args ...string) (*process, error) {
+	p := &process{cmd: exec.Command(name, args...), out: &output{}, done: make(chan struct{})}
+	p.cmd.Env = append(ownEnv(home), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	forking.Lock()
+	err := p.cmd.Start()
+	forking.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // the exit code is read from ProcessState
+	}()
+	return p, nil
 }
 
 // keepOutput writes all that a process wrote into the directory E2E_OUTPUT, if

@@ -21,12 +21,17 @@ type realIssuer struct {
 	proc *process
 }
 
-// startNode runs one of issuers/*.mjs.
-func startNode(t *testing.T, program string, env ...string) *realIssuer {
+func wantNodeModules(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatalf("the issuers are not installed: %v (run npm ci in e2e, or make test)", err)
 	}
+}
+
+// startNode runs one of issuers/*.mjs.
+func startNode(t *testing.T, program string, env ...string) *realIssuer {
+	t.Helper()
+	wantNodeModules(t)
 	proc := startProcess(t, t.TempDir(), env, "node", filepath.Join("issuers", program))
 	return &realIssuer{url: proc.awaitLine(t, "listening "), proc: proc}
 }

@@ -35,6 +35,7 @@ type rig struct {
 type settings struct {
 	life    int    // of an access token, in seconds; default 6
 	env     string // of the authorization server: NAME=value …
+	alone   bool   // it has a process of its own
 	store   string // default: a bolt file
 	session string // more lines for the session block
 	oauth   string // more lines for the oauth block
@@ -59,7 +60,14 @@ func newRig(t *testing.T, set settings) *rig {
 	r.secrets.add(kindKey, r.keys...)
 	r.tap = startTap(t, r.secrets)
 	r.g = newGateway(t)
-	r.as = startNode(t, "refreshing.mjs", append(strings.Fields(set.env), "ISSUER="+r.tap.url,
+	start := startRefreshing
+	if set.alone {
+		start = func(t *testing.T, env ...string) *realIssuer {
+			t.Helper()
+			return startNode(t, "refreshing.mjs", env...)
+		}
+	}
+	r.as = start(t, append(strings.Fields(set.env), "ISSUER="+r.tap.url,
 		"REDIRECT_URIS="+callback+" "+r.g.url("/_oauth/callback"),
 		fmt.Sprintf("TOKEN_SECONDS=%d", r.set.life), "GATEWAY_SECRET="+r.gatewaySecret, "ROBOT_SECRET="+r.robotSecret)...)
 	r.tap.change(func() { r.tap.target = r.as.url })

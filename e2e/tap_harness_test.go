@@ -17,7 +17,7 @@ func bareRig(t *testing.T, env ...string) *rig {
 	r := &rig{t: t, secrets: &secrets{}, client: newClient(20 * time.Second),
 		gatewaySecret: "a gateway's secret", robotSecret: "a robot's secret"}
 	r.tap = startTap(t, r.secrets)
-	r.as = startNode(t, "refreshing.mjs", append(env, "ISSUER="+r.tap.url, "TOKEN_SECONDS=6",
+	r.as = startRefreshing(t, append(env, "ISSUER="+r.tap.url, "TOKEN_SECONDS=6",
 		"GATEWAY_SECRET="+r.gatewaySecret, "ROBOT_SECRET="+r.robotSecret)...)
 	r.tap.change(func() { r.tap.target = r.as.url })
 	return r

@@ -5,7 +5,7 @@
 // provider's own development pages.
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider, errors } from 'oidc-provider';
-import { MapAdapter } from './map-adapter.mjs';
+import { newStore } from './map-adapter.mjs';
 import { serve } from './serve.mjs';
 
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
@@ -13,7 +13,7 @@ const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export
 const scopes = ['mcp:tools', 'mcp:admin'];
 
 // Clients name the scope that they know when they register. It is no limit.
-class Adapter extends MapAdapter {
+class Adapter extends newStore().MapAdapter {
   async upsert(id, { scope, ...payload }) {
     return super.upsert(id, this.model === 'Client' ? payload : { scope, ...payload });
   }

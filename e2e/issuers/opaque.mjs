@@ -8,7 +8,7 @@
 //
 // POST /_test/refresh answers a refresh token of alice's at the client service.
 import { Provider } from 'oidc-provider';
-import { MapAdapter } from './map-adapter.mjs';
+import { newStore } from './map-adapter.mjs';
 import { sendJSON, serve } from './serve.mjs';
 
 const lifetime = Number(process.env.TOKEN_SECONDS ?? 600);
@@ -56,7 +56,7 @@ async function refreshToken(provider) {
 
 await serve((issuer) => {
   const provider = new Provider(issuer, {
-    adapter: MapAdapter,
+    adapter: newStore().MapAdapter,
     clockTolerance: 0,
     scopes: ['openid', 'offline_access', 'orders:read', 'orders:write'],
     clients,

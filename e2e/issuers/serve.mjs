@@ -2,10 +2,17 @@
 // requests that a gateway causes, and a clean end on SIGTERM.
 import { createServer } from 'node:http';
 
-// serve listens on 127.0.0.1 (PORT, or the first argument; 0 chooses one),
-// lets build make the request handler once the issuer's URL is known, and then
-// prints the line that the tests wait for. Only the paths of counted are counted.
+// serve listens on 127.0.0.1 (PORT, or the first argument; 0 chooses one), and
+// prints the line that the tests wait for.
 export async function serve(build, counted) {
+  const { issuer, close } = await listen(build, counted, Number(process.argv[2] ?? process.env.PORT ?? 0));
+  process.once('SIGTERM', () => close(() => process.exit(0)));
+  console.log(`listening ${issuer}`);
+}
+
+// listen listens on 127.0.0.1, and lets build make the request handler once the
+// issuer's URL is known. Only the paths of counted are counted.
+export async function listen(build, counted, port) {
   const counts = Object.fromEntries(Object.keys(counted).map((name) => [name, 0]));
   let handler;
   const server = createServer((req, res) => {
@@ -23,18 +30,19 @@ export async function serve(build, counted) {
     }
     handler(req, res);
   });
-  const port = Number(process.argv[2] ?? process.env.PORT ?? 0);
   await new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
   });
   const issuer = `http://127.0.0.1:${server.address().port}`;
   handler = await build(issuer);
-  process.once('SIGTERM', () => {
-    server.close(() => process.exit(0));
-    server.closeAllConnections();
-  });
-  console.log(`listening ${issuer}`);
+  return {
+    issuer,
+    close: (ended) => {
+      server.close(ended);
+      server.closeAllConnections();
+    },
+  };
 }
 
 export function sendJSON(res, status, value) {

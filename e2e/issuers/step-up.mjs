@@ -5,7 +5,7 @@
 // log-in of now, an hour ago.
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider, interactionPolicy } from 'oidc-provider';
-import { MapAdapter } from './map-adapter.mjs';
+import { newStore } from './map-adapter.mjs';
 import { sendJSON, serve } from './serve.mjs';
 
 const audience = 'api://orders';
@@ -20,7 +20,7 @@ policy.get('login').checks.add(new interactionPolicy.Check('weak', 'another way 
 
 await serve((issuer) => {
   const provider = new Provider(issuer, {
-    adapter: MapAdapter,
+    adapter: newStore().MapAdapter,
     jwks: { keys: [{ ...key, alg: 'ES256', use: 'sig', kid: 'es-1' }] },
     acrValues: ['pwd', 'otp', 'passkey'],
     clients: [{
