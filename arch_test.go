@@ -120,6 +120,7 @@ var rooms = map[string][]string{
 	"internal/gateway/telemetry":   {"internal/as", "internal/session", "internal/token", "internal/verdict"},
 	"internal/lenient":             {},
 	"internal/gateway/gatewaytest": {},
+	"internal/gateway/health":      {"internal/gateway/grammar", "internal/gateway/issuers"},
 	"internal/gateway/introspection": {
 		"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool",
 		"internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict",

@@ -118,7 +118,7 @@ func TestEachExportedFieldOfTheConfigurationHasAJSONTag(t *testing.T) {
 	for kind := range seen {
 		names[kind.Name()] = true
 	}
-	for _, name := range []string{"Gateway", "Config", "Issuer", "Client", "Introspect", "Session", "TokenEndpoint", "Login", "ForwardAuth", "Requirement", "Credential", "BoltStore", "Health"} {
+	for _, name := range []string{"Gateway", "Config", "Issuer", "Client", "Introspect", "Session", "TokenEndpoint", "Login", "ForwardAuth", "Requirement", "Credential", "BoltStore", "Handler"} {
 		if !names[name] {
 			t.Errorf("%s was not looked at: %v", name, slices.Sorted(maps.Keys(names)))
 		}

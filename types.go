@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/health"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
@@ -24,6 +25,9 @@ type (
 	Client     = issuers.Client
 	Introspect = introspection.Introspect
 )
+
+// Health is the module http.handlers.oauth_health.
+type Health = health.Handler
 
 // Store, OpenApplier and Examiner are what a module of http.oauth.stores is.
 type (

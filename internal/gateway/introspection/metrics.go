@@ -13,8 +13,10 @@ type BreakerGauge struct{}
 var breakerOpen = prometheus.NewDesc("caddy_oauth_introspection_breaker_open_seconds",
 	"How long the issuer's introspection endpoint is still left alone after failures; absent while it is asked.", []string{"issuer"}, nil)
 
+// Describe is that of a prometheus.Collector.
 func (BreakerGauge) Describe(ch chan<- *prometheus.Desc) { ch <- breakerOpen }
 
+// Collect is that of a prometheus.Collector.
 func (BreakerGauge) Collect(ch chan<- prometheus.Metric) {
 	longest := map[string]time.Duration{} // two settings of one issuer share a label
 	for _, q := range All() {

@@ -13,16 +13,15 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// authorities are shared by sites and outlive reloads, for as long as some
-// configuration names them.
+// authorities has one for each issuer and fingerprint.
 var authorities = pool.New[*authority]()
 
 // remembered is how long a verified token is not verified again (it is judged
 // each time all the same).
 const remembered = time.Minute
 
-// authority is the state of one issuer: its keys, and what it was seen to have
-// said. The cache belongs to the issuer and not to a site, so that no entry
+// authority is the state of one issuer that sites share and that outlives a
+// reload: its keys, and the tokens that were verified by them. The cache belongs to the issuer and not to a site, so that no entry
 // can outlive or escape the settings it was verified under.
 type authority struct {
 	key    string // in the pool
@@ -36,8 +35,8 @@ type authority struct {
 	capacities []int // that the configurations ask for; the largest counts
 }
 
-// acquire gets or makes the authority for key and lends it env until release
-// is called.
+// acquire answers the authority for a key, which works in env until release is
+// called.
 func acquire(key string, capacity int, set *Settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
 	auth, leave := authorities.Acquire(key, func() *authority { return newAuthority(key, set, cfg) })
 	detach := func() {}
@@ -52,6 +51,8 @@ func acquire(key string, capacity int, set *Settings, cfg as.Config, env as.Env)
 	}
 }
 
+// DefaultCache is how many verified tokens are remembered for each issuer,
+// unless a gateway says otherwise.
 const DefaultCache = 100_000
 
 func newAuthority(key string, set *Settings, cfg as.Config) *authority {

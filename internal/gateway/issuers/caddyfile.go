@@ -16,6 +16,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
+// Words are those of the block.
 const Words = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
 // Parse reads the block of an issuer. others are those before it.

@@ -11,14 +11,14 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// Check finds what is wrong with the issuers of a gateway, without
-// looking at placeholders or files. resource is what tokens must be for, or "".
-func Check(issuers []*Issuer, resource string) error {
-	if len(issuers) == 0 {
+// Check finds what is wrong with the issuers of a gateway, without looking at
+// placeholders or files. resource is what tokens must be for, or "".
+func Check(all []*Issuer, resource string) error {
+	if len(all) == 0 {
 		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
 	}
 	seen := map[string]bool{}
-	for _, issuer := range issuers {
+	for _, issuer := range all {
 		if err := issuer.check(); err != nil {
 			return err
 		}
@@ -141,6 +141,8 @@ func (i *Issuer) checkURLs() error {
 	return nil
 }
 
+// CheckURL finds what is wrong with an address of the issuer whose placeholders
+// are replaced.
 func (i *Issuer) CheckURL(url string) error {
 	if strings.Contains(url, "?") {
 		return fmt.Errorf("issuer %s: an issuer has no query (RFC 8414 §2)", url)
@@ -155,15 +157,16 @@ func alreadyThere(url string) error {
 	return fmt.Errorf("the issuer %s is there twice: put its settings into one issuer block", url)
 }
 
+// IsKeyFile reports whether the word jwks names a file, and not an address.
 func IsKeyFile(jwks string) bool {
 	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
 }
 
-// CheckIntrospect keeps an opaque token from being shown to issuers that it
-// is not of: nothing in it tells whose it is.
-func CheckIntrospect(issuers []*Issuer) error {
+// CheckIntrospect keeps opaque tokens from issuers that they are not of: nothing in
+// one tells whose it is.
+func CheckIntrospect(all []*Issuer) error {
 	var asked []string
-	for _, issuer := range issuers {
+	for _, issuer := range all {
 		if issuer.Introspect != nil {
 			asked = append(asked, strings.Join(issuer.URL, " "))
 		}

@@ -121,7 +121,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 		release = append(release, l.release)
 		t := &Trust{
 			authority: l.authority,
-			Reach:     reachOf(url, set.Metadata, set.pool, i.InsecureHTTP),
+			Reach:     reachOf(url, set.Metadata, set.trustPool, i.InsecureHTTP),
 			remember:  with.Capacity > 0,
 			Require:   slices.Concat(with.Require, i.Require),
 			Profile: token.Profile{

@@ -14,10 +14,11 @@ import (
 
 // Set is the issuers of one gateway, at least one.
 type Set struct {
+	Now func() time.Time // by which tokens are judged
+
 	trusts   []*Trust
 	byIssuer map[string]*Trust
 	opaque   *Trust // the one that is asked about opaque tokens; nil: they are refused
-	Now      func() time.Time
 }
 
 // Options are what a gateway says of all its issuers.
@@ -28,14 +29,11 @@ type Options struct {
 	Log      *zap.Logger
 }
 
-func newSet(now func() time.Time) *Set {
-	return &Set{byIssuer: make(map[string]*Trust), Now: now}
-}
-
-// Open prepares issuers. Nothing is fetched before start. What was
-// acquired is released by the functions that it answers, also with an error.
+// Open prepares the issuers of a gateway. Nothing is fetched before [Set.Start].
+// What was acquired is released by the functions that it answers, also with an
+// error.
 func Open(ctx caddy.Context, repl *caddy.Replacer, all []*Issuer, with Options) (set *Set, release []func(), err error) {
-	set = newSet(time.Now)
+	set = &Set{Now: time.Now, byIssuer: make(map[string]*Trust)}
 	for _, issuer := range all {
 		trusts, releaseThese, err := issuer.provision(ctx, repl, with)
 		release = append(release, releaseThese...)
@@ -78,7 +76,8 @@ func (s *Set) All() []*Trust { return s.trusts }
 // First is the issuer that new grants are asked of.
 func (s *Set) First() *Trust { return s.trusts[0] }
 
-// Named is the issuer of exactly this name, or nil.
+// Named is the issuer of exactly this name, or nil: the iss of a token only
+// selects among those that are configured.
 func (s *Set) Named(issuer string) *Trust { return s.byIssuer[issuer] }
 
 // ForOpaque is the issuer that is asked about opaque tokens, or nil.
@@ -117,7 +116,7 @@ func (s *Set) Nearest(iss string) (found *Trust) {
 	return found
 }
 
-// Alike reports whether two issuers differ as people mistype them.
+// Alike reports whether two names of issuers differ only as people mistype them.
 func Alike(a, b string) bool {
 	plain := func(url string) string {
 		url = strings.ToLower(strings.TrimRight(url, "/"))

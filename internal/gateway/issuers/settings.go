@@ -14,20 +14,24 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// Settings are an issuer's words with their placeholders replaced.
+// Settings are an issuer's words with their placeholders replaced and their files
+// read.
 type Settings struct {
-	Audience       []string
-	Metadata, JWKS string
-	Introspect     string // the endpoint; "": that of the metadata
-	Algorithms     token.Algorithms
-	Fixed          *token.KeySet // keys from a file
-	content        string        // and the file they came from
-	Roots          *x509.CertPool
-	trusted        string          // what trust was made of
-	pool           json.RawMessage // the words that it was made of
-	opaque         bool            // trust was made of something that cannot be told here
+	Audience   []string
+	Metadata   string // the address of the metadata; "": the well-known places
+	JWKS       string // the address, or file, of the keys; "": the metadata names it
+	Introspect string // the endpoint; "": the metadata name it
+	Algorithms token.Algorithms
+	Fixed      *token.KeySet  // keys from a file; nil: they are fetched
+	Roots      *x509.CertPool // nil: the system's
+
+	content   string          // of the file of keys
+	trustPool json.RawMessage // the words that Roots were made of
+	trusted   string          // those, with the content of files that they name
+	opaque    bool            // Roots were made of something that cannot be told here
 }
 
+// Resolve makes the settings of an issuer. Nothing is fetched.
 func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings, err error) {
 	if set.Audience, err = grammar.ResolveAll(repl, "audience", i.Audience); err != nil {
 		return set, err
@@ -61,7 +65,7 @@ func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings,
 		}
 	}
 	if i.TrustPool != nil {
-		set.pool = i.TrustPool
+		set.trustPool = i.TrustPool
 		set.trusted, set.opaque, err = trustText(i.TrustPool) // before LoadModule takes it
 		if err != nil {
 			return set, err

@@ -18,8 +18,8 @@ const (
 	keysFromFile   = "file"
 )
 
-// State is what an operator sees of an issuer. Times that are not known
-// are left out.
+// State is what an operator sees of an issuer. Times that are not known are left
+// out.
 type State struct {
 	Issuer    string        `json:"issuer"`
 	Source    string        `json:"source"` // of the keys: issuer, or file
@@ -39,6 +39,7 @@ type State struct {
 // HasKeys reports whether there are keys to judge by.
 func (s *State) HasKeys() bool { return s.Source == keysFromFile || !s.Fetched.IsZero() }
 
+// KeyState is what an operator sees of a key.
 type KeyState struct {
 	KeyID      string    `json:"kid"`
 	Type       string    `json:"kty"`
@@ -49,6 +50,7 @@ type KeyState struct {
 	Age        float64   `json:"age_seconds,omitempty"`
 }
 
+// EndpointState is which endpoints the metadata name, once they are there.
 type EndpointState struct {
 	Known               bool   `json:"known"`
 	Token               string `json:"token,omitempty"`
@@ -57,14 +59,15 @@ type EndpointState struct {
 	Introspection       string `json:"introspection,omitempty"`
 }
 
+// CacheState is how many verified tokens are remembered, of how many at most.
 type CacheState struct {
 	Entries int    `json:"entries"`
 	Most    uint64 `json:"most"`
 }
 
-// States are those of every issuer, sorted. One that stands in the
-// configuration with different settings is there once for each. paused says
-// how long the token endpoint of an issuer is left alone.
+// States are those of every issuer of the process, sorted. One that stands in the
+// configuration with different settings is there once for each. paused says how
+// long the token endpoint of an issuer is left alone.
 func States(now time.Time, paused map[string]time.Duration) []State {
 	states := []State{}
 	for _, auth := range authorities.All() {
@@ -114,9 +117,9 @@ func stateOfKey(key token.KeyInfo, since, now time.Time) KeyState {
 	return state
 }
 
-// Fetch fetches the keys of an issuer now, under each of its settings that
-// does not have them from a file. An issuer that no configuration names is not
-// known.
+// Fetch fetches the metadata and keys of an issuer now, under each of its
+// settings that do not have them from a file. An issuer that no configuration
+// names is not known.
 func Fetch(ctx context.Context, issuer string) (fetched, known bool, err error) {
 	for _, auth := range authorities.All() {
 		if auth.issuer != issuer {

@@ -16,11 +16,12 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// Trust is one issuer as one gateway sees it: what all that name it share,
-// under the profile of this configuration.
+// Trust is one issuer as one gateway sees it: what every gateway that names it
+// shares, under the profile of this configuration. Its Server is nil where its
+// keys come from a file.
 type Trust struct {
 	*authority
-	Profile      token.Profile
+	Profile      token.Profile               // what its tokens must be; Profile.Issuer is its name
 	Reach        string                      // a digest of what says who the issuer is
 	Require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
 	Client       *as.Client                  // who the gateway is there; nil: there is no client

@@ -1,4 +1,4 @@
-package caddyoauth
+package health
 
 import (
 	"net/http"
@@ -18,11 +18,11 @@ import (
 const issuerOne, issuerTwo = "https://one.example.com", "https://two.example.com"
 
 func TestReadyMeansKeysForEveryIssuer(t *testing.T) {
-	both := []issuerHealth{{Issuer: issuerOne, Keys: true}, {Issuer: issuerTwo, Keys: true, Error: "the last fetch failed"}}
-	one := []issuerHealth{{Issuer: issuerOne, Keys: true}, {Issuer: issuerTwo, Error: "connection refused"}}
+	both := []issuerReport{{Issuer: issuerOne, Keys: true}, {Issuer: issuerTwo, Keys: true, Error: "the last fetch failed"}}
+	one := []issuerReport{{Issuer: issuerOne, Keys: true}, {Issuer: issuerTwo, Error: "connection refused"}}
 	for _, row := range []struct {
 		name         string
-		issuers      []issuerHealth
+		issuers      []issuerReport
 		stopping     bool
 		grace, age   time.Duration
 		status       int
@@ -35,7 +35,7 @@ func TestReadyMeansKeysForEveryIssuer(t *testing.T) {
 		{"no gateway at all", nil, false, time.Minute, time.Hour, 503, "not_ready", "no gateway is configured"},
 		{"about to end", both, true, 0, time.Hour, 503, "stopping", "the process is about to end"},
 	} {
-		h := &Health{ReadyGrace: caddy.Duration(row.grace), log: zap.NewNop()}
+		h := &Handler{ReadyGrace: caddy.Duration(row.grace), log: zap.NewNop()}
 		answer, status := h.ready(row.issuers, row.stopping, row.age)
 		if status != row.status || answer.Status != row.word || answer.Detail != row.detail {
 			t.Errorf("%s: %d %+v", row.name, status, answer)
@@ -45,9 +45,9 @@ func TestReadyMeansKeysForEveryIssuer(t *testing.T) {
 
 func TestTheGraceIsLoggedOnce(t *testing.T) {
 	core, logs := logtest.New(zapcore.WarnLevel)
-	h := &Health{ReadyGrace: 1, log: zap.New(core)}
+	h := &Handler{ReadyGrace: 1, log: zap.New(core)}
 	for range 3 {
-		h.ready([]issuerHealth{{Issuer: issuerOne}}, false, time.Second)
+		h.ready([]issuerReport{{Issuer: issuerOne}}, false, time.Second)
 	}
 	if logs.Len() != 1 {
 		t.Errorf("%d lines", logs.Len())
@@ -67,7 +67,7 @@ func TestHealthAnswersItsTwoPathsAndNoOther(t *testing.T) {
 		{"GET", "/", 418}, {"GET", "/live/", 418}, {"POST", "/other", 418},
 	} {
 		w := httptest.NewRecorder()
-		if err := (&Health{log: zap.NewNop()}).ServeHTTP(w, httptest.NewRequest(row.method, row.path, nil), next); err != nil {
+		if err := (&Handler{log: zap.NewNop()}).ServeHTTP(w, httptest.NewRequest(row.method, row.path, nil), next); err != nil {
 			t.Fatal(err)
 		}
 		if w.Code != row.status || row.method == "HEAD" && w.Body.Len() > 0 {

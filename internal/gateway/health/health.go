@@ -1,4 +1,6 @@
-package caddyoauth
+// Package health is the module http.handlers.oauth_health: what a load balancer
+// or Kubernetes asks about the process.
+package health
 
 import (
 	"encoding/json"
@@ -18,19 +20,19 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(new(Health))
-	httpcaddyfile.RegisterHandlerDirective("oauth_health", parseHealth)
+	caddy.RegisterModule(new(Handler))
+	httpcaddyfile.RegisterHandlerDirective("oauth_health", parse)
 	httpcaddyfile.RegisterDirectiveOrder("oauth_health", httpcaddyfile.Before, "respond")
 }
 
-// Health answers /live and /ready for whoever watches the process. It knows
+// Handler answers /live and /ready for what watches the process. It knows
 // the issuers of every gateway in it, so it belongs on a listener of its own
 // that strangers cannot reach.
 //
 // /live is 200 for as long as Caddy serves. /ready is 200 when there are keys
 // to judge by for every issuer, and 503 before that and while Caddy waits for
 // its end (shutdown_delay). Other paths go to the next handler.
-type Health struct {
+type Handler struct {
 	// After so long from the start of the process it is ready even without the
 	// keys of some issuer, whose tokens get 503 until they come. Default: it
 	// is not.
@@ -44,36 +46,36 @@ type Health struct {
 var processStart = time.Now()
 
 // CaddyModule names the module.
-func (*Health) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.oauth_health", New: func() caddy.Module { return new(Health) }}
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.oauth_health", New: func() caddy.Module { return new(Handler) }}
 }
 
 // Provision prepares the handler.
-func (h *Health) Provision(ctx caddy.Context) error {
+func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = ctx.Logger()
 	return nil
 }
 
-// health is what is answered.
-type health struct {
+// report is what is answered.
+type report struct {
 	Status  string         `json:"status"` // live, ready, not_ready or stopping
 	Detail  string         `json:"detail,omitempty"`
-	Issuers []issuerHealth `json:"issuers,omitempty"`
+	Issuers []issuerReport `json:"issuers,omitempty"`
 }
 
-type issuerHealth struct {
+type issuerReport struct {
 	Issuer string `json:"issuer"`
 	Keys   bool   `json:"keys"`
 	Error  string `json:"error,omitempty"` // why the last fetch failed
 }
 
 // ServeHTTP answers the two paths.
-func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	answer, status := health{Status: "live"}, http.StatusOK
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	answer, status := report{Status: "live"}, http.StatusOK
 	switch r.URL.Path {
 	case "/live":
 	case "/ready":
-		answer, status = h.ready(issuersHealth(), stopping(r), time.Since(processStart))
+		answer, status = h.ready(issuersReport(), stopping(r), time.Since(processStart))
 	default:
 		return next.ServeHTTP(w, r)
 	}
@@ -98,10 +100,10 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 }
 
 // ready judges what is known of the issuers, with the process so old.
-func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration) (health, int) {
-	answer := health{Status: "not_ready", Issuers: issuers}
+func (h *Handler) ready(all []issuerReport, stopping bool, age time.Duration) (report, int) {
+	answer := report{Status: "not_ready", Issuers: all}
 	var missing []string
-	for _, issuer := range issuers {
+	for _, issuer := range all {
 		if !issuer.Keys {
 			missing = append(missing, issuer.Issuer)
 		}
@@ -110,7 +112,7 @@ func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration)
 	switch {
 	case stopping:
 		answer.Status, answer.Detail = "stopping", "the process is about to end"
-	case len(issuers) == 0:
+	case len(all) == 0:
 		answer.Detail = "no gateway is configured"
 	case len(missing) == 0:
 		answer.Status = "ready"
@@ -129,17 +131,17 @@ func (h *Health) ready(issuers []issuerHealth, stopping bool, age time.Duration)
 	return answer, http.StatusServiceUnavailable
 }
 
-// issuersHealth is how it stands with every issuer of this process. Two
+// issuersReport is how it stands with every issuer of this process. Two
 // settings of one issuer are two lines.
-func issuersHealth() []issuerHealth {
-	found := []issuerHealth{}
+func issuersReport() []issuerReport {
+	found := []issuerReport{}
 	for _, state := range issuers.States(time.Now(), nil) {
-		found = append(found, issuerHealth{Issuer: state.Issuer, Keys: state.HasKeys(), Error: state.LastError})
+		found = append(found, issuerReport{Issuer: state.Issuer, Keys: state.HasKeys(), Error: state.LastError})
 	}
 	return found
 }
 
-// stopping tells whether Caddy waits for its end.
+// stopping reports whether Caddy waits for its end.
 func stopping(r *http.Request) bool {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
@@ -150,17 +152,17 @@ func stopping(r *http.Request) bool {
 	return yes
 }
 
-// parseHealth reads:
+// parse reads:
 //
 //	oauth_health [<matcher>] {
 //		ready_grace <duration>
 //	}
-func parseHealth(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+func parse(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next() // the directive's name
 	if h.NextArg() {
 		return nil, h.Errf("oauth_health takes a block, if anything: oauth_health { ready_grace <duration> }")
 	}
-	health, seen := new(Health), make(grammar.Once)
+	health, seen := new(Handler), make(grammar.Once)
 	for nesting := h.Nesting(); h.NextBlock(nesting); {
 		if word := h.Val(); word != "ready_grace" {
 			return nil, h.Errf("unknown word %q in oauth_health; it takes ready_grace", word)
@@ -174,6 +176,6 @@ func parseHealth(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 
 // Interface guards
 var (
-	_ caddy.Provisioner           = (*Health)(nil)
-	_ caddyhttp.MiddlewareHandler = (*Health)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )
