@@ -164,7 +164,7 @@ func (d *doctor) targets(issuer *issuers.Issuer, repl *caddy.Replacer, f feature
 	}
 	var client *as.Client
 	if issuer.Client != nil {
-		if client, err = issuer.Client.Provision(repl); err != nil {
+		if client, err = issuer.Client.Resolve(repl); err != nil {
 			d.say(strings.Join(urls, " "), checkClient, resultFail, "correct the client's secret or key, or the file or variable that it comes from", "%v", err)
 		}
 	}

@@ -33,7 +33,7 @@ func newTokenJudge(whole []byte, c *Config) (j tokenJudge, release func(), missi
 	bare.Session, bare.TokenEndpoint, bare.Login, bare.Realm = nil, nil, nil, ""
 	for _, issuer := range bare.Issuer {
 		if issuer.Introspect != nil && issuer.Client != nil {
-			_, err := issuer.Client.Provision(caddy.NewReplacer())
+			_, err := issuer.Client.Resolve(caddy.NewReplacer())
 			if err == nil {
 				continue
 			}

@@ -19,12 +19,12 @@ type Breaker struct {
 	mu     sync.Mutex
 	fails  int           // in a row
 	pause  time.Duration // the last one; zero while closed
-	until  time.Time     // nobody asks before
+	until  time.Time     // there is no call before
 	trying bool          // one call went first after the pause, and is not back
 }
 
-// Wait tells how long nobody may ask. After a pause one call goes first, and
-// the others wait for its outcome.
+// Wait is how long the endpoint is left alone still, for who is about to call it.
+// After a pause one call goes first, and the others wait for its outcome.
 func (b *Breaker) Wait(l Limits, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -37,14 +37,14 @@ func (b *Breaker) Wait(l Limits, now time.Time) time.Duration {
 	return 0
 }
 
-// Open tells how long nobody may ask, and asks for nothing.
+// Open is how long the endpoint is left alone still, for who only looks.
 func (b *Breaker) Open(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return max(0, b.until.Sub(now))
 }
 
-// Opens tells whether one more failure would open it, or make its pause longer.
+// Opens reports whether one more failure would open it, or make its pause longer.
 func (b *Breaker) Opens(l Limits) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -99,7 +99,7 @@ func (n *Introspect) Open(set Settings) (q *Introspector, release func()) {
 			at:       as.Introspection{Endpoint: set.Endpoint, Client: set.Client},
 			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, Told: set.WantsType},
 			remember: n.remember(), limits: newAskLimits(n.rate()),
-			metrics: telemetry.Metrics.ForInquiry(set.Config.Issuer), calls: map[token.Digest]*sharedCall{},
+			metrics: telemetry.Metrics.ForIntrospection(set.Config.Issuer), calls: map[token.Digest]*sharedCall{},
 		}
 		if q.server == nil {
 			q.server, q.own = as.New(set.Config), true

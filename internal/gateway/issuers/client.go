@@ -59,8 +59,8 @@ func (c *Client) check() error {
 	return nil
 }
 
-// Provision reads the secret, or the key's file.
-func (c *Client) Provision(repl *caddy.Replacer) (*as.Client, error) {
+// Resolve replaces the placeholders, and reads the key if it stands in a file.
+func (c *Client) Resolve(repl *caddy.Replacer) (*as.Client, error) {
 	id, err := grammar.Resolve(repl, "client", c.ID)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,12 @@ import (
 
 // ClocksDiffer is a failure: a token fresh from its issuer does not pass by time
 // alone. No client can mend that by getting another one.
-type ClocksDiffer struct{ Issuer, How string }
+type ClocksDiffer struct {
+	Issuer string
+	How    string // it shows
+}
 
+// Error says whose clock, and how it shows.
 func (e *ClocksDiffer) Error() string {
 	return "the clocks of " + e.Issuer + " and of this gateway differ: " + e.How
 }

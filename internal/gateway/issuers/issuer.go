@@ -107,7 +107,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 	set, err := i.Resolve(ctx, repl)
 	var client *as.Client
 	if err == nil && i.Client != nil {
-		client, err = i.Client.Provision(repl)
+		client, err = i.Client.Resolve(repl)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)

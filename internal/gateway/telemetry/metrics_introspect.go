@@ -32,7 +32,7 @@ func (c *askCollectors) all() []prometheus.Collector {
 	return []prometheus.Collector{c.introspections, c.asking}
 }
 
-func (c *askCollectors) ForInquiry(issuer string) AskMetrics {
+func (c *askCollectors) ForIntrospection(issuer string) AskMetrics {
 	outcome := func(name string) prometheus.Counter { return c.introspections.WithLabelValues(issuer, name) }
 	return AskMetrics{
 		Active: outcome("active"), Inactive: outcome("inactive"), Failed: outcome("error"),
