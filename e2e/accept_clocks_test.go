@@ -26,7 +26,7 @@ func TestAccept22_WhateverExpiresInSaysATokenIsRefreshedAtItsOwnEnd(t *testing.T
 		{"beyond all time", with("expires_in", 1e300), 2, 5},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			forKinds(t, settings{}, inTurn(n, withRT, rerun, browser), func(r *rig, k kind) {
+			forKinds(t, patient, inTurn(n, withRT, rerun, browser), func(r *rig, k kind) {
 				r.tap.always(treatment{change: test.change})
 				s := k.begin(r)
 				before := r.renewals(k)
@@ -43,7 +43,7 @@ func TestAccept22_WhateverExpiresInSaysATokenIsRefreshedAtItsOwnEnd(t *testing.T
 }
 
 func TestAccept22_AnIssuerWhoseClockIsBehindIsRefreshedEarlierAndNobodyNotices(t *testing.T) {
-	forKinds(t, settings{life: 25}, inTurn(0, withRT, rerun, browser), func(r *rig, k kind) {
+	forKinds(t, settings{life: 25, session: patient.session}, inTurn(0, withRT, rerun, browser), func(r *rig, k kind) {
 		s := k.begin(r)
 		r.control("clock", "seconds", "-15")
 		r.awaitDeath(r.tap.lastIssued(r.t))
