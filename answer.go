@@ -17,26 +17,27 @@ import (
 // cookies. Whatever is written passes through at once.
 type answer struct {
 	caddyhttp.ResponseWriterWrapper
-	gateway *Gateway
+	places  *credential.Places
 	private bool
 	vary    string   // the header that chose the answer, beside the URL
 	own     []string // cookies that we set ourselves
 	sent    bool
 }
 
-// forward lets next answer a request that was admitted. A program with a token
-// in the Authorization header gets its answer as it is: caches know that header
-// (RFC 9111 §3.5), and it has no cookies that could be set.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found credential.Presented, cookies bool) error {
-	if found.InAuthorization() && !cookies {
+// forwardAnswer lets next answer a request that was admitted by what was found in
+// places. A program with a token in the Authorization header gets its answer as
+// it is: caches know that header (RFC 9111 §3.5), and it has no cookies that
+// could be set. browser: one may be asking.
+func forwardAnswer(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, places *credential.Places, found credential.Presented, browser bool) error {
+	if found.InAuthorization() && !browser {
 		return next.ServeHTTP(w, r)
 	}
-	a := &answer{gateway: g, own: slices.Clone(w.Header()["Set-Cookie"])}
+	a := &answer{places: places, own: slices.Clone(w.Header()["Set-Cookie"])}
 	a.ResponseWriter = w
 	a.private, a.vary = found.Hidden()
 	err := next.ServeHTTP(a, r)
 	if !a.sent { // an empty answer, or one that handle_errors makes
-		a.settle()
+		a.finish()
 	}
 	return err
 }
@@ -46,11 +47,11 @@ func keepsCookies(h http.Header) bool {
 	return len(h["Cookie"]) > 0 || len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0
 }
 
-// settle leaves the headers as the client may see them.
-func (a *answer) settle() {
+// finish leaves the headers as the client may see them.
+func (a *answer) finish() {
 	h := a.Header()
 	if set := h["Set-Cookie"]; len(set) > 0 {
-		left := slices.DeleteFunc(set, func(field string) bool { return a.gateway.places.SetsOurs(field) && !slices.Contains(a.own, field) })
+		left := slices.DeleteFunc(set, func(field string) bool { return a.places.SetsOurs(field) && !slices.Contains(a.own, field) })
 		if h["Set-Cookie"] = left; len(left) == 0 {
 			delete(h, "Set-Cookie")
 		}
@@ -63,7 +64,7 @@ func (a *answer) settle() {
 // WriteHeader sends the headers, those of a status before the last one too.
 func (a *answer) WriteHeader(status int) {
 	if !a.sent {
-		a.settle()
+		a.finish()
 		a.sent = status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	}
 	a.ResponseWriterWrapper.WriteHeader(status)
@@ -72,7 +73,7 @@ func (a *answer) WriteHeader(status int) {
 // begin is for what sends the headers without saying so.
 func (a *answer) begin() {
 	if !a.sent {
-		a.settle()
+		a.finish()
 		a.sent = true
 	}
 }

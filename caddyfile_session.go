@@ -3,15 +3,12 @@ package caddyoauth
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
@@ -113,20 +110,4 @@ func parseGrants(d *caddyfile.Dispenser, seen grammar.Once, to *int) error {
 	}
 	*to = n
 	return nil
-}
-
-// blockOf tells in which block a word belongs that stands elsewhere.
-func blockOf(word string) string {
-	for block, words := range map[string]string{
-		"issuer <url>": issuers.Words, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
-		"login":              loginWords,
-		"introspect [<url>]": introspection.Words,
-	} {
-		for known := range strings.SplitSeq(words, ", ") {
-			if known == word {
-				return block
-			}
-		}
-	}
-	return ""
 }

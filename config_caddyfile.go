@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -10,6 +11,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
@@ -164,4 +166,20 @@ func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (er
 		return err
 	}
 	return grammar.At(line, c.checkForwardAuth())
+}
+
+// blockOf tells in which block a word belongs that stands elsewhere.
+func blockOf(word string) string {
+	for block, words := range map[string]string{
+		"issuer <url>": issuers.Words, "session": sessionWords, "token_endpoint <path>": tokenEndpointWords, "forward_auth": forwardAuthWords,
+		"login":              loginWords,
+		"introspect [<url>]": introspection.Words,
+	} {
+		for known := range strings.SplitSeq(words, ", ") {
+			if known == word {
+				return block
+			}
+		}
+	}
+	return ""
 }

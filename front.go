@@ -2,7 +2,8 @@ package caddyoauth
 
 import (
 	"net/http"
-	"slices"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -38,19 +39,29 @@ func (g *Gateway) clean(r *http.Request) error {
 	return nil
 }
 
-// changes reports whether a request may change something: then a cookie alone
-// does not prove that its holder wants it. A connection that is upgraded sends
-// anything later on, and an upstream may take a GET for the DELETE that a link
-// has in its query.
-func changes(r *http.Request) bool {
-	if !acts(r.Method) {
-		others, err := policy.OtherMethods(r)
-		return upgrades(r) || err != nil || slices.ContainsFunc(others, acts)
-	}
-	return true
+const earlyData = "Early-Data"
+
+// early reports whether r came before its TLS handshake was complete (0-RTT):
+// whoever was on the way may send it again, and again (RFC 8470 §3). For a
+// connection that ends at a proxy in front, that proxy says so, and any value
+// counts as 1 (§5.1).
+func (g *Gateway) early(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header[earlyData]) > 0 && g.inFront(r)
 }
 
-// acts tells methods that are not safe (RFC 9110 §9.2.1).
-func acts(method string) bool {
-	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+// inFront reports whether r comes from a proxy whose word on Early-Data counts:
+// one of trusted_proxies, or one that asks questions. There a client may have
+// said it too, which harms that client alone.
+func (g *Gateway) inFront(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted || g.ForwardAuth.mayAsk(r)
+}
+
+// rejectEarly has no error code: clients send the same again when the handshake
+// is complete, browsers by themselves (RFC 8470 §5.2).
+func rejectEarly() *verdict.Rejection {
+	return &verdict.Rejection{
+		Status: http.StatusTooEarly, Reason: verdict.TooEarly,
+		Description: "this could be a replay; send it again when the TLS handshake is complete",
+	}
 }

@@ -35,7 +35,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return g.forward(w, r, next, found, cookies)
+	return forwardAnswer(w, r, next, g.places, found, cookies)
 }
 
 // admit lets a request pass, with the identity it proved, and tells by what; or

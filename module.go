@@ -127,7 +127,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.metadata = g.describe()
-	g.warnOfProxies(ctx)
+	if g.countsByAddress() {
+		warnOfProxies(ctx, g.log)
+	}
 	if g.Audit {
 		g.audit = telemetry.NewAudit(g.log)
 	}

@@ -25,10 +25,10 @@ const (
 
 // warnOfProxies says once for each server that its trusted_proxies are not
 // strict.
-func (g *Gateway) warnOfProxies(ctx caddy.Context) {
+func warnOfProxies(ctx caddy.Context, log *zap.Logger) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if ok && g.countsByAddress() && server.TrustedProxiesStrict == 0 && trustsProxies(server) && warned.first(server) {
-		g.log.Warn(looseProxies, zap.String("do", doStrict), zap.Strings("listen", server.Listen))
+	if ok && server.TrustedProxiesStrict == 0 && trustsProxies(server) && warned.first(server) {
+		log.Warn(looseProxies, zap.String("do", doStrict), zap.Strings("listen", server.Listen))
 	}
 }
 

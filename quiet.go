@@ -43,7 +43,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if err != nil {
 		return g.deny(rec, r, err)
 	}
-	if err = g.forward(rec, r, next, found, true); err == nil {
+	if err = forwardAnswer(rec, r, next, g.places, found, true); err == nil {
 		return nil
 	}
 	status := http.StatusInternalServerError
