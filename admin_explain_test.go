@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/explain"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 )
 
@@ -43,14 +44,14 @@ func TestTheAdminEndpointExplainsWithTheRunningConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	fetched := issuer.fetches.Load()
-	explain := func(target, body string) map[string]*explanation {
+	explain := func(target, body string) map[string]*explain.Explanation {
 		t.Helper()
 		status, text := ask(http.MethodPost, target, body)
-		var answer struct{ Gateways []*explanation }
+		var answer struct{ Gateways []*explain.Explanation }
 		if err := json.Unmarshal([]byte(text), &answer); err != nil || status != 200 {
 			t.Fatal(status, text, err)
 		}
-		found := map[string]*explanation{}
+		found := map[string]*explain.Explanation{}
 		for _, e := range answer.Gateways {
 			if found[e.Gateway] != nil {
 				t.Errorf("%s twice", e.Gateway)

@@ -107,31 +107,51 @@ func TestImportsRunDownward(t *testing.T) {
 // rooms are the packages that features of the root have moved into, and what of
 // this module each may import. Arrows run downward only; a new room is a new line.
 var rooms = map[string][]string{
-	"internal/verdict":  {"internal/as", "internal/session", "internal/token"},
-	"internal/resource": {"internal/as"},
-
-	"internal/gateway/admin":       {},
+	// level 0
 	"internal/gateway/command":     {},
-	"internal/gateway/grammar":     {},
-	"internal/credential":          {"internal/lenient", "internal/session", "internal/verdict"},
-	"internal/gateway/identity":    {"internal/lenient", "internal/token", "internal/verdict"},
-	"internal/gateway/policy":      {"internal/gateway/grammar", "internal/lenient", "internal/token", "internal/verdict"},
-	"internal/gateway/pool":        {},
-	"internal/gateway/telemetry":   {"internal/as", "internal/session", "internal/token", "internal/verdict"},
-	"internal/lenient":             {},
 	"internal/gateway/gatewaytest": {},
-	"internal/gateway/health":      {"internal/gateway/grammar", "internal/gateway/issuers"},
-	"internal/gateway/introspection": {
-		"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool",
-		"internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict",
-	},
-	"internal/gateway/issuers": {
-		"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection",
-		"internal/gateway/policy", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token",
-		"internal/tokenrequest", "internal/verdict",
-	},
-	"internal/gateway/limits": {"internal/gateway/pool", "internal/token"},
-	"internal/gateway/stores": {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
+	"internal/gateway/grammar":     {},
+	"internal/gateway/pool":        {},
+	"internal/gateway/proxies":     {},
+	"internal/lenient":             {},
+	"internal/resource":            {"internal/as"},
+	"internal/verdict":             {"internal/as", "internal/session", "internal/token"},
+
+	// level 1
+	"internal/credential":        {"internal/lenient", "internal/session", "internal/verdict"},
+	"internal/gateway/identity":  {"internal/lenient", "internal/token", "internal/verdict"},
+	"internal/gateway/limits":    {"internal/gateway/pool", "internal/token"},
+	"internal/gateway/stores":    {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
+	"internal/gateway/telemetry": {"internal/as", "internal/session", "internal/token", "internal/verdict"},
+	"internal/tunnel":            {"internal/verdict"},
+
+	// level 2
+	"internal/gateway/answer":        {"internal/credential", "internal/lenient"},
+	"internal/gateway/introspection": {"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict"},
+	"internal/gateway/policy":        {"internal/gateway/grammar", "internal/lenient", "internal/token", "internal/tunnel", "internal/verdict"},
+
+	// level 3
+	"internal/gateway/forwardauth": {"internal/credential", "internal/gateway/grammar", "internal/gateway/identity", "internal/gateway/policy", "internal/lenient", "internal/verdict"},
+	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
+
+	// level 4
+	"internal/gateway/advice": {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
+	"internal/gateway/grants": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/stores", "internal/gateway/telemetry", "internal/secret", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/health": {"internal/gateway/grammar", "internal/gateway/issuers"},
+
+	// level 5
+	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/session", "internal/verdict"},
+	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/telemetry", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
+
+	// level 6
+	"internal/gateway/config": {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/status": {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers"},
+
+	// level 7
+	"internal/gateway/doctor":  {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},
+	"internal/gateway/explain": {"internal/credential", "internal/gateway/admin", "internal/gateway/advice", "internal/gateway/command", "internal/gateway/config", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/session", "internal/token", "internal/verdict"},
+	"internal/gateway/sidecar": {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
 }
 
 // forTests is the room that tests alone import.

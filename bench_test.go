@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
@@ -26,7 +27,7 @@ func benchGateway(tb testing.TB, keys []*jwssign.Key, change func(*Gateway)) *Ga
 	if err := os.WriteFile(jwks, jwssign.Set(keys...), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	g := &Gateway{Config: Config{Issuer: []*issuers.Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}}
+	g := &Gateway{Config: config.Config{Issuer: []*issuers.Issuer{{URL: []string{"https://issuer.example"}, Audience: []string{"api"}, JWKS: jwks}}}}
 	if change != nil {
 		change(g)
 	}

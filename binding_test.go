@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 )
 
 // neighbour is a site beside that of a house, with the same store and an issuer
@@ -152,7 +154,7 @@ func TestASiteThatMovesOrRewritesItsIssuerKeepsItsGrants(t *testing.T) {
 func (h *house) reloaded(sites int, tok tokenAnswer) {
 	h.Helper()
 	await(h.T, "the old configuration to be gone", func() bool {
-		return slices.ContainsFunc(storeStates(), func(s storeState) bool {
+		return slices.ContainsFunc(grants.StoreStates(), func(s grants.StoreState) bool {
 			return s.Store == "bolt "+h.path("grants.db") && s.Sites == sites
 		})
 	})

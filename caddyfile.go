@@ -4,6 +4,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 )
 
 func init() {
@@ -21,7 +23,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, err
 	}
-	config, err := parseCaddyfile(h)
+	config, err := config.ParseCaddyfile(h)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +32,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	}
 	g := &Gateway{Config: *config}
 	routes := h.NewRoute(matcher, g)
-	paths := g.ownPaths()
+	paths := g.OwnPaths()
 	if matcher == nil || len(paths) == 0 {
 		return routes, nil
 	}

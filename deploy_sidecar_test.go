@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/sidecar"
 )
 
 // What deploy/ gives to "caddy oauth sidecar" must be what it takes: a name
@@ -21,7 +22,7 @@ func TestTheManifestsGiveTheSidecarWhatItTakes(t *testing.T) {
 		for _, doc := range gatewaytest.Documents(t, file) {
 			for _, env := range environments(doc) {
 				checked++
-				config, err := sidecarConfig(env, func(string) ([]byte, error) { return []byte(goodKey), nil })
+				config, err := sidecar.SidecarConfig(env, func(string) ([]byte, error) { return []byte(goodKey), nil })
 				if err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
@@ -68,8 +69,8 @@ func environments(node any) (found [][]string) {
 // looked at here.
 func TestTheManifestsNameKnownVariables(t *testing.T) {
 	var known []string
-	for _, v := range variables {
-		known = append(known, v.name, v.name+"_FILE")
+	for _, v := range sidecar.Variables {
+		known = append(known, v.Name, v.Name+"_FILE")
 	}
 	for _, file := range []string{"deploy/docker-compose.yaml", "deploy/kubernetes/sidecar.yaml", "deploy/kubernetes/gateway.yaml"} {
 		for _, doc := range gatewaytest.Documents(t, file) {

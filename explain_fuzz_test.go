@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/explain"
 )
 
 // fuzzGateways have every kind of check in them.
@@ -79,7 +81,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 	t.Helper()
 	raw := strings.TrimSpace(text)
 	for _, g := range gateways {
-		e := explain(t.Context(), g, text, explainOptions{at: verdictClock, grants: grants, held: true})
+		e := explain.Explain(t.Context(), g, text, explain.ExplainOptions{At: verdictClock, Grants: grants, Held: true})
 		checkExplained(t, e, raw)
 		if e.Verdict != "accepted" {
 			continue

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/explain"
 )
 
 // explainConfig is the Caddyfile of docs/explain.md.
@@ -170,7 +172,7 @@ func TestExplainShowsAllThatIsWrongAtOnce(t *testing.T) {
 	f := explainFlags{config: configFile(t, explainConfig), adapter: "caddyfile", asJSON: true}
 	token := sign(t, "es256 broken", "{now+300}", "{now-3600}", `"aud":"api"`, `"aud":"b"`, "orders:read", "openid")
 	status, out, err := explained(t, f, token)
-	var e explanation
+	var e explain.Explanation
 	if err != nil || status != statusRefused || json.Unmarshal([]byte(out), &e) != nil {
 		t.Fatal(status, out, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/explain"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -54,7 +55,7 @@ func (f *fact) compareExplained(request string) string {
 	if f.own || slices.Contains(ofTheRequest, f.reason) {
 		return ""
 	}
-	var last *explanation
+	var last *explain.Explanation
 	for _, g := range f.gateways {
 		found, err := g.places.Find(f.request(request))
 		text := found.Token
@@ -67,7 +68,7 @@ func (f *fact) compareExplained(request string) string {
 		if strings.TrimSpace(text) == "" {
 			return ""
 		}
-		last = explain(f.Context(), g, text, explainOptions{at: verdictClock.Add(f.offset), held: true})
+		last = explain.Explain(f.Context(), g, text, explain.ExplainOptions{At: verdictClock.Add(f.offset), Held: true})
 		checkExplained(f.T, last, text)
 		if last.Verdict != "accepted" {
 			break
@@ -106,21 +107,21 @@ func (f *fact) compareExplained(request string) string {
 }
 
 // checkExplained holds for every explanation.
-func checkExplained(t *testing.T, e *explanation, raw string) {
+func checkExplained(t *testing.T, e *explain.Explanation, raw string) {
 	t.Helper()
 	doc, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	e.write(&text, true)
+	e.Write(&text, true)
 	if shown := showsSecret(string(doc)+text.String(), raw[strings.LastIndexByte(raw, '.')+1:]); shown {
 		t.Fatalf("20 characters of the signature are shown: %s", text.String())
 	}
 	if strings.ContainsAny(strings.ReplaceAll(text.String(), "\x1b[", ""), "\x1b\x07\x00\r") {
 		t.Errorf("the terminal is told what to do: %q", text.String())
 	}
-	failed := slices.IndexFunc(e.Checks, func(s explainedStep) bool { return s.Result == "failed" })
+	failed := slices.IndexFunc(e.Checks, func(s explain.ExplainedStep) bool { return s.Result == "failed" })
 	switch {
 	case e.Verdict == "accepted" && failed >= 0:
 		t.Errorf("accepted, and yet %s failed", e.Checks[failed].Check)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/forwardauth"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -23,8 +24,8 @@ func FuzzForwardAuth(f *testing.F) {
 	} {
 		f.Add(s.remote, s.method, s.uri, s.more)
 	}
-	judge := &ForwardAuth{From: []string{"127.0.0.0/8"}}
-	if err := judge.provision(caddy.Context{Context: f.Context()}, caddy.NewReplacer(), nil); err != nil {
+	judge := &forwardauth.ForwardAuth{From: []string{"127.0.0.0/8"}}
+	if err := judge.Provision(caddy.Context{Context: f.Context()}, caddy.NewReplacer(), nil); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, remote, method, uri, more string) {
@@ -35,7 +36,7 @@ func FuzzForwardAuth(f *testing.F) {
 		if more != "" {
 			r.Header["X-Forwarded-Uri"] = append(r.Header["X-Forwarded-Uri"], more)
 		}
-		err := judge.restore(r)
+		err := judge.Restore(r)
 		if len(r.Header) > 0 {
 			t.Error("left: ", r.Header)
 		}

@@ -159,7 +159,7 @@ func TestNoMatcherSeesTheHeadersOfAQuestion(t *testing.T) {
 	for _, name := range []string{"X-Forwarded-Method", "X-Forwarded-Uri", "x_forwarded_uri", "X.Forwarded-Method", "X-Forwarded-Uri "} {
 		r.Header[name] = []string{"/"}
 	}
-	_ = g.ForwardAuth.restore(r)
+	_ = g.ForwardAuth.Restore(r)
 	if len(r.Header) > 0 {
 		t.Error("left: ", r.Header)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/tunnel"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -14,7 +15,7 @@ import (
 // upstream would understand in another way than the rules here: what was
 // judged would not be what is served.
 func (g *Gateway) clean(r *http.Request) error {
-	other := g.tunnels.strip(r.Header)
+	other := g.tunnels.Strip(r.Header)
 	g.identity.Strip(r)
 	if !g.inFront(r) {
 		delete(r.Header, earlyData) // the proxy behind us writes its own
@@ -23,17 +24,17 @@ func (g *Gateway) clean(r *http.Request) error {
 	case !policy.IsPlainMethod(r.Method):
 		return policy.Ambiguous("method", verdict.AmbiguousMethod, "it is no token, or has a letter in lower case")
 	case other && g.ForwardAuth != nil: // what is stripped here, the proxy still has
-		return rejectTunnel("an Upgrade to something else than one WebSocket")
-	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !overCONNECT(r)):
+		return tunnel.Reject("an Upgrade to something else than one WebSocket")
+	case r.Method == http.MethodConnect && (g.ForwardAuth != nil || !tunnel.OverCONNECT(r)):
 		// Its body would go to the upstream without framing.
-		return rejectTunnel("CONNECT")
-	case g.ForwardAuth == nil && bodyBeforeFrames(r):
-		return rejectTunnel("a WebSocket that begins with a body")
+		return tunnel.Reject("CONNECT")
+	case g.ForwardAuth == nil && tunnel.BodyBeforeFrames(r):
+		return tunnel.Reject("a WebSocket that begins with a body")
 	}
 	if err := g.rules.Check(r); err != nil {
 		return err
 	}
-	if g.early(r) && changes(r) {
+	if g.early(r) && policy.Changes(r) {
 		return rejectEarly()
 	}
 	return nil
@@ -54,7 +55,7 @@ func (g *Gateway) early(r *http.Request) bool {
 // said it too, which harms that client alone.
 func (g *Gateway) inFront(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted || g.ForwardAuth.mayAsk(r)
+	return trusted || g.ForwardAuth.MayAsk(r)
 }
 
 // rejectEarly has no error code: clients send the same again when the handshake

@@ -6,6 +6,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/answer"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -14,7 +16,7 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	cookies := keepsCookies(r.Header) // before any is taken off
+	cookies := answer.KeepsCookies(r.Header) // before any is taken off
 	lenient.DropCookies(r.Header, g.places.StrayCookie)
 	stray := g.places.Strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
@@ -35,7 +37,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return forwardAnswer(w, r, next, g.places, found, cookies)
+	return answer.Forward(w, r, next, g.places, found, cookies)
 }
 
 // admit lets a request pass, with the identity it proved, and tells by what; or
@@ -58,7 +60,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	}
 	principal, found, err := g.keeper.Prove(r, found, g.validator.judge)
 	if err != nil {
-		return found, LogInAgain(found, err)
+		return found, login.LogInAgain(found, err)
 	}
 	if principal == nil {
 		g.site.Forget(w, found)
@@ -68,7 +70,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	principal.Withdraw(found.Lost)
 	g.identity.Introduce(r, principal)
 	if err := g.rules.Allow(r, principal, issuer.Require, g.validator.Now(), g.log); err != nil {
-		return found, LogInAgain(found, err)
+		return found, login.LogInAgain(found, err)
 	}
 	if err := g.identity.Headers(r.Header, principal); err != nil {
 		return found, err

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
@@ -49,12 +51,12 @@ func TestTheAdminEndpointTellsHowAskingGoes(t *testing.T) {
 	g.expects("good", http.StatusOK)
 	g.expects("bad", http.StatusUnauthorized)
 	find := func() introspection.State {
-		for _, state := range issuers.States(time.Now(), openBreakers()) {
+		for _, state := range issuers.States(time.Now(), grants.OpenBreakers()) {
 			if state.Issuer == issuer.URL && len(state.Introspection) == 1 {
 				return state.Introspection[0]
 			}
 		}
-		t.Fatal("nothing is told: ", issuers.States(time.Now(), openBreakers()))
+		t.Fatal("nothing is told: ", issuers.States(time.Now(), grants.OpenBreakers()))
 		return introspection.State{}
 	}
 	want := introspection.State{Endpoint: issuer.URL + "/introspect", Client: "gateway", Always: true, Remembered: 1, Inactive: 1}
@@ -157,7 +159,7 @@ func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
 				one.URL = []string{"https://login.example.com"}
 			}
 		}
-		if err := (&Config{Issuer: issuers}).check(); err == nil || !strings.Contains(err.Error(), want) {
+		if err := (&config.Config{Issuer: issuers}).Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -18,7 +19,7 @@ import (
 func TestAnEnvironmentsIssuerIsCheckedToo(t *testing.T) {
 	for _, url := range []string{"https://a.example/?tenant=1", "http://a.example", "a.example"} {
 		t.Setenv("OAUTH_TEST_ISSUER", url)
-		g := &Gateway{Config: Config{Issuer: []*issuers.Issuer{{URL: []string{"{env.OAUTH_TEST_ISSUER}"}, Audience: []string{"api"}}}}}
+		g := &Gateway{Config: config.Config{Issuer: []*issuers.Issuer{{URL: []string{"{env.OAUTH_TEST_ISSUER}"}, Audience: []string{"api"}}}}}
 		if err := g.Provision(provisioned(t)); err == nil || !strings.Contains(err.Error(), "issuer") {
 			t.Errorf("%s: error %v, want one about the issuer", url, err)
 		}
@@ -28,7 +29,7 @@ func TestAnEnvironmentsIssuerIsCheckedToo(t *testing.T) {
 
 func TestAnEnvironmentsRealmIsCheckedToo(t *testing.T) {
 	t.Setenv("OAUTH_TEST_REALM", "a\r\nX-Evil: 1")
-	g := &Gateway{Config: Config{Issuer: []*issuers.Issuer{{URL: []string{"https://a.example"}, Audience: []string{"api"}}}, Realm: "{env.OAUTH_TEST_REALM}"}}
+	g := &Gateway{Config: config.Config{Issuer: []*issuers.Issuer{{URL: []string{"https://a.example"}, Audience: []string{"api"}}}, Realm: "{env.OAUTH_TEST_REALM}"}}
 	if err := g.Provision(provisioned(t)); err == nil || !strings.Contains(err.Error(), "realm") {
 		t.Errorf("error %v, want one about the realm", err)
 	}

@@ -18,7 +18,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
 	question := r.WithContext(r.Context()) // by its method the answer has a body or none
-	err := g.ForwardAuth.restore(r)
+	err := g.ForwardAuth.Restore(r)
 	if g.places.Strays(r) {
 		err, r.URL = verdict.OfStrayToken(), &url.URL{Path: "/" + secret.Hidden}
 	}
@@ -27,11 +27,11 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 		_, err = g.admit(w, r)
 	}
 	if err != nil {
-		err = g.ForwardAuth.passable(err)
+		err = g.ForwardAuth.Passable(err)
 		writeRefusal(rec, question, g.account(rec, r, err), err)
 		return nil
 	}
-	g.ForwardAuth.pass(rec.Header())
+	g.ForwardAuth.Pass(rec.Header())
 	g.identity.Answer(rec.Header(), r.Header)
 	rec.WriteHeader(http.StatusOK)
 	return nil

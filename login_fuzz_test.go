@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 )
 
 // Wherever a log-in is asked to lead, the browser stays on this site, and
@@ -24,13 +25,13 @@ func FuzzReturnAddress(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, target, mount string) {
-		got := new(Login).returnTo(siteURL{scheme: "https", host: "app.example", mount: mount}, target)
+		got := new(login.Login).ReturnTo(login.SiteURL{Scheme: "https", Host: "app.example", Mount: mount}, target)
 		// As browsers read it (WHATWG URL): \ is /, and these signs are left out.
 		at, err := site.Parse(strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "").Replace(got))
 		if err != nil || at.Scheme != "https" || at.Host != "app.example" || at.User != nil {
 			t.Fatalf("%q with %q leads to %q, %v", target, mount, got, err)
 		}
-		if below, _, _ := strings.Cut(strings.TrimPrefix(got, mount), "?"); new(Login).owns(below) && !strings.EqualFold(below, "/_oauth/sessions") {
+		if below, _, _ := strings.Cut(strings.TrimPrefix(got, mount), "?"); new(login.Login).Owns(below) && !strings.EqualFold(below, "/_oauth/sessions") {
 			t.Fatalf("%q with %q leads back to the log-in: %q", target, mount, got)
 		}
 	})
@@ -46,19 +47,19 @@ func FuzzCookieField(f *testing.F) {
 		f.Add(field)
 	}
 	f.Fuzz(func(t *testing.T, field string) {
-		l, h := new(Login), http.Header{"Cookie": {field}}
-		l.strip(h)
+		l, h := new(login.Login), http.Header{"Cookie": {field}}
+		l.Strip(h)
 		left := strings.Join(h["Cookie"], ";")
-		if _, n := l.find(h); n != 0 {
+		if _, n := l.Find(h); n != 0 {
 			t.Fatalf("%q leaves %q", field, left)
 		}
-		if begun := l.begun(h, nil); len(begun) > 0 {
+		if begun := l.Begun(h, nil); len(begun) > 0 {
 			t.Fatalf("%q leaves %q", field, left)
 		}
 		var want []string
 		for pair := range strings.SplitSeq(field, ";") {
 			name, _, _ := strings.Cut(pair, "=")
-			if !credential.IsLoginCookie(l.cookieName(), strings.Trim(name, " \t")) {
+			if !credential.IsLoginCookie(l.CookieName(), strings.Trim(name, " \t")) {
 				want = append(want, pair)
 			}
 		}

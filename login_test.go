@@ -309,7 +309,7 @@ func TestOwnPathsAreNeverForwarded(t *testing.T) {
 	if len(s.saw) != 0 {
 		t.Error("the upstream saw ", s.saw[0].URL)
 	}
-	if !slices.Contains(s.ownPaths(), "/_oauth/*") {
-		t.Error(s.ownPaths())
+	if !slices.Contains(s.OwnPaths(), "/_oauth/*") {
+		t.Error(s.OwnPaths())
 	}
 }

@@ -25,14 +25,21 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/advice"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/tunnel"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -51,15 +58,15 @@ func init() {
 // `{http.auth.user.<claim>}` | A claim by name or dotted path, with its JSON type
 // `{http.auth.oauth.reason}` | Why the request was refused, as a stable code; for `handle_errors`
 type Gateway struct {
-	Config
+	config.Config
 
 	validator *Validator
-	keeper    *Keeper         // nil: no grants are kept here
-	limits    *limits.Limiter // of the issuer that new grants are asked of
-	site      *Site           // nil: no browser logs in here
-	endpoint  *Endpoint       // nil: clients get no tokens here
+	keeper    *grants.Keeper          // nil: no grants are kept here
+	limits    *limits.Limiter         // of the issuer that new grants are asked of
+	site      *login.Site             // nil: no browser logs in here
+	endpoint  *tokenendpoint.Endpoint // nil: clients get no tokens here
 	identity  *identity.Headers
-	tunnels   tunnels
+	tunnels   tunnel.Protocols
 	places    *credential.Places
 	realm     string
 	metadata  *resource.Metadata // nil: there is no resource
@@ -82,7 +89,7 @@ func (*Gateway) CaddyModule() caddy.ModuleInfo {
 // or with the first request.
 func (g *Gateway) Provision(ctx caddy.Context) error {
 	g.log = ctx.Logger()
-	if err := g.check(); err != nil {
+	if err := g.Check(); err != nil {
 		return err
 	}
 	var err error
@@ -95,9 +102,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	}
 	sessionCookie := ""
 	if g.Login != nil {
-		sessionCookie = g.Login.cookieName()
+		sessionCookie = g.Login.CookieName()
 	}
-	if g.places, err = credential.New(g.Credentials, sessionCookie, g.keepsGrants()); err != nil {
+	if g.places, err = credential.New(g.Credentials, sessionCookie, g.KeepsGrants()); err != nil {
 		return err
 	}
 	if g.identity, err = identity.New(g.CopyClaims, g.ListClaims, g.places.Headers()...); err != nil {
@@ -111,24 +118,24 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if g.TokenEndpoint != nil {
-		if err := g.TokenEndpoint.provision(repl); err != nil {
+		if err := g.TokenEndpoint.Provision(repl); err != nil {
 			return err
 		}
 	}
 	if g.Login != nil {
-		if err := g.Login.provision(repl, g.Resource); err != nil {
+		if err := g.Login.Provision(repl, g.Resource); err != nil {
 			return err
 		}
 	}
-	if err := g.ForwardAuth.provision(ctx, repl, g); err != nil {
+	if err := g.ForwardAuth.Provision(ctx, repl, g); err != nil {
 		return err
 	}
 	if err := g.provisionIssuers(ctx, repl); err != nil {
 		return err
 	}
 	g.metadata = g.describe()
-	if g.countsByAddress() {
-		warnOfProxies(ctx, g.log)
+	if g.CountsByAddress() {
+		proxies.Warn(ctx, g.log)
 	}
 	if g.Audit {
 		g.audit = telemetry.NewAudit(g.log)
@@ -144,11 +151,11 @@ func (g *Gateway) provisionRules(ctx caddy.Context, repl *caddy.Replacer) error 
 	return g.rules.Provision(ctx, repl, blocks...)
 }
 
-func (g *Gateway) newEndpoint() *Endpoint {
+func (g *Gateway) newEndpoint() *tokenendpoint.Endpoint {
 	if g.TokenEndpoint == nil {
 		return nil
 	}
-	return &Endpoint{
+	return &tokenendpoint.Endpoint{
 		Block: g.TokenEndpoint, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
 		Prove: g.validator.judge,
@@ -159,11 +166,11 @@ func (g *Gateway) newEndpoint() *Endpoint {
 	}
 }
 
-func (g *Gateway) newSite() *Site {
+func (g *Gateway) newSite() *login.Site {
 	if g.Login == nil {
 		return nil
 	}
-	return &Site{
+	return &login.Site{
 		Block: g.Login, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Now: func() time.Time { return g.validator.Now() },
 		Prove: g.validator.judge, Advise: g.adviceFor,
@@ -173,12 +180,12 @@ func (g *Gateway) newSite() *Site {
 // adviceFor is what an operator is told to change when a token is refused that an
 // issuer has just granted.
 func (g *Gateway) adviceFor(raw, reason string) string {
-	return adviseOn(g.validator.Set, g.Resource, reason, raw)
+	return advice.AdviseOn(g.validator.Set, g.Resource, reason, raw)
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
 	set, release, err := issuers.Open(ctx, repl, g.Issuer, issuers.Options{
-		Resource: g.Resource, Require: g.Require, Capacity: g.capacity(), Log: g.log,
+		Resource: g.Resource, Require: g.Require, Capacity: g.Capacity(), Log: g.log,
 	})
 	g.acquired = append(g.acquired, release...)
 	if err != nil {
@@ -195,14 +202,14 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 // provisionGrants prepares to keep grants, and to serve those who bring them, if
 // the configuration needs that.
 func (g *Gateway) provisionGrants(ctx caddy.Context) error {
-	if !g.keepsGrants() {
+	if !g.KeepsGrants() {
 		return nil
 	}
 	s := g.Session
 	if s == nil {
-		s = new(Session)
+		s = new(grants.Session)
 	}
-	keeper, leave, err := NewKeeper(ctx, s, g.validator.Set, g.log, g.audit)
+	keeper, leave, err := grants.NewKeeper(ctx, s, g.validator.Set, g.log, g.audit)
 	if err != nil {
 		return err
 	}
@@ -215,7 +222,7 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 
 // JudgesBy answers what tokens are judged by, so that a verdict can be explained:
 // the configuration, its issuers, and what the upstream gets.
-func (g *Gateway) JudgesBy() (*Config, *issuers.Set, *identity.Headers) {
+func (g *Gateway) JudgesBy() (*config.Config, *issuers.Set, *identity.Headers) {
 	return &g.Config, g.validator.Set, g.identity
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/answer"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -39,7 +40,7 @@ func TestWhatAnUpstreamSaysToSharedCachesIsMadePrivate(t *testing.T) {
 		if row.said != nil {
 			h["Cache-Control"] = slices.Clone(row.said)
 		}
-		keepPrivate(h, "")
+		answer.KeepPrivate(h, "")
 		if got := strings.Join(h["Cache-Control"], "|"); got != row.want {
 			t.Errorf("%q becomes %q, want %q", row.said, got, row.want)
 		}
@@ -49,7 +50,7 @@ func TestWhatAnUpstreamSaysToSharedCachesIsMadePrivate(t *testing.T) {
 		if said != "" {
 			h.Set("Vary", said)
 		}
-		keepPrivate(h, "Cookie")
+		answer.KeepPrivate(h, "Cookie")
 		if got := strings.Join(h["Vary"], "|"); got != want {
 			t.Errorf("Vary %q becomes %q, want %q", said, got, want)
 		}
@@ -58,7 +59,7 @@ func TestWhatAnUpstreamSaysToSharedCachesIsMadePrivate(t *testing.T) {
 		"Surrogate-Control": {"max-age=60"}, "Cdn-Cache-Control": {"max-age=60"}, "Some-Cdn-Cache-Control": {"max-age=60"},
 		"X-Accel-Expires": {"60"}, "Edge-Control": {"max-age=60"}, "X-Cache-Controller": {"stays"},
 	}
-	if keepPrivate(h, ""); len(h) != 2 || h.Get("X-Cache-Controller") != "stays" {
+	if answer.KeepPrivate(h, ""); len(h) != 2 || h.Get("X-Cache-Controller") != "stays" {
 		t.Errorf("left: %v", h)
 	}
 }
@@ -71,7 +72,7 @@ func FuzzCacheControl(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		h := http.Header{"Cache-Control": {text}}
-		keepPrivate(h, "Cookie")
+		answer.KeepPrivate(h, "Cookie")
 		once := h.Get("Cache-Control")
 		closed := false
 		for one := range lenient.Elements(once) {
@@ -82,7 +83,7 @@ func FuzzCacheControl(f *testing.F) {
 				t.Fatalf("%q becomes %q", text, once)
 			}
 		}
-		if keepPrivate(h, "Cookie"); !closed || h.Get("Cache-Control") != once || len(h["Vary"]) != 1 {
+		if answer.KeepPrivate(h, "Cookie"); !closed || h.Get("Cache-Control") != once || len(h["Vary"]) != 1 {
 			t.Fatalf("%q becomes %q and then %v", text, once, h)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
 )
 
 const countingSite = `http://127.0.0.1:%d {
@@ -40,7 +42,7 @@ func TestTrustedProxiesThatAreNotStrictAreWarnedOfWhereLimitsCountByAddress(t *t
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(lines), looseProxies); n != map[string]int{"warn": 2}[row.want] { // one for each server
+		if n := strings.Count(string(lines), proxies.LooseProxies); n != map[string]int{"warn": 2}[row.want] { // one for each server
 			t.Errorf("%q %q: %d warnings", row.servers, row.words, n)
 		}
 		got := ""

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/answer"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -43,7 +44,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if err != nil {
 		return g.deny(rec, r, err)
 	}
-	if err = forwardAnswer(rec, r, next, g.places, found, true); err == nil {
+	if err = answer.Forward(rec, r, next, g.places, found, true); err == nil {
 		return nil
 	}
 	status := http.StatusInternalServerError

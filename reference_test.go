@@ -10,8 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -23,7 +27,7 @@ func TestTheReferenceNamesEachWordOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Join([]string{
-		gatewayWords, issuers.Words, sessionWords, tokenEndpointWords, loginWords, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
+		config.GatewayWords, issuers.Words, grants.SessionWords, tokenendpoint.TokenEndpointWords, login.LoginWords, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
 	}, ", ")
 	for word := range strings.SplitSeq(words, ", ") {
 		found := false
@@ -43,7 +47,7 @@ func TestTheReferenceNamesEachReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	reasons := 0
-	for _, name := range []string{"internal/verdict/rejection.go", "forwardauth.go", "internal/token/refusal.go"} {
+	for _, name := range []string{"internal/verdict/rejection.go", "internal/gateway/forwardauth/forwardauth.go", "internal/token/refusal.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

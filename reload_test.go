@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
@@ -217,7 +218,7 @@ func TestStoppingCaddyEndsEveryAuthority(t *testing.T) {
 }
 
 func TestAHalfProvisionedConfigurationReleasesWhatItAcquired(t *testing.T) {
-	config, err := json.Marshal(&Config{Issuer: []*issuers.Issuer{
+	config, err := json.Marshal(&config.Config{Issuer: []*issuers.Issuer{
 		{URL: []string{"https://one.example"}, Audience: []string{"api"}},
 		{URL: []string{"https://two.example"}, Audience: []string{"{env.SURELY_NOT_SET}"}},
 	}})

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -115,7 +116,7 @@ func TestAShutdownLetsARefreshUnderWayLand(t *testing.T) {
 	gone := make(chan struct{})
 	go func() { _ = g.Gateway.Cleanup(); close(gone) }()
 	await(t, "the vault to be closed", func() bool {
-		return !slices.ContainsFunc(storeStates(), func(s storeState) bool { return s.Store == "sly" })
+		return !slices.ContainsFunc(grants.StoreStates(), func(s grants.StoreState) bool { return s.Store == "sly" })
 	})
 	close(hold)
 	<-gone

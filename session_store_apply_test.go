@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -28,9 +29,9 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	var rows session.Store
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
-		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-			storage: caddy.DefaultStorage, issuers: new(issuers.Set)}
-		release, err := keeper.join()
+		keeper := &grants.Keeper{Store: store, Options: new(grants.Session).Options(), Keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
+			Storage: caddy.DefaultStorage, Issuers: new(issuers.Set)}
+		release, err := keeper.Join()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +40,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 			t.Fatal(err)
 		}
 		if i == 0 {
-			rows = keeper.vault.rows
+			rows = keeper.Vault.Rows
 		}
 	}
 	if len(stores[0].applied) > 0 || len(stores[1].applied) != 1 || stores[1].applied[0] != rows {
@@ -65,9 +66,9 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 		opens bool
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
-			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-				storage: gone{}, issuers: new(issuers.Set)}
-			release, err := keeper.join()
+			keeper := &grants.Keeper{Store: row.store, Options: new(grants.Session).Options(), Keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
+				Storage: gone{}, Issuers: new(issuers.Set)}
+			release, err := keeper.Join()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/sidecar"
 )
 
 // theLeast is an environment that says only what must be said.
@@ -114,7 +116,7 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{[]string{"HEALTH_LISTEN=off", "READY_GRACE=5s"}, `READY_GRACE and HEALTH_LISTEN exclude each other: nobody can ask`},
 		{[]string{"OAUTH_ISSUER=https://a.example https://a.example"}, `the variables do not fit together: the issuer https://a.example is there twice: put its settings into one issuer block`},
 	} {
-		config, err := sidecarConfig(environ(row.env...), fakeFiles)
+		config, err := sidecar.SidecarConfig(environ(row.env...), fakeFiles)
 		if err == nil || err.Error() != row.want {
 			t.Errorf("%q:\ngot  %v\nwant %s\n%s", row.env, err, row.want, config)
 		} else if strings.Contains(err.Error(), "hunter2") {
@@ -128,21 +130,21 @@ func TestAnUpstreamMayHaveTheSidecarsPortOnAnotherAddress(t *testing.T) {
 		{"LISTEN=10.0.0.1:8080", "UPSTREAM=127.0.0.1:8080"}, {"UPSTREAM=app:8080"}, {"LISTEN=127.0.0.1:8080", "UPSTREAM=10.0.0.2:8080"},
 		{"HEALTH_LISTEN=off", "UPSTREAM=127.0.0.1:8081"},
 	} {
-		if _, err := sidecarConfig(environ(env...), fakeFiles); err != nil {
+		if _, err := sidecar.SidecarConfig(environ(env...), fakeFiles); err != nil {
 			t.Errorf("%q: %v", env, err)
 		}
 	}
 	for _, env := range [][]string{
 		{"LISTEN=0.0.0.0:8080", "UPSTREAM=127.0.0.1:8080"}, {"LISTEN=[::]:8080", "UPSTREAM=[::1]:8080"}, {"LISTEN=10.0.0.1:8080", "UPSTREAM=10.0.0.1:8080"},
 	} {
-		if _, err := sidecarConfig(environ(env...), fakeFiles); err == nil {
+		if _, err := sidecar.SidecarConfig(environ(env...), fakeFiles); err == nil {
 			t.Errorf("%q goes round in a circle", env)
 		}
 	}
 }
 
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
-	_, err := sidecarConfig(environ("OAUTH_ISSUER=-", "OAUTH_SKEW=1d", "LISTEN=x", "OAUTH_ADUIENCE=y"), fakeFiles)
+	_, err := sidecar.SidecarConfig(environ("OAUTH_ISSUER=-", "OAUTH_SKEW=1d", "LISTEN=x", "OAUTH_ADUIENCE=y"), fakeFiles)
 	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 4 {
 		t.Errorf("%d lines: %v", len(lines), err)
 	}
@@ -155,7 +157,7 @@ func TestWhatKubernetesAddsForAServiceIsNoMistake(t *testing.T) {
 			links = append(links, service+"_"+end+"=10.0.0.1")
 		}
 	}
-	if _, err := sidecarConfig(environ(links...), fakeFiles); err != nil {
+	if _, err := sidecar.SidecarConfig(environ(links...), fakeFiles); err != nil {
 		t.Error(err)
 	}
 }
@@ -168,17 +170,17 @@ func TestThePageListsTheVariablesThatThereAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := variableRow.FindAllStringSubmatch(string(page), -1)
-	for i, v := range variables {
+	for i, v := range sidecar.Variables {
 		file := ""
-		if v.secret {
-			file = v.name + "_FILE"
+		if v.Secret {
+			file = v.Name + "_FILE"
 		}
-		want := []string{v.name, file, v.takes, v.standard}
+		want := []string{v.Name, file, v.Takes, v.Standard}
 		if i >= len(rows) || !slices.Equal(rows[i][1:], want) {
-			t.Fatalf("row %d of docs/sidecar.md must begin | `%s` | %s | %s |, rows: %q", i+1, v.name, v.takes, v.standard, rows[min(i, len(rows)-1)])
+			t.Fatalf("row %d of docs/sidecar.md must begin | `%s` | %s | %s |, rows: %q", i+1, v.Name, v.Takes, v.Standard, rows[min(i, len(rows)-1)])
 		}
 	}
-	if len(rows) != len(variables) {
-		t.Errorf("%d rows for %d variables", len(rows), len(variables))
+	if len(rows) != len(sidecar.Variables) {
+		t.Errorf("%d rows for %d variables", len(rows), len(sidecar.Variables))
 	}
 }

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/admin"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/status"
 )
 
 func TestTheStatusIsPrintedForPeople(t *testing.T) {
 	now := time.Now()
-	state := gatewayStatus{
+	state := admin.GatewayStatus{
 		Issuers: []issuers.State{{
 			Issuer: "https://login.example.com", Source: "issuer", Fetched: now.Add(-time.Minute), NextFetch: now.Add(3 * time.Minute),
 			Keys:  []issuers.KeyState{{KeyID: "a\x1b[2J", Type: "RSA", Bits: 2048, Algorithms: []string{"PS256", "RS256"}, Since: now.Add(-time.Hour)}},
@@ -24,10 +27,10 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 				Endpoint: "https://asked.example.com/introspect", Client: "gateway", Always: true, Remembered: 21, Inactive: 8, Breaker: breaker.State{Open: true, Seconds: 5},
 			}},
 		}},
-		Stores: []storeState{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
+		Stores: []grants.StoreState{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
 	}
 	var out bytes.Buffer
-	if err := printStatus(&out, &state, now); err != nil {
+	if err := status.PrintStatus(&out, &state, now); err != nil {
 		t.Fatal(err)
 	}
 	for _, words := range []string{
@@ -39,11 +42,11 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 			t.Errorf("no %q in\n%s", words, &out)
 		}
 	}
-	if well(&state) {
+	if status.Well(&state) {
 		t.Error("it is not well")
 	}
 	out.Reset()
-	if err := printStatus(&out, new(gatewayStatus), now); err != nil || !strings.Contains(out.String(), "No issuer") {
+	if err := status.PrintStatus(&out, new(admin.GatewayStatus), now); err != nil || !strings.Contains(out.String(), "No issuer") {
 		t.Error(out.String(), err)
 	}
 }

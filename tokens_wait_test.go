@@ -5,29 +5,30 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 func TestOnlySoMuchWaitsAndNobodyGetsItTwice(t *testing.T) {
-	room := waitingRoom{all: map[token.Digest]*waitingGrant{}}
+	room := tokenendpoint.WaitingRoom{All: map[token.Digest]*tokenendpoint.WaitingGrant{}}
 	late := make(chan struct{}, 10)
 	tokens := new(as.Tokens)
-	for n := range mostWaiting + 1 {
-		room.put(token.Digest{byte(n), byte(n >> 8)}, "one", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
+	for n := range tokenendpoint.MostWaiting + 1 {
+		room.Put(token.Digest{byte(n), byte(n >> 8)}, "one", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
 	}
 	<-late // one too many is given back
-	room.put(token.Digest{1, 2, 3}, "another", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
-	if got, _, known := room.take(token.Digest{1, 2, 3}); got != tokens || !known {
+	room.Put(token.Digest{1, 2, 3}, "another", tokens, time.Now(), func(*as.Tokens) { late <- struct{}{} })
+	if got, _, known := room.Take(token.Digest{1, 2, 3}); got != tokens || !known {
 		t.Error("what one server granted takes the places of another's")
 	}
-	if got, _, known := room.take(token.Digest{}); got != tokens || !known {
+	if got, _, known := room.Take(token.Digest{}); got != tokens || !known {
 		t.Error("nothing waits")
 	}
-	if got, _, known := room.take(token.Digest{}); got != nil || !known {
+	if got, _, known := room.Take(token.Digest{}); got != nil || !known {
 		t.Error("it is handed out twice")
 	}
-	room.drop(token.Digest{})
-	if _, _, known := room.take(token.Digest{}); known {
+	room.Drop(token.Digest{})
+	if _, _, known := room.Take(token.Digest{}); known {
 		t.Error("it still waits")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/tunnel"
 )
 
 // What the gateway strips from a question the proxy still has, so here such a
@@ -95,17 +96,17 @@ func FuzzUpgrade(f *testing.F) {
 	f.Add("websocket,h2c", "", "Upgrade ,x")
 	f.Add("weBſocket", "\x00", "\xff")
 	f.Fuzz(func(t *testing.T, first, second, connection string) {
-		h := http.Header{"Connection": {connection}, "Upgrade": {first}, http2Settings: {second}}
+		h := http.Header{"Connection": {connection}, "Upgrade": {first}, tunnel.HTTP2Settings: {second}}
 		if second != "" {
 			h["Upgrade"] = append(h["Upgrade"], second)
 		}
 		r := &http.Request{Header: h}
-		stripped := tunnels{"x"}.strip(h)
+		stripped := tunnel.Protocols{"x"}.Strip(h)
 		(&identity.Headers{}).Strip(r)
 		switch left := h["Upgrade"]; {
 		case stripped != (len(left) == 0):
 			t.Errorf("stripped is %v, and %q is left", stripped, left)
-		case len(left) > 0 && (len(left) != 1 || strings.ToLower(left[0]) != webSocket && strings.ToLower(left[0]) != "x"):
+		case len(left) > 0 && (len(left) != 1 || strings.ToLower(left[0]) != tunnel.WebSocket && strings.ToLower(left[0]) != "x"):
 			t.Errorf("%q is left", left)
 		case len(left) == 0 && strings.Contains(","+strings.ToLower(strings.ReplaceAll(h.Get("Connection"), " ", ""))+",", ",upgrade,"):
 			t.Errorf("Connection is %q, and there is no Upgrade", h["Connection"])

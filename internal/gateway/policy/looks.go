@@ -71,7 +71,7 @@ var pathHeaders = []string{"x-original-url", "x-rewrite-url"}
 // that requirements have. Paths see checkPath.
 func (l looks) checkTarget(r *http.Request) error {
 	if l&atMethod != 0 {
-		if _, err := OtherMethods(r); err != nil {
+		if _, err := otherMethods(r); err != nil {
 			return err
 		}
 	}

@@ -22,9 +22,9 @@ const methodParameter = "_method"
 // mostMethods is more than anybody needs who means well.
 const mostMethods = 4
 
-// OtherMethods are those that r may be taken for besides its own. They come in
+// otherMethods are those that r may be taken for besides its own. They come in
 // capitals, as upstreams read them.
-func OtherMethods(r *http.Request) (methods []string, err error) {
+func otherMethods(r *http.Request) (methods []string, err error) {
 	add := func(texts []string) {
 		for _, text := range texts {
 			method := strings.ToUpper(strings.TrimSpace(text))

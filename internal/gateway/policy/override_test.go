@@ -56,7 +56,7 @@ func FuzzOtherMethods(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header = http.Header{name: {value, "PATCH"}}
 		r.URL = &url.URL{Path: "/", RawQuery: query}
-		methods, _ := OtherMethods(r)
+		methods, _ := otherMethods(r)
 		if len(methods) > mostMethods {
 			t.Errorf("%d methods", len(methods))
 		}

@@ -52,7 +52,7 @@ func (rules *Rules) Allow(r *http.Request, p *token.Principal, of []*Requirement
 	var failed *Requirement
 	var others []string // methods that r may be taken for; check has refused it if they are none
 	if rules.looks&atMethod != 0 {
-		others, _ = OtherMethods(r)
+		others, _ = otherMethods(r)
 	}
 	if p == nil {
 		of = rules.All

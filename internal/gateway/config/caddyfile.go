@@ -1,0 +1,190 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/forwardauth"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
+	"github.com/caddyoauth/caddyoauth/internal/resource"
+	"github.com/caddyoauth/caddyoauth/internal/tunnel"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// ParseCaddyfile reads the directive. Syntax:
+//
+//	oauth [<matcher>] [<issuer_url> <audience...>] {
+//		issuer <url...> { ... }              (parseIssuer)
+//		require [<matcher>] scope <scope...>
+//		require [<matcher>] claim <name> <value...>
+//		require [<matcher>] acr <value...>
+//		require [<matcher>] max_age <duration>
+//		resource <url>
+//		session { ... }                      (ParseSession)
+//		token_endpoint <path...> { ... }     (parseTokenEndpoint)
+//		login [<prefix>] { ... }             (parseLogin)
+//		forward_auth { ... }                 (parseForwardAuth)
+//		credentials header [<name>] | cookie <name> | query <name>
+//		copy_claims <claim>[><Header>] ...
+//		list_claims <name...>
+//		strip_token
+//		allow_anonymous
+//		insecure_upgrades <protocol...>
+//		realm <text>
+//		audit
+//		cache <entries>
+//	}
+//
+// Words that take a list may be repeated and add to it; a repeated scalar is
+// an error.
+func ParseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
+	h.Next() // the directive's name
+	c := &Config{}
+	args := h.RemainingArgs()
+	short := len(args) > 0
+	if short {
+		issuer, err := issuers.Short(args, h.Token())
+		if err != nil {
+			return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+		}
+		c.Issuer = append(c.Issuer, issuer)
+	}
+	seen := make(grammar.Once)
+	for nesting := h.Nesting(); h.NextBlock(nesting); {
+		if err := c.parseWord(h, seen); err != nil {
+			return nil, err
+		}
+	}
+	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
+		err := issuer.CheckAudience(c.Resource)
+		if n == 0 && short && err != nil {
+			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
+		}
+		if err != nil {
+			return nil, issuer.At(err)
+		}
+	}
+	if err := c.Check(); err != nil {
+		return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+	}
+	return c, nil
+}
+
+const GatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
+
+func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
+	switch word := h.Val(); word {
+	case "issuer":
+		var issuer *issuers.Issuer
+		issuer, err = issuers.Parse(h, c.Issuer)
+		c.Issuer = append(c.Issuer, issuer)
+	case "resource":
+		if err = seen.Text(h.Dispenser, &c.Resource); err == nil {
+			err = grammar.Wrap(h.Dispenser, resource.Check(c.Resource, true)) // whether http will do is not known yet
+		}
+	case "session":
+		c.Session, err = grants.ParseSession(h.Dispenser, seen)
+	case "token_endpoint":
+		c.TokenEndpoint, err = tokenendpoint.ParseTokenEndpoint(h.Dispenser, seen)
+	case "login":
+		c.Login, err = login.ParseLogin(h.Dispenser, seen)
+	case "forward_auth":
+		err = c.parseForwardAuth(h.Dispenser, seen)
+	case "require":
+		err = policy.Parse(h, &c.Require)
+	case "credentials":
+		err = c.parseCredentials(h.Dispenser)
+	case "copy_claims":
+		if err = grammar.List(h.Dispenser, &c.CopyClaims); err == nil {
+			_, err = identity.New(c.CopyClaims, nil)
+			err = grammar.Wrap(h.Dispenser, err)
+		}
+	case "list_claims":
+		err = grammar.List(h.Dispenser, &c.ListClaims)
+	case "strip_token":
+		err = seen.Flag(h.Dispenser, &c.StripToken)
+	case "allow_anonymous":
+		err = seen.Flag(h.Dispenser, &c.AllowAnonymous)
+	case "insecure_upgrades":
+		if err = grammar.List(h.Dispenser, &c.InsecureUpgrades); err == nil {
+			err = grammar.Wrap(h.Dispenser, tunnel.Check(c.InsecureUpgrades))
+		}
+	case "audit":
+		err = seen.Flag(h.Dispenser, &c.Audit)
+	case "realm":
+		if err = seen.Text(h.Dispenser, &c.Realm); err == nil {
+			err = grammar.Wrap(h.Dispenser, verdict.CheckRealm(c.Realm))
+		}
+	case "cache":
+		var text string
+		if err = seen.Text(h.Dispenser, &text); err == nil {
+			n, convErr := strconv.Atoi(text)
+			if convErr != nil || n < 0 {
+				return h.Errf("cache takes a number of entries, 0 for none; not %q", text)
+			}
+			c.Cache = &n
+		}
+	default:
+		if block := blockOf(word); block != "" {
+			return h.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
+		}
+		err = h.Errf("unknown word %q in oauth; it takes %s", word, GatewayWords)
+	}
+	return err
+}
+
+func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	at := credential.Credential{}
+	switch {
+	case len(args) == 1 && args[0] == "header":
+		at.Header = "Authorization"
+	case len(args) == 2 && args[0] == "header":
+		at.Header = args[1]
+	case len(args) == 2 && args[0] == "cookie":
+		at.Cookie = args[1]
+	case len(args) == 2 && args[0] == "query":
+		at.Query = args[1]
+	default:
+		return d.Errf("credentials takes header [<name>], cookie <name> or query <name>")
+	}
+	c.Credentials = append(c.Credentials, at)
+	_, err := credential.New(c.Credentials, "", false)
+	return grammar.Wrap(d, err)
+}
+
+func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (err error) {
+	line := d.Token()
+	if c.ForwardAuth, err = forwardauth.ParseForwardAuth(d, seen); err != nil {
+		return err
+	}
+	return grammar.At(line, c.checkForwardAuth())
+}
+
+// blockOf tells in which block a word belongs that stands elsewhere.
+func blockOf(word string) string {
+	for block, words := range map[string]string{
+		"issuer <url>": issuers.Words, "session": grants.SessionWords, "token_endpoint <path>": tokenendpoint.TokenEndpointWords, "forward_auth": forwardauth.ForwardAuthWords,
+		"login":              login.LoginWords,
+		"introspect [<url>]": introspection.Words,
+	} {
+		for known := range strings.SplitSeq(words, ", ") {
+			if known == word {
+				return block
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,199 @@
+package doctor
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// checkSettings repeats what the configuration gives away.
+func (d *doctor) checkSettings(t target) {
+	if as.CheckURL(t.url, false) != nil {
+		d.say(t.url, checkSettings, resultWarn, "use https", "insecure_http: whoever is on the way can forge every token")
+	}
+	if t.issuer.InsecureAnyAudience {
+		d.say(t.url, checkSettings, resultWarn, "name the audience of this API, if the issuer can be made to set one",
+			"insecure_any_audience: any service that gets a token of this issuer can use it here")
+	}
+	switch n := t.issuer.Introspect; {
+	case n != nil && n.InsecureAnyToken:
+		d.say(t.url, checkSettings, resultWarn, "name the audience of this API, or have the issuer say token_type in its answers, and take the word out",
+			"insecure_any_token: a refresh token passes as an access token, and reaches the upstream")
+	case n != nil && t.issuer.InsecureAnyAudience:
+		d.say(t.url, checkSettings, resultWarn, "see that its answers have token_type, token_use or typ: \"caddy oauth explain\" tells what is said of a token",
+			"introspect without an audience: opaque tokens pass only if the issuer says that they are access tokens")
+	}
+	if t.issuer.InsecureIDTokens {
+		d.say(t.url, checkSettings, resultWarn, "take the word out, unless the issuer is Dex",
+			"insecure_id_tokens: whoever a user logs in to can act as the user here")
+	}
+}
+
+func (d *doctor) checkMetadata(t target, r *as.Report) {
+	if t.set.JWKS != "" {
+		d.say(t.url, checkMetadata, resultOK, "", "not asked: the keys' address is configured")
+		return
+	}
+	for _, form := range r.Forms {
+		other := as.OtherIssuer(form.Err)
+		switch {
+		case form.Err == nil:
+			d.say(t.url, checkMetadata, resultOK, "", "%s answers, and names the issuer to the letter", form.URL)
+		case other != "" && strings.TrimSuffix(other, "/") == strings.TrimSuffix(t.url, "/"):
+			d.say(t.url, checkMetadata, formResult(r), fmt.Sprintf("write the issuer exactly so: %s", other),
+				"%s names the issuer %s: a slash at the end counts", form.URL, other)
+		case other != "":
+			d.say(t.url, checkMetadata, formResult(r), fmt.Sprintf("if that is the issuer you mean, write it exactly so: %s", other),
+				"%s is the metadata of another issuer, %s", form.URL, other)
+		case r.Metadata != "": // another form answers well
+			d.say(t.url, checkMetadata, resultOK, "", "%v; the next form is asked", form.Err)
+		default:
+			d.say(t.url, checkMetadata, resultFail, adviceFor(form.Err), "%s: %v", form.URL, form.Err)
+		}
+	}
+	if r.Endpoints == nil {
+		return
+	}
+	for _, err := range r.Endpoints.Refused {
+		d.say(t.url, checkMetadata, resultWarn, "have the issuer's metadata corrected; the gateway does as if this were not in them", "%v", err)
+	}
+}
+
+// formResult is how bad it is that one form of the metadata is not right.
+func formResult(r *as.Report) string {
+	if r.Metadata != "" {
+		return resultWarn
+	}
+	return resultFail
+}
+
+// adviceFor says what to do about an issuer that gave no document.
+func adviceFor(err error) string {
+	if as.Astray(err) {
+		return "ask whoever runs the issuer why its metadata lead there. If it runs on this machine, name what it has there yourself: metadata <url>, jwks <url> or introspect <url>"
+	}
+	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
+		return "name the certificate authority with trust_pool file <ca.pem>, or install the system's CA certificates"
+	}
+	if _, wrong := errors.AsType[x509.HostnameError](err); wrong {
+		return "the certificate is of another name: correct the issuer's URL, or the server's certificate"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "the certificate has run out, or a clock is wrong: have it renewed at the issuer"
+	}
+	if _, dns := errors.AsType[*net.DNSError](err); dns {
+		return "correct the issuer's URL, or the name server of this machine"
+	}
+	if _, network := errors.AsType[*net.OpError](err); network {
+		return "see that the issuer runs and that this machine may reach it: routes, firewalls, HTTPS_PROXY"
+	}
+	return "see whether the URL is the issuer's; with its metadata elsewhere, write metadata <url>, or jwks <url> where it has none"
+}
+
+func (d *doctor) checkKeys(t target, r *as.Report) {
+	if r.KeysURL == "" {
+		d.say(t.url, checkKeys, resultFail, "first get the metadata right", "nobody can tell where the keys are")
+		return
+	}
+	for _, s := range r.Skipped {
+		d.say(t.url, checkKeys, resultWarn, "nothing, if no access token is signed with it; else have the issuer publish a usable key",
+			"key %d of %s, kid %q, is left out: %v", s.Index+1, r.KeysURL, s.KeyID, s.Err)
+	}
+	if r.KeysErr != nil {
+		d.say(t.url, checkKeys, resultFail, "without keys every token is answered with 503: "+adviceFor(r.KeysErr), "%s: %v", r.KeysURL, r.KeysErr)
+		return
+	}
+	infos := r.Keys.InfosFor(t.set.Algorithms)
+	d.say(t.url, checkKeys, resultOK, "", "%d usable keys at %s: %s", len(infos), r.KeysURL, keyNames(infos))
+	d.checkAlgorithms(t, infos)
+	d.checkPlainKeys(t, infos, r.Endpoints)
+}
+
+func keyNames(keys []token.KeyInfo) string {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		kid := key.ID
+		if kid == "" {
+			kid = "without kid"
+		}
+		names[i] = fmt.Sprintf("%s (%s)", kid, strings.Join(key.Algorithms, " "))
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkAlgorithms compares the keys with the word algorithms.
+func (d *doctor) checkAlgorithms(t target, keys []token.KeyInfo) {
+	var unused []string
+	fit := 0
+	for _, key := range keys {
+		if t.set.Algorithms.Fits(key) {
+			fit++
+		} else {
+			unused = append(unused, keyNames([]token.KeyInfo{key}))
+		}
+	}
+	switch {
+	case fit == 0:
+		d.say(t.url, checkAlgorithms, resultFail, "every token would be refused: add what the keys are for to algorithms, or leave the word out",
+			"no key is for %s", t.set.Algorithms)
+	case len(unused) > 0:
+		d.say(t.url, checkAlgorithms, resultWarn, "nothing, if access tokens are signed with another key; else add its algorithm to algorithms",
+			"not for %s: %s", t.set.Algorithms, strings.Join(unused, ", "))
+	default:
+		d.say(t.url, checkAlgorithms, resultOK, "", "every key is for one of %s", t.set.Algorithms)
+	}
+}
+
+// clockNear is a difference that needs no look; a Date tells no more than seconds.
+const clockNear = 2 * time.Second
+
+func (d *doctor) checkClock(t target, r *as.Report) {
+	if !r.ClockKnown {
+		if r.KeysErr == nil && r.KeysURL != "" {
+			d.say(t.url, checkClock, resultWarn, "compare the clocks by hand", "its answers have no Date, or come from a cache")
+		}
+		return
+	}
+	off, skew := r.Clock.Round(time.Second), t.issuer.Leeway()
+	ahead := "ahead of"
+	if off < 0 {
+		ahead = "behind"
+	}
+	text := fmt.Sprintf("its clock is %s %s ours; skew allows %s", off.Abs(), ahead, skew)
+	switch {
+	case off.Abs() <= clockNear:
+		d.say(t.url, checkClock, resultOK, "", "its clock and ours agree to about a second")
+	case off.Abs() > skew:
+		d.say(t.url, checkClock, resultFail, "set the clocks by NTP: new tokens may be refused, and expired ones taken; a grant whose fresh token fails by that answers 503", "%s", text)
+	case off.Abs() > skew/2:
+		d.say(t.url, checkClock, resultWarn, "set the clocks by NTP before they drift further", "%s", text)
+	default:
+		d.say(t.url, checkClock, resultOK, "", "%s", text)
+	}
+}
+
+// When a certificate's end is worth a word.
+const certificateSoon = 14 * 24 * time.Hour
+
+func (d *doctor) checkCertificates(t target, certificates []as.Certificate) {
+	slices.SortFunc(certificates, func(a, b as.Certificate) int { return strings.Compare(a.Host, b.Host) })
+	for i, one := range certificates {
+		if i > 0 && certificates[i-1].Host == one.Host {
+			continue
+		}
+		left := one.NotAfter.Sub(d.now())
+		text := fmt.Sprintf("that of %s, or one that vouches for it, runs out on %s", one.Host, one.NotAfter.UTC().Format(time.DateOnly))
+		if left < certificateSoon {
+			d.say(t.url, checkCertificates, resultWarn, "have it renewed at the issuer: "+one.Subject, "%s", text)
+			continue
+		}
+		d.say(t.url, checkCertificates, resultOK, "", "%s", text)
+	}
+}

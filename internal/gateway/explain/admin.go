@@ -1,0 +1,143 @@
+package explain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/admin"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
+)
+
+// POST /oauth/explain takes a token as the body, as text or as {"token": "…"},
+// and answers with an explanation of each gateway that runs. Nothing is fetched
+// for it; ?host=… asks those of one host.
+func init() {
+	admin.Register("admin.api.oauth_explain", admin.Route{Path: "/oauth/explain", Takes: "POST, with the token as the body", Methods: map[string]caddy.AdminHandlerFunc{
+		http.MethodPost: serveExplain,
+	}})
+}
+
+func serveExplain(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostExplained))
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("no token is longer than %d bytes", mostExplained)}
+	}
+	text, err := givenToken(body)
+	if err != nil {
+		return admin.BadRequest(err.Error())
+	}
+	all, err := runningGateways()
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+	}
+	answer := struct {
+		Gateways []*Explanation `json:"gateways"`
+	}{[]*Explanation{}}
+	now, host, told := time.Now(), r.URL.Query().Get("host"), map[string]bool{}
+	for _, at := range all {
+		if host != "" && !at.hosts.Serve(host) {
+			continue
+		}
+		c, _, _ := at.gateway.JudgesBy()
+		e := Explain(r.Context(), at.gateway, text, ExplainOptions{At: now, Grants: c.KeepsGrants(), Held: true})
+		e.Gateway = hidden(at.hosts.String(), text)
+		doc, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if !told[string(doc)] { // one directive may stand in two routes of its site
+			told[string(doc)] = true
+			answer.Gateways = append(answer.Gateways, e)
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return admin.Answer(w, answer)
+}
+
+var errNoToken = errors.New("no token was given")
+
+// givenToken takes a token as text, or the one in {"token": "…"}. What is
+// wrong with it is never repeated.
+func givenToken(body []byte) (string, error) {
+	text := bytes.TrimSpace(body)
+	if bytes.HasPrefix(text, []byte("{")) {
+		var given struct {
+			Token string `json:"token"`
+		}
+		// Anything else that begins so is a token too, and a bad one.
+		if err := json.Unmarshal(text, &given); err == nil && given.Token != "" {
+			text = []byte(given.Token)
+		}
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return "", errNoToken
+	}
+	return string(text), nil
+}
+
+// runningGateway is a gateway of the config in force.
+type runningGateway struct {
+	hosts   config.ConfigHosts
+	gateway tokenJudge
+}
+
+// runningGateways looks through the routes of the HTTP app, error routes and
+// named ones included.
+func runningGateways() (found []runningGateway, err error) {
+	ctx := caddy.ActiveContext()
+	if ctx.Context == nil {
+		return nil, errors.New("no config is running")
+	}
+	app, err := ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil, nil //nolint:nilerr // without HTTP there is no gateway
+	}
+	servers := app.(*caddyhttp.App).Servers
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		server := servers[name]
+		found = gatewaysOf(found, server.Routes, nil)
+		if server.Errors != nil {
+			found = gatewaysOf(found, server.Errors.Routes, nil)
+		}
+		for _, route := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
+			found = gatewaysOf(found, caddyhttp.RouteList{*server.NamedRoutes[route]}, nil)
+		}
+	}
+	return found, nil
+}
+
+func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config.ConfigHosts) []runningGateway {
+	for _, route := range routes {
+		around := hosts
+		var own config.ConfigHosts
+		for _, set := range route.MatcherSets {
+			for _, m := range set {
+				if names, ok := m.(*caddyhttp.MatchHost); ok {
+					own = append(own, *names...)
+				}
+			}
+		}
+		if len(own) > 0 {
+			around = own
+		}
+		for _, handler := range route.Handlers {
+			switch handler := handler.(type) {
+			case *caddyhttp.Subroute:
+				found = gatewaysOf(found, handler.Routes, around)
+			case tokenJudge:
+				found = append(found, runningGateway{around, handler})
+			}
+		}
+	}
+	return found
+}

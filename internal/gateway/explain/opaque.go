@@ -1,0 +1,151 @@
+package explain
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+const (
+	introspectionStep = "introspection"
+	askedClause       = "RFC 7662 §2.2"
+)
+
+// ofAnswers say what an issuer's answer about a token should hold, and what to
+// change where that is not what helps with a JWT.
+var ofAnswers = map[token.Reason]struct{ expected, change string }{
+	token.TypeRefused: {
+		"that it is an access token: token_type Bearer, token_use access_token, or a typ of Bearer or at+jwt",
+		"Client: send the access token and not the refresh token. Issuer: write token_type or token_use into the answers about access tokens. Where they have an aud, name that as audience, and they need none of these. Caddyfile: beside insecure_any_audience, insecure_any_token takes what the issuer says nothing of, refresh tokens among it.",
+	},
+	token.BoundToken: {"no cnf, and no token_type of DPoP: such a token is good with a proof of its key alone", ""},
+	token.IDToken:    {"none of the marks of ID, logout and event tokens", ""},
+	token.IssuerUnknown: {
+		"no iss, or exactly ",
+		"Caddyfile: write the issuer as its answers name it, to the letter. If they name a server that is not meant, the introspection endpoint is another issuer's: correct introspect.",
+	},
+}
+
+// missingClient is an issuer that cannot be asked from here, since the
+// client's secret or key is not here.
+type missingClient struct {
+	issuer *issuers.Issuer
+	always bool // it would be asked about JWTs too
+	why    error
+}
+
+func (m *missingClient) of(issuer string) bool {
+	return m != nil && m.always && slices.Contains(m.issuer.URL, issuer)
+}
+
+// readOpaque tells what the issuer says of a token that only it can read.
+func (e *explaining) readOpaque(ctx context.Context) {
+	e.rec, e.u = &token.Record{}, &token.Unverified{}
+	size := ExplainedStep{
+		Check: string(token.CheckSize), Result: StepPassed, Clause: "RFC 9110 §5.4",
+		Found: fmt.Sprintf("%d bytes", len(e.bare)), Expected: fmt.Sprintf("%d bytes at most", token.MaxSize),
+	}
+	if len(e.bare) > token.MaxSize {
+		e.fail(&size, verdict.OfToken(&token.Refusal{Reason: token.TooLarge}, ""))
+	}
+	e.Checks = append(e.Checks, size)
+	if e.how.missing != nil {
+		e.cannotAsk()
+		return
+	}
+	e.trust = e.gateway.issuers.ForOpaque()
+	e.Issuer = e.trust.Profile.Issuer
+	form := ExplainedStep{
+		Check: string(token.CheckForm), Result: StepPassed, Clause: "RFC 7662 §1",
+		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
+	}
+	err := introspection.MayAsk(e.bare)
+	if err != nil {
+		form.Found = verdict.DetailOf(err)
+		e.fail(&form, err)
+	}
+	e.Checks = append(e.Checks, form)
+	var facts *token.Facts
+	if err == nil && len(e.bare) <= token.MaxSize {
+		facts = e.readAnswer(ctx, nil)
+	}
+	readable := facts != nil
+	if !readable {
+		facts = &token.Facts{}
+	}
+	e.readPolicy(facts, readable)
+}
+
+// cannotAsk says what would happen where the issuer cannot be asked from here.
+func (e *explaining) cannotAsk() {
+	step := ExplainedStep{
+		Check: introspectionStep, Result: stepNotReached, Clause: askedClause, Expected: "active: true",
+		Found:  "only its issuer can tell, and it cannot be asked from here: " + e.how.missing.why.Error(),
+		Change: "Ask the running gateway: POST /oauth/explain on the admin endpoint. It has the client's secret.",
+	}
+	if e.Verdict == VerdictAccepted {
+		e.Verdict, e.Check, e.Clause, e.Detail, e.Change = verdictUnknown, step.Check, step.Clause, step.Found, step.Change
+	}
+	e.Checks = append(e.Checks, step)
+}
+
+// readAnswer asks the issuer, beside all limits, and judges what it says. jwt
+// are the facts of a token that was verified. It answers nil where nothing is
+// known.
+func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
+	t := e.trust
+	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Now: e.gateway.issuers.Now}
+	said, remembered, err := t.Introspector.Consult(ctx, what)
+	step := ExplainedStep{Check: introspectionStep, Result: StepPassed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
+	if err != nil {
+		step.Found = "no answer: " + err.Error()
+		e.fail(&step, err)
+		e.Checks = append(e.Checks, step)
+		return nil
+	}
+	if said.Refusal != nil {
+		refusal := said.Refusal.(*token.Refusal) //nolint:errorlint // it is one, as it was made
+		step.Found = refusal.Detail
+		if of, ok := ofAnswers[refusal.Reason]; ok {
+			step.Expected, step.Change = of.expected, of.change
+		}
+		if refusal.Reason == token.IssuerUnknown {
+			step.Expected += e.Issuer
+		}
+		e.fail(&step, verdict.OfToken(said.Refusal, e.Issuer))
+	}
+	if remembered {
+		step.Found += fmt.Sprintf("; so it said before, and is asked again in %s", time.Unix(0, said.Until).Sub(what.Now()).Round(time.Second))
+	}
+	e.Checks = append(e.Checks, step)
+	if said.Refusal != nil {
+		return nil
+	}
+	if jwt == nil {
+		e.u.Claims = token.AnswerClaims(said.Answer)
+	}
+	e.Checks = append(e.Checks, e.judged(said.Facts))
+	return said.Facts
+}
+
+// judged tells what is judged on each request.
+func (e *explaining) judged(facts *token.Facts) ExplainedStep {
+	step := ExplainedStep{
+		Check: "exp, nbf, aud", Result: StepPassed, Clause: "RFC 7662 §4",
+		Found: fmt.Sprintf("aud is %.200q", facts.Audience), Expected: "now, and one of " + fmt.Sprintf("%.200q", e.trust.Profile.Audience),
+	}
+	_, err := e.trust.Profile.Judge(facts, e.how.At)
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+		step.Found = refusal.Detail
+		e.fail(&step, verdict.OfToken(err, e.Issuer))
+	}
+	return step
+}

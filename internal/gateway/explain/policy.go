@@ -1,0 +1,134 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// readPolicy judges what the gateway asks for beyond a valid token. What
+// depends on the request is told, and does not decide.
+func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
+	order, skew := slices.Clone(e.gateway.Require), time.Duration(0) // in which they decide
+	if e.trust != nil {
+		order, skew = slices.Clone(e.trust.Require), e.trust.Profile.Skew
+	}
+	p := (&token.Profile{Issuer: e.Issuer, Skew: skew}).Principal(e.trust, facts, "", e.u.Claims)
+	slices.SortStableFunc(order, func(a, b *policy.Requirement) int { return a.Rank() - b.Rank() })
+	for _, q := range order {
+		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
+	}
+	if len(e.gateway.CopyClaims) == 0 {
+		return
+	}
+	step := ExplainedStep{
+		Check: "copy_claims", Result: stepNotReached, Clause: "RFC 9110 §5.5", Found: "not reached: the claims could not be read",
+		Expected: "claims that can stand in a header: no CR, LF or NUL",
+	}
+	if readable {
+		step.Result, step.Found = StepPassed, "nothing that could not"
+		if rejection, bad := errors.AsType[*verdict.Rejection](e.gateway.identity.Headers(http.Header{}, p)); bad {
+			step.Found = rejection.Detail
+			e.fail(&step, rejection)
+		}
+	}
+	e.Checks = append(e.Checks, step)
+}
+
+func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, readable bool) ExplainedStep {
+	step := e.describeRequirement(q, p)
+	if !slices.Contains(e.gateway.Require, q) {
+		step.Check += " (issuer)"
+	}
+	holds := readable && q.Holds(p, e.how.At)
+	if !q.Everywhere() {
+		step.Expected += ", where " + q.MatcherNames() + " fits the request"
+	}
+	switch {
+	case !readable:
+		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
+	case holds:
+	case !q.Everywhere():
+		rejection := q.Reject(p, []*policy.Requirement{q}, e.how.At)
+		step.Result, step.Reason = stepDepends, rejection.Reason
+		step.Change = fmt.Sprintf("Where the matcher fits, the answer is %d. %s", rejection.Status, e.advice(rejection.Reason))
+	default:
+		e.fail(&step, q.Reject(p, []*policy.Requirement{q}, e.how.At))
+	}
+	return step
+}
+
+// describeRequirement tells what is asked and what there is.
+func (e *explaining) describeRequirement(q *policy.Requirement, p *token.Principal) ExplainedStep {
+	step := ExplainedStep{Result: StepPassed, Clause: "RFC 6750 §3.1"}
+	claimed := func(name string) {
+		value, _ := p.Claim(name)
+		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))
+		if value == nil {
+			step.Found = "no claim " + name
+		}
+	}
+	switch {
+	case len(q.ACR) > 0:
+		step.Check, step.Clause, step.Expected = "require acr", "RFC 9470 §3", "one of "+strings.Join(q.ACR, " ")
+		claimed("acr")
+	case q.MaxAge > 0:
+		step.Check, step.Clause = "require max_age", "RFC 9470 §3"
+		step.Expected = "auth_time at most " + time.Duration(q.MaxAge).String() + " ago, and the skew"
+		claimed("auth_time")
+		if age, known := policy.LoginAge(p, e.how.At); known {
+			step.Found = fmt.Sprintf("auth_time %s ago", age.Round(time.Second))
+		}
+	case q.Claim != "":
+		step.Check, step.Expected = "require claim "+q.Claim, "one of "+strings.Join(q.Value, " ")
+		claimed(q.Claim)
+	default:
+		step.Check, step.Expected = "require scope", "all of "+strings.Join(q.Scope, " ")
+		step.Found = fmt.Sprintf("scope %.200q", p.Scope)
+	}
+	return step
+}
+
+// mostShown is how many characters in a row of a token may be seen.
+const mostShown = 19
+
+// hide takes out whatever stands in the token too, however it came there: a
+// claim may repeat the signature.
+func hide(e *Explanation, secret string) {
+	for _, text := range []*string{&e.Gateway, &e.Detail, &e.Change, &e.Issuer, &e.Check} {
+		*text = hidden(*text, secret)
+	}
+	for i := range e.Notes {
+		e.Notes[i] = hidden(e.Notes[i], secret)
+	}
+	for i := range e.Checks {
+		for _, text := range []*string{&e.Checks[i].Check, &e.Checks[i].Found, &e.Checks[i].Expected, &e.Checks[i].Change} {
+			*text = hidden(*text, secret)
+		}
+	}
+}
+
+func hidden(text, secret string) string {
+	const window = mostShown + 1
+	var out strings.Builder
+	kept := 0 // what is before it is written or hidden
+	for i := 0; i+window <= len(text); i++ {
+		if !strings.Contains(secret, text[i:i+window]) {
+			continue
+		}
+		end := i + window
+		for end < len(text) && strings.Contains(secret, text[end-mostShown:end+1]) {
+			end++
+		}
+		out.WriteString(text[kept:i] + "…")
+		kept, i = end, end-1
+	}
+	return out.String() + text[kept:]
+}

@@ -1,0 +1,152 @@
+// Package forwardauth reads the question of another proxy about one of its
+// requests, and answers it.
+package forwardauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// ForwardAuth makes the gateway the judge for another proxy: each request is a
+// question about the one that the proxy holds. It is answered and never
+// forwarded: 200 with the identity in headers, or the refusal.
+//
+// The method and the target that are judged come from two headers, which the
+// proxy must set on every question. What is not in them (host, addresses, TLS)
+// is that of the question.
+type ForwardAuth struct {
+	// The proxies that may ask: addresses, networks, or unix for a socket. It
+	// is the connection's own address that counts, never X-Forwarded-For.
+	// Questions of others are refused. What is listed can have any method and
+	// target judged: list the proxies and nothing else.
+	From []string `json:"from,omitempty"`
+
+	// The header with the method. Default: X-Forwarded-Method.
+	Method string `json:"method,omitempty"`
+
+	// The header with the path and the query. Default: X-Forwarded-Uri.
+	URI string `json:"uri,omitempty"`
+
+	// The statuses of refusals that the proxy can pass on, 401 among them; any
+	// other refusal becomes 401. Failures stay 503. Default: 400, 401, 403
+	// and 425.
+	Statuses []int `json:"statuses,omitempty"`
+
+	peers       []netip.Prefix
+	unix        bool
+	method, uri string
+}
+
+// The reasons of forward_auth.
+const (
+	forwardPeer    = "forward_peer"
+	ForwardHeaders = "forward_headers"
+)
+
+// Asks reports whether r is another proxy's question and no request of a client:
+// to a question our 200 would mean that its request may pass.
+func (f *ForwardAuth) Asks(r *http.Request) bool {
+	return f != nil && (len(r.Header[f.method]) > 0 || len(r.Header[f.uri]) > 0)
+}
+
+// Misplaced refuses a question at a path where clients are served. It may be a
+// client's own, whose request the proxy handed on: the answer would show it the
+// access token behind its reference.
+func (f *ForwardAuth) Misplaced(r *http.Request) error {
+	f.strip(r.Header)
+	return f.Passable(rejectQuestion(ForwardHeaders, "a question at a path where clients are served; the proxy must take both headers off what it hands on there"))
+}
+
+// strip takes the headers off that say what a question is about.
+func (f *ForwardAuth) strip(h http.Header) {
+	lenient.Strip(h, []string{lenient.Fold(f.method), lenient.Fold(f.uri)})
+}
+
+// Restore makes r the request that is asked about. It changes r itself and not
+// a copy: placeholders, which matchers may use, look at this one.
+func (f *ForwardAuth) Restore(r *http.Request) error {
+	methods, uris := r.Header[f.method], r.Header[f.uri]
+	f.strip(r.Header) // whatever they say: no matcher behind this may take their word
+	switch {
+	case !f.MayAsk(r):
+		return rejectQuestion(forwardPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
+	case len(methods) != 1 || len(uris) != 1:
+		return rejectQuestion(ForwardHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
+	case !policy.IsMethod(methods[0]):
+		return rejectQuestion(ForwardHeaders, f.method+" is not one method")
+	}
+	target, err := parseTarget(uris[0])
+	if err != nil {
+		return rejectQuestion(ForwardHeaders, f.uri+": "+err.Error())
+	}
+	r.Method, r.URL, r.RequestURI = methods[0], target, uris[0]
+	return nil
+}
+
+// MayAsk reports whether r comes from one of the proxies that may ask, by the
+// connection's own address.
+func (f *ForwardAuth) MayAsk(r *http.Request) bool {
+	if f == nil {
+		return false
+	}
+	if r.RemoteAddr == "@" || r.RemoteAddr == "" {
+		return f.unix // the other end of a socket has no address
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	address := peer.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(f.peers, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// parseTarget reads a path and a query as the server would from a request
+// line (RFC 9112 §3.2.1). The errors never hold what it says.
+func parseTarget(text string) (*url.URL, error) {
+	if !strings.HasPrefix(text, "/") {
+		return nil, errors.New("not a path")
+	}
+	// The server stops at a space, and the upstream gets what the client sent:
+	// some read "/admin#x" as /admin.
+	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }) {
+		return nil, errors.New("a space, a control character or #")
+	}
+	target, err := url.ParseRequestURI(text)
+	if err != nil {
+		return nil, errors.New("not a path with a query")
+	}
+	return target, nil
+}
+
+// Passable gives a refusal a status that the proxy can pass on.
+func (f *ForwardAuth) Passable(err error) error {
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
+	if !ok || len(f.Statuses) == 0 || slices.Contains(f.Statuses, rejection.Status) {
+		return err
+	}
+	passed := *rejection
+	passed.Status = http.StatusUnauthorized
+	return &passed
+}
+
+// Pass marks an answer as a yes, which no cache may keep.
+func (f *ForwardAuth) Pass(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set(verdictHeader, verdictPass)
+}
+
+func rejectQuestion(reason, detail string) *verdict.Rejection {
+	return &verdict.Rejection{
+		Status: http.StatusBadRequest, Reason: reason, Code: verdict.InvalidRequest,
+		Description: "the proxy in front does not say which request this is about", Detail: detail,
+	}
+}

@@ -1,0 +1,145 @@
+package grants
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// Origin is what a grant remembers of its beginning, sealed with it. Another
+// site may name the same issuer and mean another server, or have another secret
+// for the same client, perhaps a stale one: neither may see what this grant is
+// refreshed with, nor spoil it.
+type Origin struct {
+	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: no other client may refresh it
+	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
+	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
+
+	// None of these are there in a grant from before they were remembered.
+	Server string `json:"server,omitempty"` // what said who the issuer is, as a digest
+	Proof  string `json:"proof,omitempty"`  // what the gateway proved itself with, as a digest
+	Site   string `json:"site,omitempty"`   // where it began
+}
+
+// Seal is how it stands in a grant.
+func (o Origin) Seal() secret.Text {
+	text, _ := json.Marshal(o) // strings always encode
+	return secret.New(string(text))
+}
+
+// OriginOf is that of a grant.
+func OriginOf(g *session.Grant) (o Origin) {
+	_ = json.Unmarshal([]byte(g.App.Reveal()), &o) // a grant by running again had none
+	return o
+}
+
+// Origin is that of a grant that begins now at this site, in the words of its
+// issuer's trust.
+func (k *Keeper) Origin(t *issuers.Trust) Origin {
+	o := k.OriginOfCaller(t)
+	o.Client, o.Proof = t.Client.ID, t.Client.Print()
+	return o
+}
+
+// OriginOfCaller is that of a grant that is run again as the client that asked for it.
+func (k *Keeper) OriginOfCaller(t *issuers.Trust) Origin {
+	return Origin{Server: t.Reach, Site: k.site}
+}
+
+// renewedAt names the server that a grant is refreshed at: what fails there,
+// and who waits for it, is no matter of another server of the same name.
+func renewedAt(g *session.Grant) string {
+	if from := OriginOf(g); from.Server != "" {
+		return from.Server
+	}
+	return g.Issuer
+}
+
+// renewedAs names whom a grant is refreshed as there, its secret included: one
+// site's stale secret is no matter of another's.
+func renewedAs(g *session.Grant) string {
+	from := OriginOf(g)
+	return from.Client + " " + from.Proof // neither, where the caller's own credentials are used
+}
+
+var (
+	ErrNoIssuer = errors.New("no configuration has its issuer, with the settings and the client that it began with")
+	ErrSecrets  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")
+)
+
+// Candidate is a site that has an issuer by the name that a grant has.
+type Candidate struct {
+	issuer *issuers.Trust
+	Site   string
+	Server string // as in an Origin
+	Client string // "": there is none
+	Proof  string
+}
+
+// issuerOf finds how to speak to a grant's issuer as the client that it began with.
+func (v *vault) issuerOf(g *session.Grant) (*issuers.Trust, error) {
+	var all []Candidate
+	v.mu.Lock()
+	for _, k := range slices.Backward(v.keepers) {
+		t := k.issuer(g.Issuer)
+		if t == nil || t.Server == nil {
+			continue
+		}
+		one := Candidate{issuer: t, Site: k.site, Server: t.Reach}
+		if t.Client != nil {
+			one.Client, one.Proof = t.Client.ID, t.Client.Print()
+		}
+		all = append(all, one)
+	}
+	v.mu.Unlock()
+	found, err := Choose(OriginOf(g), g.Kind == session.ByRefreshToken, all)
+	if err != nil {
+		return nil, err
+	}
+	return found.issuer, nil
+}
+
+// Choose finds the settings that a grant is refreshed with; the newest candidate
+// comes first. The site where the grant began comes before others, with whatever
+// settings it has now: a secret that was changed there, or metadata, end no grant.
+// Then others that mean the same server and have the same secret. A grant from
+// before this was remembered goes by issuer and client alone, the newest
+// configuration first. asClient: the gateway's own client is asked for.
+func Choose(from Origin, asClient bool, all []Candidate) (*Candidate, error) {
+	var own, same []*Candidate
+	for n := range all {
+		one := &all[n]
+		switch {
+		case asClient && (one.Client == "" || one.Client != from.Client):
+		case from.Server == "" || from.Site != "" && one.Site == from.Site:
+			own = append(own, one)
+		case one.Server == from.Server:
+			same = append(same, one)
+		}
+	}
+	began := func(one *Candidate) bool {
+		return one.Server == from.Server && (!asClient || one.Proof == from.Proof)
+	}
+	// While a reload is under way there may be two of the site.
+	switch n := slices.IndexFunc(own, began); {
+	case n >= 0:
+		return own[n], nil
+	case len(own) > 0:
+		return own[0], nil
+	}
+	if n := slices.IndexFunc(same, began); n >= 0 {
+		return same[n], nil
+	}
+	// Its site has gone, or has changed its address and its secret at once.
+	switch {
+	case len(same) == 0:
+		return nil, ErrNoIssuer
+	case slices.ContainsFunc(same, func(one *Candidate) bool { return asClient && one.Proof != same[0].Proof }):
+		return nil, ErrSecrets
+	}
+	return same[0], nil
+}

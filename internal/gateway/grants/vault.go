@@ -1,0 +1,243 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// vaults are shared by sites and outlive reloads. The key is the identity of
+// the store: a file that is open cannot be opened again.
+var vaults = pool.New[*vault]()
+
+const (
+	openAgain   = time.Second      // after a store could not be opened
+	openWithin  = 10 * time.Second // for the keyring and the store
+	closeAfter  = 7 * time.Second  // for writing what refreshes under way have brought
+	queueAtMost = 2 * time.Second  // for another request to open it
+	sweepFirst  = time.Second
+	sweepEach   = time.Minute
+)
+
+// FullWait is when to come back with too many grants: they are counted so often.
+const FullWait = sweepEach
+
+// vault is a store of grants with the refreshes under way. It opens with the
+// first use, never while a configuration is provisioned.
+type vault struct {
+	identity string
+	ctx      context.Context // of the background work; ended by Destruct
+	stop     context.CancelFunc
+
+	current   atomic.Pointer[session.Vault] // nil: not open yet
+	stale     atomic.Bool                   // keys or options have changed since it was opened
+	examining atomic.Bool
+	Counts    atomic.Pointer[session.Counts]
+	opening   chan struct{} // held while it is opened or closed
+	walks     *walks        // that users ask for
+
+	// Held with opening.
+	stored     [][]byte // the keyring in Caddy's storage
+	looked     bool     // it was looked for
+	Rows       session.Store
+	closeStore func() error
+	failed     error
+	failedAt   time.Time
+
+	mu      sync.Mutex
+	keepers []*Keeper
+}
+
+// AcquireVault gets or makes the vault of the place identity, until release is
+// called.
+func AcquireVault(identity string) (v *vault, release func()) {
+	return vaults.Acquire(identity, func() *vault {
+		v := &vault{identity: identity, opening: make(chan struct{}, 1), walks: newWalks()}
+		v.ctx, v.stop = context.WithCancel(context.Background())
+		return v
+	})
+}
+
+// add takes a keeper in. While a reload is under way there are sites of two
+// configurations, which may differ.
+func (v *vault) add(k *Keeper) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, other := range v.keepers {
+		if other.config == k.config {
+			if err := conflict(other, k); err != nil {
+				return err
+			}
+		}
+	}
+	v.keepers = append(v.keepers, k)
+	return nil
+}
+
+func (v *vault) remove(k *Keeper) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keepers = slices.DeleteFunc(v.keepers, func(other *Keeper) bool { return other == k })
+	v.stale.Store(true)
+}
+
+// sites are how many share the vault.
+func (v *vault) sites() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.keepers)
+}
+
+// inForce is the keeper whose settings count, or nil when there is none.
+func (v *vault) inForce() *Keeper {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, k := range slices.Backward(v.keepers) {
+		if k.live.Load() {
+			return k
+		}
+	}
+	return nil
+}
+
+// hasIssuer reports whether any configuration has an issuer of this name.
+func (v *vault) hasIssuer(url string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.ContainsFunc(v.keepers, func(k *Keeper) bool { return k.issuer(url) != nil })
+}
+
+// open answers the vault, open and with the settings that count now.
+func (v *vault) open(ctx context.Context) (*session.Vault, error) {
+	if s := v.current.Load(); s != nil && !v.stale.Load() {
+		return s, nil
+	}
+	queue := time.NewTimer(queueAtMost)
+	defer queue.Stop()
+	select {
+	case v.opening <- struct{}{}:
+		defer func() { <-v.opening }()
+	case <-queue.C:
+		return nil, &session.Unavailable{RetryAfter: openAgain, Err: errors.New("the store is being opened")}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s := v.current.Load()
+	if time.Since(v.failedAt) < openAgain {
+		if s != nil {
+			return s, nil // with the settings it had
+		}
+		return nil, &session.Unavailable{RetryAfter: openAgain, Err: v.failed}
+	}
+	if s != nil && !v.stale.Load() {
+		return s, nil
+	}
+	keeper := v.inForce()
+	if keeper == nil || v.ctx.Err() != nil {
+		return nil, &session.Unavailable{RetryAfter: openAgain, Err: errors.New("shutting down")}
+	}
+	v.stale.Store(false) // before the settings are read: a change meanwhile is seen next time
+	if err := v.openOrApply(context.WithoutCancel(ctx), keeper); err != nil {
+		keeper.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
+		v.failed, v.failedAt = err, time.Now()
+		v.stale.Store(true)
+		if s == nil {
+			return nil, &session.Unavailable{RetryAfter: openAgain, Err: err}
+		}
+	}
+	return v.current.Load(), nil
+}
+
+// openOrApply opens the vault with a keeper's settings, or gives them to the open
+// one.
+func (v *vault) openOrApply(ctx context.Context, keeper *Keeper) error {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	ring, err := v.keyring(ctx, keeper)
+	if err != nil {
+		return err
+	}
+	options := v.optionsOf(keeper)
+	if s := v.current.Load(); s != nil {
+		if store, applies := keeper.Store.(stores.OpenApplier); applies {
+			store.Apply(v.Rows)
+		}
+		return s.Apply(ring, options)
+	}
+	rows, closeStore, err := keeper.Store.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	s, err := session.New(Counted{rows}, ring, options)
+	if err != nil {
+		return errors.Join(err, closeStore())
+	}
+	v.Rows, v.closeStore = rows, closeStore
+	v.current.Store(s)
+	go v.sweep(s)
+	keeper.Log.Info("opened the store of grants", zap.String("store", v.identity))
+	return nil
+}
+
+// optionsOf are a keeper's, with what the vault does for all.
+func (v *vault) optionsOf(keeper *Keeper) session.Options {
+	options := keeper.Options
+	options.Now, options.Renew, options.Works = time.Now, v.renew, v.works
+	options.Revoke, options.Observe = v.revoke, v.observe
+	return options
+}
+
+// sweep removes what has run out, and counts what is left.
+func (v *vault) sweep(s *session.Vault) {
+	for pause := sweepFirst; ; {
+		select {
+		case <-v.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		counts, err := s.Sweep(v.ctx)
+		if pause = sweepEach; counts.More {
+			pause = sweepFirst
+		}
+		if err == nil {
+			v.Counts.Store(&counts)
+		} else if keeper := v.inForce(); keeper != nil && v.ctx.Err() == nil {
+			keeper.Log.Warn("looking for grants that have run out failed", zap.Error(err))
+		}
+	}
+}
+
+// Destruct waits for the refreshes under way, so that no pair is lost, and
+// closes the store. Nothing opens it afterwards.
+func (v *vault) Destruct() error {
+	v.stop()
+	v.opening <- struct{}{} // and never given back
+	s := v.current.Load()
+	if s == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), v.longestCall()+closeAfter)
+	defer cancel()
+	return errors.Join(s.Close(ctx), v.closeStore())
+}
+
+// longestCall is how long a refresh under way may take.
+func (v *vault) longestCall() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	longest := tokenTimeout
+	for _, k := range v.keepers {
+		longest = max(longest, k.Options.TokenTimeout)
+	}
+	return longest
+}

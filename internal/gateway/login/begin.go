@@ -1,0 +1,116 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+// Answers is the refusal that a log-in answers, or nil: the browser has no
+// session, or the session's token is good no more, and a person waits for a page.
+// An outage is no reason, nor is a token that lacks something.
+func (s *Site) Answers(r *http.Request, err error) *verdict.Rejection {
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
+	if s == nil || !ok || !rejection.LogIn || !navigates(r) {
+		return nil
+	}
+	return rejection
+}
+
+// Begin sends a browser to log in instead of answering with a refusal.
+func (s *Site) Begin(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
+	return s.begin(w, r, targetOf(r), stepUp{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
+}
+
+// serveLogin begins a log-in that a page asks for, as by a link.
+func (s *Site) serveLogin(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return notAllowed(w, r, "GET, HEAD")
+	}
+	return s.begin(w, r, r.URL.Query().Get("return"), stepUp{})
+}
+
+// begin redirects to the issuer's authorization endpoint (OpenID Connect
+// Core §3.1.2.1). Everything that finishing needs is looked for before.
+func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, want stepUp) error {
+	t, o := s.Trust, SiteURLOf(r)
+	switch {
+	case !o.Plain():
+		return s.fail(w, r, nil, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: "the Host header is none"})
+	case !o.Secure():
+		return s.fail(w, r, nil, &failure{
+			outcome: outcomeInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
+			detail: "log-in needs https: browsers would not keep its cookies for " + telemetry.Bounded(o.Origin()) +
+				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
+		})
+	}
+	p := s.Block.newPending(o, target, want)
+	vault, err := s.Keeper.Open(r.Context())
+	if err != nil {
+		return s.fail(w, r, p, err)
+	}
+	ends, err := t.Server.Endpoints(r.Context())
+	if err == nil && ends.Authorization == "" {
+		err = errors.New("the issuer's metadata name no usable authorization_endpoint")
+	}
+	if err != nil {
+		return s.fail(w, r, p, err)
+	}
+	address, err := s.Block.authorizationURL(ends.Authorization, t.Client.ID, p)
+	if err != nil {
+		return s.fail(w, r, p, err)
+	}
+	if err := s.Block.keep(w, r, vault, p); err != nil {
+		return s.fail(w, r, p, err)
+	}
+	telemetry.Metrics.Login(t.Profile.Issuer, outcomeBegun)
+	s.Log.Debug("a log-in has begun", zap.String("issuer", t.Profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)))
+	return redirect(w, http.StatusFound, address)
+}
+
+// authorizationURL adds the request's parameters to the endpoint, which may
+// have some of its own (RFC 6749 §3.1).
+func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", err
+	}
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {p.Redirect}, "scope": {l.scope},
+		"state": {p.State}, "nonce": {p.Nonce},
+		"code_challenge": {p.challenge()}, "code_challenge_method": {"S256"},
+	}
+	if len(l.Resource) > 0 {
+		q["resource"] = l.Resource
+	}
+	for name, value := range l.Parameter {
+		q.Set(name, value)
+	}
+	p.StepUp.ask(q)
+	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
+	return u.String(), nil
+}
+
+// LogInAgain marks a refusal that a new log-in may mend, where a browser's
+// session was refused: its access token is good no more, because a key was
+// withdrawn for instance, or its log-in is not strong or recent enough (RFC 9470
+// §4). There is no loop: a log-in whose token would not pass fails, and where
+// none can be good enough the browser is not sent.
+func LogInAgain(found credential.Presented, err error) error {
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
+	if !ok || !found.Session || rejection.Status != http.StatusUnauthorized {
+		return err
+	}
+	again := *rejection
+	again.LogIn = rejection.Reason != verdict.WeakLogIn || len(rejection.ACR) > 0
+	return &again
+}

@@ -1,0 +1,64 @@
+package login
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+)
+
+const LoginWords = "scope, resource, parameter, post_logout, cookie"
+
+// ParseLogin reads:
+//
+//	login [<prefix>] {
+//		scope       <scope...>
+//		resource    <url...>
+//		parameter   <name> <value>
+//		post_logout <url|path>
+//		cookie      <name>
+//	}
+func ParseLogin(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
+	if err := seen.First(d); err != nil {
+		return nil, err
+	}
+	l, line, inner := new(Login), d.Token(), make(grammar.Once)
+	if args := d.RemainingArgs(); len(args) > 1 || len(args) == 1 && args[0] == "" {
+		return nil, d.Errf("login takes one path at most, such as %s", defaultPrefix)
+	} else if len(args) == 1 {
+		l.Prefix = args[0]
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := l.parseWord(d, inner); err != nil {
+			return nil, err
+		}
+	}
+	return l, grammar.At(line, l.CheckWords())
+}
+
+func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
+	switch word := d.Val(); word {
+	case "scope":
+		return grammar.List(d, &l.Scope)
+	case "resource":
+		return grammar.List(d, &l.Resource)
+	case "parameter":
+		args := d.RemainingArgs()
+		if len(args) != 2 || args[0] == "" {
+			return d.Errf("parameter takes a name and a value")
+		}
+		if _, twice := l.Parameter[args[0]]; twice {
+			return d.Errf("parameter %s is there twice", args[0])
+		}
+		if l.Parameter == nil {
+			l.Parameter = map[string]string{}
+		}
+		l.Parameter[args[0]] = args[1]
+	case "post_logout":
+		return seen.Text(d, &l.PostLogout)
+	case "cookie":
+		return seen.Text(d, &l.Cookie)
+	default:
+		return d.Errf("unknown word %q in login; it takes %s", word, LoginWords)
+	}
+	return nil
+}

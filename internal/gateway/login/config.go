@@ -1,0 +1,161 @@
+package login
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+)
+
+// Login lets browsers log in at the first issuer (OpenID Connect, authorization
+// code with PKCE). A browser holds a cookie with a random handle; the tokens
+// stay with the gateway, which puts a fresh access token on each request.
+type Login struct {
+	// The path below which the gateway answers itself: login, callback, logout,
+	// backchannel_logout and sessions, whatever matcher the directive has.
+	// Nothing below it is ever forwarded. Default: /_oauth.
+	Prefix string `json:"prefix,omitempty"`
+
+	// What is asked for beside openid. With offline_access, where the issuer
+	// knows it, sessions outlive their first access token. Default: nothing.
+	Scope []string `json:"scope,omitempty"`
+
+	// The APIs that the access token is to be for (RFC 8707), in the words of
+	// the issuer. Default: the gateway's own resource, if it has one; else none,
+	// and the issuer chooses.
+	Resource []string `json:"resource,omitempty"`
+
+	// Further parameters of the authorization request, such as audience at
+	// Auth0, or prompt.
+	Parameter map[string]string `json:"parameter,omitempty"`
+
+	// Where the issuer sends a browser back to after a log-out: a URL, or a
+	// path of this site. It must be registered there. Default: nowhere; the
+	// issuer's own page is the last one.
+	PostLogout string `json:"post_logout,omitempty"`
+
+	// The name of the session's cookie, which must begin with __Host-. Sites
+	// under one host name need different ones. Default: __Host-oauth.
+	Cookie string `json:"cookie,omitempty"`
+
+	scope string
+}
+
+// An underscore begins few applications' paths, and traefik-forward-auth's
+// users know this one.
+const (
+	defaultPrefix = "/_oauth"
+	defaultCookie = "__Host-oauth"
+)
+
+// ownParameters are set by the gateway alone.
+var ownParameters = []string{
+	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "resource", "request", "request_uri",
+}
+
+func (l *Login) PathPrefix() string {
+	if l.Prefix == "" {
+		return defaultPrefix
+	}
+	return l.Prefix
+}
+
+func (l *Login) CookieName() string {
+	if l.Cookie == "" {
+		return defaultCookie
+	}
+	return l.Cookie
+}
+
+// Check looks at the block, and at the issuer where browsers log in.
+func (l *Login) Check(first *issuers.Issuer) error {
+	if err := l.CheckWords(); err != nil {
+		return err
+	}
+	url := strings.Join(first.URL, " ")
+	switch {
+	case first.Client == nil:
+		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
+	case first.JWKS != "":
+		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in", url)
+	}
+	return nil
+}
+
+func (l *Login) CheckWords() error {
+	if p := l.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") ||
+		strings.ContainsAny(p, "*?#%{}\\ ;") || strings.Contains(p, "//") || strings.Contains(p, "/.")) {
+		return fmt.Errorf("login: %q is not a plain path such as /_oauth", p)
+	}
+	for _, scope := range l.Scope {
+		if !policy.IsScopeWord(scope) {
+			return fmt.Errorf("login: scope: %q is not one scope word", scope)
+		}
+	}
+	for name := range l.Parameter {
+		if name == "" || slices.Contains(ownParameters, name) {
+			return fmt.Errorf("login: parameter %q is set by the gateway, or by a word of its own", name)
+		}
+	}
+	if p := l.PostLogout; p != "" && !strings.HasPrefix(p, "https://") && !strings.HasPrefix(p, "http://") &&
+		!strings.HasPrefix(p, "{") && (!strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//")) {
+		return fmt.Errorf("login: post_logout is %q; it takes a URL or a path of this site", p)
+	}
+	if c := l.Cookie; c != "" && (!strings.HasPrefix(c, "__Host-") || len(c) > 64 || !httpguts.ValidHeaderFieldName(c) || c == "__Host-") {
+		return fmt.Errorf("login: cookie is %q; it takes a name that begins with __Host-, which keeps other hosts from setting it", c)
+	}
+	if credential.IsBegunName(l.Cookie) {
+		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, credential.PendingMark, credential.NameLetters)
+	}
+	return nil
+}
+
+func (l *Login) Provision(repl *caddy.Replacer, own string) error {
+	if len(l.Resource) == 0 && own != "" {
+		l.Resource = []string{own}
+	}
+	scope, err := grammar.ResolveAll(repl, "login: scope", l.Scope)
+	if err != nil {
+		return err
+	}
+	if l.Resource, err = grammar.ResolveAll(repl, "login: resource", l.Resource); err != nil {
+		return err
+	}
+	for name, value := range l.Parameter {
+		if l.Parameter[name], err = grammar.Resolve(repl, "login: parameter "+name, value); err != nil {
+			return err
+		}
+	}
+	if l.PostLogout, err = grammar.Resolve(repl, "login: post_logout", l.PostLogout); err != nil {
+		return err
+	}
+	words := []string{"openid"}
+	for _, word := range scope {
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	l.scope = strings.Join(words, " ")
+	return nil
+}
+
+// CallbackPath is where the issuer sends a browser back to.
+func (l *Login) CallbackPath() string { return l.PathPrefix() + pathCallback }
+
+// Paths are those that a site answers itself, as Caddy's path matcher has them.
+func (l *Login) Paths() []string { return []string{l.PathPrefix() + "/*"} }
+
+// Owns reports whether a path is one of the gateway's own. Case does not count,
+// as it does not for Caddy's own path matcher.
+func (l *Login) Owns(path string) bool {
+	n := len(l.PathPrefix())
+	return len(path) > n && path[n] == '/' && strings.EqualFold(path[:n], l.PathPrefix())
+}

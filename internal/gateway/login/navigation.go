@@ -1,0 +1,31 @@
+package login
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/tunnel"
+)
+
+// sameOrigin reports whether a page of this very origin has sent the request.
+// A client that sends neither header is no browser of these years.
+func sameOrigin(r *http.Request) bool {
+	if site := r.Header["Sec-Fetch-Site"]; len(site) > 0 {
+		return len(site) == 1 && site[0] == "same-origin"
+	}
+	origin := r.Header["Origin"]
+	return len(origin) == 1 && origin[0] == SiteURLOf(r).Origin()
+}
+
+// navigates reports whether a person looks at what comes back. Browsers that do
+// not say so ask for HTML.
+func navigates(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || tunnel.Opens(r) {
+		return false
+	}
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	if mode != "" || dest != "" {
+		return mode == "navigate" && dest == "document"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}

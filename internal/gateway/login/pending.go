@@ -1,0 +1,169 @@
+package login
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/lenient"
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+const (
+	pendingLife  = 10 * time.Minute
+	mostPending  = 5    // log-ins that one browser may have begun
+	MostLooked   = 16   // of their cookies in one request, whatever it brings
+	pendingBytes = 4096 // of their cookies together: proxies in front refuse long headers
+	stateLetters = 43   // 32 bytes in base64url
+	sealLogin    = "login"
+)
+
+// pending is a log-in that has begun. It travels with the browser, sealed, in a
+// cookie of its own: so any node can finish it, each tab has its own, and a
+// dump of the store opens nothing.
+type pending struct {
+	State    string `json:"s"`
+	Nonce    string `json:"n"`
+	Verifier string `json:"v"` // RFC 7636 §4.1
+	Return   string `json:"r"` // a path of this site
+	Redirect string `json:"u"` // redirect_uri, as it was sent
+	Began    int64  `json:"t"`
+	StepUp   stepUp `json:"b,omitzero"`
+}
+
+// randomText has 256 random bits, as a state, nonce or verifier has them.
+func randomText() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func (l *Login) newPending(o SiteURL, target string, want stepUp) *pending {
+	return &pending{
+		State: randomText(), Nonce: randomText(), Verifier: randomText(), Return: l.ReturnTo(o, target),
+		Redirect: o.Origin() + o.Mount + l.CallbackPath(), Began: time.Now().Unix(), StepUp: want,
+	}
+}
+
+// challenge is the verifier's S256 (RFC 7636 §4.2).
+func (p *pending) challenge() string {
+	sum := sha256.Sum256([]byte(p.Verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func (l *Login) pendingName(state string) string {
+	return l.CookieName() + credential.PendingMark + state[:credential.NameLetters]
+}
+
+// keep gives the browser its log-in, and takes the oldest ones away that are
+// too many. How old one is stands in its sealed text alone.
+func (l *Login) keep(w http.ResponseWriter, r *http.Request, vault *session.Vault, p *pending) error {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	name := l.pendingName(p.State)
+	sealed, err := vault.Seal(sealLogin, name, plain)
+	if err != nil {
+		return err
+	}
+	value := base64.RawURLEncoding.EncodeToString(sealed)
+	for _, old := range l.Surplus(r, vault, len(name)+len(value)) {
+		setCookie(w, old, "", -1)
+	}
+	setCookie(w, name, value, int(pendingLife/time.Second))
+	return nil
+}
+
+// begun is a cookie of a log-in that this browser has begun.
+type begun struct {
+	name string
+	size int
+	at   int64 // 0: it does not open
+}
+
+// Begun are the log-ins that this browser has begun, the first mostLooked: a
+// stranger may send as many as fit into a header, and each has to be opened.
+// Browsers send the oldest first, so what is left for the next time is younger.
+func (l *Login) Begun(h http.Header, vault *session.Vault) (all []begun) {
+	for _, field := range h["Cookie"] {
+		for name, value := range lenient.Cookies(field) {
+			if !credential.IsBegunBeside(l.CookieName(), name) {
+				continue
+			}
+			one := begun{name: name, size: len(name) + len(value)}
+			if p := openPending(vault, name, value); p != nil {
+				one.at = p.Began
+			}
+			if all = append(all, one); len(all) == MostLooked {
+				return all
+			}
+		}
+	}
+	return all
+}
+
+// Surplus are the names of pending log-ins that have to go for another one.
+func (l *Login) Surplus(r *http.Request, vault *session.Vault, size int) (gone []string) {
+	all := l.Begun(r.Header, vault)
+	slices.SortFunc(all, func(a, b begun) int { return cmp.Compare(b.at, a.at) }) // the youngest first
+	for n, one := range all {
+		if size += one.size; n+1 < mostPending && size <= pendingBytes && one.at != 0 {
+			continue
+		}
+		if !slices.Contains(gone, one.name) {
+			gone = append(gone, one.name)
+		}
+	}
+	return gone
+}
+
+func openPending(vault *session.Vault, name, value string) *pending {
+	if len(value) > pendingBytes {
+		return nil
+	}
+	sealed, err := strictBase64.DecodeString(value)
+	if err != nil {
+		return nil
+	}
+	plain, err := vault.Open(sealLogin, name, sealed)
+	if err != nil {
+		return nil
+	}
+	p := new(pending)
+	if json.Unmarshal(plain, p) != nil {
+		return nil
+	}
+	return p
+}
+
+var strictBase64 = base64.RawURLEncoding.Strict()
+
+// pendingOf finds the log-in that a callback's state belongs to, in the browser
+// that began it. None: it is another browser's, used up or too old.
+func (l *Login) pendingOf(r *http.Request, vault *session.Vault, state string) *pending {
+	if len(state) != stateLetters {
+		return nil
+	}
+	name := l.pendingName(state)
+	values := credential.CookieValues(r, name)
+	if len(values) != 1 {
+		return nil
+	}
+	p := openPending(vault, name, values[0])
+	if p == nil || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
+		return nil
+	}
+	// Nodes' clocks may differ a little.
+	if age := time.Since(time.Unix(p.Began, 0)); age > pendingLife || age < -time.Minute {
+		return nil
+	}
+	return p
+}

@@ -1,0 +1,87 @@
+// Package login logs browsers in at an issuer and out again: the callback, the
+// cookies, the pages for people, back-channel log-out, and one's own sessions.
+package login
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// Site is where browsers log in, at the gateway of one site: it answers the
+// paths below its prefix, and has a browser's session stand for its access
+// token. A nil Site logs nobody in.
+type Site struct {
+	Block  *Login          // provisioned
+	Trust  *issuers.Trust  // the issuer where browsers log in, with its client
+	Keeper *grants.Keeper  // keeps the sessions
+	Limits *limits.Limiter // of that issuer
+	Log    *zap.Logger
+	Audit  *telemetry.Audit // nil: off
+	Now    func() time.Time
+
+	// Prove judges an access token that has come from an issuer, as any other
+	// token that a request brings.
+	Prove func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error)
+
+	// Advise is what an operator is told to change when a token is refused for
+	// a reason.
+	Advise func(raw, reason string) string
+}
+
+// The paths below the prefix.
+const (
+	pathLogin       = "/login"
+	pathCallback    = "/callback"
+	pathLogout      = "/logout"
+	pathLoggedOut   = "/logged_out"
+	pathBackchannel = "/backchannel_logout"
+	pathSessions    = "/sessions"
+)
+
+// Handler finds what answers a request to a path of the site's own, or nil.
+// Queries of these paths hold codes and states: none is logged as it came.
+func (s *Site) Handler(r *http.Request) caddyhttp.HandlerFunc {
+	if s == nil || !s.Block.Owns(r.URL.Path) {
+		return nil
+	}
+	switch strings.ToLower(r.URL.Path[len(s.Block.PathPrefix()):]) {
+	case pathLogin:
+		return s.serveLogin
+	case pathCallback:
+		return s.serveCallback
+	case pathLogout:
+		return s.serveLogout
+	case pathLoggedOut:
+		return serveLoggedOut
+	case pathBackchannel:
+		return s.serveBackchannel
+	case pathSessions:
+		return s.serveSessions
+	}
+	return serveNothing
+}
+
+func serveNothing(w http.ResponseWriter, r *http.Request) error {
+	return writePage(w, r, http.StatusNotFound, &page{Title: "Nothing is here", Text: "The gateway has no page at this address.", Home: true})
+}
+
+// redirect sends a browser elsewhere. Nothing of where it was goes along.
+func redirect(w http.ResponseWriter, status int, address string) error {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Location", address)
+	w.WriteHeader(status)
+	return nil
+}

@@ -1,0 +1,84 @@
+package login
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// SiteURL is where a browser sees this site: its origin, and the path that
+// handle_path or uri strip_prefix took off.
+type SiteURL struct{ Scheme, Host, Mount string }
+
+// SiteURLOf takes the scheme and the host of the connection, or what a proxy
+// says of them that trusted_proxies names. Others can write there what they like.
+func SiteURLOf(r *http.Request) SiteURL {
+	o := SiteURL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		o.Scheme = "https"
+	}
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if proto := r.Header["X-Forwarded-Proto"]; len(proto) == 1 && (proto[0] == "https" || proto[0] == "http") {
+			o.Scheme = proto[0]
+		}
+		if host := r.Header["X-Forwarded-Host"]; len(host) == 1 && host[0] != "" {
+			o.Host = host[0]
+		}
+	}
+	o.Host = strings.ToLower(o.Host)
+	// Browsers leave the usual port out.
+	if host, port, err := net.SplitHostPort(o.Host); err == nil && (port == "443" && o.Scheme == "https" || port == "80" && o.Scheme == "http") {
+		if o.Host = host; strings.Contains(host, ":") {
+			o.Host = "[" + host + "]"
+		}
+	}
+	if original := originalURL(r); original != nil {
+		o.Mount = mountOf(original.EscapedPath(), r.URL.EscapedPath())
+	}
+	return o
+}
+
+// mountOf is what was taken off a path. Caddy takes //app for /app, and browsers
+// take //app/x for the host app: it is told in the one spelling that stays here.
+func mountOf(original, path string) string {
+	mount, ok := strings.CutSuffix(original, path)
+	if !ok || mount == "" {
+		return ""
+	}
+	if mount = caddyhttp.CleanPath(mount, true); !staysHere(mount + "/") {
+		return ""
+	}
+	return mount
+}
+
+// originalURL is the request's URL as it came, before anything was rewritten.
+func originalURL(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.URL
+	}
+	return nil
+}
+
+func (o SiteURL) Origin() string { return o.Scheme + "://" + o.Host }
+
+// Plain reports whether it is a host and nothing else: what stands in Host is the
+// sender's own text.
+func (o SiteURL) Plain() bool {
+	u, err := url.Parse(o.Origin())
+	return err == nil && u.Host == o.Host && o.Host != "" && !strings.ContainsAny(o.Host, "\\\"'<> \t")
+}
+
+// Secure reports whether browsers keep a Secure cookie of this origin: over https,
+// and on the machine's own addresses.
+func (o SiteURL) Secure() bool {
+	if o.Scheme == "https" {
+		return true
+	}
+	host := (&url.URL{Host: o.Host}).Hostname()
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
+}
