@@ -6,7 +6,9 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -295,5 +297,27 @@ func TestFilesAndFunctionsStaySmall(t *testing.T) {
 			}
 			return false
 		})
+	}
+}
+
+// The drawing of the rooms shows each room, and no arrow that is not in the table.
+func TestTheDrawingOfTheRoomsIsTheTable(t *testing.T) {
+	drawing := read(t, "docs/pictures/rooms.dot")
+	dirOf := map[string]string{}
+	for dir := range rooms {
+		name := path.Base(dir)
+		dirOf[name] = dir
+		if !strings.Contains(drawing, "\t"+name+" [label=") && dir != forTests {
+			t.Errorf("%s is not drawn", dir)
+		}
+	}
+	arrows := regexp.MustCompile(`(?m)^\t(\w+) -> (\w+)$`).FindAllStringSubmatch(drawing, -1)
+	if len(arrows) < len(rooms) {
+		t.Errorf("%d arrows for %d rooms", len(arrows), len(rooms))
+	}
+	for _, arrow := range arrows {
+		if from, to := arrow[1], dirOf[arrow[2]]; from != "root" && !slices.Contains(rooms[dirOf[from]], to) {
+			t.Errorf("%s -> %s is drawn, and not in the table", from, arrow[2])
+		}
 	}
 }
