@@ -60,7 +60,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	}
 	principal, found, err := g.keeper.Prove(r, found, g.validator.judge)
 	if err != nil {
-		return found, login.LogInAgain(found, err)
+		return found, login.Again(found, err)
 	}
 	if principal == nil {
 		g.site.Forget(w, found)
@@ -70,7 +70,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	principal.Withdraw(found.Lost)
 	g.identity.Introduce(r, principal)
 	if err := g.rules.Allow(r, principal, issuer.Require, g.validator.Now(), g.log); err != nil {
-		return found, login.LogInAgain(found, err)
+		return found, login.Again(found, err)
 	}
 	if err := g.identity.Headers(r.Header, principal); err != nil {
 		return found, err

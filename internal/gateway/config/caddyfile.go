@@ -99,7 +99,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 	case "token_endpoint":
 		c.TokenEndpoint, err = tokenendpoint.ParseTokenEndpoint(h.Dispenser, seen)
 	case "login":
-		c.Login, err = login.ParseLogin(h.Dispenser, seen)
+		c.Login, err = login.Parse(h.Dispenser, seen)
 	case "forward_auth":
 		err = c.parseForwardAuth(h.Dispenser, seen)
 	case "require":
@@ -177,7 +177,7 @@ func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (er
 func blockOf(word string) string {
 	for block, words := range map[string]string{
 		"issuer <url>": issuers.Words, "session": grants.SessionWords, "token_endpoint <path>": tokenendpoint.TokenEndpointWords, "forward_auth": forwardauth.ForwardAuthWords,
-		"login":              login.LoginWords,
+		"login":              login.Words,
 		"introspect [<url>]": introspection.Words,
 	} {
 		for known := range strings.SplitSeq(words, ", ") {

@@ -42,14 +42,14 @@ func (s *Site) serveLogin(w http.ResponseWriter, r *http.Request) error {
 // begin redirects to the issuer's authorization endpoint (OpenID Connect
 // Core §3.1.2.1). Everything that finishing needs is looked for before.
 func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, want stepUp) error {
-	t, o := s.Trust, SiteURLOf(r)
+	t, o := s.Trust, siteURLOf(r)
 	switch {
-	case !o.Plain():
+	case !o.plain():
 		return s.fail(w, r, nil, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: "the Host header is none"})
-	case !o.Secure():
+	case !o.secure():
 		return s.fail(w, r, nil, &failure{
 			outcome: outcomeInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
-			detail: "log-in needs https: browsers would not keep its cookies for " + telemetry.Bounded(o.Origin()) +
+			detail: "log-in needs https: browsers would not keep its cookies for " + telemetry.Bounded(o.origin()) +
 				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
 		})
 	}
@@ -100,12 +100,12 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	return u.String(), nil
 }
 
-// LogInAgain marks a refusal that a new log-in may mend, where a browser's
+// Again marks a refusal that a new log-in may mend, where a browser's
 // session was refused: its access token is good no more, because a key was
 // withdrawn for instance, or its log-in is not strong or recent enough (RFC 9470
 // §4). There is no loop: a log-in whose token would not pass fails, and where
 // none can be good enough the browser is not sent.
-func LogInAgain(found credential.Presented, err error) error {
+func Again(found credential.Presented, err error) error {
 	rejection, ok := errors.AsType[*verdict.Rejection](err)
 	if !ok || !found.Session || rejection.Status != http.StatusUnauthorized {
 		return err

@@ -6,9 +6,10 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
-const LoginWords = "scope, resource, parameter, post_logout, cookie"
+// Words are those of a login block, for errors and the manual.
+const Words = "scope, resource, parameter, post_logout, cookie"
 
-// ParseLogin reads:
+// Parse reads:
 //
 //	login [<prefix>] {
 //		scope       <scope...>
@@ -17,7 +18,7 @@ const LoginWords = "scope, resource, parameter, post_logout, cookie"
 //		post_logout <url|path>
 //		cookie      <name>
 //	}
-func ParseLogin(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
+func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
@@ -32,7 +33,7 @@ func ParseLogin(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
 			return nil, err
 		}
 	}
-	return l, grammar.At(line, l.CheckWords())
+	return l, grammar.At(line, l.checkWords())
 }
 
 func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
@@ -58,7 +59,7 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "cookie":
 		return seen.Text(d, &l.Cookie)
 	default:
-		return d.Errf("unknown word %q in login; it takes %s", word, LoginWords)
+		return d.Errf("unknown word %q in login; it takes %s", word, Words)
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ var ownParameters = []string{
 	"code_challenge", "code_challenge_method", "resource", "request", "request_uri",
 }
 
+// PathPrefix is the path below which the gateway answers itself.
 func (l *Login) PathPrefix() string {
 	if l.Prefix == "" {
 		return defaultPrefix
@@ -68,6 +69,8 @@ func (l *Login) PathPrefix() string {
 	return l.Prefix
 }
 
+// CookieName is that of the session's cookie. Those of log-ins that have begun
+// begin with it.
 func (l *Login) CookieName() string {
 	if l.Cookie == "" {
 		return defaultCookie
@@ -77,7 +80,7 @@ func (l *Login) CookieName() string {
 
 // Check looks at the block, and at the issuer where browsers log in.
 func (l *Login) Check(first *issuers.Issuer) error {
-	if err := l.CheckWords(); err != nil {
+	if err := l.checkWords(); err != nil {
 		return err
 	}
 	url := strings.Join(first.URL, " ")
@@ -90,7 +93,7 @@ func (l *Login) Check(first *issuers.Issuer) error {
 	return nil
 }
 
-func (l *Login) CheckWords() error {
+func (l *Login) checkWords() error {
 	if p := l.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") ||
 		strings.ContainsAny(p, "*?#%{}\\ ;") || strings.Contains(p, "//") || strings.Contains(p, "/.")) {
 		return fmt.Errorf("login: %q is not a plain path such as /_oauth", p)
@@ -118,6 +121,8 @@ func (l *Login) CheckWords() error {
 	return nil
 }
 
+// Provision fills placeholders in. own is the URL of the gateway's own resource,
+// or "".
 func (l *Login) Provision(repl *caddy.Replacer, own string) error {
 	if len(l.Resource) == 0 && own != "" {
 		l.Resource = []string{own}
@@ -153,7 +158,7 @@ func (l *Login) CallbackPath() string { return l.PathPrefix() + pathCallback }
 // Paths are those that a site answers itself, as Caddy's path matcher has them.
 func (l *Login) Paths() []string { return []string{l.PathPrefix() + "/*"} }
 
-// Owns reports whether a path is one of the gateway's own. Case does not count,
+// Owns reports whether a path is below the prefix. Case does not count,
 // as it does not for Caddy's own path matcher.
 func (l *Login) Owns(path string) bool {
 	n := len(l.PathPrefix())

@@ -12,7 +12,7 @@ import (
 
 // Find reads the session's cookie, and counts those that claim to be it. It
 // reads the field as it came: what strict parsers leave out is not the session's.
-func (l *Login) Find(h http.Header) (value string, n int) {
+func (l *Login) find(h http.Header) (value string, n int) {
 	for _, field := range h["Cookie"] {
 		for name, text := range lenient.Cookies(field) {
 			if name == l.CookieName() {
@@ -26,11 +26,11 @@ func (l *Login) Find(h http.Header) (value string, n int) {
 // Strip takes the site's cookies off a request, which no upstream gets.
 func (s *Site) Strip(h http.Header) {
 	if s != nil {
-		s.Block.Strip(h)
+		s.Block.strip(h)
 	}
 }
 
-func (l *Login) Strip(h http.Header) {
+func (l *Login) strip(h http.Header) {
 	lenient.DropCookies(h, func(name, _ string) bool { return credential.IsLoginCookie(l.CookieName(), name) })
 }
 
@@ -58,7 +58,7 @@ func (s *Site) Find(r *http.Request, found credential.Presented) (credential.Pre
 	if s == nil || found.Token != "" {
 		return found, nil
 	}
-	value, n := s.Block.Find(r.Header)
+	value, n := s.Block.find(r.Header)
 	if n == 0 {
 		return found, nil
 	}

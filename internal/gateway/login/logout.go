@@ -32,7 +32,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	case http.MethodGet, http.MethodHead:
 		return writePage(w, r, http.StatusOK, &page{
 			Title: "Log out?", Text: "You will be logged out of this site in this browser.", Confirm: true, toIssuer: true,
-			Sessions: SiteURLOf(r).Mount + s.Block.PathPrefix() + pathSessions,
+			Sessions: siteURLOf(r).mount + s.Block.PathPrefix() + pathSessions,
 		})
 	case http.MethodPost:
 	default:
@@ -88,8 +88,8 @@ func (s *Site) endSessionURL(r *http.Request, t *issuers.Trust, hint string) str
 		q.Set("id_token_hint", hint)
 	}
 	if back := s.Block.PostLogout; back != "" {
-		if o := SiteURLOf(r); strings.HasPrefix(back, "/") {
-			back = o.Origin() + o.Mount + back
+		if o := siteURLOf(r); strings.HasPrefix(back, "/") {
+			back = o.origin() + o.mount + back
 		}
 		q.Set("post_logout_redirect_uri", back)
 	}

@@ -14,7 +14,7 @@ func sameOrigin(r *http.Request) bool {
 		return len(site) == 1 && site[0] == "same-origin"
 	}
 	origin := r.Header["Origin"]
-	return len(origin) == 1 && origin[0] == SiteURLOf(r).Origin()
+	return len(origin) == 1 && origin[0] == siteURLOf(r).origin()
 }
 
 // navigates reports whether a person looks at what comes back. Browsers that do

@@ -45,7 +45,7 @@ var styleDigest = func() string {
 
 // writePage answers with a page, whatever handle_errors says: that is for paths of the upstream.
 func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) error {
-	p.HomeAt = SiteURLOf(r).Mount + "/"
+	p.HomeAt = siteURLOf(r).mount + "/"
 	var text bytes.Buffer
 	if err := pages.Execute(&text, p); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (s *Site) Shows(r *http.Request) bool { return s != nil && navigates(r) }
 
 // Later is the page for a failure, of which the log-in knows the way back.
 func (s *Site) Later(w http.ResponseWriter, r *http.Request, wait time.Duration) error {
-	return pageLater(w, r, wait, s.Block.ReturnTo(SiteURLOf(r), targetOf(r)))
+	return pageLater(w, r, wait, s.Block.returnTo(siteURLOf(r), targetOf(r)))
 }
 
 func notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {

@@ -19,7 +19,7 @@ import (
 const (
 	pendingLife  = 10 * time.Minute
 	mostPending  = 5    // log-ins that one browser may have begun
-	MostLooked   = 16   // of their cookies in one request, whatever it brings
+	mostLooked   = 16   // of their cookies in one request, whatever it brings
 	pendingBytes = 4096 // of their cookies together: proxies in front refuse long headers
 	stateLetters = 43   // 32 bytes in base64url
 	sealLogin    = "login"
@@ -45,10 +45,10 @@ func randomText() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (l *Login) newPending(o SiteURL, target string, want stepUp) *pending {
+func (l *Login) newPending(o siteURL, target string, want stepUp) *pending {
 	return &pending{
-		State: randomText(), Nonce: randomText(), Verifier: randomText(), Return: l.ReturnTo(o, target),
-		Redirect: o.Origin() + o.Mount + l.CallbackPath(), Began: time.Now().Unix(), StepUp: want,
+		State: randomText(), Nonce: randomText(), Verifier: randomText(), Return: l.returnTo(o, target),
+		Redirect: o.origin() + o.mount + l.CallbackPath(), Began: time.Now().Unix(), StepUp: want,
 	}
 }
 
@@ -75,7 +75,7 @@ func (l *Login) keep(w http.ResponseWriter, r *http.Request, vault *session.Vaul
 		return err
 	}
 	value := base64.RawURLEncoding.EncodeToString(sealed)
-	for _, old := range l.Surplus(r, vault, len(name)+len(value)) {
+	for _, old := range l.surplus(r, vault, len(name)+len(value)) {
 		setCookie(w, old, "", -1)
 	}
 	setCookie(w, name, value, int(pendingLife/time.Second))
@@ -89,10 +89,10 @@ type begun struct {
 	at   int64 // 0: it does not open
 }
 
-// Begun are the log-ins that this browser has begun, the first mostLooked: a
+// begun are the log-ins that this browser has begun, the first mostLooked: a
 // stranger may send as many as fit into a header, and each has to be opened.
 // Browsers send the oldest first, so what is left for the next time is younger.
-func (l *Login) Begun(h http.Header, vault *session.Vault) (all []begun) {
+func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
 	for _, field := range h["Cookie"] {
 		for name, value := range lenient.Cookies(field) {
 			if !credential.IsBegunBeside(l.CookieName(), name) {
@@ -102,7 +102,7 @@ func (l *Login) Begun(h http.Header, vault *session.Vault) (all []begun) {
 			if p := openPending(vault, name, value); p != nil {
 				one.at = p.Began
 			}
-			if all = append(all, one); len(all) == MostLooked {
+			if all = append(all, one); len(all) == mostLooked {
 				return all
 			}
 		}
@@ -110,9 +110,9 @@ func (l *Login) Begun(h http.Header, vault *session.Vault) (all []begun) {
 	return all
 }
 
-// Surplus are the names of pending log-ins that have to go for another one.
-func (l *Login) Surplus(r *http.Request, vault *session.Vault, size int) (gone []string) {
-	all := l.Begun(r.Header, vault)
+// surplus are the names of pending log-ins that have to go for another one.
+func (l *Login) surplus(r *http.Request, vault *session.Vault, size int) (gone []string) {
+	all := l.begun(r.Header, vault)
 	slices.SortFunc(all, func(a, b begun) int { return cmp.Compare(b.at, a.at) }) // the youngest first
 	for n, one := range all {
 		if size += one.size; n+1 < mostPending && size <= pendingBytes && one.at != 0 {

@@ -59,7 +59,7 @@ func (s *Site) beginSessions(w http.ResponseWriter, r *http.Request, err error) 
 		setCookie(w, s.Block.CookieName(), "", -1)
 	}
 	if navigates(r) {
-		return s.begin(w, r, SiteURLOf(r).Mount+s.Block.PathPrefix()+pathSessions, stepUp{})
+		return s.begin(w, r, siteURLOf(r).mount+s.Block.PathPrefix()+pathSessions, stepUp{})
 	}
 	return writePage(w, r, http.StatusUnauthorized, &page{Title: "You are not logged in", Text: "Log in to see your sessions.", Home: true})
 }
@@ -126,7 +126,7 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, vault *sessio
 		setCookie(w, s.Block.CookieName(), "", -1)
 		return serveLoggedOut(w, r)
 	}
-	return redirect(w, http.StatusSeeOther, SiteURLOf(r).Mount+s.Block.PathPrefix()+pathSessions)
+	return redirect(w, http.StatusSeeOther, siteURLOf(r).mount+s.Block.PathPrefix()+pathSessions)
 }
 
 // endAll ends also those that the page has no room for. The one that asks comes

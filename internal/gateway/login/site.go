@@ -1,5 +1,11 @@
-// Package login logs browsers in at an issuer and out again: the callback, the
-// cookies, the pages for people, back-channel log-out, and one's own sessions.
+// Package login logs browsers in at the first issuer (OpenID Connect Core,
+// authorization code with PKCE), and out again: the login block, the paths that
+// the gateway answers below its prefix, their pages, and the cookies.
+//
+// A browser holds a handle in a cookie; its tokens stay with the gateway, which
+// keeps them in [grants.Keeper]. A log-in that has begun travels with its browser,
+// sealed, so that any node can finish it. The rest of the gateway asks a [Site]
+// for the session that a request brings, and whether a log-in answers a refusal.
 package login
 
 import (

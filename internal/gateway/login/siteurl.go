@@ -10,34 +10,34 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// SiteURL is where a browser sees this site: its origin, and the path that
+// siteURL is where a browser sees this site: its origin, and the path that
 // handle_path or uri strip_prefix took off.
-type SiteURL struct{ Scheme, Host, Mount string }
+type siteURL struct{ scheme, host, mount string }
 
-// SiteURLOf takes the scheme and the host of the connection, or what a proxy
+// siteURLOf takes the scheme and the host of the connection, or what a proxy
 // says of them that trusted_proxies names. Others can write there what they like.
-func SiteURLOf(r *http.Request) SiteURL {
-	o := SiteURL{Scheme: "http", Host: r.Host}
+func siteURLOf(r *http.Request) siteURL {
+	o := siteURL{scheme: "http", host: r.Host}
 	if r.TLS != nil {
-		o.Scheme = "https"
+		o.scheme = "https"
 	}
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		if proto := r.Header["X-Forwarded-Proto"]; len(proto) == 1 && (proto[0] == "https" || proto[0] == "http") {
-			o.Scheme = proto[0]
+			o.scheme = proto[0]
 		}
 		if host := r.Header["X-Forwarded-Host"]; len(host) == 1 && host[0] != "" {
-			o.Host = host[0]
+			o.host = host[0]
 		}
 	}
-	o.Host = strings.ToLower(o.Host)
+	o.host = strings.ToLower(o.host)
 	// Browsers leave the usual port out.
-	if host, port, err := net.SplitHostPort(o.Host); err == nil && (port == "443" && o.Scheme == "https" || port == "80" && o.Scheme == "http") {
-		if o.Host = host; strings.Contains(host, ":") {
-			o.Host = "[" + host + "]"
+	if host, port, err := net.SplitHostPort(o.host); err == nil && (port == "443" && o.scheme == "https" || port == "80" && o.scheme == "http") {
+		if o.host = host; strings.Contains(host, ":") {
+			o.host = "[" + host + "]"
 		}
 	}
 	if original := originalURL(r); original != nil {
-		o.Mount = mountOf(original.EscapedPath(), r.URL.EscapedPath())
+		o.mount = mountOf(original.EscapedPath(), r.URL.EscapedPath())
 	}
 	return o
 }
@@ -63,22 +63,22 @@ func originalURL(r *http.Request) *url.URL {
 	return nil
 }
 
-func (o SiteURL) Origin() string { return o.Scheme + "://" + o.Host }
+func (o siteURL) origin() string { return o.scheme + "://" + o.host }
 
-// Plain reports whether it is a host and nothing else: what stands in Host is the
+// plain reports whether it is a host and nothing else: what stands in Host is the
 // sender's own text.
-func (o SiteURL) Plain() bool {
-	u, err := url.Parse(o.Origin())
-	return err == nil && u.Host == o.Host && o.Host != "" && !strings.ContainsAny(o.Host, "\\\"'<> \t")
+func (o siteURL) plain() bool {
+	u, err := url.Parse(o.origin())
+	return err == nil && u.Host == o.host && o.host != "" && !strings.ContainsAny(o.host, "\\\"'<> \t")
 }
 
-// Secure reports whether browsers keep a Secure cookie of this origin: over https,
+// secure reports whether browsers keep a Secure cookie of this origin: over https,
 // and on the machine's own addresses.
-func (o SiteURL) Secure() bool {
-	if o.Scheme == "https" {
+func (o siteURL) secure() bool {
+	if o.scheme == "https" {
 		return true
 	}
-	host := (&url.URL{Host: o.Host}).Hostname()
+	host := (&url.URL{Host: o.host}).Hostname()
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }

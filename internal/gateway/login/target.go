@@ -18,10 +18,10 @@ func targetOf(r *http.Request) string {
 // cookie.
 const mostReturn = 1024
 
-// ReturnTo is where a browser goes after its log-in: where the request was
+// returnTo is where a browser goes after its log-in: where the request was
 // going, if that can be nowhere but on this site, else the site's first page.
-func (l *Login) ReturnTo(o SiteURL, target string) string {
-	home := o.Mount + "/"
+func (l *Login) returnTo(o siteURL, target string) string {
+	home := o.mount + "/"
 	if !staysHere(home) {
 		home = "/"
 	}
@@ -29,7 +29,7 @@ func (l *Login) ReturnTo(o SiteURL, target string) string {
 		return home
 	}
 	path, _, _ := strings.Cut(target, "?")
-	below := strings.TrimPrefix(path, o.Mount)
+	below := strings.TrimPrefix(path, o.mount)
 	if l.Owns(below) && !strings.EqualFold(below, l.PathPrefix()+pathSessions) {
 		return home // or one log-in would begin the next
 	}

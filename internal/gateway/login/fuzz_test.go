@@ -1,4 +1,4 @@
-package caddyoauth
+package login
 
 import (
 	"net/http"
@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 )
 
 // Wherever a log-in is asked to lead, the browser stays on this site, and
@@ -25,13 +24,13 @@ func FuzzReturnAddress(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, target, mount string) {
-		got := new(login.Login).ReturnTo(login.SiteURL{Scheme: "https", Host: "app.example", Mount: mount}, target)
+		got := new(Login).returnTo(siteURL{scheme: "https", host: "app.example", mount: mount}, target)
 		// As browsers read it (WHATWG URL): \ is /, and these signs are left out.
 		at, err := site.Parse(strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "").Replace(got))
 		if err != nil || at.Scheme != "https" || at.Host != "app.example" || at.User != nil {
 			t.Fatalf("%q with %q leads to %q, %v", target, mount, got, err)
 		}
-		if below, _, _ := strings.Cut(strings.TrimPrefix(got, mount), "?"); new(login.Login).Owns(below) && !strings.EqualFold(below, "/_oauth/sessions") {
+		if below, _, _ := strings.Cut(strings.TrimPrefix(got, mount), "?"); new(Login).Owns(below) && !strings.EqualFold(below, "/_oauth/sessions") {
 			t.Fatalf("%q with %q leads back to the log-in: %q", target, mount, got)
 		}
 	})
@@ -47,13 +46,13 @@ func FuzzCookieField(f *testing.F) {
 		f.Add(field)
 	}
 	f.Fuzz(func(t *testing.T, field string) {
-		l, h := new(login.Login), http.Header{"Cookie": {field}}
-		l.Strip(h)
+		l, h := new(Login), http.Header{"Cookie": {field}}
+		l.strip(h)
 		left := strings.Join(h["Cookie"], ";")
-		if _, n := l.Find(h); n != 0 {
+		if _, n := l.find(h); n != 0 {
 			t.Fatalf("%q leaves %q", field, left)
 		}
-		if begun := l.Begun(h, nil); len(begun) > 0 {
+		if begun := l.begun(h, nil); len(begun) > 0 {
 			t.Fatalf("%q leaves %q", field, left)
 		}
 		var want []string

@@ -1,4 +1,4 @@
-package caddyoauth
+package login
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -44,18 +43,18 @@ func manyBegun(n int) *http.Request {
 // Each begun log-in was looked for among all of them: one request with a full
 // header took a fifth of a second.
 func TestBegunLogInsCostNoMoreHoweverManyARequestBrings(t *testing.T) {
-	l, vault, allocated := new(login.Login), newTestVault(t), map[int]float64{}
-	for _, n := range []int{login.MostLooked, 50 * login.MostLooked} {
+	l, vault, allocated := new(Login), newTestVault(t), map[int]float64{}
+	for _, n := range []int{mostLooked, 50 * mostLooked} {
 		r := manyBegun(n)
-		allocated[n] = testing.AllocsPerRun(5, func() { l.Surplus(r, vault, 0) })
+		allocated[n] = testing.AllocsPerRun(5, func() { l.surplus(r, vault, 0) })
 	}
-	if few, many := allocated[login.MostLooked], allocated[50*login.MostLooked]; many > few {
-		t.Errorf("%v allocations for %d, and %v for fifty times as many", few, login.MostLooked, many)
+	if few, many := allocated[mostLooked], allocated[50*mostLooked]; many > few {
+		t.Errorf("%v allocations for %d, and %v for fifty times as many", few, mostLooked, many)
 	}
 }
 
 func TestTheNameOfACookieIsNotThatOfABegunLogIn(t *testing.T) {
-	if err := (&login.Login{Cookie: "__Host-oauth-login-Ab3_-xyZ"}).CheckWords(); err == nil || !strings.Contains(err.Error(), "__Host-app") {
+	if err := (&Login{Cookie: "__Host-oauth-login-Ab3_-xyZ"}).checkWords(); err == nil || !strings.Contains(err.Error(), "__Host-app") {
 		t.Error(err)
 	}
 }
@@ -64,13 +63,13 @@ func TestTheNameOfACookieIsNotThatOfABegunLogIn(t *testing.T) {
 // and with as many as fit into a header. The second may cost what it takes to
 // walk over the field.
 func BenchmarkBegunLogIns(b *testing.B) {
-	l, vault := new(login.Login), newTestVault(b)
-	for _, n := range []int{0, login.MostLooked, 50 * login.MostLooked} {
+	l, vault := new(Login), newTestVault(b)
+	for _, n := range []int{0, mostLooked, 50 * mostLooked} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r := manyBegun(n)
 			b.ReportAllocs()
 			for b.Loop() {
-				l.Surplus(r, vault, 0)
+				l.surplus(r, vault, 0)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package caddyoauth
+package login
 
 import (
 	"net/http"
@@ -7,8 +7,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 )
 
 // arrive makes a request that came by a connection, from a proxy that is
@@ -38,7 +36,7 @@ func TestTheOriginIsThatOfTheConnectionUnlessATrustedProxySaysOtherwise(t *testi
 		"a list":                 {arrive("http", true, "X-Forwarded-Proto", "https, http"), "http://app.example"},
 		"IPv6 with its own port": {arrive("http", true, "X-Forwarded-Proto", "https", "X-Forwarded-Host", "[::1]:443"), "https://[::1]"},
 	} {
-		if got := login.SiteURLOf(row.r).Origin(); got != row.want {
+		if got := siteURLOf(row.r).origin(); got != row.want {
 			t.Errorf("%s: %s, want %s", name, got, row.want)
 		}
 	}
@@ -49,7 +47,7 @@ func TestWhatIsNoHostIsNone(t *testing.T) {
 		"app.example": true, "app.example:8443": true, "[::1]:80": true, "": false, "a b": false, "a/b": false, "u@h": false,
 		"a?b": false, "a#b": false, `a"b`: false, `a\b`: false, "a:b": false, "a\nb": false,
 	} {
-		if got := (login.SiteURL{Scheme: "https", Host: host}).Plain(); got != want {
+		if got := (siteURL{scheme: "https", host: host}).plain(); got != want {
 			t.Errorf("%q: %v", host, got)
 		}
 	}
@@ -60,10 +58,10 @@ func TestOnlyAddressesThatKeepSecureCookiesAreSecure(t *testing.T) {
 		"localhost": true, "localhost:8080": true, "app.localhost": true, "127.0.0.1:80": true, "[::1]:8080": true,
 		"app.example": false, "10.0.0.1": false, "localhost.example": false,
 	} {
-		if got := (login.SiteURL{Scheme: "http", Host: host}).Secure(); got != want {
+		if got := (siteURL{scheme: "http", host: host}).secure(); got != want {
 			t.Errorf("%s: %v", host, got)
 		}
-		if !(login.SiteURL{Scheme: "https", Host: host}).Secure() {
+		if !(siteURL{scheme: "https", host: host}).secure() {
 			t.Error("https is not secure at ", host)
 		}
 	}
