@@ -44,8 +44,8 @@ func (l *Login) handle(r *http.Request) (session.Handle, bool) {
 	return session.ParseHandle(credential.SessionPrefix, values[0])
 }
 
-// setCookie sets one of the site's cookies. Without age it ends with the browser; one
-// below zero takes it away.
+// setCookie sets one of the site's cookies. Without age it ends with the browser;
+// one below zero takes it away.
 func setCookie(w http.ResponseWriter, name, value string, age int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,

@@ -72,8 +72,8 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 }
 
 // endSessionURL is where the browser logs out at the issuer of its session
-// (OpenID Connect RP-Initiated Logout §2), or "" where it has no such place. There is no state:
-// the page that one comes back to changes nothing.
+// (OpenID Connect RP-Initiated Logout §2), or "" where it has no such place. There
+// is no state: the page that one comes back to changes nothing.
 func (s *Site) endSessionURL(r *http.Request, t *issuers.Trust, hint string) string {
 	var ends as.Endpoints
 	if status := t.Server.Status(); status.Keys > 0 { // else a log-out would wait for an issuer that is down

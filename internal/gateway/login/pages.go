@@ -43,7 +43,8 @@ var styleDigest = func() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }()
 
-// writePage answers with a page, whatever handle_errors says: that is for paths of the upstream.
+// writePage answers with a page, whatever handle_errors says: that is for paths of
+// the upstream.
 func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) error {
 	p.HomeAt = siteURLOf(r).mount + "/"
 	var text bytes.Buffer
