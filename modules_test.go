@@ -91,8 +91,7 @@ func TestEachExportedFieldOfTheConfigurationHasAJSONTag(t *testing.T) {
 			return
 		}
 		seen[kind] = true
-		for n := range kind.NumField() {
-			field := kind.Field(n)
+		for field := range kind.Fields() {
 			name, tagged := field.Tag.Lookup("json")
 			switch {
 			case field.Anonymous && !tagged:

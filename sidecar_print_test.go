@@ -27,8 +27,8 @@ func TestEachEnvironmentMakesItsConfiguration(t *testing.T) {
 				t.Fatal(err)
 			}
 			env, want, _ := strings.Cut(string(text), "\n----------\n")
-			entries := strings.Split(strings.TrimSpace(env), "\n")
-			for _, entry := range entries {
+			entries := strings.SplitSeq(strings.TrimSpace(env), "\n")
+			for entry := range entries {
 				name, value, _ := strings.Cut(entry, "=")
 				seen[name] = true
 				if strings.Contains(want, value) && (strings.HasSuffix(name, "_SECRET") || strings.HasSuffix(name, "_KEY")) {

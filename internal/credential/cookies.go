@@ -56,6 +56,8 @@ func isBegun(name, value string) bool {
 	return IsBegunName(name) && len(value) >= leastBegun && allBase64URL(value)
 }
 
+// IsBegunName reports whether name is that of a log-in that has begun, at any
+// gateway.
 func IsBegunName(name string) bool {
 	at := len(name) - len(PendingMark) - NameLetters
 	return at > len(hostOnly) && strings.HasPrefix(name, hostOnly) && isBegunEnd(name[at:])

@@ -198,6 +198,7 @@ var token68 = func() (table [256]bool) {
 	return table
 }()
 
+// CookieValues are the values of all cookies of a name.
 func CookieValues(r *http.Request, name string) (values []string) {
 	for _, c := range r.Cookies() {
 		if c.Name == name {

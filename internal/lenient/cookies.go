@@ -19,6 +19,7 @@ func Cookies(field string) iter.Seq2[string, string] {
 	}
 }
 
+// CookieOf reads one pair of a Cookie field, or of a Set-Cookie field.
 func CookieOf(pair string) (name, value string) {
 	name, value, _ = strings.Cut(pair, "=")
 	return strings.Trim(name, " \t"), strings.Trim(value, " \t")

@@ -9,6 +9,7 @@ import (
 	"strings"
 )
 
+// Strip takes off fields whose names fold to one of names, which are folded.
 func Strip(h http.Header, names []string) {
 	for name := range h {
 		for _, ours := range names {

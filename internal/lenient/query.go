@@ -12,6 +12,7 @@ func QueryPairs(rawQuery string) iter.Seq[string] {
 	return strings.FieldsFuncSeq(rawQuery, func(c rune) bool { return c == '&' || c == ';' })
 }
 
+// QueryValues are the values of a parameter, unescaped.
 func QueryValues(rawQuery, name string) (values []string) {
 	for pair := range QueryPairs(rawQuery) {
 		if key, value, _ := strings.Cut(pair, "="); Unescape(key) == name {

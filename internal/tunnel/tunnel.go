@@ -20,6 +20,7 @@ import (
 // none.
 type Protocols []string
 
+// Names of RFC 9110 §7.8, and of a field.
 const (
 	WebSocket     = "websocket"
 	HTTP2Settings = "Http2-Settings" // only h2c needs it
@@ -73,6 +74,8 @@ func BodyBeforeFrames(r *http.Request) bool {
 // Opens reports whether r opens a WebSocket, or what else may pass.
 func Opens(r *http.Request) bool { return len(r.Header["Upgrade"]) > 0 || OverCONNECT(r) }
 
+// Reject refuses a request that would turn its connection into something else
+// (400). detail is for the log.
 func Reject(detail string) *verdict.Rejection {
 	return &verdict.Rejection{
 		Status: http.StatusBadRequest, Reason: verdict.TunnelRefused, Code: verdict.InvalidRequest,

@@ -171,6 +171,7 @@ func (id *Headers) Takes(header string) bool {
 	return slices.Contains(reserved, folded) || slices.Contains(id.names, folded)
 }
 
+// PrincipalVar is the variable of a request that holds its [*token.Principal].
 const PrincipalVar = "oauth_principal"
 
 // Introduce makes the principal known to placeholders, and through them to

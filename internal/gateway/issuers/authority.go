@@ -98,7 +98,7 @@ func (a *authority) removeCapacity(capacity int) {
 
 func (a *authority) resize() {
 	if len(a.capacities) > 0 {
-		a.cache.SetMaximum(uint64(slices.Max(a.capacities)))
+		a.cache.SetMaximum(uint64(slices.Max(a.capacities))) //nolint:gosec // never below zero
 	}
 }
 

@@ -42,6 +42,7 @@ const (
 // keeps users from logging in by failing at the token endpoint.
 type attempted string
 
+// What is counted by itself.
 const (
 	AtTokenEndpoint attempted = ""
 	AtCallback      attempted = "callback" // with a code that anybody can make up
@@ -77,12 +78,12 @@ type attempts struct {
 	failures atomic.Int32
 }
 
-// tried is where a failure counts: for the client, and for its address, if
+// Failures is where a failure counts: for the client, and for its address, if
 // nobody knows the client.
-type tried struct{ one, strangers *attempts }
+type Failures struct{ one, strangers *attempts }
 
 // Fail counts one more.
-func (a tried) Fail() {
+func (a Failures) Fail() {
 	a.one.failures.Add(1)
 	if a.strangers != nil {
 		a.strangers.failures.Add(1)
@@ -99,6 +100,7 @@ func Acquire(reach string) (l *Limiter, release func()) {
 	return limiters.Acquire(reach, NewLimiter)
 }
 
+// NewLimiter is one that nobody shares.
 func NewLimiter() *Limiter {
 	return &Limiter{
 		pairs: otter.Must(&otter.Options[token.Digest, *attempts]{
@@ -129,7 +131,7 @@ func (l *Limiter) Destruct() error {
 }
 
 // Attempt answers a *tooMany, or where to count a failure.
-func (l *Limiter) Attempt(what attempted, clientID, address string) (to tried, err error) {
+func (l *Limiter) Attempt(what attempted, clientID, address string) (to Failures, err error) {
 	address = Network(address)
 	if to.one, err = l.within(MostFailures, string(what), address, clientID); err != nil || what != AtTokenEndpoint {
 		return to, err

@@ -62,6 +62,8 @@ func checkPathStrictly(path string) error {
 
 func ambiguousPath(detail string) error { return Ambiguous("path", verdict.AmbiguousPath, detail) }
 
+// Ambiguous refuses a request of which what, such as its path, can be read in
+// more than one way (400). detail is for the log.
 func Ambiguous(what, reason, detail string) error {
 	return &verdict.Rejection{
 		Status: http.StatusBadRequest, Reason: reason, Code: verdict.InvalidRequest,

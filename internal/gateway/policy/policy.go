@@ -49,6 +49,7 @@ type Requirement struct {
 
 const requireForms = "scope <scope…>, claim <name> <value…>, acr <value…> or max_age <duration>"
 
+// Check finds what is wrong with the requirement itself.
 func (q *Requirement) Check() error {
 	if q == nil { // null, in JSON
 		q = new(Requirement)
@@ -145,6 +146,7 @@ func (q *Requirement) MatcherNames() string {
 	return "its matcher (" + strings.Join(sets, ", or ") + ")"
 }
 
+// Holds reports whether a principal has what is required.
 func (q *Requirement) Holds(p *token.Principal, now time.Time) bool {
 	switch {
 	case len(q.ACR) > 0:

@@ -106,6 +106,7 @@ func Told(claim any) string {
 	return fmt.Sprintf("%.120q", fmt.Sprint(claim))
 }
 
+// ToldAge is the time since the log-in for the operator, or the claim as it is.
 func ToldAge(p *token.Principal, now time.Time) string {
 	claim, _ := p.Claim("auth_time")
 	age, known := LoginAge(p, now)

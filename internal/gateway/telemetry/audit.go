@@ -138,6 +138,7 @@ func (a *Audit) GrantBegun(r *http.Request, client, grant, issuer, subject, sref
 		Known("subject", subject), zap.String("grant_type", grant), zap.String("sref", sref))...)
 }
 
+// GrantEnded tells that a grant has ended, and why.
 func (a *Audit) GrantEnded(e *session.Event) {
 	if a == nil {
 		return

@@ -23,6 +23,7 @@ func (a *Audit) LoggedIn(r *http.Request, issuer, subject, sref string) {
 		zap.String("verdict", auditAccepted), zap.String("sref", sref))...)
 }
 
+// LoginFailed tells of a log-in that did not come to its end.
 func (a *Audit) LoginFailed(r *http.Request, issuer, outcome string, status int) {
 	if a == nil {
 		return

@@ -42,6 +42,7 @@ type queuedEvent struct {
 	data map[string]any
 }
 
+// NewEvents emits in the events app of a configuration.
 func NewEvents(ctx caddy.Context, log *zap.Logger) *Events {
 	q := &Events{ctx: ctx, log: log}
 	if app, err := ctx.App("events"); err == nil { // else Provision fails elsewhere

@@ -18,6 +18,7 @@ import (
 // registry of each configuration, so that a reload resets nothing.
 var Metrics = newCollectors()
 
+// Collectors are the counters and histograms of a process.
 type Collectors struct {
 	verdicts  *prometheus.CounterVec
 	lookups   *prometheus.CounterVec
@@ -72,10 +73,12 @@ func newCollectors() *Collectors {
 	return c
 }
 
+// Verdict counts requests judged, by issuer and reason.
 func (c *Collectors) Verdict(issuer, reason string) prometheus.Counter {
 	return c.verdicts.WithLabelValues(issuer, reason)
 }
 
+// ForIssuer finds the collectors of one issuer, once.
 func (c *Collectors) ForIssuer(issuer string) IssuerMetrics {
 	return IssuerMetrics{
 		Accepted:  c.Verdict(issuer, verdict.Accepted),
@@ -99,11 +102,13 @@ func (c *Collectors) Register(registry *prometheus.Registry, readers ...promethe
 	return nil
 }
 
+// All are the collectors, for the registry.
 func (c *Collectors) All() []prometheus.Collector {
 	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
 	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all())
 }
 
+// Fetched counts a fetch of an issuer's keys.
 func (c *Collectors) Fetched(issuer string, event as.Event) {
 	outcome := "ok"
 	if event.Err != nil {
