@@ -154,7 +154,7 @@ func TestASiteThatMovesOrRewritesItsIssuerKeepsItsGrants(t *testing.T) {
 func (h *house) reloaded(sites int, tok tokenAnswer) {
 	h.Helper()
 	await(h.T, "the old configuration to be gone", func() bool {
-		return slices.ContainsFunc(grants.StoreStates(), func(s grants.StoreState) bool {
+		return slices.ContainsFunc(grants.States(), func(s grants.State) bool {
 			return s.Store == "bolt "+h.path("grants.db") && s.Sites == sites
 		})
 	})

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 	logtest "go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
 func TestTheDoctorLooksAtTheStoreOfGrants(t *testing.T) {
@@ -38,13 +40,16 @@ func TestTheDoctorLooksAtTheStoreOfGrants(t *testing.T) {
 }
 
 // sharedStore is one that other nodes use as well.
-type sharedStore struct{ forMany }
+type sharedStore struct{ stores.MemoryStore }
 
 func init() { caddy.RegisterModule(new(sharedStore)) }
 
 func (*sharedStore) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.oauth.stores.for_many", New: func() caddy.Module { return new(sharedStore) }}
 }
+
+func (*sharedStore) Identity() string { return "for_many" }
+func (*sharedStore) Shared() bool     { return true }
 
 func (*sharedStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return nil }
 

@@ -89,7 +89,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		use(n)
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	if n := len(issuers.States(time.Now(), nil)) + len(introspection.All()) + len(grants.StoreStates()); n != 3 {
+	if n := len(issuers.States(time.Now(), nil)) + len(introspection.All()) + len(grants.States()); n != 3 {
 		t.Errorf("%d issuers, introspectors and vaults are held, want one of each", n)
 	}
 	await(t, "the memory of the gateways before to be free", func() bool {
@@ -103,7 +103,7 @@ func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
 		return left <= 2
 	})
 	h.stop()
-	if n := len(issuers.States(time.Now(), nil)) + len(introspection.All()) + len(grants.StoreStates()); n != 0 {
+	if n := len(issuers.States(time.Now(), nil)) + len(introspection.All()) + len(grants.States()); n != 0 {
 		t.Errorf("%d issuers, introspectors and vaults are held after the end", n)
 	}
 	store, err := boltstore.Open(h.path("grants.db"), time.Now)

@@ -157,7 +157,7 @@ func (h *house) log() string {
 func (h *house) skip(d time.Duration) {
 	h.Helper()
 	h.issuer.clock.ahead.Add(int64(d))
-	if err := grants.EachVault(h.Context(), func(_ string, s *session.Vault) error {
+	if err := grants.Each(h.Context(), func(_ string, s *session.Vault) error {
 		s.SetClock(h.issuer.clock.now)
 		return nil
 	}); err != nil {

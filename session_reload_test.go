@@ -226,12 +226,12 @@ func TestReloadsWithLiveGrantsLeakNothing(t *testing.T) {
 		h.stop()
 	}
 	await(t, "goroutines to return to the baseline", func() bool { return runtime.NumGoroutine() <= base+2 })
-	for _, v := range grants.StoreStates() {
+	for _, v := range grants.States() {
 		t.Errorf("the vault %s is still held", v.Store)
 	}
 }
 
 // held tells whether some vault of this process has the file.
 func held(path string) bool {
-	return slices.ContainsFunc(grants.StoreStates(), func(s grants.StoreState) bool { return s.Store == "bolt "+path })
+	return slices.ContainsFunc(grants.States(), func(s grants.State) bool { return s.Store == "bolt "+path })
 }

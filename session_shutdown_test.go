@@ -116,7 +116,7 @@ func TestAShutdownLetsARefreshUnderWayLand(t *testing.T) {
 	gone := make(chan struct{})
 	go func() { _ = g.Gateway.Cleanup(); close(gone) }()
 	await(t, "the vault to be closed", func() bool {
-		return !slices.ContainsFunc(grants.StoreStates(), func(s grants.StoreState) bool { return s.Store == "sly" })
+		return !slices.ContainsFunc(grants.States(), func(s grants.State) bool { return s.Store == "sly" })
 	})
 	close(hold)
 	<-gone

@@ -27,7 +27,7 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 				Endpoint: "https://asked.example.com/introspect", Client: "gateway", Always: true, Remembered: 21, Inactive: 8, Breaker: breaker.State{Open: true, Seconds: 5},
 			}},
 		}},
-		Stores: []grants.StoreState{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
+		Stores: []grants.State{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
 	}
 	var out bytes.Buffer
 	if err := status.PrintStatus(&out, &state, now); err != nil {

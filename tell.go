@@ -20,7 +20,7 @@ import (
 
 // stateMetrics read the state of issuers, introspection and grants when they
 // are asked.
-var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grants.GrantGauges{}}
+var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grants.Gauges{}}
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {

@@ -136,7 +136,7 @@ func endGrant(w http.ResponseWriter, r *http.Request) error {
 
 // eachOpenVault visits every store of grants, and words what fails.
 func eachOpenVault(ctx context.Context, visit func(store string, s *session.Vault) error) error {
-	if err := grants.EachVault(ctx, visit); err != nil {
+	if err := grants.Each(ctx, visit); err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 	}
 	return nil

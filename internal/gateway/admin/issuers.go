@@ -26,7 +26,7 @@ func init() {
 			http.MethodPost: fetchIssuer,
 		}},
 		Reading(StatusPath, func() any {
-			return GatewayStatus{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.StoreStates()}
+			return GatewayStatus{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.States()}
 		}),
 	)
 }
@@ -38,8 +38,8 @@ const (
 
 // GatewayStatus is what "caddy oauth status" prints.
 type GatewayStatus struct {
-	Issuers []issuers.State     `json:"issuers"`
-	Stores  []grants.StoreState `json:"stores"`
+	Issuers []issuers.State `json:"issuers"`
+	Stores  []grants.State  `json:"stores"`
 }
 
 // fetchWithin bounds a fetch that an operator waits for.

@@ -95,7 +95,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 			err = grammar.Wrap(h.Dispenser, resource.Check(c.Resource, true)) // whether http will do is not known yet
 		}
 	case "session":
-		c.Session, err = grants.ParseSession(h.Dispenser, seen)
+		c.Session, err = grants.Parse(h.Dispenser, seen)
 	case "token_endpoint":
 		c.TokenEndpoint, err = tokenendpoint.ParseTokenEndpoint(h.Dispenser, seen)
 	case "login":
@@ -176,7 +176,7 @@ func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (er
 // blockOf tells in which block a word belongs that stands elsewhere.
 func blockOf(word string) string {
 	for block, words := range map[string]string{
-		"issuer <url>": issuers.Words, "session": grants.SessionWords, "token_endpoint <path>": tokenendpoint.TokenEndpointWords, "forward_auth": forwardauth.ForwardAuthWords,
+		"issuer <url>": issuers.Words, "session": grants.Words, "token_endpoint <path>": tokenendpoint.TokenEndpointWords, "forward_auth": forwardauth.ForwardAuthWords,
 		"login":              login.Words,
 		"introspect [<url>]": introspection.Words,
 	} {

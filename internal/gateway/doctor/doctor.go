@@ -13,7 +13,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
@@ -98,7 +97,7 @@ func (d *doctor) examine(at siteConfig) {
 	}
 	repl := caddy.NewReplacer()
 	if s := c.Session; s != nil {
-		if err := (&grants.Session{Keys: s.Keys}).ReadKeys(repl); err != nil {
+		if err := s.CheckKeys(repl); err != nil {
 			d.say("", checkConfig, resultFail, "correct keys: "+doPlaceholder, "%v", err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // issuer is no such thing.
 func (k *Keeper) User(t *issuers.Trust, sub string) session.User {
 	user := session.User{Issuer: t.Profile.Issuer, Client: t.Client.ID, Sub: sub}
-	if k.Vault.hasNamesake(k, t) {
+	if k.vault.hasNamesake(k, t) {
 		user.Server = t.Reach
 	}
 	return user
@@ -60,6 +60,6 @@ func (k *Keeper) walk(ctx context.Context, user session.User) (s *session.Vault,
 	if s, err = k.Open(ctx); err != nil {
 		return nil, nil, err
 	}
-	leave, err = k.Vault.walks.enter(ctx, user.Issuer, user.Sub)
+	leave, err = k.vault.walks.enter(ctx, user.Issuer, user.Sub)
 	return s, leave, err
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
-const SessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
+const Words = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
 
-// ParseSession reads:
+// Parse reads:
 //
 //	session {
 //		store                <module...>
@@ -31,7 +31,7 @@ const SessionWords = "store, idle, max, keys, refresh_ahead, min_refresh_interva
 //		grants_per_client    <n>
 //		grants_per_subject   <n>
 //	}
-func ParseSession(d *caddyfile.Dispenser, seen grammar.Once) (*Session, error) {
+func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Session, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		}
 		return nil
 	}
-	return d.Errf("unknown word %q in session; it takes %s", word, SessionWords)
+	return d.Errf("unknown word %q in session; it takes %s", word, Words)
 }
 
 func (s *Session) parseStore(d *caddyfile.Dispenser, seen grammar.Once) error {

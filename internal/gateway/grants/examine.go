@@ -26,7 +26,7 @@ func (v *vault) examine() {
 	if keeper == nil {
 		return
 	}
-	examiner, ok := keeper.Store.(stores.Examiner)
+	examiner, ok := keeper.store.(stores.Examiner)
 	if !ok {
 		return
 	}

@@ -1,5 +1,7 @@
 // Package grants keeps what issuers granted: the session block, the vault that
-// outlives a reload, and the one call that renews a grant for all who wait.
+// the sites of a store share and that outlives a reload, and the one call that
+// refreshes a grant. A gateway and its features ask their [Keeper]; those who look
+// from outside, such as the admin endpoint, ask for [States] or visit [Each] store.
 package grants
 
 import (
@@ -25,17 +27,17 @@ import (
 // last one's settings count: nothing may be sealed with the keys of a
 // configuration that fails to start.
 type Keeper struct {
-	Log *zap.Logger
+	Log *zap.Logger // set before it is used first
 
-	Vault   *vault
+	vault   *vault
 	site    string    // its name; "": it is not known
 	config  any       // what all sites of one configuration have in common, and no two configurations
 	shared  []setting // what it has to agree on with the others of its configuration
-	Store   stores.Store
-	Options session.Options
-	Keys    [][]byte // configured; none: the keyring in storage
-	Storage certmagic.Storage
-	Issuers *issuers.Set
+	store   stores.Store
+	options session.Options
+	keys    [][]byte // configured; none: the keyring in storage
+	storage certmagic.Storage
+	issuers *issuers.Set
 	events  *telemetry.Events
 	audit   *telemetry.Audit
 	live    atomic.Bool // its configuration is in force, as far as is known
@@ -53,23 +55,23 @@ func NewKeeper(ctx caddy.Context, s *Session, issuers *issuers.Set, log *zap.Log
 		return nil, nil, fmt.Errorf("getting the events app: %w", err)
 	}
 	k = &Keeper{
-		site: siteName(ctx), config: config, shared: s.shared(words), Store: s.store, Options: s.Options(), Keys: s.secrets,
-		Storage: ctx.Storage(), Issuers: issuers, Log: log, events: telemetry.NewEvents(ctx, log), audit: audit,
+		site: siteName(ctx), config: config, shared: s.shared(words), store: s.store, options: s.options(), keys: s.secrets,
+		storage: ctx.Storage(), issuers: issuers, Log: log, events: telemetry.NewEvents(ctx, log), audit: audit,
 	}
-	release, err = k.Join()
+	release, err = k.join()
 	return k, release, err
 }
 
-// Join gives k the vault of its store, new or one that is there, until release
+// join gives k the vault of its store, new or one that is there, until release
 // is called. Sites of one configuration that differ in what a store has once are
 // an error.
-func (k *Keeper) Join() (release func(), err error) {
-	v, leave := AcquireVault(k.Store.Identity())
+func (k *Keeper) join() (release func(), err error) {
+	v, leave := acquireVault(k.store.Identity())
 	if err := v.add(k); err != nil {
 		leave()
 		return nil, err
 	}
-	k.Vault = v
+	k.vault = v
 	return func() {
 		// In this order: refreshes under way need the keeper until they have
 		// landed, which Destruct waits for.
@@ -80,8 +82,8 @@ func (k *Keeper) Join() (release func(), err error) {
 
 // Start opens the vault, and tells the log what is amiss at its place.
 func (k *Keeper) Start() {
-	_, _ = k.Open(k.Vault.ctx) // which logs what fails
-	k.Vault.examine()
+	_, _ = k.Open(k.vault.ctx) // which logs what fails
+	k.vault.examine()
 }
 
 // Open answers the vault, open. The configuration that asks thereby is in force.
@@ -89,9 +91,9 @@ func (k *Keeper) Start() {
 func (k *Keeper) Open(ctx context.Context) (*session.Vault, error) {
 	if !k.live.Load() {
 		k.live.Store(true)
-		k.Vault.stale.Store(true)
+		k.vault.stale.Store(true)
 	}
-	return k.Vault.open(ctx)
+	return k.vault.open(ctx)
 }
 
 // Access is a live access token of a grant whose issuer is configured here. An
@@ -105,7 +107,7 @@ func (k *Keeper) Access(ctx context.Context, handle session.Handle) (session.Acc
 	access, err := s.Token(ctx, handle)
 	if _, failed := errors.AsType[*session.Unavailable](err); failed {
 		// Perhaps no configuration can refresh it any more.
-		if grant, _, lookErr := s.Grant(ctx, handle); lookErr == nil && !k.Vault.hasIssuer(grant.Issuer) {
+		if grant, _, lookErr := s.Grant(ctx, handle); lookErr == nil && !k.vault.hasIssuer(grant.Issuer) {
 			return access, k.foreign(ctx, s, handle, grant.Issuer)
 		}
 	}
@@ -118,28 +120,25 @@ func (k *Keeper) Access(ctx context.Context, handle session.Handle) (session.Acc
 // foreign refuses a grant of an issuer that is not configured here. One that is
 // configured nowhere any more ends.
 func (k *Keeper) foreign(ctx context.Context, s *session.Vault, handle session.Handle, issuer string) error {
-	if !k.Vault.hasIssuer(issuer) {
+	if !k.vault.hasIssuer(issuer) {
 		err := s.End(ctx, handle, session.EndedIssuer)
 		k.Log.Warn("ended a grant: its issuer is not configured any more", zap.String("sref", s.Sref(handle.Key())),
 			zap.String("issuer", issuer), zap.Error(err))
 	}
-	return verdict.UnknownIssuer(issuer, k.Issuers.Names())
+	return verdict.UnknownIssuer(issuer, k.issuers.Names())
 }
 
 // GiveBack returns the refresh token of a grant that will not be used (RFC 7009).
-func (k *Keeper) GiveBack(ctx context.Context, g session.Grant) { k.Vault.revoke(ctx, g) }
+func (k *Keeper) GiveBack(ctx context.Context, g session.Grant) { k.vault.revoke(ctx, g) }
 
 // issuer is one that this gateway has, or nil.
-func (k *Keeper) issuer(url string) *issuers.Trust { return k.Issuers.Named(url) }
+func (k *Keeper) issuer(url string) *issuers.Trust { return k.issuers.Named(url) }
 
 // IssuerOf finds how to speak to a grant's issuer as the client that it began
 // with.
-func (k *Keeper) IssuerOf(g *session.Grant) (*issuers.Trust, error) { return k.Vault.issuerOf(g) }
+func (k *Keeper) IssuerOf(g *session.Grant) (*issuers.Trust, error) { return k.vault.issuerOf(g) }
 
 // TokenTimeout is how long a call to the issuer's token endpoint may take.
 func (k *Keeper) TokenTimeout() time.Duration { return k.settings().TokenTimeout }
 
-// RefreshWait is how long a request waits for a refresh.
-func (k *Keeper) RefreshWait() time.Duration { return k.settings().RefreshWait }
-
-func (k *Keeper) settings() session.Options { return session.WithDefaults(k.Options) }
+func (k *Keeper) settings() session.Options { return session.WithDefaults(k.options) }

@@ -31,18 +31,18 @@ type keyringContent struct {
 // has some, and never met that one. The keys of other sites, and of the
 // configuration before this one, open what they sealed.
 func (v *vault) keyring(ctx context.Context, keeper *Keeper) (*session.Keyring, error) {
-	if !keeper.Store.Shared() && (!v.looked || len(v.stored) == 0 && len(keeper.Keys) == 0) {
-		stored, err := loadKeyring(ctx, keeper.Storage, len(keeper.Keys) == 0)
+	if !keeper.store.Shared() && (!v.looked || len(v.stored) == 0 && len(keeper.keys) == 0) {
+		stored, err := loadKeyring(ctx, keeper.storage, len(keeper.keys) == 0)
 		if err != nil {
 			return nil, fmt.Errorf("the keyring in Caddy's storage: %w", err)
 		}
 		v.stored, v.looked = stored, true
 	}
-	keys := slices.Concat(keeper.Keys, v.stored)
+	keys := slices.Concat(keeper.keys, v.stored)
 	v.mu.Lock()
 	for _, k := range v.keepers {
 		if k != keeper {
-			keys = append(keys, k.Keys...)
+			keys = append(keys, k.keys...)
 		}
 	}
 	v.mu.Unlock()

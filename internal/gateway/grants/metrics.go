@@ -6,8 +6,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// GrantGauges read the state of the vaults when they are asked.
-type GrantGauges struct{}
+// Gauges read the state of the vaults when they are asked.
+type Gauges struct{}
 
 var (
 	grantsDesc = prometheus.NewDesc("caddy_oauth_grants",
@@ -16,15 +16,15 @@ var (
 		"How long an issuer's token endpoint is left alone, for its failures; absent while it is not.", []string{"issuer"}, nil)
 )
 
-func (GrantGauges) Describe(ch chan<- *prometheus.Desc) {
+func (Gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- grantsDesc
 	ch <- breakerDesc
 }
 
-func (GrantGauges) Collect(ch chan<- prometheus.Metric) {
+func (Gauges) Collect(ch chan<- prometheus.Metric) {
 	var sum session.Counts
 	for _, v := range vaults.All() {
-		if n := v.Counts.Load(); n != nil {
+		if n := v.counts.Load(); n != nil {
 			sum.Live += n.Live
 			sum.Renewing += n.Renewing
 			sum.Uncertain += n.Uncertain

@@ -67,62 +67,62 @@ func renewedAs(g *session.Grant) string {
 }
 
 var (
-	ErrNoIssuer = errors.New("no configuration has its issuer, with the settings and the client that it began with")
-	ErrSecrets  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")
+	errNoIssuer = errors.New("no configuration has its issuer, with the settings and the client that it began with")
+	errSecrets  = errors.New("the site where it began is not configured any more, and those that have its issuer and client have different secrets for it, none of them the one that it began with")
 )
 
-// Candidate is a site that has an issuer by the name that a grant has.
-type Candidate struct {
+// candidate is a site that has an issuer by the name that a grant has.
+type candidate struct {
 	issuer *issuers.Trust
-	Site   string
-	Server string // as in an Origin
-	Client string // "": there is none
-	Proof  string
+	site   string
+	server string // as in an Origin
+	client string // "": there is none
+	proof  string
 }
 
 // issuerOf finds how to speak to a grant's issuer as the client that it began with.
 func (v *vault) issuerOf(g *session.Grant) (*issuers.Trust, error) {
-	var all []Candidate
+	var all []candidate
 	v.mu.Lock()
 	for _, k := range slices.Backward(v.keepers) {
 		t := k.issuer(g.Issuer)
 		if t == nil || t.Server == nil {
 			continue
 		}
-		one := Candidate{issuer: t, Site: k.site, Server: t.Reach}
+		one := candidate{issuer: t, site: k.site, server: t.Reach}
 		if t.Client != nil {
-			one.Client, one.Proof = t.Client.ID, t.Client.Print()
+			one.client, one.proof = t.Client.ID, t.Client.Print()
 		}
 		all = append(all, one)
 	}
 	v.mu.Unlock()
-	found, err := Choose(OriginOf(g), g.Kind == session.ByRefreshToken, all)
+	found, err := choose(OriginOf(g), g.Kind == session.ByRefreshToken, all)
 	if err != nil {
 		return nil, err
 	}
 	return found.issuer, nil
 }
 
-// Choose finds the settings that a grant is refreshed with; the newest candidate
+// choose finds the settings that a grant is refreshed with; the newest candidate
 // comes first. The site where the grant began comes before others, with whatever
 // settings it has now: a secret that was changed there, or metadata, end no grant.
 // Then others that mean the same server and have the same secret. A grant from
 // before this was remembered goes by issuer and client alone, the newest
 // configuration first. asClient: the gateway's own client is asked for.
-func Choose(from Origin, asClient bool, all []Candidate) (*Candidate, error) {
-	var own, same []*Candidate
+func choose(from Origin, asClient bool, all []candidate) (*candidate, error) {
+	var own, same []*candidate
 	for n := range all {
 		one := &all[n]
 		switch {
-		case asClient && (one.Client == "" || one.Client != from.Client):
-		case from.Server == "" || from.Site != "" && one.Site == from.Site:
+		case asClient && (one.client == "" || one.client != from.Client):
+		case from.Server == "" || from.Site != "" && one.site == from.Site:
 			own = append(own, one)
-		case one.Server == from.Server:
+		case one.server == from.Server:
 			same = append(same, one)
 		}
 	}
-	began := func(one *Candidate) bool {
-		return one.Server == from.Server && (!asClient || one.Proof == from.Proof)
+	began := func(one *candidate) bool {
+		return one.server == from.Server && (!asClient || one.proof == from.Proof)
 	}
 	// While a reload is under way there may be two of the site.
 	switch n := slices.IndexFunc(own, began); {
@@ -137,9 +137,9 @@ func Choose(from Origin, asClient bool, all []Candidate) (*Candidate, error) {
 	// Its site has gone, or has changed its address and its secret at once.
 	switch {
 	case len(same) == 0:
-		return nil, ErrNoIssuer
-	case slices.ContainsFunc(same, func(one *Candidate) bool { return asClient && one.Proof != same[0].Proof }):
-		return nil, ErrSecrets
+		return nil, errNoIssuer
+	case slices.ContainsFunc(same, func(one *candidate) bool { return asClient && one.proof != same[0].proof }):
+		return nil, errSecrets
 	}
 	return same[0], nil
 }

@@ -126,13 +126,13 @@ func (s *Session) Check() error {
 	if _, known := onUncertain[s.OnUncertain]; !known {
 		return fmt.Errorf("session: on_uncertain is %q; it takes retry or reauth", s.OnUncertain)
 	}
-	if err := session.CheckOptions(s.Options()); err != nil {
+	if err := session.CheckOptions(s.options()); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
 	return nil
 }
 
-func (s *Session) Options() session.Options {
+func (s *Session) options() session.Options {
 	return session.Options{
 		RefreshAhead: time.Duration(s.RefreshAhead), MinRefreshInterval: time.Duration(s.MinRefreshInterval),
 		TokenTimeout: time.Duration(s.TokenTimeout), Lease: time.Duration(s.Lease),
@@ -144,7 +144,7 @@ func (s *Session) Options() session.Options {
 
 // provision reads the keys, and makes the store, which stays closed.
 func (s *Session) provision(ctx caddy.Context, repl *caddy.Replacer) (err error) {
-	if err := s.ReadKeys(repl); err != nil {
+	if s.secrets, err = s.readKeys(repl); err != nil {
 		return err
 	}
 	if s.store, err = s.LoadStore(ctx); err != nil {
@@ -171,19 +171,25 @@ func (s *Session) LoadStore(ctx caddy.Context) (stores.Store, error) {
 	return store, nil
 }
 
-func (s *Session) ReadKeys(repl *caddy.Replacer) error {
+// CheckKeys finds keys that are not there, or too short.
+func (s *Session) CheckKeys(repl *caddy.Replacer) error {
+	_, err := s.readKeys(repl)
+	return err
+}
+
+func (s *Session) readKeys(repl *caddy.Replacer) (keys [][]byte, err error) {
 	for n, key := range s.Keys {
 		text, err := grammar.Resolve(repl, "session: keys", key)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		text = strings.TrimSpace(text) // a file's last line break
 		if len(text) < MinKeyLength {
-			return fmt.Errorf("session: key %d has %d characters, at least %d are needed: take the output of \"openssl rand -base64 32\"", n+1, len(text), MinKeyLength)
+			return nil, fmt.Errorf("session: key %d has %d characters, at least %d are needed: take the output of \"openssl rand -base64 32\"", n+1, len(text), MinKeyLength)
 		}
-		s.secrets = append(s.secrets, []byte(text))
+		keys = append(keys, []byte(text))
 	}
-	return nil
+	return keys, nil
 }
 
 // CheckKeysFor finds that a store needs keys that are not there.

@@ -11,9 +11,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// StoreState is what an operator sees of a store of grants, as counted each
+// State is what an operator sees of a store of grants, as counted each
 // minute.
-type StoreState struct {
+type State struct {
 	Store     string `json:"store"`
 	Open      bool   `json:"open"`
 	Counted   bool   `json:"counted"`
@@ -25,12 +25,12 @@ type StoreState struct {
 	Sites int `json:"-"` // that share it
 }
 
-// StoreStates are those of every store, sorted.
-func StoreStates() []StoreState {
-	states := []StoreState{}
+// States are those of every store, sorted.
+func States() []State {
+	states := []State{}
 	for _, v := range allVaults() {
-		state := StoreState{Store: v.identity, Open: v.current.Load() != nil, Sites: v.sites()}
-		if n := v.Counts.Load(); n != nil {
+		state := State{Store: v.identity, Open: v.current.Load() != nil, Sites: v.sites()}
+		if n := v.counts.Load(); n != nil {
 			state.Counted, state.Live, state.Renewing, state.Uncertain, state.Ended = true, n.Live, n.Renewing, n.Uncertain, n.Dead
 		}
 		states = append(states, state)
@@ -51,9 +51,9 @@ func OpenBreakers() map[string]time.Duration {
 	return pauses
 }
 
-// EachVault visits what is open or can be opened now. One that fails does not
+// Each visits what is open or can be opened now. One that fails does not
 // keep the others from being visited; the error names each.
-func EachVault(ctx context.Context, visit func(store string, s *session.Vault) error) error {
+func Each(ctx context.Context, visit func(store string, s *session.Vault) error) error {
 	var failed []error
 	for _, v := range allVaults() {
 		s, err := v.open(ctx)

@@ -42,14 +42,14 @@ type vault struct {
 	current   atomic.Pointer[session.Vault] // nil: not open yet
 	stale     atomic.Bool                   // keys or options have changed since it was opened
 	examining atomic.Bool
-	Counts    atomic.Pointer[session.Counts]
+	counts    atomic.Pointer[session.Counts]
 	opening   chan struct{} // held while it is opened or closed
 	walks     *walks        // that users ask for
 
 	// Held with opening.
 	stored     [][]byte // the keyring in Caddy's storage
 	looked     bool     // it was looked for
-	Rows       session.Store
+	rows       session.Store
 	closeStore func() error
 	failed     error
 	failedAt   time.Time
@@ -58,9 +58,9 @@ type vault struct {
 	keepers []*Keeper
 }
 
-// AcquireVault gets or makes the vault of the place identity, until release is
+// acquireVault gets or makes the vault of the place identity, until release is
 // called.
-func AcquireVault(identity string) (v *vault, release func()) {
+func acquireVault(identity string) (v *vault, release func()) {
 	return vaults.Acquire(identity, func() *vault {
 		v := &vault{identity: identity, opening: make(chan struct{}, 1), walks: newWalks()}
 		v.ctx, v.stop = context.WithCancel(context.Background())
@@ -169,20 +169,20 @@ func (v *vault) openOrApply(ctx context.Context, keeper *Keeper) error {
 	}
 	options := v.optionsOf(keeper)
 	if s := v.current.Load(); s != nil {
-		if store, applies := keeper.Store.(stores.OpenApplier); applies {
-			store.Apply(v.Rows)
+		if store, applies := keeper.store.(stores.OpenApplier); applies {
+			store.Apply(v.rows)
 		}
 		return s.Apply(ring, options)
 	}
-	rows, closeStore, err := keeper.Store.Open(ctx)
+	rows, closeStore, err := keeper.store.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
-	s, err := session.New(Counted{rows}, ring, options)
+	s, err := session.New(counted{rows}, ring, options)
 	if err != nil {
 		return errors.Join(err, closeStore())
 	}
-	v.Rows, v.closeStore = rows, closeStore
+	v.rows, v.closeStore = rows, closeStore
 	v.current.Store(s)
 	go v.sweep(s)
 	keeper.Log.Info("opened the store of grants", zap.String("store", v.identity))
@@ -191,7 +191,7 @@ func (v *vault) openOrApply(ctx context.Context, keeper *Keeper) error {
 
 // optionsOf are a keeper's, with what the vault does for all.
 func (v *vault) optionsOf(keeper *Keeper) session.Options {
-	options := keeper.Options
+	options := keeper.options
 	options.Now, options.Renew, options.Works = time.Now, v.renew, v.works
 	options.Revoke, options.Observe = v.revoke, v.observe
 	return options
@@ -210,7 +210,7 @@ func (v *vault) sweep(s *session.Vault) {
 			pause = sweepFirst
 		}
 		if err == nil {
-			v.Counts.Store(&counts)
+			v.counts.Store(&counts)
 		} else if keeper := v.inForce(); keeper != nil && v.ctx.Err() == nil {
 			keeper.Log.Warn("looking for grants that have run out failed", zap.Error(err))
 		}
@@ -237,7 +237,7 @@ func (v *vault) longestCall() time.Duration {
 	defer v.mu.Unlock()
 	longest := tokenTimeout
 	for _, k := range v.keepers {
-		longest = max(longest, k.Options.TokenTimeout)
+		longest = max(longest, k.options.TokenTimeout)
 	}
 	return longest
 }

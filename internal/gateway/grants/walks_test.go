@@ -6,7 +6,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
 )
 
-// Whoever reloads the page all the time keeps nobody else from it.
+// A user who reloads the page all the time keeps no other from it.
 func TestOneUserWhoLooksAtSessionsAllTheTimeKeepsNobodyElseFromIt(t *testing.T) {
 	l := newWalks()
 	leave, err := l.enter(t.Context(), "mallory")

@@ -1,4 +1,4 @@
-package caddyoauth
+package grants
 
 import (
 	"context"
@@ -8,16 +8,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 func TestTheGaugesTellWhatTheLastLookCounted(t *testing.T) {
-	v, release := grants.AcquireVault("a store of " + t.Name())
+	v, release := acquireVault("a store of " + t.Name())
 	defer release()
 	before := gathered(t)
-	v.Counts.Store(&session.Counts{Live: 4, Renewing: 3, Uncertain: 2, Dead: 1})
+	v.counts.Store(&session.Counts{Live: 4, Renewing: 3, Uncertain: 2, Dead: 1})
 	now := gathered(t)
 	for state, want := range map[string]float64{"live": 4, "renewing": 3, "uncertain": 2, "ended": 1} {
 		if got := now["caddy_oauth_grants "+state] - before["caddy_oauth_grants "+state]; got != want {
@@ -30,7 +29,7 @@ func TestTheGaugesTellWhatTheLastLookCounted(t *testing.T) {
 func gathered(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	if err := telemetry.Metrics.Register(registry, grants.GrantGauges{}); err != nil {
+	if err := telemetry.Metrics.Register(registry, Gauges{}); err != nil {
 		t.Fatal(err)
 	}
 	families, err := registry.Gather()
@@ -65,8 +64,8 @@ func (failing) Each(context.Context, func(session.Row) bool) error { return errB
 
 func TestStoreErrorsAreCountedAndVerdictsOfTheStoreAreNot(t *testing.T) {
 	before := gathered(t)
-	bad, good := grants.Counted{Store: failing{}}, grants.Counted{Store: session.NewMemory(time.Now)}
-	for _, s := range []grants.Counted{bad, good} {
+	bad, good := counted{failing{}}, counted{session.NewMemory(time.Now)}
+	for _, s := range []counted{bad, good} {
 		_, _ = s.Load(t.Context(), session.Key{1})
 		_ = s.Create(t.Context(), session.Row{Key: session.Key{2}, Until: time.Now().Add(time.Hour)})
 		_ = s.Create(t.Context(), session.Row{Key: session.Key{2}, Until: time.Now().Add(time.Hour)})

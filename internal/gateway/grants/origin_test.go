@@ -1,11 +1,9 @@
-package caddyoauth
+package grants
 
 import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 )
 
 // Each site is "<name> <server> <client> <secret>", the newest one last; the
@@ -21,38 +19,38 @@ func TestTheSettingsThatAGrantBeganUnderAreFoundAgain(t *testing.T) {
 		"its site, with a new secret":                  {"a X me s", false, []string{"a X me s2", "b X me s"}, "a X me s2"},
 		"its site, with another server":                {"a X me s", false, []string{"a Y me s", "b X me s"}, "a Y me s"},
 		"its site's old configuration, while it lasts": {"a X me s", false, []string{"a X me s", "a X me s2"}, "a X me s"},
-		"its site, as another client":                  {"a X me s", false, []string{"a X you s", "b Y me s"}, grants.ErrNoIssuer.Error()},
+		"its site, as another client":                  {"a X me s", false, []string{"a X you s", "b Y me s"}, errNoIssuer.Error()},
 		"one with the same secret":                     {"a X me s", false, []string{"b X me s", "c X me s2"}, "b X me s"},
 		"the only secret that there is":                {"a X me s", false, []string{"b X me s2", "c X me s2"}, "c X me s2"},
-		"none, of those with other secrets":            {"a X me s", false, []string{"b X me s2", "c X me s3"}, grants.ErrSecrets.Error()},
-		"none, of those that mean another server":      {"a X me s", false, []string{"b Y me s", "c Z me s"}, grants.ErrNoIssuer.Error()},
+		"none, of those with other secrets":            {"a X me s", false, []string{"b X me s2", "c X me s3"}, errSecrets.Error()},
+		"none, of those that mean another server":      {"a X me s", false, []string{"b Y me s", "c Z me s"}, errNoIssuer.Error()},
 		"whatever the secret, to run again":            {"a X me s", true, []string{"b X me s2", "c Y me s", "d X you s3"}, "d X you s3"},
-		"none of another server, to run again":         {"a X me s", true, []string{"c Y me s"}, grants.ErrNoIssuer.Error()},
+		"none of another server, to run again":         {"a X me s", true, []string{"c Y me s"}, errNoIssuer.Error()},
 		"the newest, for a grant of before":            {"- - me -", false, []string{"a X me s", "b Y me s2", "c Y you s"}, "b Y me s2"},
 		"the newest, to run one of before again":       {"- - - -", true, []string{"a X me s", "c Y you s"}, "c Y you s"},
-		"no site has the name of none":                 {"- X me s", false, []string{"- Y me s"}, grants.ErrNoIssuer.Error()},
+		"no site has the name of none":                 {"- X me s", false, []string{"- Y me s"}, errNoIssuer.Error()},
 	} {
-		read := func(text string) grants.Candidate {
+		read := func(text string) candidate {
 			words := strings.Fields(strings.ReplaceAll(text, "-", `""`))
 			for n := range words {
 				words[n] = strings.Trim(words[n], `"`)
 			}
-			return grants.Candidate{Site: words[0], Server: words[1], Client: words[2], Proof: words[3]}
+			return candidate{site: words[0], server: words[1], client: words[2], proof: words[3]}
 		}
-		var all []grants.Candidate
+		var all []candidate
 		for _, site := range slices.Backward(c.sites) {
 			all = append(all, read(site))
 		}
 		began := read(c.began)
-		from := grants.Origin{Server: began.Server, Site: began.Site}
+		from := Origin{Server: began.server, Site: began.site}
 		if !c.running {
-			from.Client = began.Client
+			from.Client = began.client
 		}
 		if !c.running && from.Server != "" {
-			from.Proof = began.Proof
+			from.Proof = began.proof
 		}
 		got := ""
-		found, err := grants.Choose(from, !c.running, all)
+		found, err := choose(from, !c.running, all)
 		if err != nil {
 			got = err.Error()
 		}

@@ -1,4 +1,4 @@
-package caddyoauth
+package grants
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
-	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
+
+const sealingKey = "a key of the tests, of 32 characters and more"
 
 // settled is a store with settings of which its identity says nothing.
 type settled struct {
@@ -29,9 +29,9 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 	var rows session.Store
 	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
-		keeper := &grants.Keeper{Store: store, Options: new(grants.Session).Options(), Keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-			Storage: caddy.DefaultStorage, Issuers: new(issuers.Set)}
-		release, err := keeper.Join()
+		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(sealingKey)}, Log: zap.NewNop(),
+			storage: caddy.DefaultStorage}
+		release, err := keeper.join()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 			t.Fatal(err)
 		}
 		if i == 0 {
-			rows = keeper.Vault.Rows
+			rows = keeper.vault.rows
 		}
 	}
 	if len(stores[0].applied) > 0 || len(stores[1].applied) != 1 || stores[1].applied[0] != rows {
@@ -66,9 +66,9 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 		opens bool
 	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
-			keeper := &grants.Keeper{Store: row.store, Options: new(grants.Session).Options(), Keys: [][]byte{[]byte(firstKey)}, Log: zap.NewNop(),
-				Storage: gone{}, Issuers: new(issuers.Set)}
-			release, err := keeper.Join()
+			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(sealingKey)}, Log: zap.NewNop(),
+				storage: gone{}}
+			release, err := keeper.join()
 			if err != nil {
 				t.Fatal(err)
 			}

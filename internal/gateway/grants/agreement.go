@@ -26,7 +26,7 @@ const hiddenSetting = "#"
 // sites that share it must agree on them. Otherwise one of them would have its
 // grants live for as long as another one likes, and could not tell.
 func (s *Session) shared(store json.RawMessage) []setting {
-	o := session.WithDefaults(s.Options())
+	o := session.WithDefaults(s.options())
 	whole := &Session{
 		Idle: caddy.Duration(o.Idle), Max: caddy.Duration(o.Max), RefreshAhead: caddy.Duration(o.RefreshAhead),
 		MinRefreshInterval: caddy.Duration(o.MinRefreshInterval), TokenTimeout: caddy.Duration(o.TokenTimeout),
@@ -73,7 +73,7 @@ func conflict(one, other *Keeper) error {
 		return nil
 	}
 	return fmt.Errorf("session: the sites %s and %s share the store %q, and differ in %s: give both the same session block, for example by an import, or one of them a store of its own",
-		one.name(), other.name(), one.Store.Identity(), strings.Join(differ, ", "))
+		one.name(), other.name(), one.store.Identity(), strings.Join(differ, ", "))
 }
 
 func (k *Keeper) name() string {

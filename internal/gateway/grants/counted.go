@@ -8,11 +8,11 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// Counted is a store whose failures are counted. That a row is not there, or
+// counted is a store whose failures are counted. That a row is not there, or
 // is another by now, is no failure.
-type Counted struct{ session.Store }
+type counted struct{ session.Store }
 
-func (s Counted) failed(operation string, err error) error {
+func (s counted) failed(operation string, err error) error {
 	if err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrExists) &&
 		!errors.Is(err, session.ErrConflict) && !errors.Is(err, context.Canceled) {
 		telemetry.Metrics.StoreFailed(operation)
@@ -20,29 +20,29 @@ func (s Counted) failed(operation string, err error) error {
 	return err
 }
 
-func (s Counted) Load(ctx context.Context, key session.Key) (session.Row, error) {
+func (s counted) Load(ctx context.Context, key session.Key) (session.Row, error) {
 	row, err := s.Store.Load(ctx, key)
 	return row, s.failed("load", err)
 }
 
-func (s Counted) Create(ctx context.Context, row session.Row) error {
+func (s counted) Create(ctx context.Context, row session.Row) error {
 	return s.failed("create", s.Store.Create(ctx, row))
 }
 
-func (s Counted) CompareAndSwap(ctx context.Context, old session.Version, next session.Row) error {
+func (s counted) CompareAndSwap(ctx context.Context, old session.Version, next session.Row) error {
 	return s.failed("compare_and_swap", s.Store.CompareAndSwap(ctx, old, next))
 }
 
-func (s Counted) Delete(ctx context.Context, key session.Key) error {
+func (s counted) Delete(ctx context.Context, key session.Key) error {
 	return s.failed("delete", s.Store.Delete(ctx, key))
 }
 
-func (s Counted) Each(ctx context.Context, visit func(session.Row) bool) error {
+func (s counted) Each(ctx context.Context, visit func(session.Row) bool) error {
 	return s.failed("each", s.Store.Each(ctx, visit))
 }
 
 // Confirmed, Wake, CatchUp and Exclusive pass on what the store may offer.
-func (s Counted) Confirmed(ctx context.Context, key session.Key) (session.Row, error) {
+func (s counted) Confirmed(ctx context.Context, key session.Key) (session.Row, error) {
 	confirmer, ok := s.Store.(session.Confirmer)
 	if !ok {
 		return s.Load(ctx, key)
@@ -51,21 +51,21 @@ func (s Counted) Confirmed(ctx context.Context, key session.Key) (session.Row, e
 	return row, s.failed("load", err)
 }
 
-func (s Counted) Wake(changed func(session.Key)) (stop func()) {
+func (s counted) Wake(changed func(session.Key)) (stop func()) {
 	if waker, ok := s.Store.(session.Waker); ok {
 		return waker.Wake(changed)
 	}
 	return func() {}
 }
 
-func (s Counted) CatchUp(ctx context.Context) (line uint64, err error) {
+func (s counted) CatchUp(ctx context.Context) (line uint64, err error) {
 	if store, ok := s.Store.(session.CatchUp); ok {
 		return store.CatchUp(ctx)
 	}
 	return 0, errors.ErrUnsupported
 }
 
-func (s Counted) Exclusive() bool {
+func (s counted) Exclusive() bool {
 	exclusive, ok := s.Store.(interface{ Exclusive() bool })
 	return ok && exclusive.Exclusive()
 }
