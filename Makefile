@@ -41,10 +41,11 @@ test: go-is-here
 	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy $(GO) test -vet=off -count=1 -timeout 30m ./...
 
 # The end-to-end tests with all that "make test" leaves out of them (SOAK=1; see
-# e2e/README.md), against a Caddy that the race detector watches: its word fails
-# a test like a crash. Half an hour.
+# e2e/README.md), against a Caddy that the race detector watches, whose word fails
+# a test like a crash; and many more runs of the model of sessions. Twenty minutes.
 soak: go-is-here
 	@./e2e/setup.sh
+	$(GO) test -race -tags $(TAGS) ./internal/session -run Model -runs 20000
 	$(GO) build -race -tags $(TAGS) -o bin/caddy-race ./cmd/caddy
 	cd e2e && SOAK=1 CADDY_BIN=$(CURDIR)/bin/caddy-race $(GO) test -race -count=1 -timeout 90m ./...
 

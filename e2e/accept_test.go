@@ -15,7 +15,8 @@ import (
 
 // patient is for tests that hold a renewal while many requests come: nobody is
 // to run out of time where the machine is slow.
-var patient = settings{session: "token_timeout 20s\n\t\t\tlease 40s\n\t\t\trefresh_wait 30s"}
+var patient = settings{session: long("token_timeout 60s\n\t\t\tlease 120s\n\t\t\trefresh_wait 90s",
+	"token_timeout 20s\n\t\t\tlease 40s\n\t\t\trefresh_wait 30s")}
 
 // get is a request for the resource with a session.
 func (r *rig) get(s session) answer {

@@ -16,7 +16,13 @@ type sample struct {
 	start, end time.Time
 	status     int // 0 when there was no answer
 	err        error
+	late       time.Duration // of this machine, at the end
 }
+
+// slow reports whether a request says something about the machine alone: where
+// processes wake up late and an answer takes longer than a second, a token that
+// lives for one is dead when it arrives.
+func (s sample) slow() bool { return s.late > 100*time.Millisecond && s.end.Sub(s.start) > time.Second }
 
 // load is workers that keep asking until they are stopped.
 type load struct {
@@ -37,7 +43,7 @@ func startLoad(workers int, pace time.Duration, ask func(n int) (answer, error))
 			for n := worker; ; n += workers {
 				s := sample{start: time.Now()}
 				a, err := ask(n)
-				s.end, s.status, s.err = time.Now(), a.status, err
+				s.end, s.status, s.err, s.late = time.Now(), a.status, err, late()
 				l.mu.Lock()
 				l.samples = append(l.samples, s)
 				l.mu.Unlock()

@@ -49,7 +49,7 @@ type settings struct {
 func newRig(t *testing.T, set settings) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, secrets: &secrets{}, set: set, client: newClient(40 * time.Second),
+		t: t, secrets: &secrets{}, set: set, client: newClient(long(2*time.Minute, 40*time.Second)),
 		gatewaySecret: "gw-" + rand.Text(), robotSecret: "rb-" + rand.Text(), keys: []string{"k1-" + rand.Text() + rand.Text()},
 	}
 	if r.set.life == 0 {
