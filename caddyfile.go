@@ -23,7 +23,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, err
 	}
-	config, err := config.ParseCaddyfile(h)
+	config, err := config.Parse(h)
 	if err != nil {
 		return nil, err
 	}

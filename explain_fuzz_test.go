@@ -81,7 +81,7 @@ func explainAnything(t *testing.T, gateways []*Gateway, text string, grants bool
 	t.Helper()
 	raw := strings.TrimSpace(text)
 	for _, g := range gateways {
-		e := explain.Explain(t.Context(), g, text, explain.ExplainOptions{At: verdictClock, Grants: grants, Held: true})
+		e := explain.Explain(t.Context(), g, text, explain.Options{At: verdictClock, Grants: grants, Held: true})
 		checkExplained(t, e, raw)
 		if e.Verdict != "accepted" {
 			continue

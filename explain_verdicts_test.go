@@ -68,7 +68,7 @@ func (f *fact) compareExplained(request string) string {
 		if strings.TrimSpace(text) == "" {
 			return ""
 		}
-		last = explain.Explain(f.Context(), g, text, explain.ExplainOptions{At: verdictClock.Add(f.offset), Held: true})
+		last = explain.Explain(f.Context(), g, text, explain.Options{At: verdictClock.Add(f.offset), Held: true})
 		checkExplained(f.T, last, text)
 		if last.Verdict != "accepted" {
 			break
@@ -121,7 +121,7 @@ func checkExplained(t *testing.T, e *explain.Explanation, raw string) {
 	if strings.ContainsAny(strings.ReplaceAll(text.String(), "\x1b[", ""), "\x1b\x07\x00\r") {
 		t.Errorf("the terminal is told what to do: %q", text.String())
 	}
-	failed := slices.IndexFunc(e.Checks, func(s explain.ExplainedStep) bool { return s.Result == "failed" })
+	failed := slices.IndexFunc(e.Checks, func(s explain.Step) bool { return s.Result == "failed" })
 	switch {
 	case e.Verdict == "accepted" && failed >= 0:
 		t.Errorf("accepted, and yet %s failed", e.Checks[failed].Check)

@@ -180,7 +180,7 @@ func (g *Gateway) newSite() *login.Site {
 // adviceFor is what an operator is told to change when a token is refused that an
 // issuer has just granted.
 func (g *Gateway) adviceFor(raw, reason string) string {
-	return advice.AdviseOn(g.validator.Set, g.Resource, reason, raw)
+	return advice.OnGranted(g.validator.Set, g.Resource, reason, raw)
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {

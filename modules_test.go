@@ -5,12 +5,15 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddyoauth/caddyoauth"
 )
 
 // dirOf is the directory of a package of this module; "." is the root.
@@ -70,6 +73,40 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	}
 	if want := []string{"doctor", "explain", "sidecar", "status"}; !slices.Equal(commands, want) {
 		t.Errorf("commands: %v, want %v", commands, want)
+	}
+}
+
+// A build that has no use for a command leaves out one line of inside.go. That
+// works as long as no other code needs the command's room.
+func TestEachCommandIsOneImportOfTheRoot(t *testing.T) {
+	for _, name := range []string{"doctor", "explain", "sidecar", "status"} {
+		var by []string
+		for _, s := range sources(t) {
+			for _, spec := range s.file.Imports {
+				if spec.Path.Value == strconv.Quote(module+"/internal/gateway/"+name) {
+					by = append(by, s.path)
+					if spec.Name == nil || spec.Name.Name != "_" {
+						t.Errorf("%s needs %s, and not only has it in the build", s.path, name)
+					}
+				}
+			}
+		}
+		if !slices.Equal(by, []string{"inside.go"}) {
+			t.Errorf("%s is imported by %v, want inside.go alone", name, by)
+		}
+	}
+}
+
+// Gateway embeds Config: such a method of Config's would be taken for its own.
+func TestTheConfigurationHasNoMethodThatCaddyLooksFor(t *testing.T) {
+	kind := reflect.TypeFor[*caddyoauth.Config]()
+	for _, name := range []string{"CaddyModule", "Provision", "Validate", "Cleanup", "UnmarshalCaddyfile", "UnmarshalJSON", "MarshalJSON", "ServeHTTP"} {
+		if _, has := kind.MethodByName(name); has {
+			t.Errorf("Config has the method %s", name)
+		}
+	}
+	if kind.NumMethod() == 0 {
+		t.Error("Config has no method at all")
 	}
 }
 

@@ -42,7 +42,7 @@ func TestTrustedProxiesThatAreNotStrictAreWarnedOfWhereLimitsCountByAddress(t *t
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(lines), proxies.LooseProxies); n != map[string]int{"warn": 2}[row.want] { // one for each server
+		if n := strings.Count(string(lines), proxies.Loose); n != map[string]int{"warn": 2}[row.want] { // one for each server
 			t.Errorf("%q %q: %d warnings", row.servers, row.words, n)
 		}
 		got := ""

@@ -32,8 +32,8 @@ func init() {
 
 const grantsPath = "/oauth/grants"
 
-// grantState is what an operator sees of a grant.
-type grantState struct {
+// grant is what an operator sees of a grant.
+type grant struct {
 	Sref     string    `json:"sref"`  // as in the logs
 	State    string    `json:"state"` // live, renewing, uncertain or ended
 	Reason   string    `json:"reason,omitempty"`
@@ -76,12 +76,12 @@ func endGrantsOfSubject(w http.ResponseWriter, r *http.Request) error {
 }
 
 func listGrants(w http.ResponseWriter, r *http.Request, limit int) error {
-	grants := []grantState{}
+	grants := []grant{}
 	if err := eachOpenVault(r.Context(), func(store string, s *session.Vault) error {
 		return s.List(r.Context(), func(one session.Summary) bool {
 			if len(grants) < limit {
-				grants = append(grants, grantState{
-					Sref: one.Sref, State: stateOfGrant(&one), Reason: one.Reason, Renewals: one.Renewals,
+				grants = append(grants, grant{
+					Sref: one.Sref, State: stateOf(&one), Reason: one.Reason, Renewals: one.Renewals,
 					Created: one.Created, LastUsed: one.LastUsed, Until: one.Until, Store: store,
 				})
 			}
@@ -93,7 +93,7 @@ func listGrants(w http.ResponseWriter, r *http.Request, limit int) error {
 	return Answer(w, grants)
 }
 
-func stateOfGrant(one *session.Summary) string {
+func stateOf(one *session.Summary) string {
 	switch {
 	case one.Dead:
 		return "ended"

@@ -26,7 +26,7 @@ func init() {
 			http.MethodPost: fetchIssuer,
 		}},
 		Reading(StatusPath, func() any {
-			return GatewayStatus{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.States()}
+			return Status{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.States()}
 		}),
 	)
 }
@@ -36,8 +36,8 @@ const (
 	StatusPath  = "/oauth/status"
 )
 
-// GatewayStatus is what "caddy oauth status" prints.
-type GatewayStatus struct {
+// Status is what "caddy oauth status" prints.
+type Status struct {
 	Issuers []issuers.State `json:"issuers"`
 	Stores  []grants.State  `json:"stores"`
 }

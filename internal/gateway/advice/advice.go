@@ -44,18 +44,18 @@ var advices = map[string]string{
 	verdict.InternalFailure:          "Please report it.",
 }
 
-// Unadvised is a token that was refused, as far as advice depends on it.
-type Unadvised struct {
+// Token is a token that was refused, as far as advice depends on it.
+type Token struct {
 	Raw    string
 	Claims token.Claims // nil: they cannot be read
-	Hmac   bool         // it says that it is signed with one
+	HMAC   bool         // it says that it is signed with one
 	Issuer string       // by whose settings it was judged; "": it is not known
 }
 
-// Advise says what to change where a token is refused for a reason, in words for
+// For says what to change where a token is refused for a reason, in words for
 // this token where they are known. resource is what the gateway protects; "":
 // it does not say.
-func Advise(reason string, t Unadvised, resource string) string {
+func For(reason string, t Token, resource string) string {
 	switch reason {
 	case string(token.NotJWT):
 		return notJWTAdvice(t.Raw)
@@ -74,22 +74,22 @@ func Advise(reason string, t Unadvised, resource string) string {
 		}
 		return "Client: ask for a token for this API (audience, resource or scope, as the issuer wants it). Caddyfile: if the token is meant for this API, add its aud to audience."
 	case string(token.AlgRefused):
-		if t.Issuer != "" && t.Hmac {
+		if t.Issuer != "" && t.HMAC {
 			return "Issuer: sign with an asymmetric algorithm (RS256, ES256, …). HMAC is never taken: whoever could check it could also forge it."
 		}
 	}
 	return advices[reason]
 }
 
-// AdviseOn is advise for a token that an issuer has just granted, and that would
+// OnGranted is For about a token that an issuer has just granted, and that would
 // not pass.
-func AdviseOn(set *issuers.Set, resource, reason, raw string) string {
+func OnGranted(set *issuers.Set, resource, reason, raw string) string {
 	u, _ := token.Inspect(raw)
-	t := Unadvised{Raw: raw, Claims: u.Claims, Hmac: u.HMAC()}
+	t := Token{Raw: raw, Claims: u.Claims, HMAC: u.HMAC()}
 	if trust := set.Nearest(u.Claims.String("iss")); trust != nil {
 		t.Issuer = trust.Profile.Issuer
 	}
-	return Advise(reason, t, resource)
+	return For(reason, t, resource)
 }
 
 // notJWTAdvice knows what people send instead of a JWT.

@@ -23,7 +23,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// ParseCaddyfile reads the directive. Syntax:
+// Parse reads the directive. Syntax:
 //
 //	oauth [<matcher>] [<issuer_url> <audience...>] {
 //		issuer <url...> { ... }              (parseIssuer)
@@ -49,7 +49,7 @@ import (
 //
 // Words that take a list may be repeated and add to it; a repeated scalar is
 // an error.
-func ParseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
+func Parse(h httpcaddyfile.Helper) (*Config, error) {
 	h.Next() // the directive's name
 	c := &Config{}
 	args := h.RemainingArgs()
@@ -82,7 +82,7 @@ func ParseCaddyfile(h httpcaddyfile.Helper) (*Config, error) {
 	return c, nil
 }
 
-const GatewayWords = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
+const Words = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
 
 func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
 	switch word := h.Val(); word {
@@ -140,7 +140,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 		if block := blockOf(word); block != "" {
 			return h.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
 		}
-		err = h.Errf("unknown word %q in oauth; it takes %s", word, GatewayWords)
+		err = h.Errf("unknown word %q in oauth; it takes %s", word, Words)
 	}
 	return err
 }

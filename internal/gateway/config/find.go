@@ -12,10 +12,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// ConfigHosts are those of a site; none: any.
-type ConfigHosts []string
+// Hosts are those of a site; none: any.
+type Hosts []string
 
-func (h ConfigHosts) String() string {
+func (h Hosts) String() string {
 	if len(h) == 0 {
 		return "any host"
 	}
@@ -23,38 +23,38 @@ func (h ConfigHosts) String() string {
 }
 
 // Serve reports whether a site with these hosts answers requests for host.
-func (h ConfigHosts) Serve(host string) bool {
+func (h Hosts) Serve(host string) bool {
 	return len(h) == 0 || slices.ContainsFunc(h, func(name string) bool {
 		_, behind, _ := strings.Cut(host, ".")
 		return strings.EqualFold(name, host) || strings.EqualFold(name, "*."+behind)
 	})
 }
 
-// configSite is an oauth handler in a config, and the hosts of its site.
-type configSite struct {
-	Hosts ConfigHosts // that the routes around it match
+// Site is an oauth handler in a config, and the hosts of its site.
+type Site struct {
+	Hosts Hosts // that the routes around it match
 	raw   json.RawMessage
 }
 
 // Read answers what stands there. A word that the gateway does not know is an
 // error.
-func (at configSite) Read() (*Config, error) {
+func (at Site) Read() (*Config, error) {
 	c := new(Config)
 	return c, caddy.StrictUnmarshalJSON(at.raw, c)
 }
 
-// FindSites lists the oauth handlers of a config in their order. One that stands
+// Find lists the oauth handlers of a config in their order. One that stands
 // in two routes of a site is one.
-func FindSites(config []byte) ([]configSite, error) {
+func Find(config []byte) ([]Site, error) {
 	d := json.NewDecoder(bytes.NewReader(config))
 	d.UseNumber()
 	var doc any
 	if err := d.Decode(&doc); err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
-	var found []configSite
-	var walk func(at any, hosts ConfigHosts)
-	walk = func(at any, hosts ConfigHosts) {
+	var found []Site
+	var walk func(at any, hosts Hosts)
+	walk = func(at any, hosts Hosts) {
 		switch at := at.(type) {
 		case []any:
 			for _, e := range at {
@@ -65,10 +65,10 @@ func FindSites(config []byte) ([]configSite, error) {
 				own := maps.Clone(at)
 				delete(own, "handler")
 				raw, _ := json.Marshal(own) // it was JSON before
-				if !slices.ContainsFunc(found, func(p configSite) bool {
+				if !slices.ContainsFunc(found, func(p Site) bool {
 					return slices.Equal(p.Hosts, hosts) && bytes.Equal(p.raw, raw)
 				}) {
-					found = append(found, configSite{hosts, raw})
+					found = append(found, Site{hosts, raw})
 				}
 				return
 			}
@@ -85,7 +85,7 @@ func FindSites(config []byte) ([]configSite, error) {
 }
 
 // hostsOf reads the host matchers of a route.
-func hostsOf(match any) (hosts ConfigHosts) {
+func hostsOf(match any) (hosts Hosts) {
 	sets, _ := match.([]any)
 	for _, set := range sets {
 		members, _ := set.(map[string]any)
@@ -99,28 +99,28 @@ func hostsOf(match any) (hosts ConfigHosts) {
 	return hosts
 }
 
-// SelectSite picks one by host or by number, which begins at 1.
-func SelectSite(all []configSite, host string, index int) (configSite, error) {
+// Select picks one by host or by number, which begins at 1.
+func Select(all []Site, host string, index int) (Site, error) {
 	fit := all
 	if host != "" {
-		fit = slices.DeleteFunc(slices.Clone(all), func(at configSite) bool { return !at.Hosts.Serve(host) })
+		fit = slices.DeleteFunc(slices.Clone(all), func(at Site) bool { return !at.Hosts.Serve(host) })
 	}
 	switch {
 	case len(all) == 0:
-		return configSite{}, errors.New("there is no oauth in this config")
+		return Site{}, errors.New("there is no oauth in this config")
 	case len(fit) == 0:
-		return configSite{}, fmt.Errorf("no oauth for the host %s:%s", host, listSites(all))
+		return Site{}, fmt.Errorf("no oauth for the host %s:%s", host, listSites(all))
 	case index < 0 || index > len(fit):
-		return configSite{}, fmt.Errorf("--index %d: there are %d:%s", index, len(fit), listSites(fit))
+		return Site{}, fmt.Errorf("--index %d: there are %d:%s", index, len(fit), listSites(fit))
 	case index > 0:
 		return fit[index-1], nil
 	case len(fit) > 1:
-		return configSite{}, fmt.Errorf("there are %d oauth handlers; choose one with --host or --index:%s", len(fit), listSites(fit))
+		return Site{}, fmt.Errorf("there are %d oauth handlers; choose one with --host or --index:%s", len(fit), listSites(fit))
 	}
 	return fit[0], nil
 }
 
-func listSites(all []configSite) string {
+func listSites(all []Site) string {
 	var out strings.Builder
 	for i, at := range all {
 		var c Config

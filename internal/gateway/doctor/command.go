@@ -19,10 +19,10 @@ import (
 )
 
 func init() {
-	command.Register(newDoctorCommand)
+	command.Register(newCommand)
 }
 
-func newDoctorCommand() *cobra.Command {
+func newCommand() *cobra.Command {
 	var file, adapter, issuer string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -42,11 +42,11 @@ mistake in the call or a configuration that cannot be read.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			gateways, doc, err := doctorsGateways(file, adapter, issuer)
+			gateways, doc, err := sitesOf(file, adapter, issuer)
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
-			d, err := runDoctor(cmd.Context(), gateways, doc)
+			d, err := run(cmd.Context(), gateways, doc)
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
@@ -67,30 +67,30 @@ mistake in the call or a configuration that cannot be read.`,
 	return cmd
 }
 
-// doctorsGateways are those of a configuration, with the whole of it, or a bare
+// sitesOf are those of a configuration, with the whole of it, or a bare
 // one for one issuer.
-func doctorsGateways(file, adapter, issuer string) (gateways []siteConfig, doc []byte, err error) {
+func sitesOf(file, adapter, issuer string) (gateways []site, doc []byte, err error) {
 	switch {
 	case (file == "") == (issuer == ""):
 		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
 		bare := &config.Config{Issuer: []*issuers.Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
-		return []siteConfig{{Config: bare}}, nil, bare.Check()
+		return []site{{Config: bare}}, nil, bare.Check()
 	}
 	if doc, _, _, err = caddycmd.LoadConfig(file, adapter); err != nil {
 		return nil, nil, err
 	}
-	gateways, err = gatewaysIn(doc)
+	gateways, err = sitesIn(doc)
 	if err == nil && len(gateways) == 0 {
 		err = errors.New("there is no oauth in this configuration")
 	}
 	return gateways, doc, err
 }
 
-// runDoctor looks at gateways, and at the configuration around them if there is
+// run looks at gateways, and at the configuration around them if there is
 // one.
-func runDoctor(ctx context.Context, gateways []siteConfig, whole []byte) (*doctor, error) {
+func run(ctx context.Context, gateways []site, whole []byte) (*doctor, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}

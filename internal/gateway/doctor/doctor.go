@@ -66,9 +66,9 @@ func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
 	})
 }
 
-// gatewaysIn finds the gateways in a configuration, wherever they stand.
-func gatewaysIn(whole []byte) (found []siteConfig, err error) {
-	sites, err := config.FindSites(whole)
+// sitesIn finds the gateways in a configuration, wherever they stand.
+func sitesIn(whole []byte) (found []site, err error) {
+	sites, err := config.Find(whole)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +77,19 @@ func gatewaysIn(whole []byte) (found []siteConfig, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading a handler oauth: %w", err)
 		}
-		found = append(found, siteConfig{c, at.Hosts})
+		found = append(found, site{c, at.Hosts})
 	}
 	return found, nil
 }
 
-// siteConfig is the configuration of a gateway, and the hosts of its site; none: any.
-type siteConfig struct {
+// site is the configuration of a gateway, and the hosts of its site; none: any.
+type site struct {
 	*config.Config
-	hosts config.ConfigHosts
+	hosts config.Hosts
 }
 
 // examine looks at every issuer of a gateway.
-func (d *doctor) examine(at siteConfig) {
+func (d *doctor) examine(at site) {
 	c := at.Config
 	if err := c.Check(); err != nil {
 		d.say("", checkConfig, resultFail, "correct the configuration; \"caddy validate\" names the line", "%v", err)

@@ -13,7 +13,7 @@ import (
 
 // checkResource looks at a gateway's resource as a client that was given its URL
 // does: the URL leads to this site, and from there to the document about it.
-func (d *doctor) checkResource(c *config.Config, hosts config.ConfigHosts) {
+func (d *doctor) checkResource(c *config.Config, hosts config.Hosts) {
 	if c.Resource == "" {
 		return
 	}

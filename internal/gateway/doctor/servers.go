@@ -47,13 +47,13 @@ func (d *doctor) surveyServer(server *caddyhttp.Server) {
 	if err != nil {
 		return
 	}
-	gateways, err := gatewaysIn(all)
-	if err != nil || !slices.ContainsFunc(gateways, func(at siteConfig) bool { return at.CountsByAddress() }) {
+	gateways, err := sitesIn(all)
+	if err != nil || !slices.ContainsFunc(gateways, func(at site) bool { return at.CountsByAddress() }) {
 		return
 	}
 	if server.TrustedProxiesStrict == 0 {
-		d.say("", proxies.CheckProxies, resultWarn, proxies.DoStrict, "%s (%s)", proxies.LooseProxies, strings.Join(server.Listen, " "))
+		d.say("", proxies.Check, resultWarn, proxies.DoStrict, "%s (%s)", proxies.Loose, strings.Join(server.Listen, " "))
 		return
 	}
-	d.say("", proxies.CheckProxies, resultOK, "", "%s (%s)", proxies.ProvenProxies, strings.Join(server.Listen, " "))
+	d.say("", proxies.Check, resultOK, "", "%s (%s)", proxies.Proven, strings.Join(server.Listen, " "))
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	command.Register(newExplainCommand)
+	command.Register(newCommand)
 }
 
 // The exit statuses of "caddy oauth explain".
@@ -28,17 +28,17 @@ const (
 	exitUnknown  = 2
 )
 
-// explainWait bounds how long an issuer is waited for.
-const explainWait = 15 * time.Second
+// waitAtMost bounds how long an issuer is waited for.
+const waitAtMost = 15 * time.Second
 
-// mostExplained is how much of a token is read: enough to tell that it is too
+// longest is how much of a token is read: enough to tell that it is too
 // large.
-const mostExplained = 64 << 10
+const longest = 64 << 10
 
-var errExplainRefused = errors.New("the token is refused")
+var errRefused = errors.New("the token is refused")
 
-// explainCall is what one writes behind "caddy oauth explain".
-type explainCall struct {
+// call is what one writes behind "caddy oauth explain".
+type call struct {
 	config, adapter, host    string
 	index                    int
 	issuer, jwks, at, file   string
@@ -49,8 +49,8 @@ type explainCall struct {
 	terminal, typed, noColor bool // stdout is one, stdin is one, NO_COLOR is set
 }
 
-func newExplainCommand() *cobra.Command {
-	f := &explainCall{}
+func newCommand() *cobra.Command {
+	f := &call{}
 	cmd := &cobra.Command{
 		Use:   "explain [--token-file <file>] [--config <file> | --issuer <url> --audience <aud>] [--json]",
 		Short: "Tells why a token passes or does not",
@@ -96,7 +96,7 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 		}
 		cmd.SilenceErrors = true // it has been told at length
 		if status == exitRefused {
-			return errExplainRefused
+			return errRefused
 		}
 		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
 	}
@@ -113,7 +113,7 @@ func isTerminal(stream any) bool {
 }
 
 // run explains one token and answers the exit status.
-func (f *explainCall) run(ctx context.Context) (status int, err error) {
+func (f *call) run(ctx context.Context) (status int, err error) {
 	at := time.Now()
 	if f.at != "" {
 		if at, err = time.Parse(time.RFC3339, f.at); err != nil {
@@ -128,7 +128,7 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, err
 	}
-	gateway, release, missing, err := newTokenJudge(s.whole, s.own)
+	gateway, release, missing, err := newGateway(s.whole, s.own)
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -136,19 +136,19 @@ func (f *explainCall) run(ctx context.Context) (status int, err error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(ctx, explainWait)
+	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
 	defer cancel()
-	e := Explain(ctx, gateway, text, ExplainOptions{At: at, Grants: s.own.KeepsGrants(), missing: missing})
+	e := Explain(ctx, gateway, text, Options{At: at, Grants: s.own.KeepsGrants(), missing: missing})
 	if f.issuer == "" {
 		e.Gateway = s.hosts.String()
 	}
 	if err := f.print(e); err != nil {
 		return exitUnknown, err
 	}
-	return map[string]int{VerdictAccepted: exitAccepted, verdictRefused: exitRefused, verdictUnknown: exitUnknown}[e.Verdict], nil
+	return map[string]int{accepted: exitAccepted, refused: exitRefused, unknown: exitUnknown}[e.Verdict], nil
 }
 
-func (f *explainCall) print(e *Explanation) error {
+func (f *call) print(e *Explanation) error {
 	if !f.asJSON {
 		e.Write(f.stdout, f.terminal && !f.noColor)
 		return nil
@@ -159,15 +159,15 @@ func (f *explainCall) print(e *Explanation) error {
 	return out.Encode(e)
 }
 
-// explainSettings are those of the handler that judges.
-type explainSettings struct {
+// settings are those of the handler that judges.
+type settings struct {
 	own   *config.Config
-	hosts config.ConfigHosts // of its site
-	whole []byte             // the config that it stands in; empty: it is made of flags
+	hosts config.Hosts // of its site
+	whole []byte       // the config that it stands in; empty: it is made of flags
 }
 
 // settings finds the handler that judges, in a config or made of flags.
-func (f *explainCall) settings() (s explainSettings, err error) {
+func (f *call) settings() (s settings, err error) {
 	if f.issuer == "" {
 		return f.settingsOfConfig()
 	}
@@ -183,7 +183,7 @@ func (f *explainCall) settings() (s explainSettings, err error) {
 	return s, nil
 }
 
-func (f *explainCall) settingsOfConfig() (s explainSettings, err error) {
+func (f *call) settingsOfConfig() (s settings, err error) {
 	if f.jwks != "" || len(f.audience) > 0 {
 		return s, errors.New("--jwks and --audience go with --issuer")
 	}
@@ -193,11 +193,11 @@ func (f *explainCall) settingsOfConfig() (s explainSettings, err error) {
 	if len(s.whole) == 0 {
 		return s, errors.New("no settings: there is no Caddyfile here; give --config, or --issuer and --audience")
 	}
-	all, err := config.FindSites(s.whole)
+	all, err := config.Find(s.whole)
 	if err != nil {
 		return s, err
 	}
-	site, err := config.SelectSite(all, f.host, f.index)
+	site, err := config.Select(all, f.host, f.index)
 	if err != nil {
 		return s, err
 	}
@@ -209,7 +209,7 @@ func (f *explainCall) settingsOfConfig() (s explainSettings, err error) {
 }
 
 // readToken reads what is given, and no more than is looked at.
-func (f *explainCall) readToken() (string, error) {
+func (f *call) readToken() (string, error) {
 	in := f.stdin
 	switch {
 	case f.file != "" && f.file != "-":
@@ -222,7 +222,7 @@ func (f *explainCall) readToken() (string, error) {
 	case f.typed:
 		_, _ = fmt.Fprintln(f.stderr, "Paste the token, then Enter and Ctrl-D.")
 	}
-	text, err := io.ReadAll(io.LimitReader(in, mostExplained))
+	text, err := io.ReadAll(io.LimitReader(in, longest))
 	if err != nil {
 		return "", fmt.Errorf("reading the token: %w", err)
 	}

@@ -22,22 +22,22 @@ import (
 // token, and every check that leads there. It holds no part of the token as it
 // was sent.
 type Explanation struct {
-	Gateway string          `json:"gateway,omitempty"` // where it stands in the config
-	Verdict string          `json:"verdict"`           // accepted, refused or unknown
-	Status  int             `json:"status,omitempty"`  // what the gateway answers; 0: the upstream does
-	Error   string          `json:"error,omitempty"`   // of RFC 6750 §3.1
-	Reason  string          `json:"reason,omitempty"`  // see docs/reasons.md
-	Check   string          `json:"check,omitempty"`   // the one that decided
-	Clause  string          `json:"clause,omitempty"`  // what it rests on
-	Detail  string          `json:"detail,omitempty"`
-	Change  string          `json:"change,omitempty"` // at the issuer, at the client or in the Caddyfile
-	Issuer  string          `json:"issuer,omitempty"` // whose settings judged
-	At      time.Time       `json:"at"`
-	Notes   []string        `json:"notes,omitempty"`
-	Checks  []ExplainedStep `json:"checks"`
+	Gateway string    `json:"gateway,omitempty"` // where it stands in the config
+	Verdict string    `json:"verdict"`           // accepted, refused or unknown
+	Status  int       `json:"status,omitempty"`  // what the gateway answers; 0: the upstream does
+	Error   string    `json:"error,omitempty"`   // of RFC 6750 §3.1
+	Reason  string    `json:"reason,omitempty"`  // see docs/reasons.md
+	Check   string    `json:"check,omitempty"`   // the one that decided
+	Clause  string    `json:"clause,omitempty"`  // what it rests on
+	Detail  string    `json:"detail,omitempty"`
+	Change  string    `json:"change,omitempty"` // at the issuer, at the client or in the Caddyfile
+	Issuer  string    `json:"issuer,omitempty"` // whose settings judged
+	At      time.Time `json:"at"`
+	Notes   []string  `json:"notes,omitempty"`
+	Checks  []Step    `json:"checks"`
 }
 
-type ExplainedStep struct {
+type Step struct {
 	Check    string `json:"check"`
 	Result   string `json:"result"` // passed, failed, not_reached or depends
 	Found    string `json:"found,omitempty"`
@@ -49,17 +49,17 @@ type ExplainedStep struct {
 
 // The verdicts, and the results of a check.
 const (
-	VerdictAccepted = "accepted"
-	verdictRefused  = "refused"
-	verdictUnknown  = "unknown" // could not judge: nothing is known of the token
-	StepPassed      = "passed"
-	stepFailed      = "failed"
-	stepNotReached  = "not_reached"
-	stepDepends     = "depends" // on the request, by way of a matcher
+	accepted   = "accepted"
+	refused    = "refused"
+	unknown    = "unknown" // could not judge: nothing is known of the token
+	passed     = "passed"
+	failed     = "failed"
+	notReached = "not_reached"
+	depends    = "depends" // on the request, by way of a matcher
 )
 
-// ExplainOptions is how to look.
-type ExplainOptions struct {
+// Options is how to look.
+type Options struct {
 	At     time.Time
 	Grants bool // reference tokens are taken here
 	Held   bool // the keys in memory alone: nothing is fetched
@@ -70,8 +70,8 @@ type ExplainOptions struct {
 // explaining is one explanation on its way.
 type explaining struct {
 	Explanation
-	gateway explainSubject
-	how     ExplainOptions
+	gateway subject
+	how     Options
 	bare    string // the token without what was pasted around it
 	rec     *token.Record
 	u       *token.Unverified
@@ -80,10 +80,10 @@ type explaining struct {
 
 // Explain takes what a client would send behind "Bearer" through the checks of
 // the gateway: those that Parse, Verify and the requirements make themselves.
-func Explain(ctx context.Context, j tokenJudge, text string, how ExplainOptions) *Explanation {
+func Explain(ctx context.Context, j Gateway, text string, how Options) *Explanation {
 	e := &explaining{how: how}
 	e.gateway.Config, e.gateway.issuers, e.gateway.identity = j.JudgesBy()
-	e.At, e.Verdict, e.Checks = how.At.UTC(), VerdictAccepted, []ExplainedStep{}
+	e.At, e.Verdict, e.Checks = how.At.UTC(), accepted, []Step{}
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
@@ -108,8 +108,8 @@ func (e *explaining) readCredential(text string) {
 			text = strings.TrimSpace(text[7:])
 		}
 	}
-	step := ExplainedStep{
-		Check: "credential", Result: StepPassed, Found: "one token", Clause: "RFC 6750 §2.1",
+	step := Step{
+		Check: "credential", Result: passed, Found: "one token", Clause: "RFC 6750 §2.1",
 		Expected: "letters, digits and -._~+/ alone, with = only at the end",
 	}
 	e.bare = text
@@ -149,7 +149,7 @@ func (e *explaining) readReference() (ok bool) {
 		e.Notes = append(e.Notes, "It looks like a reference token of this gateway (oga_ or ogr_), but no grants are kept here: there is neither token_endpoint, session nor login.")
 		return true
 	}
-	step := ExplainedStep{Check: referenceStep, Clause: "RFC 6749 §1.5", Expected: "an access token"}
+	step := Step{Check: referenceStep, Clause: "RFC 6749 §1.5", Expected: "an access token"}
 	_, spelled := session.ParseHandle(credential.AccessPrefix, e.bare)
 	switch {
 	case refresh:
@@ -159,11 +159,11 @@ func (e *explaining) readReference() (ok bool) {
 		step.Found, step.Expected = "oga_, but not spelled as a reference token is", "oga_ and 64 letters, all of it"
 		e.fail(&step, verdict.OfReference(verdict.NoGrant, step.Found))
 	default:
-		step.Result, step.Found = stepNotReached, "a reference access token of this gateway (oga_)"
+		step.Result, step.Found = notReached, "a reference access token of this gateway (oga_)"
 		step.Expected = "the issuer's token behind it"
 		step.Change = "It says nothing by itself: only the running gateway knows its grant. Ask with GET /oauth/grants on the admin endpoint, and look for the lines \"a grant has ended\" and \"refused\" in the log."
-		if e.Verdict == VerdictAccepted {
-			e.Verdict, e.Check, e.Clause, e.Detail, e.Change = verdictUnknown, step.Check, step.Clause, step.Found, step.Change
+		if e.Verdict == accepted {
+			e.Verdict, e.Check, e.Clause, e.Detail, e.Change = unknown, step.Check, step.Clause, step.Found, step.Change
 		}
 	}
 	e.Checks = append(e.Checks, step)
@@ -218,8 +218,8 @@ func (e *explaining) chooseTrust() {
 }
 
 // tokenStep tells how one check of package token went.
-func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) ExplainedStep {
-	step := ExplainedStep{Check: string(rule.Check), Clause: rule.Clause, Result: StepPassed}
+func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) Step {
+	step := Step{Check: string(rule.Check), Clause: rule.Clause, Result: passed}
 	if errs := e.rec.Errors(rule.Check); len(errs) > 0 {
 		step.Found, step.Expected = e.rec.Describe(rule.Check, e.bare, e.u, profile, e.how.At)
 		if step.Found == "" {
@@ -229,7 +229,7 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) Explaine
 		return step
 	}
 	if !e.rec.Passed(rule.Check) {
-		step.Result = stepNotReached
+		step.Result = notReached
 		switch missing := e.rec.Missing(rule.Check); {
 		case missing != "":
 			step.Found = "not reached: " + string(missing) + " is not there or not right"
@@ -244,11 +244,11 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) Explaine
 
 // fail marks a step, and makes it the verdict when it is the first. A failure
 // to judge is no refusal.
-func (e *explaining) fail(step *ExplainedStep, err error) {
-	step.Result = stepFailed
-	judged, status, reason, code := verdictUnknown, http.StatusServiceUnavailable, "", ""
+func (e *explaining) fail(step *Step, err error) {
+	step.Result = failed
+	judged, status, reason, code := unknown, http.StatusServiceUnavailable, "", ""
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
-		judged, status, reason, code = verdictRefused, rejection.Status, rejection.Reason, rejection.Code
+		judged, status, reason, code = refused, rejection.Status, rejection.Reason, rejection.Code
 	} else {
 		reason = verdict.FailureOf(err).Reason
 	}
@@ -256,7 +256,7 @@ func (e *explaining) fail(step *ExplainedStep, err error) {
 	if step.Change == "" {
 		step.Change = e.advice(reason)
 	}
-	if e.Verdict != VerdictAccepted {
+	if e.Verdict != accepted {
 		return
 	}
 	e.Verdict, e.Status, e.Reason, e.Error = judged, status, reason, code
@@ -266,12 +266,12 @@ func (e *explaining) fail(step *ExplainedStep, err error) {
 
 // advice is what to change, in words for this token where they are known.
 func (e *explaining) advice(reason string) string {
-	t := advice.Unadvised{Raw: e.bare}
+	t := advice.Token{Raw: e.bare}
 	if e.u != nil { // it has been looked into
-		t.Claims, t.Hmac = e.u.Claims, e.u.HMAC()
+		t.Claims, t.HMAC = e.u.Claims, e.u.HMAC()
 	}
 	if e.trust != nil {
 		t.Issuer = e.trust.Profile.Issuer
 	}
-	return advice.Advise(reason, t, e.gateway.Resource)
+	return advice.For(reason, t, e.gateway.Resource)
 }

@@ -49,8 +49,8 @@ func (m *missingClient) of(issuer string) bool {
 // readOpaque tells what the issuer says of a token that only it can read.
 func (e *explaining) readOpaque(ctx context.Context) {
 	e.rec, e.u = &token.Record{}, &token.Unverified{}
-	size := ExplainedStep{
-		Check: string(token.CheckSize), Result: StepPassed, Clause: "RFC 9110 §5.4",
+	size := Step{
+		Check: string(token.CheckSize), Result: passed, Clause: "RFC 9110 §5.4",
 		Found: fmt.Sprintf("%d bytes", len(e.bare)), Expected: fmt.Sprintf("%d bytes at most", token.MaxSize),
 	}
 	if len(e.bare) > token.MaxSize {
@@ -63,8 +63,8 @@ func (e *explaining) readOpaque(ctx context.Context) {
 	}
 	e.trust = e.gateway.issuers.ForOpaque()
 	e.Issuer = e.trust.Profile.Issuer
-	form := ExplainedStep{
-		Check: string(token.CheckForm), Result: StepPassed, Clause: "RFC 7662 §1",
+	form := Step{
+		Check: string(token.CheckForm), Result: passed, Clause: "RFC 7662 §1",
 		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
 	}
 	err := introspection.MayAsk(e.bare)
@@ -86,13 +86,13 @@ func (e *explaining) readOpaque(ctx context.Context) {
 
 // cannotAsk says what would happen where the issuer cannot be asked from here.
 func (e *explaining) cannotAsk() {
-	step := ExplainedStep{
-		Check: introspectionStep, Result: stepNotReached, Clause: askedClause, Expected: "active: true",
+	step := Step{
+		Check: introspectionStep, Result: notReached, Clause: askedClause, Expected: "active: true",
 		Found:  "only its issuer can tell, and it cannot be asked from here: " + e.how.missing.why.Error(),
 		Change: "Ask the running gateway: POST /oauth/explain on the admin endpoint. It has the client's secret.",
 	}
-	if e.Verdict == VerdictAccepted {
-		e.Verdict, e.Check, e.Clause, e.Detail, e.Change = verdictUnknown, step.Check, step.Clause, step.Found, step.Change
+	if e.Verdict == accepted {
+		e.Verdict, e.Check, e.Clause, e.Detail, e.Change = unknown, step.Check, step.Clause, step.Found, step.Change
 	}
 	e.Checks = append(e.Checks, step)
 }
@@ -104,7 +104,7 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 	t := e.trust
 	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Now: e.gateway.issuers.Now}
 	said, remembered, err := t.Introspector.Consult(ctx, what)
-	step := ExplainedStep{Check: introspectionStep, Result: StepPassed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
+	step := Step{Check: introspectionStep, Result: passed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
 	if err != nil {
 		step.Found = "no answer: " + err.Error()
 		e.fail(&step, err)
@@ -137,9 +137,9 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 }
 
 // judged tells what is judged on each request.
-func (e *explaining) judged(facts *token.Facts) ExplainedStep {
-	step := ExplainedStep{
-		Check: "exp, nbf, aud", Result: StepPassed, Clause: "RFC 7662 §4",
+func (e *explaining) judged(facts *token.Facts) Step {
+	step := Step{
+		Check: "exp, nbf, aud", Result: passed, Clause: "RFC 7662 §4",
 		Found: fmt.Sprintf("aud is %.200q", facts.Audience), Expected: "now, and one of " + fmt.Sprintf("%.200q", e.trust.Profile.Audience),
 	}
 	_, err := e.trust.Profile.Judge(facts, e.how.At)

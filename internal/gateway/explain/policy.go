@@ -28,12 +28,12 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	if len(e.gateway.CopyClaims) == 0 {
 		return
 	}
-	step := ExplainedStep{
-		Check: "copy_claims", Result: stepNotReached, Clause: "RFC 9110 §5.5", Found: "not reached: the claims could not be read",
+	step := Step{
+		Check: "copy_claims", Result: notReached, Clause: "RFC 9110 §5.5", Found: "not reached: the claims could not be read",
 		Expected: "claims that can stand in a header: no CR, LF or NUL",
 	}
 	if readable {
-		step.Result, step.Found = StepPassed, "nothing that could not"
+		step.Result, step.Found = passed, "nothing that could not"
 		if rejection, bad := errors.AsType[*verdict.Rejection](e.gateway.identity.Headers(http.Header{}, p)); bad {
 			step.Found = rejection.Detail
 			e.fail(&step, rejection)
@@ -42,7 +42,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	e.Checks = append(e.Checks, step)
 }
 
-func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, readable bool) ExplainedStep {
+func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, readable bool) Step {
 	step := e.describeRequirement(q, p)
 	if !slices.Contains(e.gateway.Require, q) {
 		step.Check += " (issuer)"
@@ -53,11 +53,11 @@ func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, 
 	}
 	switch {
 	case !readable:
-		step.Result, step.Found = stepNotReached, "not reached: the claims could not be read, or are of nobody known"
+		step.Result, step.Found = notReached, "not reached: the claims could not be read, or are of nobody known"
 	case holds:
 	case !q.Everywhere():
 		rejection := q.Reject(p, []*policy.Requirement{q}, e.how.At)
-		step.Result, step.Reason = stepDepends, rejection.Reason
+		step.Result, step.Reason = depends, rejection.Reason
 		step.Change = fmt.Sprintf("Where the matcher fits, the answer is %d. %s", rejection.Status, e.advice(rejection.Reason))
 	default:
 		e.fail(&step, q.Reject(p, []*policy.Requirement{q}, e.how.At))
@@ -66,8 +66,8 @@ func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, 
 }
 
 // describeRequirement tells what is asked and what there is.
-func (e *explaining) describeRequirement(q *policy.Requirement, p *token.Principal) ExplainedStep {
-	step := ExplainedStep{Result: StepPassed, Clause: "RFC 6750 §3.1"}
+func (e *explaining) describeRequirement(q *policy.Requirement, p *token.Principal) Step {
+	step := Step{Result: passed, Clause: "RFC 6750 §3.1"}
 	claimed := func(name string) {
 		value, _ := p.Claim(name)
 		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))

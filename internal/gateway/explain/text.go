@@ -26,9 +26,9 @@ func (e *Explanation) Write(w io.Writer, colours bool) {
 	}
 	out := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 	switch e.Verdict {
-	case VerdictAccepted:
+	case accepted:
 		out("%s\n", paint(bold+green, "ACCEPTED"))
-	case verdictRefused:
+	case refused:
 		out("%s %s: %s (%s)\n", paint(bold+red, "REFUSED"), e.Reason, command.Printable(e.Check), e.Clause)
 	default:
 		out("%s %s: %s\n", paint(bold+yellow, "NOT JUDGED"), e.Reason, command.Printable(e.Check))
@@ -42,7 +42,7 @@ func (e *Explanation) Write(w io.Writer, colours bool) {
 		out("  %-8s %s\n", "note", command.Printable(note))
 	}
 	out("\n")
-	marks := map[string]string{StepPassed: paint(green, "ok  "), stepFailed: paint(red, "FAIL"), stepNotReached: paint(faint, "-   "), stepDepends: paint(yellow, "if  ")}
+	marks := map[string]string{passed: paint(green, "ok  "), failed: paint(red, "FAIL"), notReached: paint(faint, "-   "), depends: paint(yellow, "if  ")}
 	for _, step := range e.Checks {
 		expected := ""
 		if step.Expected != "" {

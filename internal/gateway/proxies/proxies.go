@@ -17,10 +17,10 @@ import (
 // a client takes another address for each request, and no limit that counts by
 // address ever ends; or it takes somebody else's, and uses up his part.
 const (
-	LooseProxies   = "trusted_proxies without trusted_proxies_strict: clients may choose the address that limits count by"
+	Loose          = "trusted_proxies without trusted_proxies_strict: clients may choose the address that limits count by"
 	DoStrict       = "write trusted_proxies_strict beside trusted_proxies, in servers"
-	CheckProxies   = "proxies"
-	ProvenProxies  = "trusted_proxies is strict: clients cannot choose the address that limits count by"
+	Check          = "proxies"
+	Proven         = "trusted_proxies is strict: clients cannot choose the address that limits count by"
 	trustedProxies = "trustedProxies" // caddyhttp.Server has no other sign of them once they are loaded
 )
 
@@ -29,7 +29,7 @@ const (
 func Warn(ctx caddy.Context, log *zap.Logger) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if ok && server.TrustedProxiesStrict == 0 && trustsProxies(server) && warned.first(server) {
-		log.Warn(LooseProxies, zap.String("do", DoStrict), zap.Strings("listen", server.Listen))
+		log.Warn(Loose, zap.String("do", DoStrict), zap.Strings("listen", server.Listen))
 	}
 }
 

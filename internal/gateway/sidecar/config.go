@@ -206,8 +206,8 @@ func (s *sidecar) healthServer() object {
 	}
 }
 
-// SidecarConfig reads the environment and makes a configuration of it.
-func SidecarConfig(entries []string, readFile func(string) ([]byte, error)) (json.RawMessage, error) {
+// configOf reads the environment and makes a configuration of it.
+func configOf(entries []string, readFile func(string) ([]byte, error)) (json.RawMessage, error) {
 	s, err := newEnvironment(entries, readFile).sidecar()
 	if err != nil {
 		return nil, err

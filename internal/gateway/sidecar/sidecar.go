@@ -20,9 +20,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 )
 
-func init() { command.Register(newSidecarCommand) }
+func init() { command.Register(newCommand) }
 
-const sidecarHelp = `
+const help = `
 Runs the gateway in front of UPSTREAM, configured by the environment alone:
 for a container beside a service. It needs OAUTH_ISSUER, OAUTH_AUDIENCE and
 UPSTREAM; docs/sidecar.md lists all variables. Whatever is wrong with them is
@@ -32,19 +32,19 @@ SIGTERM and SIGINT end it gracefully. SIGUSR1 has it read the files again that
 variables name (…_FILE).
 `
 
-// newSidecarCommand makes "caddy oauth sidecar".
-func newSidecarCommand() *cobra.Command {
+// newCommand makes "caddy oauth sidecar".
+func newCommand() *cobra.Command {
 	var show bool
 	cmd := &cobra.Command{
 		Use:          "sidecar [--print]",
 		Short:        "Runs the gateway, configured by the environment",
-		Long:         strings.TrimSpace(sidecarHelp),
+		Long:         strings.TrimSpace(help),
 		Args:         command.NoArguments,
 		SilenceUsage: true,
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration, without secrets, and run nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		doc, err := SidecarConfig(os.Environ(), os.ReadFile)
+		doc, err := configOf(os.Environ(), os.ReadFile)
 		switch {
 		case err != nil:
 			cmd.SilenceErrors = true
@@ -54,7 +54,7 @@ func newSidecarCommand() *cobra.Command {
 		case show:
 			return printConfig(cmd.OutOrStdout(), doc)
 		}
-		return runSidecar(doc)
+		return run(doc)
 	}
 	return cmd
 }
@@ -72,9 +72,9 @@ func printConfig(to io.Writer, doc json.RawMessage) error {
 	return text.Encode(all)
 }
 
-// runSidecar is "caddy run" with a configuration that was made here. It ends
+// run is "caddy run" with a configuration that was made here. It ends
 // by a signal, or when the configuration cannot be started.
-func runSidecar(doc json.RawMessage) error {
+func run(doc json.RawMessage) error {
 	caddy.TrapSignals()
 	log, standard, _ := caddy.BufferedLog() // until the configuration says where to and how much
 	defer caddy.UnbufferDefaultLogger(standard)
@@ -83,7 +83,7 @@ func runSidecar(doc json.RawMessage) error {
 		log.Debug("the container's memory limit is not known", zap.Error(err))
 	}
 	caddy.SetLastConfig("the environment", "sidecar", func(string, string) error {
-		doc, err := SidecarConfig(os.Environ(), os.ReadFile)
+		doc, err := configOf(os.Environ(), os.ReadFile)
 		if err != nil {
 			return err
 		}

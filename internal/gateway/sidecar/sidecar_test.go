@@ -1,4 +1,4 @@
-package caddyoauth
+package sidecar
 
 import (
 	"fmt"
@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/caddyoauth/caddyoauth/internal/gateway/sidecar"
 )
 
 // theLeast is an environment that says only what must be said.
@@ -116,7 +114,7 @@ func TestAWrongEnvironmentIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{[]string{"HEALTH_LISTEN=off", "READY_GRACE=5s"}, `READY_GRACE and HEALTH_LISTEN exclude each other: nobody can ask`},
 		{[]string{"OAUTH_ISSUER=https://a.example https://a.example"}, `the variables do not fit together: the issuer https://a.example is there twice: put its settings into one issuer block`},
 	} {
-		config, err := sidecar.SidecarConfig(environ(row.env...), fakeFiles)
+		config, err := configOf(environ(row.env...), fakeFiles)
 		if err == nil || err.Error() != row.want {
 			t.Errorf("%q:\ngot  %v\nwant %s\n%s", row.env, err, row.want, config)
 		} else if strings.Contains(err.Error(), "hunter2") {
@@ -130,21 +128,21 @@ func TestAnUpstreamMayHaveTheSidecarsPortOnAnotherAddress(t *testing.T) {
 		{"LISTEN=10.0.0.1:8080", "UPSTREAM=127.0.0.1:8080"}, {"UPSTREAM=app:8080"}, {"LISTEN=127.0.0.1:8080", "UPSTREAM=10.0.0.2:8080"},
 		{"HEALTH_LISTEN=off", "UPSTREAM=127.0.0.1:8081"},
 	} {
-		if _, err := sidecar.SidecarConfig(environ(env...), fakeFiles); err != nil {
+		if _, err := configOf(environ(env...), fakeFiles); err != nil {
 			t.Errorf("%q: %v", env, err)
 		}
 	}
 	for _, env := range [][]string{
 		{"LISTEN=0.0.0.0:8080", "UPSTREAM=127.0.0.1:8080"}, {"LISTEN=[::]:8080", "UPSTREAM=[::1]:8080"}, {"LISTEN=10.0.0.1:8080", "UPSTREAM=10.0.0.1:8080"},
 	} {
-		if _, err := sidecar.SidecarConfig(environ(env...), fakeFiles); err == nil {
+		if _, err := configOf(environ(env...), fakeFiles); err == nil {
 			t.Errorf("%q goes round in a circle", env)
 		}
 	}
 }
 
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
-	_, err := sidecar.SidecarConfig(environ("OAUTH_ISSUER=-", "OAUTH_SKEW=1d", "LISTEN=x", "OAUTH_ADUIENCE=y"), fakeFiles)
+	_, err := configOf(environ("OAUTH_ISSUER=-", "OAUTH_SKEW=1d", "LISTEN=x", "OAUTH_ADUIENCE=y"), fakeFiles)
 	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 4 {
 		t.Errorf("%d lines: %v", len(lines), err)
 	}
@@ -157,7 +155,7 @@ func TestWhatKubernetesAddsForAServiceIsNoMistake(t *testing.T) {
 			links = append(links, service+"_"+end+"=10.0.0.1")
 		}
 	}
-	if _, err := sidecar.SidecarConfig(environ(links...), fakeFiles); err != nil {
+	if _, err := configOf(environ(links...), fakeFiles); err != nil {
 		t.Error(err)
 	}
 }
@@ -165,12 +163,12 @@ func TestWhatKubernetesAddsForAServiceIsNoMistake(t *testing.T) {
 var variableRow = regexp.MustCompile("(?m)^\\| `([A-Z_]+)`(?:, `([A-Z_]+)`)? \\| ([^|]+) \\| ([^|]+) \\| [^|]+ \\|$")
 
 func TestThePageListsTheVariablesThatThereAre(t *testing.T) {
-	page, err := os.ReadFile("docs/sidecar.md")
+	page, err := os.ReadFile("../../../docs/sidecar.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := variableRow.FindAllStringSubmatch(string(page), -1)
-	for i, v := range sidecar.Variables {
+	for i, v := range variables {
 		file := ""
 		if v.Secret {
 			file = v.Name + "_FILE"
@@ -180,7 +178,7 @@ func TestThePageListsTheVariablesThatThereAre(t *testing.T) {
 			t.Fatalf("row %d of docs/sidecar.md must begin | `%s` | %s | %s |, rows: %q", i+1, v.Name, v.Takes, v.Standard, rows[min(i, len(rows)-1)])
 		}
 	}
-	if len(rows) != len(sidecar.Variables) {
-		t.Errorf("%d rows for %d variables", len(rows), len(sidecar.Variables))
+	if len(rows) != len(variables) {
+		t.Errorf("%d rows for %d variables", len(rows), len(variables))
 	}
 }

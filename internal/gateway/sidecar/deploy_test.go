@@ -1,4 +1,4 @@
-package caddyoauth
+package sidecar
 
 import (
 	"bytes"
@@ -9,20 +9,19 @@ import (
 	"testing"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/gatewaytest"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/sidecar"
 )
 
 // What deploy/ gives to "caddy oauth sidecar" must be what it takes: a name
 // that changes here and not there would keep a pod from starting.
 func TestTheManifestsGiveTheSidecarWhatItTakes(t *testing.T) {
-	files, _ := filepath.Glob("deploy/*.yaml")
-	more, _ := filepath.Glob("deploy/*/*.yaml")
+	files, _ := filepath.Glob("../../../deploy/*.yaml")
+	more, _ := filepath.Glob("../../../deploy/*/*.yaml")
 	checked := 0
 	for _, file := range append(files, more...) {
 		for _, doc := range gatewaytest.Documents(t, file) {
 			for _, env := range environments(doc) {
 				checked++
-				config, err := sidecar.SidecarConfig(env, func(string) ([]byte, error) { return []byte(goodKey), nil })
+				config, err := configOf(env, func(string) ([]byte, error) { return []byte(goodKey), nil })
 				if err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
@@ -69,10 +68,10 @@ func environments(node any) (found [][]string) {
 // looked at here.
 func TestTheManifestsNameKnownVariables(t *testing.T) {
 	var known []string
-	for _, v := range sidecar.Variables {
+	for _, v := range variables {
 		known = append(known, v.Name, v.Name+"_FILE")
 	}
-	for _, file := range []string{"deploy/docker-compose.yaml", "deploy/kubernetes/sidecar.yaml", "deploy/kubernetes/gateway.yaml"} {
+	for _, file := range []string{"../../../deploy/docker-compose.yaml", "../../../deploy/kubernetes/sidecar.yaml", "../../../deploy/kubernetes/gateway.yaml"} {
 		for _, doc := range gatewaytest.Documents(t, file) {
 			for _, env := range environments(doc) {
 				for _, entry := range env {

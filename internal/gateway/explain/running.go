@@ -23,14 +23,14 @@ import (
 // for it; ?host=… asks those of one host.
 func init() {
 	admin.Register("admin.api.oauth_explain", admin.Route{Path: "/oauth/explain", Takes: "POST, with the token as the body", Methods: map[string]caddy.AdminHandlerFunc{
-		http.MethodPost: serveExplain,
+		http.MethodPost: serve,
 	}})
 }
 
-func serveExplain(w http.ResponseWriter, r *http.Request) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostExplained))
+func serve(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longest))
 	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("no token is longer than %d bytes", mostExplained)}
+		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("no token is longer than %d bytes", longest)}
 	}
 	text, err := givenToken(body)
 	if err != nil {
@@ -49,7 +49,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		c, _, _ := at.gateway.JudgesBy()
-		e := Explain(r.Context(), at.gateway, text, ExplainOptions{At: now, Grants: c.KeepsGrants(), Held: true})
+		e := Explain(r.Context(), at.gateway, text, Options{At: now, Grants: c.KeepsGrants(), Held: true})
 		e.Gateway = hidden(at.hosts.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {
@@ -87,8 +87,8 @@ func givenToken(body []byte) (string, error) {
 
 // runningGateway is a gateway of the config in force.
 type runningGateway struct {
-	hosts   config.ConfigHosts
-	gateway tokenJudge
+	hosts   config.Hosts
+	gateway Gateway
 }
 
 // runningGateways looks through the routes of the HTTP app, error routes and
@@ -116,10 +116,10 @@ func runningGateways() (found []runningGateway, err error) {
 	return found, nil
 }
 
-func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config.ConfigHosts) []runningGateway {
+func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config.Hosts) []runningGateway {
 	for _, route := range routes {
 		around := hosts
-		var own config.ConfigHosts
+		var own config.Hosts
 		for _, set := range route.MatcherSets {
 			for _, m := range set {
 				if names, ok := m.(*caddyhttp.MatchHost); ok {
@@ -134,7 +134,7 @@ func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config
 			switch handler := handler.(type) {
 			case *caddyhttp.Subroute:
 				found = gatewaysOf(found, handler.Routes, around)
-			case tokenJudge:
+			case Gateway:
 				found = append(found, runningGateway{around, handler})
 			}
 		}

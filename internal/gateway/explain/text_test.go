@@ -1,14 +1,12 @@
-package caddyoauth
+package explain
 
 import (
 	"strings"
 	"testing"
-
-	"github.com/caddyoauth/caddyoauth/internal/gateway/explain"
 )
 
 func TestAnExplanationHasColoursOnATerminalAlone(t *testing.T) {
-	e := &explain.Explanation{Verdict: explain.VerdictAccepted, Checks: []explain.ExplainedStep{{Check: "exp", Result: explain.StepPassed}}}
+	e := &Explanation{Verdict: accepted, Checks: []Step{{Check: "exp", Result: passed}}}
 	for _, colours := range []bool{true, false} {
 		var out strings.Builder
 		e.Write(&out, colours)

@@ -35,9 +35,9 @@ type variable struct {
 
 const required = "required"
 
-// Variables is everything that the sidecar reads from the environment, besides
+// variables is everything that the sidecar reads from the environment, besides
 // what Caddy and Go read themselves.
-var Variables = []variable{
+var variables = []variable{
 	{Name: "OAUTH_ISSUER", Takes: "one or more issuer URLs", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.URL) }},
 	{Name: "OAUTH_AUDIENCE", Takes: "one or more audiences", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.Audience) }},
 	{Name: "OAUTH_RESOURCE", Takes: "the URL of this API", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.gateway.Resource) }},

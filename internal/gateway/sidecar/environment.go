@@ -65,7 +65,7 @@ func (env *environment) fault(format string, args ...any) {
 func (env *environment) sidecar() (*sidecar, error) {
 	s := &sidecar{listen: ":8080", health: ":8081", admin: off, level: "info", scheme: "http"}
 	s.grace = caddy.Duration(defaultGrace)
-	for _, v := range Variables {
+	for _, v := range variables {
 		env.take(v, s)
 	}
 	env.refuseUnknown()
@@ -200,7 +200,7 @@ var serviceLink = regexp.MustCompile(`^OAUTH_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_
 // protects nothing.
 func (env *environment) refuseUnknown() {
 	var known []string
-	for _, v := range Variables {
+	for _, v := range variables {
 		known = append(known, v.Name)
 		if v.Secret {
 			known = append(known, v.Name+"_FILE")

@@ -1,4 +1,4 @@
-package caddyoauth
+package status
 
 import (
 	"bytes"
@@ -11,12 +11,11 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/status"
 )
 
 func TestTheStatusIsPrintedForPeople(t *testing.T) {
 	now := time.Now()
-	state := admin.GatewayStatus{
+	state := admin.Status{
 		Issuers: []issuers.State{{
 			Issuer: "https://login.example.com", Source: "issuer", Fetched: now.Add(-time.Minute), NextFetch: now.Add(3 * time.Minute),
 			Keys:  []issuers.KeyState{{KeyID: "a\x1b[2J", Type: "RSA", Bits: 2048, Algorithms: []string{"PS256", "RS256"}, Since: now.Add(-time.Hour)}},
@@ -30,7 +29,7 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 		Stores: []grants.State{{Store: "bolt /grants.db", Open: true, Counted: true, Live: 3}},
 	}
 	var out bytes.Buffer
-	if err := status.PrintStatus(&out, &state, now); err != nil {
+	if err := write(&out, &state, now); err != nil {
 		t.Fatal(err)
 	}
 	for _, words := range []string{
@@ -42,11 +41,11 @@ func TestTheStatusIsPrintedForPeople(t *testing.T) {
 			t.Errorf("no %q in\n%s", words, &out)
 		}
 	}
-	if status.Well(&state) {
+	if well(&state) {
 		t.Error("it is not well")
 	}
 	out.Reset()
-	if err := status.PrintStatus(&out, new(admin.GatewayStatus), now); err != nil || !strings.Contains(out.String(), "No issuer") {
+	if err := write(&out, new(admin.Status), now); err != nil || !strings.Contains(out.String(), "No issuer") {
 		t.Error(out.String(), err)
 	}
 }

@@ -12,24 +12,24 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
-// explainSubject is a gateway as far as it judges tokens: what is explained.
-type explainSubject struct {
+// subject is a gateway as far as it judges tokens: what is explained.
+type subject struct {
 	*config.Config
 	issuers  *issuers.Set
 	identity *identity.Headers
 }
 
-// tokenJudge is a gateway, which says what it judges tokens by.
-type tokenJudge interface {
+// Gateway is a gateway, which says what it judges tokens by.
+type Gateway interface {
 	JudgesBy() (*config.Config, *issuers.Set, *identity.Headers)
 }
 
-// newTokenJudge makes a gateway that judges tokens and does nothing else: it
+// newGateway makes a gateway that judges tokens and does nothing else: it
 // opens no vault and stores no keys. Of the secrets that the running one has it
 // needs none, but the client's for asking about opaque tokens: without that
 // secret missing says why the issuer cannot be asked. whole is the config that
 // the gateway stands in.
-func newTokenJudge(whole []byte, c *config.Config) (j tokenJudge, release func(), missing *missingClient, err error) {
+func newGateway(whole []byte, c *config.Config) (j Gateway, release func(), missing *missingClient, err error) {
 	bare := *c
 	bare.Session, bare.TokenEndpoint, bare.Login, bare.Realm = nil, nil, nil, ""
 	for _, issuer := range bare.Issuer {
@@ -88,7 +88,7 @@ func provisionAround(doc []byte, c *config.Config) (caddy.Context, error) {
 
 // provisionGateway makes the module of a configuration. It is asked of Caddy, so
 // that a gateway need not be known here.
-func provisionGateway(ctx caddy.Context, c *config.Config) (j tokenJudge, release func(), err error) {
+func provisionGateway(ctx caddy.Context, c *config.Config) (j Gateway, release func(), err error) {
 	release = func() {}
 	info, err := caddy.GetModule("http.handlers.oauth")
 	if err != nil {
@@ -99,7 +99,7 @@ func provisionGateway(ctx caddy.Context, c *config.Config) (j tokenJudge, releas
 		return nil, release, err
 	}
 	gateway, ok := info.New().(interface {
-		tokenJudge
+		Gateway
 		caddy.Provisioner
 		caddy.CleanerUpper
 	})

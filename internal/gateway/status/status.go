@@ -24,10 +24,10 @@ import (
 )
 
 func init() {
-	command.Register(newStatusCommand)
+	command.Register(newCommand)
 }
 
-func newStatusCommand() *cobra.Command {
+func newCommand() *cobra.Command {
 	var address, file, adapter string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -45,16 +45,16 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
-			state, raw, err := askStatus(endpoint)
+			state, raw, err := ask(endpoint)
 			if err != nil {
 				return command.Exit(cmd, 1, err)
 			}
 			if asJSON {
 				_, err = cmd.OutOrStdout().Write(raw)
 			} else {
-				err = PrintStatus(cmd.OutOrStdout(), &state, time.Now())
+				err = write(cmd.OutOrStdout(), &state, time.Now())
 			}
-			if err == nil && !Well(&state) {
+			if err == nil && !well(&state) {
 				err = errors.New("not every issuer is well")
 			}
 			return command.Exit(cmd, 1, err)
@@ -68,7 +68,7 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 	return cmd
 }
 
-func askStatus(endpoint string) (state admin.GatewayStatus, raw []byte, err error) {
+func ask(endpoint string) (state admin.Status, raw []byte, err error) {
 	res, err := caddycmd.AdminAPIRequest(endpoint, http.MethodGet, admin.StatusPath, nil, nil)
 	if err != nil {
 		return state, nil, fmt.Errorf("asking the admin endpoint: %w", err)
@@ -83,8 +83,8 @@ func askStatus(endpoint string) (state admin.GatewayStatus, raw []byte, err erro
 	return state, raw, nil
 }
 
-// Well reports whether there are keys of every issuer, as fresh as they can be.
-func Well(s *admin.GatewayStatus) bool {
+// well reports whether there are keys of every issuer, as fresh as they can be.
+func well(s *admin.Status) bool {
 	for i := range s.Issuers {
 		if healthOf(&s.Issuers[i]) != "ok" {
 			return false
@@ -108,7 +108,7 @@ func healthOf(s *issuers.State) string {
 }
 
 // print writes tables for people.
-func PrintStatus(w io.Writer, s *admin.GatewayStatus, now time.Time) error {
+func write(w io.Writer, s *admin.Status, now time.Time) error {
 	if len(s.Issuers) == 0 {
 		_, err := fmt.Fprintln(w, "No issuer: the running configuration has no oauth.")
 		return err
