@@ -16,7 +16,7 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	cookies := answer.KeepsCookies(r.Header) // before any is taken off
+	browser := answer.FromBrowser(r.Header) // before any is taken off
 	lenient.DropCookies(r.Header, g.places.StrayCookie)
 	stray := g.places.Strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
@@ -37,12 +37,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return answer.Forward(w, r, next, g.places, found, cookies)
+	return answer.Forward(w, r, next, g.places, found, browser)
 }
 
-// admit lets a request pass, with the identity it proved, and tells by what; or
-// it says why not: a [*verdict.Rejection] for the sender's faults, any other error for
-// failures.
+// admit lets a request pass, with the identity it proved, and answers by what; or
+// it says why not: a [*verdict.Rejection] for the sender's faults, any other error
+// for failures.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credential.Presented, err error) {
 	if err := g.clean(r); err != nil {
 		return found, err

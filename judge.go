@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/forwardauth"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -31,7 +32,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 		writeRefusal(rec, question, g.account(rec, r, err), err)
 		return nil
 	}
-	g.ForwardAuth.Pass(rec.Header())
+	forwardauth.Pass(rec.Header())
 	g.identity.Answer(rec.Header(), r.Header)
 	rec.WriteHeader(http.StatusOK)
 	return nil

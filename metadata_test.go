@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyoauth/caddyoauth/internal/gateway/forwardauth"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 )
 
@@ -84,7 +83,7 @@ func TestAQuestionAboutTheDocumentsPathIsJudgedAsAnyOther(t *testing.T) {
 	if got := g.verdict(g.send(http.MethodGet, at, "", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/orders")); got != "401 no_credential" {
 		t.Errorf("asked at the path: %s", got)
 	}
-	if got := g.verdict(g.send(http.MethodGet, at, "", "X-Forwarded-Uri", "/orders")); !strings.HasSuffix(got, forwardauth.ForwardHeaders) {
+	if got := g.verdict(g.send(http.MethodGet, at, "", "X-Forwarded-Uri", "/orders")); !strings.HasSuffix(got, "forward_headers") {
 		t.Errorf("half a question: %s", got)
 	}
 	if res := g.send(http.MethodGet, at, ""); res.Code != http.StatusOK || !strings.Contains(res.Body.String(), `"https://api.example/a"`) {

@@ -15,7 +15,7 @@ type ownHandler = func(http.ResponseWriter, *http.Request) error
 // that has some knows them; here stands in which order they are asked, and what
 // the logs may show.
 func (g *Gateway) ownPath(r *http.Request) ownHandler {
-	if g.ForwardAuth.Asks(r) {
+	if g.ForwardAuth.IsQuestion(r) {
 		if g.endpoint.Handler(r) != nil { // where proxies hand on what clients send, and do not ask
 			return g.refusing(g.ForwardAuth.Misplaced)
 		}

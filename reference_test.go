@@ -27,7 +27,7 @@ func TestTheReferenceNamesEachWordOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Join([]string{
-		config.Words, issuers.Words, grants.Words, tokenendpoint.TokenEndpointWords, login.Words, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
+		config.Words, issuers.Words, grants.Words, tokenendpoint.Words, login.Words, introspection.Words, "auth, key, assertion_audience, from, method, uri, statuses",
 	}, ", ")
 	for word := range strings.SplitSeq(words, ", ") {
 		found := false

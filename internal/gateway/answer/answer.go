@@ -14,10 +14,10 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 )
 
-// Writer is the way back of what was forwarded. It keeps shared caches from
+// writer is the way back of what was forwarded. It keeps shared caches from
 // showing one person's answer to another, and an upstream from setting our
 // cookies. Whatever is written passes through at once.
-type Writer struct {
+type writer struct {
 	caddyhttp.ResponseWriterWrapper
 	places  *credential.Places
 	private bool
@@ -29,12 +29,12 @@ type Writer struct {
 // Forward lets next answer a request that was admitted by what was found in
 // places. A program with a token in the Authorization header gets its answer as
 // it is: caches know that header (RFC 9111 §3.5), and it has no cookies that
-// could be set. browser: one may be asking.
+// could be set. browser is what [FromBrowser] said of the request as it came.
 func Forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, places *credential.Places, found credential.Presented, browser bool) error {
 	if found.InAuthorization() && !browser {
 		return next.ServeHTTP(w, r)
 	}
-	a := &Writer{places: places, own: slices.Clone(w.Header()["Set-Cookie"])}
+	a := &writer{places: places, own: slices.Clone(w.Header()["Set-Cookie"])}
 	a.ResponseWriter = w
 	a.private, a.vary = found.Hidden()
 	err := next.ServeHTTP(a, r)
@@ -44,13 +44,13 @@ func Forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pla
 	return err
 }
 
-// KeepsCookies reports whether a browser may be asking.
-func KeepsCookies(h http.Header) bool {
+// FromBrowser reports whether a browser may be asking: one that keeps cookies.
+func FromBrowser(h http.Header) bool {
 	return len(h["Cookie"]) > 0 || len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0
 }
 
 // finish leaves the headers as the client may see them.
-func (a *Writer) finish() {
+func (a *writer) finish() {
 	h := a.Header()
 	if set := h["Set-Cookie"]; len(set) > 0 {
 		left := slices.DeleteFunc(set, func(field string) bool { return a.places.SetsOurs(field) && !slices.Contains(a.own, field) })
@@ -59,12 +59,12 @@ func (a *Writer) finish() {
 		}
 	}
 	if a.private {
-		KeepPrivate(h, a.vary)
+		keepPrivate(h, a.vary)
 	}
 }
 
 // WriteHeader sends the headers, those of a status before the last one too.
-func (a *Writer) WriteHeader(status int) {
+func (a *writer) WriteHeader(status int) {
 	if !a.sent {
 		a.finish()
 		a.sent = status >= http.StatusOK || status == http.StatusSwitchingProtocols
@@ -73,43 +73,43 @@ func (a *Writer) WriteHeader(status int) {
 }
 
 // begin is for what sends the headers without saying so.
-func (a *Writer) begin() {
+func (a *writer) begin() {
 	if !a.sent {
 		a.finish()
 		a.sent = true
 	}
 }
 
-func (a *Writer) Write(p []byte) (int, error) {
+func (a *writer) Write(p []byte) (int, error) {
 	a.begin()
 	return a.ResponseWriterWrapper.Write(p)
 }
 
 // ReadFrom keeps the way open by which files are sent.
-func (a *Writer) ReadFrom(r io.Reader) (int64, error) {
+func (a *writer) ReadFrom(r io.Reader) (int64, error) {
 	a.begin()
 	return a.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // Flush is for handlers that look for an http.Flusher.
-func (a *Writer) Flush() { _ = a.FlushError() }
+func (a *writer) Flush() { _ = a.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
-func (a *Writer) FlushError() error {
+func (a *writer) FlushError() error {
 	a.begin()
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 
 // Hijack hands the connection over, for WebSockets.
-func (a *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (a *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	a.begin()
 	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
 
 // Interface guards
 var (
-	_ http.Flusher  = (*Writer)(nil)
-	_ http.Hijacker = (*Writer)(nil)
-	_ http.Pusher   = (*Writer)(nil)
-	_ io.ReaderFrom = (*Writer)(nil)
+	_ http.Flusher  = (*writer)(nil)
+	_ http.Hijacker = (*writer)(nil)
+	_ http.Pusher   = (*writer)(nil)
+	_ io.ReaderFrom = (*writer)(nil)
 )

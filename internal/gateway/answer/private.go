@@ -8,11 +8,11 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 )
 
-// KeepPrivate keeps shared caches from storing an answer (RFC 9111 §5.2.2.7),
+// keepPrivate keeps shared caches from storing an answer (RFC 9111 §5.2.2.7),
 // whatever the upstream says: it sees an Authorization header, which would keep
 // them by itself (§3.5), and they see none. The browser's own cache may go on as
 // the upstream says. vary is the header that chose the answer, or empty.
-func KeepPrivate(h http.Header, vary string) {
+func keepPrivate(h http.Header, vary string) {
 	if directives, changed := private(strings.Join(h["Cache-Control"], ",")); changed {
 		h.Set("Cache-Control", strings.Join(directives, ", "))
 	}

@@ -97,7 +97,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 	case "session":
 		c.Session, err = grants.Parse(h.Dispenser, seen)
 	case "token_endpoint":
-		c.TokenEndpoint, err = tokenendpoint.ParseTokenEndpoint(h.Dispenser, seen)
+		c.TokenEndpoint, err = tokenendpoint.Parse(h.Dispenser, seen)
 	case "login":
 		c.Login, err = login.Parse(h.Dispenser, seen)
 	case "forward_auth":
@@ -167,7 +167,7 @@ func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
 
 func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (err error) {
 	line := d.Token()
-	if c.ForwardAuth, err = forwardauth.ParseForwardAuth(d, seen); err != nil {
+	if c.ForwardAuth, err = forwardauth.Parse(d, seen); err != nil {
 		return err
 	}
 	return grammar.At(line, c.checkForwardAuth())
@@ -176,7 +176,7 @@ func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (er
 // blockOf tells in which block a word belongs that stands elsewhere.
 func blockOf(word string) string {
 	for block, words := range map[string]string{
-		"issuer <url>": issuers.Words, "session": grants.Words, "token_endpoint <path>": tokenendpoint.TokenEndpointWords, "forward_auth": forwardauth.ForwardAuthWords,
+		"issuer <url>": issuers.Words, "session": grants.Words, "token_endpoint <path>": tokenendpoint.Words, "forward_auth": forwardauth.Words,
 		"login":              login.Words,
 		"introspect [<url>]": introspection.Words,
 	} {

@@ -37,7 +37,7 @@ func (d *doctor) survey(doc []byte) error {
 }
 
 func (d *doctor) surveyServer(server *caddyhttp.Server) {
-	if err := forwardauth.CheckPlaces(server); err != nil {
+	if err := forwardauth.CheckServer(server); err != nil {
 		d.say("", checkConfig, resultFail, "put it there: until then Caddy does not take this configuration", "%v", err)
 	}
 	if len(server.TrustedProxiesRaw) == 0 {

@@ -8,9 +8,10 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
-const ForwardAuthWords = "from, method, uri, statuses"
+// Words are those of the block, for error texts.
+const Words = "from, method, uri, statuses"
 
-// ParseForwardAuth reads forward_auth. Syntax:
+// Parse reads forward_auth. Syntax:
 //
 //	forward_auth {
 //		from     <address|network|unix...>
@@ -18,7 +19,7 @@ const ForwardAuthWords = "from, method, uri, statuses"
 //		uri      <header>
 //		statuses <status...>
 //	}
-func ParseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (*ForwardAuth, error) {
+func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*ForwardAuth, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error
 			f.Statuses = append(f.Statuses, status)
 		}
 	default:
-		return d.Errf("unknown word %q in forward_auth; it takes %s", word, ForwardAuthWords)
+		return d.Errf("unknown word %q in forward_auth; it takes %s", word, Words)
 	}
 	return nil
 }

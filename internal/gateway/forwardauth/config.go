@@ -42,7 +42,8 @@ func (f *ForwardAuth) headers() (method, uri string) {
 }
 
 // Check finds what is wrong without looking outside: with the block itself, and
-// with what stands beside it. keepsGrants: reference tokens are taken.
+// with copy_claims and credentials beside it. keepsGrants: reference tokens are
+// taken. Nil is right: there is no block.
 func (f *ForwardAuth) Check(copyClaims []string, credentials []credential.Credential, keepsGrants bool) error {
 	if f == nil {
 		return nil
@@ -117,7 +118,8 @@ func parsePeer(text string) (netip.Prefix, error) {
 }
 
 // Provision makes the block ready for the handler that answers the questions,
-// which is being provisioned with ctx.
+// which is being provisioned with ctx, and refuses a place where not every
+// question would get to it.
 func (f *ForwardAuth) Provision(ctx caddy.Context, repl *caddy.Replacer, handler caddy.Module) error {
 	if f == nil {
 		return nil

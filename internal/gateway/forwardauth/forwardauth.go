@@ -48,13 +48,13 @@ type ForwardAuth struct {
 
 // The reasons of forward_auth.
 const (
-	forwardPeer    = "forward_peer"
-	ForwardHeaders = "forward_headers"
+	reasonPeer    = "forward_peer"
+	reasonHeaders = "forward_headers"
 )
 
-// Asks reports whether r is another proxy's question and no request of a client:
-// to a question our 200 would mean that its request may pass.
-func (f *ForwardAuth) Asks(r *http.Request) bool {
+// IsQuestion reports whether r is another proxy's question and no request of a
+// client: to a question our 200 would mean that its request may pass.
+func (f *ForwardAuth) IsQuestion(r *http.Request) bool {
 	return f != nil && (len(r.Header[f.method]) > 0 || len(r.Header[f.uri]) > 0)
 }
 
@@ -63,7 +63,7 @@ func (f *ForwardAuth) Asks(r *http.Request) bool {
 // access token behind its reference.
 func (f *ForwardAuth) Misplaced(r *http.Request) error {
 	f.strip(r.Header)
-	return f.Passable(rejectQuestion(ForwardHeaders, "a question at a path where clients are served; the proxy must take both headers off what it hands on there"))
+	return f.Passable(rejectQuestion(reasonHeaders, "a question at a path where clients are served; the proxy must take both headers off what it hands on there"))
 }
 
 // strip takes the headers off that say what a question is about.
@@ -71,22 +71,23 @@ func (f *ForwardAuth) strip(h http.Header) {
 	lenient.Strip(h, []string{lenient.Fold(f.method), lenient.Fold(f.uri)})
 }
 
-// Restore makes r the request that is asked about. It changes r itself and not
-// a copy: placeholders, which matchers may use, look at this one.
+// Restore makes r the request that is asked about, or answers a rejection. It
+// changes r itself and not a copy: placeholders, which matchers may use, look at
+// this one. The two headers are off it afterwards, either way.
 func (f *ForwardAuth) Restore(r *http.Request) error {
 	methods, uris := r.Header[f.method], r.Header[f.uri]
 	f.strip(r.Header) // whatever they say: no matcher behind this may take their word
 	switch {
 	case !f.MayAsk(r):
-		return rejectQuestion(forwardPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
+		return rejectQuestion(reasonPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
 	case len(methods) != 1 || len(uris) != 1:
-		return rejectQuestion(ForwardHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
+		return rejectQuestion(reasonHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
 	case !policy.IsMethod(methods[0]):
-		return rejectQuestion(ForwardHeaders, f.method+" is not one method")
+		return rejectQuestion(reasonHeaders, f.method+" is not one method")
 	}
 	target, err := parseTarget(uris[0])
 	if err != nil {
-		return rejectQuestion(ForwardHeaders, f.uri+": "+err.Error())
+		return rejectQuestion(reasonHeaders, f.uri+": "+err.Error())
 	}
 	r.Method, r.URL, r.RequestURI = methods[0], target, uris[0]
 	return nil
@@ -127,7 +128,8 @@ func parseTarget(text string) (*url.URL, error) {
 	return target, nil
 }
 
-// Passable gives a refusal a status that the proxy can pass on.
+// Passable gives a refusal a status that the proxy can pass on: 401 where it cannot
+// pass on its own. Failures stay as they are.
 func (f *ForwardAuth) Passable(err error) error {
 	rejection, ok := errors.AsType[*verdict.Rejection](err)
 	if !ok || len(f.Statuses) == 0 || slices.Contains(f.Statuses, rejection.Status) {
@@ -139,7 +141,7 @@ func (f *ForwardAuth) Passable(err error) error {
 }
 
 // Pass marks an answer as a yes, which no cache may keep.
-func (f *ForwardAuth) Pass(h http.Header) {
+func Pass(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set(verdictHeader, verdictPass)
 }

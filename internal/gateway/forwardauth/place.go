@@ -83,10 +83,10 @@ func routesAround(ctx caddy.Context, server *caddyhttp.Server, handler caddy.Mod
 	return lists, nil
 }
 
-// CheckPlaces says of a server that is only read what checkPlace says of a
+// CheckServer says of a server that is only read what checkPlace says of a
 // handler that is being loaded: why not every question gets to a gateway that
 // answers them.
-func CheckPlaces(server *caddyhttp.Server) error {
+func CheckServer(server *caddyhttp.Server) error {
 	if err := misplaced(server); err != nil {
 		return placeError(err, server.Listen)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// tokenResponse is an answer of RFC 6749 §5.1.
-type tokenResponse struct {
+// response is an answer of RFC 6749 §5.1.
+type response struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
@@ -28,7 +28,7 @@ type tokenResponse struct {
 }
 
 // handOut keeps what the issuer granted to client, and answers references to it.
-func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
+func (c *call) handOut(client as.Client, tokens *as.Tokens, asked time.Time, grant session.Grant) error {
 	// What was granted is kept, or given back, also when the client hangs up.
 	ctx := context.WithoutCancel(c.r.Context())
 	if late := c.trust().Untimely(tokens.AccessToken); late != nil {
@@ -75,8 +75,8 @@ func (c *tokenCall) handOut(client as.Client, tokens *as.Tokens, asked time.Time
 	return nil
 }
 
-func (c *tokenCall) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
-	answer := tokenResponse{
+func (c *call) answer(handle session.Handle, access session.Access, refresh, idToken session.Secret) {
+	answer := response{
 		AccessToken: handle.Reveal(credential.AccessPrefix), TokenType: "Bearer", Scope: access.Scope,
 		ExpiresIn: max(0, int64(time.Until(access.End)/time.Second)), IDToken: idToken.Reveal(),
 	}

@@ -6,10 +6,12 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
+// Words are those of the block, for error texts.
+//
 //nolint:gosec // words of the grammar
-const TokenEndpointWords = "grant_types, public_clients, default_grant, revocation_endpoint, device_authorization_endpoint"
+const Words = "grant_types, public_clients, default_grant, revocation_endpoint, device_authorization_endpoint"
 
-// ParseTokenEndpoint reads:
+// Parse reads:
 //
 //	token_endpoint <path...> {
 //		grant_types                   <grant type...>
@@ -18,7 +20,7 @@ const TokenEndpointWords = "grant_types, public_clients, default_grant, revocati
 //		revocation_endpoint           <path>
 //		device_authorization_endpoint <path>
 //	}
-func ParseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) (*TokenEndpoint, error) {
+func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*TokenEndpoint, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
@@ -40,7 +42,7 @@ func ParseTokenEndpoint(d *caddyfile.Dispenser, seen grammar.Once) (*TokenEndpoi
 		case "device_authorization_endpoint":
 			err = inner.Text(d, &e.DeviceAuthorizationEndpoint)
 		default:
-			err = d.Errf("unknown word %q in token_endpoint; it takes %s", word, TokenEndpointWords)
+			err = d.Errf("unknown word %q in token_endpoint; it takes %s", word, Words)
 		}
 		if err == nil {
 			err = grammar.Wrap(d, e.CheckWords())

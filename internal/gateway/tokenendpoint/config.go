@@ -41,12 +41,15 @@ type TokenEndpoint struct {
 	DeviceAuthorizationEndpoint string `json:"device_authorization_endpoint,omitempty"`
 }
 
+// GrantTypes are those that can be taken, and DefaultGrantTypes those that are
+// where nothing is said.
 var (
 	GrantTypes        = []string{tokenrequest.ClientCredentials, tokenrequest.RefreshToken, tokenrequest.AuthorizationCode, tokenrequest.DeviceCode}
 	DefaultGrantTypes = []string{tokenrequest.ClientCredentials, tokenrequest.RefreshToken}
 )
 
-// Check needs the issuer that new grants are asked of.
+// Check finds what is wrong without looking outside. first is the issuer that new
+// grants are asked of.
 func (e *TokenEndpoint) Check(first *issuers.Issuer) error {
 	if err := e.CheckWords(); err != nil {
 		return err
@@ -67,7 +70,7 @@ func (e *TokenEndpoint) Check(first *issuers.Issuer) error {
 	return nil
 }
 
-// CheckWords looks at each word by itself.
+// CheckWords finds what is wrong with each word by itself.
 func (e *TokenEndpoint) CheckWords() error {
 	if len(e.Path) == 0 {
 		return errors.New("token_endpoint: no path")
@@ -96,6 +99,7 @@ func (e *TokenEndpoint) CheckWords() error {
 	return nil
 }
 
+// Takes reports whether a grant type is taken.
 func (e *TokenEndpoint) Takes(grant string) bool {
 	if len(e.GrantTypes) == 0 {
 		return slices.Contains(DefaultGrantTypes, grant)
@@ -118,6 +122,7 @@ func (e *TokenEndpoint) Paths() []string {
 	return paths
 }
 
+// Provision replaces the placeholders.
 func (e *TokenEndpoint) Provision(repl *caddy.Replacer) (err error) {
 	e.PublicClients, err = grammar.ResolveAll(repl, "token_endpoint: public_clients", e.PublicClients)
 	return err

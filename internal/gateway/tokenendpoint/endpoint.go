@@ -53,18 +53,18 @@ func (e *Endpoint) Handler(r *http.Request) caddyhttp.HandlerFunc {
 	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
 	switch b := e.Block; {
 	case slices.ContainsFunc(b.Path, is):
-		return e.answering((*tokenCall).serveToken)
+		return e.answering((*call).serveToken)
 	case is(b.RevocationEndpoint):
-		return e.answering((*tokenCall).serveRevocation)
+		return e.answering((*call).serveRevocation)
 	case is(b.DeviceAuthorizationEndpoint):
-		return e.answering((*tokenCall).serveDeviceAuthorization)
+		return e.answering((*call).serveDeviceAuthorization)
 	}
 	return nil
 }
 
 // answering reads a client's request and makes of what serve answers the one
 // answer, log line and metric.
-func (e *Endpoint) answering(serve func(*tokenCall) error) caddyhttp.HandlerFunc {
+func (e *Endpoint) answering(serve func(*call) error) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.URL.RawQuery != "" {
 			// Whatever it was meant to be, logs would show it.
@@ -78,7 +78,7 @@ func (e *Endpoint) answering(serve func(*tokenCall) error) caddyhttp.HandlerFunc
 			e.refuse(w, r, nil, refused)
 			return nil
 		}
-		call := &tokenCall{endpoint: e, Request: q, w: w, r: r}
+		call := &call{endpoint: e, Request: q, w: w, r: r}
 		attempts, err := e.Limits.Attempt(limits.AtTokenEndpoint, q.ClientID, telemetry.ClientAddress(r))
 		if err == nil {
 			defer func() {
@@ -101,7 +101,7 @@ func (e *Endpoint) answering(serve func(*tokenCall) error) caddyhttp.HandlerFunc
 }
 
 // refuse answers, counts and logs a refusal of our own endpoints.
-func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, call *tokenCall, err error) {
+func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, call *call, err error) {
 	refused, wait, level := asRefusal(err)
 	issuer, grant, client := e.Trust.Profile.Issuer, "", ""
 	if call != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
-// tokenCall is one request to an endpoint of our own.
-type tokenCall struct {
+// call is one request to an endpoint of our own.
+type call struct {
 	*tokenrequest.Request
 	endpoint *Endpoint
 	grant    string // its grant type, as we name it
@@ -31,12 +31,12 @@ type tokenCall struct {
 }
 
 // trust is the issuer that new grants are asked of.
-func (c *tokenCall) trust() *issuers.Trust { return c.endpoint.Trust }
+func (c *call) trust() *issuers.Trust { return c.endpoint.Trust }
 
-func (c *tokenCall) issuer() string { return c.trust().Profile.Issuer }
+func (c *call) issuer() string { return c.trust().Profile.Issuer }
 
 // serveToken is the token endpoint (RFC 6749 §3.2).
-func (c *tokenCall) serveToken() error {
+func (c *call) serveToken() error {
 	asked := c.Form.Get("grant_type")
 	c.grant = asked
 	switch {
@@ -67,7 +67,7 @@ func (c *tokenCall) serveToken() error {
 
 // grantClient runs client_credentials with the caller's own credentials. With
 // the gateway's, any stranger would get tokens as the gateway.
-func (c *tokenCall) grantClient() error {
+func (c *call) grantClient() error {
 	t := c.trust()
 	switch {
 	case c.ClientID == "" || c.Method == tokenrequest.None:
@@ -93,7 +93,7 @@ func (c *tokenCall) grantClient() error {
 
 // grantPublic runs authorization_code with PKCE, or device_code, for a client
 // that has no secret, with the gateway's own credentials.
-func (c *tokenCall) grantPublic() error {
+func (c *call) grantPublic() error {
 	if err := c.public(); err != nil {
 		return err
 	}
@@ -122,16 +122,16 @@ func (c *tokenCall) grantPublic() error {
 		Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: c.ClientID, App: from.Seal(),
 	})
 	if _, later := errors.AsType[*unjudged](err); later {
-		waiting.Put(c.codeKey(form), t.Reach, tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.Client, tokens) })
+		waiting.put(c.codeKey(form), t.Reach, tokens, asked, func(tokens *as.Tokens) { c.giveBack(context.Background(), *t.Client, tokens) })
 	} else {
-		waiting.Drop(c.codeKey(form))
+		waiting.drop(c.codeKey(form))
 	}
 	return err
 }
 
 // ask is the one call to the issuer's token endpoint, within token_timeout. It
 // goes on when the caller hangs up: a code would be used up for nothing.
-func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
+func (c *call) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (c *tokenCall) ask(client as.Client, form url.Values) (*as.Tokens, error) {
 
 // enter waits for a place among the calls to issuers, which is held until a
 // failure is counted: of many guesses at one time only so many are made.
-func (c *tokenCall) enter() (err error) {
+func (c *call) enter() (err error) {
 	address := telemetry.ClientAddress(c.r)
 	if c.leave, err = c.endpoint.Limits.Place(c.r.Context(), address); err == nil {
 		_, err = c.endpoint.Limits.Attempt(limits.AtTokenEndpoint, c.ClientID, address)
@@ -155,7 +155,7 @@ func (c *tokenCall) enter() (err error) {
 }
 
 // public refuses a caller that is not one of the clients without a secret.
-func (c *tokenCall) public() error {
+func (c *call) public() error {
 	switch {
 	case !slices.Contains(c.endpoint.Block.PublicClients, c.ClientID) || c.trust().Client == nil:
 		return tokenrequest.RefuseClient("this client is not one of the public clients of this endpoint")
@@ -167,7 +167,7 @@ func (c *tokenCall) public() error {
 
 // grantRefresh exchanges a reference refresh token for its successor. The
 // client is proved before anything changes.
-func (c *tokenCall) grantRefresh() error {
+func (c *call) grantRefresh() error {
 	text := c.Form.Get("refresh_token")
 	if text == "" {
 		return tokenrequest.Refuse(tokenrequest.InvalidRequest, "refresh_token is missing")
@@ -194,7 +194,7 @@ var errNoSuchGrant = tokenrequest.Refuse(tokenrequest.InvalidGrant, "the refresh
 
 // proveHolder finds the grant of one of our tokens, and proves that the caller
 // is the client it was given to. A nil handle: there is no such grant.
-func (c *tokenCall) proveHolder(text string) (*session.Vault, *session.Handle, error) {
+func (c *call) proveHolder(text string) (*session.Vault, *session.Handle, error) {
 	ctx := c.r.Context()
 	s, err := c.endpoint.Keeper.Open(ctx)
 	if err != nil {
@@ -221,7 +221,7 @@ func (c *tokenCall) proveHolder(text string) (*session.Vault, *session.Handle, e
 }
 
 // holds compares the caller with the client that the grant was given to.
-func (c *tokenCall) holds(grant *session.Grant) error {
+func (c *call) holds(grant *session.Grant) error {
 	if grant.Kind != session.ByRunningAgain {
 		if err := c.public(); err != nil {
 			return err

@@ -43,7 +43,7 @@ func (u *unjudged) Unwrap() error { return u.err }
 // log-in does: a reference whose every request is refused would be of no use. It
 // answers whom it speaks for; the answer of an issuer that was asked is remembered
 // for the token's first use. The error is an *unfit or an *unjudged.
-func (c *tokenCall) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.Principal, error) {
+func (c *call) judgeFirst(ctx context.Context, tokens *as.Tokens) (*token.Principal, error) {
 	issuer := c.issuer()
 	principal, err := c.endpoint.Prove(ctx, tokens.AccessToken.Reveal(), c.r, issuer)
 	rejection, refused := errors.AsType[*verdict.Rejection](err)
@@ -74,7 +74,7 @@ func passesSoon(reason string) bool {
 // fitsAll looks for scope that every request here needs. No refresh brings more
 // than was granted (RFC 6749 §6). Claims are another matter: they are the
 // user's, and may change.
-func (c *tokenCall) fitsAll(tokens *as.Tokens, p *token.Principal) error {
+func (c *call) fitsAll(tokens *as.Tokens, p *token.Principal) error {
 	needed := strings.Join(c.endpoint.Lacks(p), " ")
 	if needed == "" {
 		return nil
@@ -87,7 +87,7 @@ func (c *tokenCall) fitsAll(tokens *as.Tokens, p *token.Principal) error {
 }
 
 // notFit tells both what is wrong with an access token, and what to change.
-func (c *tokenCall) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error {
+func (c *call) notFit(tokens *as.Tokens, rejection *verdict.Rejection) error {
 	ask := "ask for one for this API, with resource or audience"
 	if c.endpoint.Resource != "" {
 		ask = "ask for one with resource=" + c.endpoint.Resource
@@ -110,7 +110,7 @@ func (c *tokenCall) notFit(tokens *as.Tokens, rejection *verdict.Rejection) erro
 
 // giveBack returns what no client will use (RFC 7009), as the client that it was
 // granted to.
-func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.Tokens) {
+func (c *call) giveBack(ctx context.Context, client as.Client, tokens *as.Tokens) {
 	ctx, cancel := context.WithTimeout(ctx, c.endpoint.Keeper.TokenTimeout())
 	defer cancel()
 	what, hint := tokens.RefreshToken, "refresh_token"
@@ -130,8 +130,8 @@ func (c *tokenCall) giveBack(ctx context.Context, client as.Client, tokens *as.T
 
 // askOnce asks for what a code stands for, or finds what it was used up for when
 // that could not be judged.
-func (c *tokenCall) askOnce(client as.Client, form url.Values) (*as.Tokens, time.Time, error) {
-	if tokens, asked, known := waiting.Take(c.codeKey(form)); tokens != nil {
+func (c *call) askOnce(client as.Client, form url.Values) (*as.Tokens, time.Time, error) {
+	if tokens, asked, known := waiting.take(c.codeKey(form)); tokens != nil {
 		return tokens, asked, nil
 	} else if known {
 		return nil, asked, &unjudged{time.Second, errors.New("another request for it is under way")}

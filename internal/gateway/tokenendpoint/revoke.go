@@ -19,7 +19,7 @@ const (
 
 // serveRevocation ends the grant of a token, whichever of its tokens it is
 // (RFC 7009). A token that means nothing here is no error (§2.2).
-func (c *tokenCall) serveRevocation() error {
+func (c *call) serveRevocation() error {
 	c.grant = callRevocation
 	text := c.Form.Get("token")
 	if text == "" {
@@ -42,7 +42,7 @@ func (c *tokenCall) serveRevocation() error {
 
 // serveDeviceAuthorization lets a device begin (RFC 8628 §3.1): it cannot ask
 // the issuer itself, where the gateway's client stands for it.
-func (c *tokenCall) serveDeviceAuthorization() error {
+func (c *call) serveDeviceAuthorization() error {
 	c.grant = callDeviceAuthorization
 	if err := c.public(); err != nil {
 		return err

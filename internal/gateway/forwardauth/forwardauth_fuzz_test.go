@@ -1,4 +1,4 @@
-package caddyoauth
+package forwardauth
 
 import (
 	"bufio"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddyoauth/caddyoauth/internal/gateway/forwardauth"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -24,7 +23,7 @@ func FuzzForwardAuth(f *testing.F) {
 	} {
 		f.Add(s.remote, s.method, s.uri, s.more)
 	}
-	judge := &forwardauth.ForwardAuth{From: []string{"127.0.0.0/8"}}
+	judge := &ForwardAuth{From: []string{"127.0.0.0/8"}}
 	if err := judge.Provision(caddy.Context{Context: f.Context()}, caddy.NewReplacer(), nil); err != nil {
 		f.Fatal(err)
 	}
