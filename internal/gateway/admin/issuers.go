@@ -18,29 +18,18 @@ import (
 
 // GET  /oauth/issuers                   each issuer's keys, cache and breaker
 // POST /oauth/issuers/fetch?issuer=…    fetches its metadata and keys now
-// GET  /oauth/status                    the issuers, and each store's counts
+// GET  /oauth/status                    the issuers, and each store's counts (status.go)
 func init() {
 	Register("admin.api.oauth_issuers",
 		Reading(issuersPath, func() any { return issuers.States(time.Now(), grants.OpenBreakers()) }),
 		Route{Path: issuersPath + "/fetch", Takes: "POST alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodPost: fetchIssuer,
 		}},
-		Reading(StatusPath, func() any {
-			return Status{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.States()}
-		}),
+		Reading(StatusPath, readStatus),
 	)
 }
 
-const (
-	issuersPath = "/oauth/issuers"
-	StatusPath  = "/oauth/status"
-)
-
-// Status is what "caddy oauth status" prints.
-type Status struct {
-	Issuers []issuers.State `json:"issuers"`
-	Stores  []grants.State  `json:"stores"`
-}
+const issuersPath = "/oauth/issuers"
 
 // fetchWithin bounds a fetch that an operator waits for.
 const fetchWithin = 15 * time.Second
