@@ -128,9 +128,9 @@ var rooms = map[string][]string{
 	"internal/tunnel":            {"internal/verdict"},
 
 	// level 2
-	"internal/gateway/answer":        {"internal/credential", "internal/lenient"},
 	"internal/gateway/introspection": {"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict"},
 	"internal/gateway/policy":        {"internal/gateway/grammar", "internal/lenient", "internal/token", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/upstream":      {"internal/credential", "internal/lenient"},
 
 	// level 3
 	"internal/gateway/forwardauth": {"internal/credential", "internal/gateway/grammar", "internal/gateway/identity", "internal/gateway/policy", "internal/lenient", "internal/verdict"},

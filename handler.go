@@ -6,9 +6,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/answer"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/upstream"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -16,7 +16,7 @@ import (
 // ServeHTTP is one request's way through the gateway: nothing reaches next
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	browser := answer.FromBrowser(r.Header) // before any is taken off
+	browser := upstream.FromBrowser(r.Header) // before any is taken off
 	lenient.DropCookies(r.Header, g.places.StrayCookie)
 	stray := g.places.Strays(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
@@ -37,7 +37,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return answer.Forward(w, r, next, g.places, found, browser)
+	return upstream.Forward(w, r, next, g.places, found, browser)
 }
 
 // admit lets a request pass, with the identity it proved, and answers by what; or

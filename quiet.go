@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/answer"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/upstream"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -44,7 +44,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if err != nil {
 		return g.deny(rec, r, err)
 	}
-	if err = answer.Forward(rec, r, next, g.places, found, true); err == nil {
+	if err = upstream.Forward(rec, r, next, g.places, found, true); err == nil {
 		return nil
 	}
 	status := http.StatusInternalServerError

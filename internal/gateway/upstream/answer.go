@@ -1,6 +1,6 @@
-// Package answer is the way back of what was forwarded: nothing for shared
+// Package upstream is the way back of what was forwarded: nothing for shared
 // caches, and no cookie of the gateway's that an upstream sets.
-package answer
+package upstream
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package answer
+package upstream
 
 import (
 	"net/http"
