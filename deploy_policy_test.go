@@ -81,7 +81,7 @@ func dig(node any, names ...string) any {
 	return node
 }
 
-// admits tells whether the policies let a caller connect to a port of pods
+// admits reports whether the policies let a caller connect to a port of pods
 // with these labels: by any rule of any policy that selects them, and always
 // where none does.
 func admits(t *testing.T, docs []any, pod map[string]any, port int, from caller) bool {

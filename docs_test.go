@@ -138,7 +138,7 @@ func TestEachDefenceOfTheThreatModelNamesATestThatThereIs(t *testing.T) {
 	}
 }
 
-// matches tells whether a name is meant: whole, or with * at its end.
+// matches reports whether a name is meant: whole, or with * at its end.
 func matches(pattern, name string) bool {
 	begin, open := strings.CutSuffix(pattern, "*")
 	return name == pattern || open && strings.HasPrefix(name, begin)

@@ -31,7 +31,7 @@ func (i *grantor) opaqueUsers(next func(http.ResponseWriter, *asked), second str
 	})
 }
 
-// revoked tells whether the issuer got a refresh token back.
+// revoked reports whether the issuer got a refresh token back.
 func (i *grantor) revoked(refresh string) bool {
 	return slices.ContainsFunc(i.take(), func(q asked) bool { return q.Path == "/revoke" && q.Form.Get("token") == refresh })
 }

@@ -231,7 +231,7 @@ func TestReloadsWithLiveGrantsLeakNothing(t *testing.T) {
 	}
 }
 
-// held tells whether some vault of this process has the file.
+// held reports whether some vault of this process has the file.
 func held(path string) bool {
 	return slices.ContainsFunc(grants.States(), func(s grants.State) bool { return s.Store == "bolt "+path })
 }

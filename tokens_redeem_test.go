@@ -12,7 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
-// swapped tells whether the upstream got an access token and nothing of ours.
+// swapped reports whether the upstream got an access token and nothing of ours.
 func (g *gate) swapped(what string, r *http.Request, strip bool) {
 	g.Helper()
 	all := r.URL.String() + " " + r.RequestURI

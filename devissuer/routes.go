@@ -84,7 +84,7 @@ func (s *Server) describe(base string) error {
 	return nil
 }
 
-// logsIn tells whether any client lets browsers log in.
+// logsIn reports whether any client lets browsers log in.
 func (s *Server) logsIn() bool {
 	for _, c := range s.clients {
 		if len(c.redirectURIs) > 0 {

@@ -104,7 +104,7 @@ func (a *api) judge(r *http.Request, body string, now time.Time) {
 	fmt.Fprintf(&a.saw, "\n%s\n", body)
 }
 
-// proves tells whether the issuer signed a token.
+// proves reports whether the issuer signed a token.
 func (a *api) proves(token string) bool {
 	cut := strings.LastIndexByte(token, '.')
 	if cut < 0 || strings.Count(token, ".") != 2 {

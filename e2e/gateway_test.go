@@ -262,7 +262,7 @@ func (g *gateway) logLines(keep func(map[string]any) bool) []map[string]any {
 	return kept
 }
 
-// hasStoredKeys tells whether anything but Caddy's own files is in its storage.
+// hasStoredKeys reports whether anything but Caddy's own files is in its storage.
 func (g *gateway) hasStoredKeys() bool {
 	found := false
 	_ = filepath.WalkDir(g.storage, func(path string, entry os.DirEntry, err error) error {

@@ -35,7 +35,7 @@ var (
 	browser = kind{"with a cookie", (*rig).browse, "refresh_token"}
 )
 
-// presents tells whether a renewal presents a refresh token.
+// presents reports whether a renewal presents a refresh token.
 func (k kind) presents() bool { return k.renewal == "refresh_token" }
 
 // forBothKinds runs a case for either kind of reference token.

@@ -212,7 +212,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error { return nil }
 
-// seal tells whether nothing of the body was taken, and sees to it that nothing
+// seal reports whether nothing of the body was taken, and sees to it that nothing
 // will be.
 func (b *body) seal() bool {
 	b.mu.Lock()

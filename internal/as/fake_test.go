@@ -214,7 +214,7 @@ func prove(t testing.TB, source token.KeySource, key *jwssign.Key) (*token.Key, 
 	return facts.Key, nil
 }
 
-// has tells whether a token of key passes with exactly this set.
+// has reports whether a token of key passes with exactly this set.
 func has(t testing.TB, set *token.KeySet, key *jwssign.Key) bool {
 	t.Helper()
 	if set == nil {

@@ -129,7 +129,7 @@ func seconds(text string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// CheckURL tells whether an address of an issuer may be asked: https, or plain
+// CheckURL reports whether an address of an issuer may be asked: https, or plain
 // http on a loopback address or where the operator allows it.
 func CheckURL(address string, allowHTTP bool) error {
 	u, err := url.Parse(address)

@@ -92,7 +92,7 @@ func (s *Server) introspection(ctx context.Context, at Introspection) (ask conte
 	return onTheirWords(ctx, ends.from), ends.Introspection, ends.AskMethods, nil
 }
 
-// Blameless tells whether a call that failed says nothing against the endpoint:
+// Blameless reports whether a call that failed says nothing against the endpoint:
 // it answered, and did not like this one question, or has an odd answer to this
 // one. Strangers choose what is asked, so they could make it look broken
 // otherwise.

@@ -41,7 +41,7 @@ func fate(status int, code, grant string) Fate {
 	return Unconsumed
 }
 
-// Busy tells whether the server, by its own word, could not answer anybody now.
+// Busy reports whether the server, by its own word, could not answer anybody now.
 func (e *CallError) Busy() bool {
 	return e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests ||
 		slices.Contains([]string{"server_error", "temporarily_unavailable", "slow_down"}, e.Code)

@@ -75,7 +75,7 @@ func (e *astrayError) Error() string {
 	return fmt.Sprintf("%s is %s: an issuer's metadata may lead there only if they came from one", e.address, kind)
 }
 
-// Astray tells whether nobody was asked since metadata led where they may not.
+// Astray reports whether nobody was asked since metadata led where they may not.
 func Astray(err error) bool {
 	_, astray := errors.AsType[*astrayError](err)
 	return astray
@@ -167,7 +167,7 @@ func (r road) through(req *http.Request) error {
 	return nil
 }
 
-// checkFound tells whether an address of an issuer's metadata may be asked, as
+// checkFound reports whether an address of an issuer's metadata may be asked, as
 // far as its text tells: plain http to loopback is for the operator to allow.
 func (s *Server) checkFound(address string) error {
 	if err := CheckURL(address, s.cfg.AllowHTTP); err != nil {
@@ -179,7 +179,7 @@ func (s *Server) checkFound(address string) error {
 	return fmt.Errorf("%.200q is plain http on loopback, where metadata may lead only from an issuer, or a metadata URL, that is plain http on loopback itself", address)
 }
 
-// plainHTTP tells whether a URL is plain http. Without insecure_http that is one on
+// plainHTTP reports whether a URL is plain http. Without insecure_http that is one on
 // loopback.
 func plainHTTP(address string) bool {
 	u, err := url.Parse(address)

@@ -25,7 +25,7 @@ func (s Text) Reveal() string {
 	return *s.value
 }
 
-// Empty tells whether there is nothing to hide.
+// Empty reports whether there is nothing to hide.
 func (s Text) Empty() bool { return s.Reveal() == "" }
 
 // String hides what is inside; see [Secret.Reveal].

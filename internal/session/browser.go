@@ -39,7 +39,7 @@ func (u *User) holders(ring *Keyring) []ID {
 	return ring.Digests(holderSubject, u.Server, u.Sub)
 }
 
-// ofAnother tells whether a row is of a user of the same name at another server.
+// ofAnother reports whether a row is of a user of the same name at another server.
 // A row from before holders were kept does not tell.
 func (r *Row) ofAnother(holders []ID) bool {
 	return len(holders) > 0 && r.Holder != (ID{}) && !slices.Contains(holders, r.Holder)

@@ -92,7 +92,7 @@ func (n *census) begin(now time.Time) {
 	}
 }
 
-// finish tells whether the sweep has seen the whole store. Where none does, what
+// finish reports whether the sweep has seen the whole store. Where none does, what
 // has run out is never taken off: after a while, when all that was counted may be
 // over, it counts for nothing, or a store that cannot be walked would lock out
 // whoever is in use.

@@ -13,7 +13,7 @@ type Event struct {
 	Err    error         // for the log; never shown to a client
 }
 
-// Presented tells whether a renewal's call put an RT before the AS, as far as
+// Presented reports whether a renewal's call put an RT before the AS, as far as
 // anybody can know: a lost call counts.
 func (e *Event) Presented() bool {
 	return e.Name == EventRenewal && e.Kind == ByRefreshToken && e.Detail != NotSent{}.name()

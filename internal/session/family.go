@@ -36,7 +36,7 @@ type refresh struct {
 	tag    [tagSize]byte
 }
 
-// IsRefreshText tells whether text is spelled as a reference refresh token. It
+// IsRefreshText reports whether text is spelled as a reference refresh token. It
 // says nothing of whether there is such a token.
 func IsRefreshText(text string) bool {
 	_, ok := parseRefresh(text)
@@ -84,7 +84,7 @@ func (k *ringKey) tag(r *refresh) (tag [tagSize]byte, err error) {
 	return tag, nil
 }
 
-// issued tells whether the tag is right under a key of the ring.
+// issued reports whether the tag is right under a key of the ring.
 func (r *Keyring) issued(t *refresh) (ok bool, err error) {
 	right := 0
 	for i := range r.keys {

@@ -102,7 +102,7 @@ func (v *Vault) savingOf(h Handle) *saving {
 	return s
 }
 
-// saves tells whether this node knows an outcome that the store has not taken,
+// saves reports whether this node knows an outcome that the store has not taken,
 // nor said that another one stands.
 func (v *Vault) saves(key Key) bool {
 	if v.savings.Load() == 0 {

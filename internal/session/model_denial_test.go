@@ -8,7 +8,7 @@ type modelDenial struct {
 	since time.Time // nothing else was said since then
 }
 
-// deny tells whether the AS does not know the grant's own client, as in an
+// deny reports whether the AS does not know the grant's own client, as in an
 // outage of its database: now and then for some time, to whoever asks.
 func (s *modelAS) deny(a *actor, calm bool) bool {
 	s.mu.Lock()

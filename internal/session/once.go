@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Once tells whether it is called for the first time with these parts, on any
+// Once reports whether it is called for the first time with these parts, on any
 // node, and remembers it until then: by the clock of the store. The error is an
 // *Unavailable: nobody knows.
 func (v *Vault) Once(ctx context.Context, purpose string, until time.Time, parts ...string) (first bool, err error) {
@@ -34,7 +34,7 @@ func (v *Vault) CameToNothing(ctx context.Context, purpose string, parts ...stri
 	return nil
 }
 
-// Happened tells whether Once was called with these parts.
+// Happened reports whether Once was called with these parts.
 func (v *Vault) Happened(ctx context.Context, purpose string, parts ...string) (bool, error) {
 	switch _, err := v.load(ctx, v.cfg.Load(), onceKey(purpose, parts)); {
 	case errors.Is(err, ErrNotFound):

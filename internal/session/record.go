@@ -119,7 +119,7 @@ type Grant struct {
 	App         Secret    // for the vault's user; never changed
 }
 
-// renewable tells whether there is anything to renew the grant with.
+// renewable reports whether there is anything to renew the grant with.
 func (g *Grant) renewable() bool {
 	return g.Kind == ByRunningAgain && !g.Credentials.Empty() || g.Kind == ByRefreshToken && !g.Refresh.Empty()
 }

@@ -16,7 +16,7 @@ type saving struct {
 	untimely error  // why the new AT is good for nothing
 }
 
-// serves tells whether the pair is the grant's. A row that ends has one only to
+// serves reports whether the pair is the grant's. A row that ends has one only to
 // give it back: it may be somebody else's.
 func (s *saving) serves() bool { return s.pair != nil && !s.row.Dead }
 

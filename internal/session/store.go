@@ -79,7 +79,7 @@ func (u *Unread) Error() string { return fmt.Sprintf("%d records were not shown:
 
 func (u *Unread) Unwrap() error { return u.First }
 
-// unread tells whether a walk has only left out what cannot be read.
+// unread reports whether a walk has only left out what cannot be read.
 func unread(err error) bool {
 	_, ok := errors.AsType[*Unread](err)
 	return ok

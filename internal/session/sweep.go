@@ -125,7 +125,7 @@ func (n *Counts) add(other Counts) {
 	n.Deleted += other.Deleted
 }
 
-// over tells whether nobody needs a row any more. One with an open intent may
+// over reports whether nobody needs a row any more. One with an open intent may
 // get an outcome still.
 func (o *Options) over(row *Row, now, storeNow time.Time) bool {
 	if storeNow.After(row.Until) {

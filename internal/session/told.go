@@ -50,7 +50,7 @@ func (v *Vault) catchUp(ctx context.Context, store CatchUp) {
 	v.warm.told.Store(next)
 }
 
-// busy tells whether anything is kept.
+// busy reports whether anything is kept.
 func (w *warm) busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -82,7 +82,7 @@ func (w *warm) get(key Key) (*opened, uint64) {
 	return e, writes
 }
 
-// fits tells whether what is kept is what row holds for this handle.
+// fits reports whether what is kept is what row holds for this handle.
 func (e *opened) fits(c *config, h Handle, row *Row) bool {
 	return e != nil && e.ring == c.ring && e.row.Generation == row.Generation && bytes.Equal(e.row.Sealed, row.Sealed) &&
 		subtle.ConstantTimeCompare(e.secret[:], h.parts().secret[:]) == 1
@@ -133,7 +133,7 @@ func (w *warm) changed(key Key) {
 	delete(s.all, key)
 }
 
-// stands tells whether what is kept may do for the store's row at a time.
+// stands reports whether what is kept may do for the store's row at a time.
 func (w *warm) stands(e *opened, now time.Time) bool {
 	if e == nil || w.alone {
 		return e != nil

@@ -47,5 +47,5 @@ func (s *KeySet) info(k *Key, configured Algorithms) KeyInfo {
 	return info
 }
 
-// Fits tells whether some algorithm of the set may use the key.
+// Fits reports whether some algorithm of the set may use the key.
 func (a Algorithms) Fits(key KeyInfo) bool { return slices.ContainsFunc(key.Algorithms, a.has) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// IsOpaque tells whether a token is no JWT, so that only its issuer can say
+// IsOpaque reports whether a token is no JWT, so that only its issuer can say
 // what it is: anything without exactly two dots, encrypted tokens (JWE) among
 // it, or with a first part that is no JSON object. A JWT that is broken behind
 // its header stays one, and is refused.
@@ -79,7 +79,7 @@ func (p *Profile) Read(a *Answer) (*Facts, error) {
 	return a.facts(), nil
 }
 
-// isAccessToken tells whether the answer says so. What says otherwise was
+// isAccessToken reports whether the answer says so. What says otherwise was
 // refused before.
 func (a *Answer) isAccessToken() bool {
 	_, typed := a.Claims["token_type"] // RFC 7662 §2.2: of access tokens, as RFC 6749 §5.1 has it

@@ -48,7 +48,7 @@ func otherMethods(r *http.Request) (methods []string, err error) {
 	return methods, err
 }
 
-// appliesAs tells whether the requirement is about r as it came, or as it may
+// appliesAs reports whether the requirement is about r as it came, or as it may
 // be taken.
 func (q *Requirement) appliesAs(r *http.Request, others []string, log *zap.Logger) bool {
 	if q.applies(r, log) {

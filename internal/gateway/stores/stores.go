@@ -21,7 +21,7 @@ func init() {
 type Store interface {
 	// Identity names the place. Gateways that name the same one share it.
 	Identity() string
-	// Shared tells whether other processes use the place at the same time.
+	// Shared reports whether other processes use the place at the same time.
 	Shared() bool
 	// Open opens the place. close is never nil without an error.
 	Open(ctx context.Context) (rows session.Store, closeStore func() error, err error)

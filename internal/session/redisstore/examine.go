@@ -210,7 +210,7 @@ func (x *examination) version(facts map[string]string) {
 	x.say(checkVersion, session.FindingOK, "", "%s", name)
 }
 
-// part tells whether it is the master, with as many replicas as a write waits
+// part reports whether it is the master, with as many replicas as a write waits
 // for.
 func (x *examination) part(ctx context.Context, facts map[string]string, writes error) {
 	if redis.HasErrorPrefix(writes, "READONLY") || facts["role"] == "slave" {
@@ -243,7 +243,7 @@ func (x *examination) part(ctx context.Context, facts map[string]string, writes 
 	}
 }
 
-// memory tells whether grants may be thrown out: each has an end, so that every
+// memory reports whether grants may be thrown out: each has an end, so that every
 // policy but noeviction takes them.
 func (x *examination) memory(facts map[string]string) {
 	policy, known := facts["maxmemory_policy"]
@@ -265,7 +265,7 @@ func (x *examination) memory(facts map[string]string) {
 	}
 }
 
-// disk tells whether what is written outlives the server.
+// disk reports whether what is written outlives the server.
 func (x *examination) disk(facts map[string]string) {
 	if facts == nil {
 		return

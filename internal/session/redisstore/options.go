@@ -40,7 +40,7 @@ type Options struct {
 	Connections int
 }
 
-// equal tells whether a client made of the one does for the other.
+// equal reports whether a client made of the one does for the other.
 func (o *Options) equal(other *Options) bool {
 	return slices.Equal(o.Address, other.Address) && o.Sentinel == other.Sentinel &&
 		o.SentinelUsername == other.SentinelUsername && o.SentinelPassword.Reveal() == other.SentinelPassword.Reveal() &&

@@ -133,7 +133,7 @@ func (s *Store) write(ctx context.Context, script *redis.Script, key session.Key
 	return code, err
 }
 
-// run runs a script, and tells whether enough replicas have what it wrote.
+// run runs a script, and reports whether enough replicas have what it wrote.
 func (s *Store) run(ctx context.Context, script *redis.Script, key session.Key, args ...any) (answer *redis.Cmd, acked, err error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, nil, err
