@@ -30,12 +30,12 @@ demo: go-is-here
 # Installs what the tests need, then runs all of them: the fast ones in this
 # module, and the built Caddy against real authorization servers in e2e. The race
 # detector is for the gateway's code; in e2e that is in another process, as it ships.
-# Tests wait for Redis and for time-outs, so more than there are cores may run at a time.
+# Packages wait for Redis and for time-outs, so four of them may run at a time.
 test: go-is-here
 	@./e2e/setup.sh
 	@echo "Building and testing with the race detector. The first time takes some minutes."
 	$(GO) vet -tags $(TAGS) ./...
-	$(GO) test -race -vet=off -p 4 -parallel 8 -tags $(TAGS) ./...
+	$(GO) test -race -vet=off -p 4 -tags $(TAGS) ./...
 	$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
 	cd bench && $(GO) vet ./... && $(GO) test -vet=off ./...
 	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy $(GO) test -vet=off -count=1 -timeout 30m ./...
@@ -59,7 +59,7 @@ check: go-is-here
 	@rooms=$$({ git diff --name-only --diff-filter=d $$(git merge-base HEAD $(BASE)); git ls-files --others --exclude-standard; } | \
 		grep '\.go$$' | grep -Ev '^(e2e|bench)/' | xargs -r -n1 dirname | sort -u | sed 's|^|./|'); \
 	if [ -n "$$rooms" ]; then (set -x; $(LINT) run --new-from-merge-base=$(BASE) $$rooms) || exit 1; fi; \
-	set -x; $(GO) test -vet=off -p 4 -parallel 8 -tags $(TAGS) . $$rooms
+	set -x; $(GO) test -vet=off -p 4 -tags $(TAGS) . $$rooms
 
 # The chosen linters (.golangci.yml); building them takes some minutes once.
 LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
