@@ -23,31 +23,42 @@ type Principal = token.Principal
 // handle_errors or to a Go program.
 type Rejection = verdict.Rejection
 
-// Store, OpenApplier and Examiner are what a module of http.oauth.stores is.
+// What a module of http.oauth.stores is.
 type (
-	Store       = stores.Store
+	// Store is a place for grants.
+	Store = stores.Store
+	// OpenApplier takes settings of a later configuration.
 	OpenApplier = stores.OpenApplier
-	Examiner    = stores.Examiner
-)
-
-// BoltStore and MemoryStore are the modules http.oauth.stores.bolt and .memory.
-type (
-	BoltStore   = stores.BoltStore
+	// Examiner looks at the place before grants are kept there.
+	Examiner = stores.Examiner
+	// BoltStore is the module http.oauth.stores.bolt.
+	BoltStore = stores.BoltStore
+	// MemoryStore is the module http.oauth.stores.memory.
 	MemoryStore = stores.MemoryStore
 )
 
-// Config is what stands in one oauth block; the others are its parts.
+// The configuration and its parts, by the words of the block.
 type (
-	Config        = config.Config
-	Issuer        = issuers.Issuer
-	Client        = issuers.Client
-	Introspect    = introspection.Introspect
-	Session       = grants.Session
+	// Config is what stands in one oauth block.
+	Config = config.Config
+	// Issuer is an authorization server that is trusted.
+	Issuer = issuers.Issuer
+	// Client is who the gateway is at an issuer.
+	Client = issuers.Client
+	// Introspect is how an issuer is asked about its tokens.
+	Introspect = introspection.Introspect
+	// Session is how grants are kept.
+	Session = grants.Session
+	// TokenEndpoint is where clients get their tokens.
 	TokenEndpoint = tokenendpoint.TokenEndpoint
-	Login         = login.Login
-	ForwardAuth   = forwardauth.ForwardAuth
-	Requirement   = policy.Requirement
-	Credential    = credential.Credential
+	// Login lets browsers log in.
+	Login = login.Login
+	// ForwardAuth answers another proxy's questions.
+	ForwardAuth = forwardauth.ForwardAuth
+	// Requirement is what a request needs beyond a valid token.
+	Requirement = policy.Requirement
+	// Credential is a place where a token may be presented.
+	Credential = credential.Credential
 )
 
 // Health is the module http.handlers.oauth_health.

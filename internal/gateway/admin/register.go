@@ -62,6 +62,7 @@ func BadRequest(text string) error {
 	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New(text)}
 }
 
+// Answer writes an answer as JSON.
 func Answer(w http.ResponseWriter, answer any) error {
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(answer)

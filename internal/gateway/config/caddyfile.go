@@ -82,6 +82,7 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 	return c, nil
 }
 
+// Words are those of an oauth block, for error texts.
 const Words = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
 
 func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {

@@ -37,6 +37,7 @@ type Explanation struct {
 	Checks  []Step    `json:"checks"`
 }
 
+// Step is how one check went.
 type Step struct {
 	Check    string `json:"check"`
 	Result   string `json:"result"` // passed, failed, not_reached or depends
@@ -246,11 +247,9 @@ func (e *explaining) tokenStep(rule token.Rule, profile *token.Profile) Step {
 // to judge is no refusal.
 func (e *explaining) fail(step *Step, err error) {
 	step.Result = failed
-	judged, status, reason, code := unknown, http.StatusServiceUnavailable, "", ""
+	judged, status, reason, code := unknown, http.StatusServiceUnavailable, verdict.FailureOf(err).Reason, ""
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
 		judged, status, reason, code = refused, rejection.Status, rejection.Reason, rejection.Code
-	} else {
-		reason = verdict.FailureOf(err).Reason
 	}
 	step.Reason = reason
 	if step.Change == "" {

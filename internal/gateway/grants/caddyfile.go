@@ -12,6 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 )
 
+// Words are those of the block, for error texts.
 const Words = "store, idle, max, keys, refresh_ahead, min_refresh_interval, token_timeout, lease, refresh_wait, reuse_grace, on_uncertain, grants_per_client, grants_per_subject"
 
 // Parse reads:

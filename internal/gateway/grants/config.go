@@ -73,6 +73,7 @@ type Session struct {
 	store   stores.Store
 }
 
+// The bounds of the block: bytes of a key, times, and grants.
 const (
 	MinKeyLength = 32
 	tokenTimeout = 8 * time.Second
@@ -109,6 +110,7 @@ func (s *Session) numbers() []numberWord {
 	return []numberWord{{"grants_per_client", &s.GrantsPerClient}, {"grants_per_subject", &s.GrantsPerSubject}}
 }
 
+// Check finds what is wrong with the block itself.
 func (s *Session) Check() error {
 	for _, n := range s.numbers() {
 		if *n.at < 0 || *n.at > MostGrants {

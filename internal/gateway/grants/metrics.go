@@ -16,11 +16,13 @@ var (
 		"How long an issuer's token endpoint is left alone, for its failures; absent while it is not.", []string{"issuer"}, nil)
 )
 
+// Describe is of prometheus.Collector.
 func (Gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- grantsDesc
 	ch <- breakerDesc
 }
 
+// Collect reads the state of the stores that are open.
 func (Gauges) Collect(ch chan<- prometheus.Metric) {
 	var sum session.Counts
 	for _, v := range vaults.All() {

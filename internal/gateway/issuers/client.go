@@ -37,6 +37,7 @@ type Client struct {
 
 const privateKeyJWT = "private_key_jwt"
 
+// AuthMethods are the ways to authenticate that auth takes (RFC 7591 §2).
 var AuthMethods = []string{"client_secret_basic", "client_secret_post", privateKeyJWT}
 
 func (c *Client) check() error {

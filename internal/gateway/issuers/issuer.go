@@ -91,6 +91,7 @@ type Issuer struct {
 	line caddyfile.Token // where its block begins, if it came from a Caddyfile
 }
 
+// The bounds of skew, and the type of RFC 9068.
 const (
 	DefaultSkew = 30 * time.Second
 	MaxSkew     = 60 * time.Second

@@ -44,7 +44,7 @@ func (s *Site) serveSessions(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodPost {
 		return s.endSessions(w, r, vault, handle, &grant)
 	}
-	all, err := s.browsersOf(r.Context(), vault, handle, &grant)
+	all, err := s.browsersOf(r.Context(), handle, &grant)
 	if err != nil {
 		return pageLater(w, r, time.Second, "")
 	}
@@ -87,7 +87,7 @@ func (s *Site) browserGrant(ctx context.Context, vault *session.Vault, handle se
 	return grant, err
 }
 
-func (s *Site) browsersOf(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant) ([]browser, error) {
+func (s *Site) browsersOf(ctx context.Context, handle session.Handle, grant *session.Grant) ([]browser, error) {
 	seen, err := s.Keeper.Browsers(ctx, s.Keeper.User(s.Trust, grants.OriginOf(grant).IDSubject))
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (s *Site) endAll(ctx context.Context, vault *session.Vault, handle session.
 // endOne ends a session of the page: one of the user's own, which alone are
 // looked at.
 func (s *Site) endOne(ctx context.Context, vault *session.Vault, handle session.Handle, grant *session.Grant, sref string) (here bool, ended int, err error) {
-	all, err := s.browsersOf(ctx, vault, handle, grant)
+	all, err := s.browsersOf(ctx, handle, grant)
 	n := slices.IndexFunc(all, func(one browser) bool { return one.Sref == sref })
 	switch {
 	case err != nil || n < 0:

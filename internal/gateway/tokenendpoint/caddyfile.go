@@ -7,8 +7,6 @@ import (
 )
 
 // Words are those of the block, for error texts.
-//
-//nolint:gosec // words of the grammar
 const Words = "grant_types, public_clients, default_grant, revocation_endpoint, device_authorization_endpoint"
 
 // Parse reads:
