@@ -21,11 +21,11 @@ import (
 // GET  /oauth/status                    the issuers, and each store's counts (status.go)
 func init() {
 	Register("admin.api.oauth_issuers",
-		Reading(issuersPath, func() any { return issuers.States(time.Now(), grants.OpenBreakers()) }),
+		reading(issuersPath, func() any { return issuers.States(time.Now(), grants.OpenBreakers()) }),
 		Route{Path: issuersPath + "/fetch", Takes: "POST alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodPost: fetchIssuer,
 		}},
-		Reading(StatusPath, readStatus),
+		reading(StatusPath, readStatus),
 	)
 }
 

@@ -50,8 +50,8 @@ func (r Route) serve(w http.ResponseWriter, req *http.Request) error {
 	return handle(w, req)
 }
 
-// Reading is a path that tells how something stands.
-func Reading(path string, state func() any) Route {
+// reading is a path that tells how something stands.
+func reading(path string, state func() any) Route {
 	return Route{Path: path, Takes: "GET alone", Methods: map[string]caddy.AdminHandlerFunc{
 		http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error { return Answer(w, state()) },
 	}}

@@ -97,11 +97,11 @@ var limiters = pool.New[*Limiter]()
 // Acquire lends the limits of the issuer with a reach until release is
 // called.
 func Acquire(reach string) (l *Limiter, release func()) {
-	return limiters.Acquire(reach, NewLimiter)
+	return limiters.Acquire(reach, newLimiter)
 }
 
-// NewLimiter is one that nobody shares.
-func NewLimiter() *Limiter {
+// newLimiter is for one issuer; Destruct ends its background work.
+func newLimiter() *Limiter {
 	return &Limiter{
 		pairs: otter.Must(&otter.Options[token.Digest, *attempts]{
 			MaximumSize:      mostLimits,
