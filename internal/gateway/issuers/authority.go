@@ -21,8 +21,9 @@ var authorities = pool.New[*authority]()
 const remembered = time.Minute
 
 // authority is the state of one issuer that sites share and that outlives a
-// reload: its keys, and the tokens that were verified by them. The cache belongs to the issuer and not to a site, so that no entry
-// can outlive or escape the settings it was verified under.
+// reload: its keys, and the tokens that were verified by them. The cache
+// belongs to the issuer and not to a site, so that no entry can outlive or
+// escape the settings it was verified under.
 type authority struct {
 	key    string // in the pool
 	issuer string
