@@ -76,7 +76,7 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	}
 }
 
-// A build that has no use for a command leaves out one line of inside.go. That
+// A build that has no use for a command leaves out one line of imports.go. That
 // works as long as no other code needs the command's room.
 func TestEachCommandIsOneImportOfTheRoot(t *testing.T) {
 	for _, name := range []string{"doctor", "explain", "sidecar", "status"} {
@@ -91,8 +91,8 @@ func TestEachCommandIsOneImportOfTheRoot(t *testing.T) {
 				}
 			}
 		}
-		if !slices.Equal(by, []string{"inside.go"}) {
-			t.Errorf("%s is imported by %v, want inside.go alone", name, by)
+		if !slices.Equal(by, []string{"imports.go"}) {
+			t.Errorf("%s is imported by %v, want imports.go alone", name, by)
 		}
 	}
 }
