@@ -181,7 +181,8 @@ func TestARoomKnowsOnlyWhatStandsInTheTable(t *testing.T) {
 			if known && !slices.Contains(allowed, dir) {
 				t.Errorf("%s imports %s: an arrow that is not in the table", s.path, dir)
 			}
-			if s.dir != "." && !known && isOrBelow(dir, "internal/gateway") {
+			guest := s.dir == "redisstore" && dir == "internal/gateway/grammar" // its block is one of ours
+			if s.dir != "." && !known && isOrBelow(dir, "internal/gateway") && !guest {
 				t.Errorf("%s imports %s: only the root and other rooms may", s.path, dir)
 			}
 		}

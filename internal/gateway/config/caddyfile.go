@@ -61,11 +61,11 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 		}
 		c.Issuer = append(c.Issuer, issuer)
 	}
-	seen := make(grammar.Once)
-	for nesting := h.Nesting(); h.NextBlock(nesting); {
-		if err := c.parseWord(h, seen); err != nil {
-			return nil, err
-		}
+	err := grammar.Block(h.Dispenser, func(_ *caddyfile.Dispenser, seen grammar.Once) error {
+		return c.parseWord(h, seen)
+	})
+	if err != nil {
+		return nil, err
 	}
 	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
 		err := issuer.CheckAudience(c.Resource)
@@ -141,7 +141,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 		if block := blockOf(word); block != "" {
 			return h.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
 		}
-		err = h.Errf("unknown word %q in oauth; it takes %s", word, Words)
+		err = grammar.Unknown(h.Dispenser, "oauth", Words)
 	}
 	return err
 }

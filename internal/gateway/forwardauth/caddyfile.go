@@ -26,17 +26,12 @@ func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*ForwardAuth, error) {
 	if len(d.RemainingArgs()) > 0 {
 		return nil, d.Errf("forward_auth takes no argument; write a block with from")
 	}
-	f, inner := &ForwardAuth{}, make(grammar.Once)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := f.parseWord(d, inner); err != nil {
-			return nil, err
-		}
-	}
-	return f, nil
+	f := &ForwardAuth{}
+	return f, grammar.Block(d, f.parseWord)
 }
 
 func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
-	switch word := d.Val(); word {
+	switch d.Val() {
 	case "from":
 		return grammar.List(d, &f.From)
 	case "method":
@@ -56,7 +51,7 @@ func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error
 			f.Statuses = append(f.Statuses, status)
 		}
 	default:
-		return d.Errf("unknown word %q in forward_auth; it takes %s", word, Words)
+		return grammar.Unknown(d, "forward_auth", Words)
 	}
 	return nil
 }

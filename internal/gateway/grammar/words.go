@@ -3,6 +3,7 @@ package grammar
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -48,6 +49,21 @@ func (seen Once) Text(d *caddyfile.Dispenser, to *string) error {
 	return nil
 }
 
+// Number reads a word with a number from 1 to most. what says of what, for
+// error texts.
+func (seen Once) Number(d *caddyfile.Dispenser, to *int, what string, most int) error {
+	word, text := d.Val(), ""
+	if err := seen.Text(d, &text); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return d.Errf("%s is %q; it takes %s, 1 to %d", word, text, what, most)
+	}
+	*to = n
+	return nil
+}
+
 // Flag reads a word without arguments.
 func (seen Once) Flag(d *caddyfile.Dispenser, to *bool) error {
 	word := d.Val()
@@ -88,12 +104,4 @@ func At(token caddyfile.Token, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w, at %s:%d", err, token.File, token.Line)
-}
-
-// NoBlock refuses a block behind a word that takes none.
-func NoBlock(d *caddyfile.Dispenser, word string) error {
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		return d.Errf("%s takes no block", word)
-	}
-	return nil
 }

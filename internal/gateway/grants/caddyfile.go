@@ -2,7 +2,6 @@ package grants
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -36,14 +35,12 @@ func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Session, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
-	line, s, inner := d.Token(), new(Session), make(grammar.Once)
+	line, s := d.Token(), new(Session)
 	if len(d.RemainingArgs()) > 0 {
 		return nil, d.Errf("session takes a block: session { ... }")
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := s.parseWord(d, inner); err != nil {
-			return nil, err
-		}
+	if err := grammar.Block(d, s.parseWord); err != nil {
+		return nil, err
 	}
 	return s, grammar.At(line, s.Check())
 }
@@ -57,7 +54,7 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	}
 	for _, number := range s.numbers() {
 		if number.word == word {
-			return parseGrants(d, seen, number.at)
+			return seen.Number(d, number.at, "a number of grants", MostGrants)
 		}
 	}
 	switch word {
@@ -74,7 +71,7 @@ func (s *Session) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		}
 		return nil
 	}
-	return d.Errf("unknown word %q in session; it takes %s", word, Words)
+	return grammar.Unknown(d, "session", Words)
 }
 
 func (s *Session) parseStore(d *caddyfile.Dispenser, seen grammar.Once) error {
@@ -96,19 +93,5 @@ func (s *Session) parseStore(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return d.Errf("store %s: %v", name, stores.ErrNoStoreModule)
 	}
 	s.Store = caddyconfig.JSONModuleObject(module, "module", name, nil)
-	return nil
-}
-
-// parseGrants reads a word with a number of grants.
-func parseGrants(d *caddyfile.Dispenser, seen grammar.Once, to *int) error {
-	word, text := d.Val(), ""
-	if err := seen.Text(d, &text); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > MostGrants {
-		return d.Errf("%s is %q; it takes a number of grants, 1 to %d", word, text, MostGrants)
-	}
-	*to = n
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -162,16 +163,13 @@ func parse(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if h.NextArg() {
 		return nil, h.Errf("oauth_health takes a block, if anything: oauth_health { ready_grace <duration> }")
 	}
-	health, seen := new(Handler), make(grammar.Once)
-	for nesting := h.Nesting(); h.NextBlock(nesting); {
-		if word := h.Val(); word != "ready_grace" {
-			return nil, h.Errf("unknown word %q in oauth_health; it takes ready_grace", word)
+	health := new(Handler)
+	return health, grammar.Block(h.Dispenser, func(d *caddyfile.Dispenser, seen grammar.Once) error {
+		if d.Val() != "ready_grace" {
+			return grammar.Unknown(d, "oauth_health", "ready_grace")
 		}
-		if err := seen.Duration(h.Dispenser, &health.ReadyGrace); err != nil {
-			return nil, err
-		}
-	}
-	return health, nil
+		return seen.Duration(d, &health.ReadyGrace)
+	})
 }
 
 // Interface guards

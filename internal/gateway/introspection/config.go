@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -117,23 +116,20 @@ func Parse(d *caddyfile.Dispenser) (*Introspect, error) {
 	case len(args) == 1:
 		n.URL = args[0]
 	}
-	inner := make(grammar.Once)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := n.parseWord(d, inner); err != nil {
-			return nil, err
-		}
+	if err := grammar.Block(d, n.parseWord); err != nil {
+		return nil, err
 	}
 	return n, grammar.At(line, n.Check())
 }
 
 func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
-	var text string
-	switch word := d.Val(); word {
+	switch d.Val() {
 	case "always":
 		return seen.Flag(d, &n.Always)
 	case "insecure_any_token":
 		return seen.Flag(d, &n.InsecureAnyToken)
 	case "cache":
+		var text string
 		if err := seen.Text(d, &text); err != nil {
 			return err
 		}
@@ -143,16 +139,9 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 		}
 		n.Cache = (*caddy.Duration)(&cache)
 	case "rate":
-		if err := seen.Text(d, &text); err != nil {
-			return err
-		}
-		rate, err := strconv.Atoi(text)
-		if err != nil || rate < 1 || rate > MostRate {
-			return d.Errf("rate is %q; it takes calls per second, 1 to %d", text, MostRate)
-		}
-		n.Rate = rate
+		return seen.Number(d, &n.Rate, "calls per second", MostRate)
 	default:
-		return d.Errf("unknown word %q in introspect; it takes %s", word, Words)
+		return grammar.Unknown(d, "introspect", Words)
 	}
 	return nil
 }

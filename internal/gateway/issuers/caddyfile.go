@@ -1,14 +1,11 @@
 package issuers
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
@@ -41,18 +38,16 @@ func Parse(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	if err := grammar.List(d, &issuer.URL); err != nil {
 		return nil, d.Errf("issuer takes one or more URLs")
 	}
-	line, seen := d.Token(), make(grammar.Once)
+	line := d.Token()
 	issuer.line = line
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
+	err := grammar.Block(d, func(d *caddyfile.Dispenser, seen grammar.Once) error {
 		if d.Val() == "require" { // it may name a matcher of the site
-			err = policy.Parse(h, &issuer.Require)
-		} else {
-			err = issuer.parseWord(d, seen)
+			return policy.Parse(h, &issuer.Require)
 		}
-		if err != nil {
-			return nil, err
-		}
+		return issuer.parseWord(d, seen)
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, url := range issuer.URL {
 		if slices.ContainsFunc(others, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
@@ -73,7 +68,7 @@ func Short(words []string, line caddyfile.Token) (*Issuer, error) {
 func (i *Issuer) At(err error) error { return grammar.At(i.line, err) }
 
 func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
-	switch word := d.Val(); word {
+	switch d.Val() {
 	case "audience":
 		return grammar.List(d, &i.Audience)
 	case "algorithms":
@@ -105,7 +100,7 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "client":
 		return i.parseClient(d, seen)
 	case "trust_pool":
-		return i.parseTrustPool(d, seen)
+		return seen.TrustPool(d, &i.TrustPool)
 	case "insecure_http":
 		return seen.Flag(d, &i.InsecureHTTP)
 	case "insecure_any_audience":
@@ -113,7 +108,7 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "insecure_id_tokens":
 		return seen.Flag(d, &i.InsecureIDTokens)
 	default:
-		return d.Errf("unknown word %q in issuer; it takes %s", word, Words)
+		return grammar.Unknown(d, "issuer", Words)
 	}
 	return nil
 }
@@ -128,25 +123,5 @@ func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return d.Errf("skew is %q; it takes a duration from 0s to 60s", text)
 	}
 	i.Skew = (*caddy.Duration)(&skew)
-	return nil
-}
-
-func (i *Issuer) parseTrustPool(d *caddyfile.Dispenser, seen grammar.Once) error {
-	if err := seen.First(d); err != nil {
-		return err
-	}
-	if !d.NextArg() {
-		return d.Errf("trust_pool takes a module of tls.ca_pool.source, such as file /path/ca.pem")
-	}
-	name := d.Val()
-	mod, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+name)
-	if err != nil {
-		return fmt.Errorf("trust_pool: %w", err) // which names the line
-	}
-	pool, ok := mod.(caddytls.CA)
-	if !ok {
-		return d.Errf("trust_pool: %s is no source of certificates", name)
-	}
-	i.TrustPool = caddyconfig.JSONModuleObject(pool, "provider", name, nil)
 	return nil
 }

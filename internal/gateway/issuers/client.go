@@ -113,25 +113,27 @@ func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if len(args) == 2 {
 		c.Secret = args[1]
 	}
-	inner := make(grammar.Once)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch word := d.Val(); word {
-		case "auth":
-			if err = inner.Text(d, &c.Auth); err == nil && !slices.Contains(AuthMethods, c.Auth) {
-				err = d.Errf("auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.Auth)
-			}
-		case "key":
-			err = inner.Text(d, &c.Key)
-		case "assertion_audience":
-			err = inner.Text(d, &c.AssertionAudience)
-		default:
-			err = d.Errf("unknown word %q in client; it takes auth, key, assertion_audience", word)
-		}
-		if err != nil {
-			return err
-		}
+	if err := grammar.Block(d, c.parseWord); err != nil {
+		return err
 	}
 	i.Client = c
 	return grammar.At(line, c.check())
+}
+
+func (c *Client) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
+	switch d.Val() {
+	case "auth":
+		if err := seen.Text(d, &c.Auth); err != nil {
+			return err
+		}
+		if !slices.Contains(AuthMethods, c.Auth) {
+			return d.Errf("auth is %q; it takes client_secret_basic, client_secret_post or private_key_jwt", c.Auth)
+		}
+		return nil
+	case "key":
+		return seen.Text(d, &c.Key)
+	case "assertion_audience":
+		return seen.Text(d, &c.AssertionAudience)
+	}
+	return grammar.Unknown(d, "client", "auth, key, assertion_audience")
 }

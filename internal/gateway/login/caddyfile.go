@@ -22,22 +22,20 @@ func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
-	l, line, inner := new(Login), d.Token(), make(grammar.Once)
+	l, line := new(Login), d.Token()
 	if args := d.RemainingArgs(); len(args) > 1 || len(args) == 1 && args[0] == "" {
 		return nil, d.Errf("login takes one path at most, such as %s", defaultPrefix)
 	} else if len(args) == 1 {
 		l.Prefix = args[0]
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := l.parseWord(d, inner); err != nil {
-			return nil, err
-		}
+	if err := grammar.Block(d, l.parseWord); err != nil {
+		return nil, err
 	}
 	return l, grammar.At(line, l.checkWords())
 }
 
 func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
-	switch word := d.Val(); word {
+	switch d.Val() {
 	case "scope":
 		return grammar.List(d, &l.Scope)
 	case "resource":
@@ -59,7 +57,7 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "cookie":
 		return seen.Text(d, &l.Cookie)
 	default:
-		return d.Errf("unknown word %q in login; it takes %s", word, Words)
+		return grammar.Unknown(d, "login", Words)
 	}
 	return nil
 }

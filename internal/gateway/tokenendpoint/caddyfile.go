@@ -22,32 +22,33 @@ func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*TokenEndpoint, error) {
 	if err := seen.First(d); err != nil {
 		return nil, err
 	}
-	e, inner := new(TokenEndpoint), make(grammar.Once)
+	e := new(TokenEndpoint)
 	if err := grammar.List(d, &e.Path); err != nil {
 		return nil, d.Errf("token_endpoint takes one or more paths, such as /token")
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch word := d.Val(); word {
-		case "grant_types":
-			err = grammar.List(d, &e.GrantTypes)
-		case "public_clients":
-			err = grammar.List(d, &e.PublicClients)
-		case "default_grant":
-			err = inner.Text(d, &e.DefaultGrant)
-		case "revocation_endpoint":
-			err = inner.Text(d, &e.RevocationEndpoint)
-		case "device_authorization_endpoint":
-			err = inner.Text(d, &e.DeviceAuthorizationEndpoint)
-		default:
-			err = d.Errf("unknown word %q in token_endpoint; it takes %s", word, Words)
-		}
-		if err == nil {
-			err = grammar.Wrap(d, e.CheckWords())
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := grammar.Block(d, e.parseWord); err != nil {
+		return nil, err
 	}
 	return e, grammar.Wrap(d, e.CheckWords())
+}
+
+func (e *TokenEndpoint) parseWord(d *caddyfile.Dispenser, seen grammar.Once) (err error) {
+	switch d.Val() {
+	case "grant_types":
+		err = grammar.List(d, &e.GrantTypes)
+	case "public_clients":
+		err = grammar.List(d, &e.PublicClients)
+	case "default_grant":
+		err = seen.Text(d, &e.DefaultGrant)
+	case "revocation_endpoint":
+		err = seen.Text(d, &e.RevocationEndpoint)
+	case "device_authorization_endpoint":
+		err = seen.Text(d, &e.DeviceAuthorizationEndpoint)
+	default:
+		err = grammar.Unknown(d, "token_endpoint", Words)
+	}
+	if err != nil {
+		return err
+	}
+	return grammar.Wrap(d, e.CheckWords())
 }
