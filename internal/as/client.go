@@ -134,3 +134,7 @@ func (s *Server) assertion(c Client) (string, error) {
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
 	})
 }
+
+// WouldUse is the method the client authenticates with at a server whose
+// metadata list these (none: they say nothing).
+func (c Client) WouldUse(offered []string) (string, error) { return c.method(offered) }

@@ -147,3 +147,11 @@ func (s *Server) nextFlight() (<-chan struct{}, error) {
 func (s *Server) unknown(why error) error {
 	return fmt.Errorf("the endpoints of %s are not known: %w", s.cfg.Issuer, why)
 }
+
+// KnownEndpoints are those of the metadata read last. It asks nobody.
+func (s *Server) KnownEndpoints() (ends Endpoints, known bool) {
+	if read := s.endpoints.Load(); read != nil {
+		return *read, true
+	}
+	return ends, false
+}

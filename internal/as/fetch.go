@@ -3,6 +3,7 @@ package as
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -178,4 +179,51 @@ func (s *Server) getKeys(ctx context.Context) (doc []byte, fresh time.Duration, 
 		return s.get(ctx, s.cfg.JWKS)
 	}
 	return s.get(onTheirWords(ctx, s.keysFrom), s.keysURL)
+}
+
+// TooSoon means that a fetch was asked for within Floor of the last one that
+// somebody asked for.
+type TooSoon struct{ Wait time.Duration }
+
+func (e *TooSoon) Error() string {
+	return fmt.Sprintf("keys were fetched on request just now; the next time is in %s", e.Wait.Round(time.Millisecond))
+}
+
+// Fetch makes a fetch of metadata and keys begin, or shares the one under way,
+// and waits for its end. An error says why there was none or why it failed.
+// It is bounded as unknown kids are: one per Floor.
+func (s *Server) Fetch(ctx context.Context) error {
+	before := s.Status().Tried
+	s.Start()
+	s.anew.Store(true)
+	// The flight that ends may be the look into the storage. The one after it
+	// is a fetch.
+	for range 2 {
+		flight, err := s.askedFlight()
+		if err != nil {
+			return err
+		}
+		if err := s.wait(ctx, flight); err != nil {
+			return err
+		}
+		if status := s.Status(); !status.Tried.Equal(before) {
+			return status.Err
+		}
+	}
+	return errUnread
+}
+
+func (s *Server) askedFlight() (<-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight == nil {
+		now := s.cfg.Now()
+		if left := Floor - now.Sub(s.kidFetch); left > 0 {
+			return nil, &TooSoon{left}
+		}
+		s.kidFetch = now
+		s.flight = make(chan struct{})
+		s.wake <- struct{}{} // never full: flights are one at a time
+	}
+	return s.flight, nil
 }

@@ -2,7 +2,7 @@ package as
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -24,14 +24,6 @@ func (s *Server) KeyStates(configured token.Algorithms) []KeyState {
 		all[i] = KeyState{info, s.seen[info.Print]}
 	}
 	return all
-}
-
-// KnownEndpoints are those of the metadata read last. It asks nobody.
-func (s *Server) KnownEndpoints() (ends Endpoints, known bool) {
-	if read := s.endpoints.Load(); read != nil {
-		return *read, true
-	}
-	return ends, false
 }
 
 // noteAges remembers since when keys are there, and forgets those that are
@@ -61,53 +53,25 @@ func without(set, other *token.KeySet) (only []token.KeyInfo) {
 	return only
 }
 
-// TooSoon means that a fetch was asked for within Floor of the last one that
-// somebody asked for.
-type TooSoon struct{ Wait time.Duration }
+// Held is the server's keys as they are now: who asks through it causes no
+// fetch and waits for none. It is for looking, not for judging requests.
+func (s *Server) Held() token.KeySource { return held{s} }
 
-func (e *TooSoon) Error() string {
-	return fmt.Sprintf("keys were fetched on request just now; the next time is in %s", e.Wait.Round(time.Millisecond))
-}
+type held struct{ server *Server }
 
-// Fetch makes a fetch of metadata and keys begin, or shares the one under way,
-// and waits for its end. An error says why there was none or why it failed.
-// It is bounded as unknown kids are: one per Floor.
-func (s *Server) Fetch(ctx context.Context) error {
-	before := s.Status().Tried
-	s.Start()
-	s.anew.Store(true)
-	// The flight that ends may be the look into the storage. The one after it
-	// is a fetch.
-	for range 2 {
-		flight, err := s.askedFlight()
-		if err != nil {
-			return err
-		}
-		if err := s.wait(ctx, flight); err != nil {
-			return err
-		}
-		if status := s.Status(); !status.Tried.Equal(before) {
-			return status.Err
-		}
+// Keys is the set in force.
+func (h held) Keys(context.Context) (*token.KeySet, error) {
+	if h.server.current.Load() == nil && h.server.Status().Err == nil {
+		return nil, &Unavailable{h.server.cfg.Issuer, errors.New("none have been fetched yet")}
 	}
-	return errUnread
+	return h.server.inForce()
 }
 
-func (s *Server) askedFlight() (<-chan struct{}, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.flight == nil {
-		now := s.cfg.Now()
-		if left := Floor - now.Sub(s.kidFetch); left > 0 {
-			return nil, &TooSoon{left}
-		}
-		s.kidFetch = now
-		s.flight = make(chan struct{})
-		s.wake <- struct{}{} // never full: flights are one at a time
+// Newer answers the set in force, which may be the same one. With the last
+// fetch failed nobody can tell a forged kid from a new key.
+func (h held) Newer(context.Context, *token.KeySet) (*token.KeySet, error) {
+	if err := h.server.Status().Err; err != nil {
+		return nil, &Unavailable{h.server.cfg.Issuer, err}
 	}
-	return s.flight, nil
+	return h.server.inForce()
 }
-
-// WouldUse is the method the client authenticates with at a server whose
-// metadata list these (none: they say nothing).
-func (c Client) WouldUse(offered []string) (string, error) { return c.method(offered) }

@@ -98,6 +98,9 @@ func ParseHandle(prefix, text string) (h Handle, ok bool) {
 	return handleOf(&p), true
 }
 
+// HandleLength is how many letters a handle has behind its prefix.
+const HandleLength = handleSize
+
 var strict = base64.RawURLEncoding.Strict()
 
 // Reveal spells the handle for its holder: prefix, lookup, secret.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -53,52 +52,4 @@ func onceKey(purpose string, parts []string) Key {
 		e.text(part)
 	}
 	return sha256.Sum256(e.out)
-}
-
-// Seal hides and binds a text that others keep for us, such as a cookie. It is
-// opened for the same purpose and bound alone, on any node with the keyring.
-func (v *Vault) Seal(purpose, bound string, plain []byte) ([]byte, error) {
-	return v.cfg.Load().ring.sealText(purpose, []byte(bound), plain)
-}
-
-// Open is the way back. Every error says that it was not sealed here, or with a
-// key that is gone.
-func (v *Vault) Open(purpose, bound string, sealed []byte) ([]byte, error) {
-	return v.cfg.Load().ring.openText(purpose, []byte(bound), sealed)
-}
-
-func (r *Keyring) sealText(purpose string, bound, plain []byte) ([]byte, error) {
-	k := &r.keys[0]
-	box, err := cipherOf(k.text)
-	if err != nil {
-		return nil, err
-	}
-	out := slices.Concat([]byte{sealVersion}, k.id[:])
-	return box.Seal(out, nil, plain, k.boundText(purpose, bound)), nil //nolint:gosec // this AEAD makes a random nonce itself
-}
-
-func (r *Keyring) openText(purpose string, bound, sealed []byte) ([]byte, error) {
-	k, err := r.sealedWith(sealed)
-	if err != nil {
-		return nil, err
-	}
-	box, err := cipherOf(k.text)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := box.Open(nil, nil, sealed[1+keyIDSize:], k.boundText(purpose, bound))
-	if err != nil {
-		return nil, errShut
-	}
-	return plain, nil
-}
-
-// boundText is what a sealed text cannot be separated from.
-func (k *ringKey) boundText(purpose string, bound []byte) []byte {
-	e := encoder{[]byte{sealVersion}}
-	e.text("caddyoauth/session/text")
-	e.text(purpose)
-	e.bytes(bound)
-	e.raw(k.id[:])
-	return e.out
 }

@@ -182,3 +182,23 @@ func (o *Options) backOff(fails uint8) time.Duration {
 	}
 	return pause + o.jitter(pause/4)
 }
+
+// CheckOptions tells what a vault would refuse of options, apart from the
+// functions that they lack.
+func CheckOptions(o Options) error {
+	_, err := o.standIn().complete()
+	return err
+}
+
+// WithDefaults are options as a vault would have them.
+func WithDefaults(o Options) Options {
+	o, _ = o.standIn().complete() // what is wrong with them, CheckOptions tells
+	return o
+}
+
+// standIn has the functions that are required.
+func (o Options) standIn() Options {
+	o.Now = func() time.Time { return time.Time{} }
+	o.Renew = func(context.Context, Grant) Outcome { return nil }
+	return o
+}

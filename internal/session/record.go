@@ -276,3 +276,9 @@ func decodeGrant(from []byte) (g Grant, err error) {
 	g.App = d.secret()
 	return g, d.end()
 }
+
+// More reasons why a grant has ended.
+const (
+	EndedIssuer = "issuer" // its issuer is not configured any more
+	EndedAdmin  = "admin"  // an operator ended it
+)

@@ -228,19 +228,3 @@ func (v *Vault) giveBack(ctx context.Context, c *config, g *Grant) {
 	defer cancel()
 	c.o.Revoke(ctx, *g)
 }
-
-func (c *config) observe(e Event) {
-	if c.o.Observe != nil {
-		c.o.Observe(e)
-	}
-}
-
-// ended tells of an end that this node has written.
-func (c *config) ended(row *Row) {
-	c.census.gone(row.Holder)
-	c.tellEnd(row)
-}
-
-func (c *config) tellEnd(row *Row) {
-	c.observe(Event{Name: EventEnd, Sref: c.ring.Sref(row.Key), Detail: row.Reason})
-}

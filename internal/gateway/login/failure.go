@@ -137,8 +137,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, p *pending, err erro
 	if wait > 0 {
 		w.Header().Set("Retry-After", verdict.Seconds(wait))
 	}
-	texts := failureTexts[shown.outcome]
-	return writePage(w, r, shown.status, &page{Title: texts[0], Text: texts[1], Again: againOf(p), Home: p == nil})
+	return writePage(w, r, shown.status, &page{text: failureTexts[shown.outcome], Again: againOf(p), Home: p == nil})
 }
 
 // againOf is where a new log-in begins: where the last one was to lead.
@@ -147,20 +146,4 @@ func againOf(p *pending) string {
 		return ""
 	}
 	return p.Return
-}
-
-// failureTexts are what people read. Nothing that came with the request is in it.
-var failureTexts = map[string][2]string{
-	outcomeDenied:      {"You are not logged in", "The log-in was cancelled, or access was not granted."},
-	outcomeNoState:     {"This log-in has ended", "It took too long, or was finished before. If you are logged in already, just go on."},
-	outcomeBadRequest:  {"The log-in failed", "The address that led here is not complete."},
-	outcomeWrongIssuer: {"The log-in failed", "The answer did not come from the service that you were to log in at."},
-	outcomeBadCode:     {"The log-in failed", "The service that you logged in at does not know this log-in any more."},
-	outcomeIDToken:     {"The log-in failed", "What came back from the service that you logged in at could not be verified. Whoever runs this site finds the reason in its log."},
-	outcomeAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
-	outcomeWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
-	outcomeInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
-	outcomeTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},
-	outcomeFull:        {"You are logged in too often", "You are logged in to this site in so many places that no more are let in. Log out somewhere, or come back when one of them has ended."},
-	outcomeRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
 }

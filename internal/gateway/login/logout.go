@@ -31,7 +31,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return writePage(w, r, http.StatusOK, &page{
-			Title: "Log out?", Text: "You will be logged out of this site in this browser.", Confirm: true, toIssuer: true,
+			text: textAskLogout, Confirm: true, toIssuer: true,
 			Sessions: siteURLOf(r).mount + s.Block.PathPrefix() + pathSessions,
 		})
 	case http.MethodPost:
@@ -98,14 +98,14 @@ func (s *Site) endSessionURL(r *http.Request, t *issuers.Trust, hint string) str
 }
 
 func serveLoggedOut(w http.ResponseWriter, r *http.Request) error {
-	return writePage(w, r, http.StatusOK, &page{Title: "You are logged out", Text: "Your session on this site has ended.", Home: true})
+	return writePage(w, r, http.StatusOK, &page{text: textLoggedOut, Home: true})
 }
 
 // pageElsewhere answers a request that another site may have sent.
 func pageElsewhere(w http.ResponseWriter, r *http.Request) error {
 	telemetry.Metrics.Verdict("", verdict.CrossSite).Inc()
 	return writePage(w, r, http.StatusForbidden, &page{
-		Title: "Not from there", Text: "This request did not come from a page of this site, so nothing was done.", Home: true,
+		text: textCrossSite, Home: true,
 	})
 }
 

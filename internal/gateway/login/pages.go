@@ -16,12 +16,12 @@ import (
 // page is what people see of the gateway. It has no script, loads nothing, and
 // shows nothing that came with the request.
 type page struct {
-	Title, Text string
-	Again       string    // where to try again
-	Home        bool      // a link to the site's first page
-	Sessions    string    // where the page of one's sessions is
-	Confirm     bool      // a button to log out
-	Browsers    []browser // the own sessions
+	text
+	Again    string    // where to try again
+	Home     bool      // a link to the site's first page
+	Sessions string    // where the page of one's sessions is
+	Confirm  bool      // a button to log out
+	Browsers []browser // the own sessions
 
 	HomeAt   string // set by writePage
 	toIssuer bool   // its form leads to the issuer, and on from there, to places not known here
@@ -78,7 +78,7 @@ func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) erro
 func pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again string) error {
 	w.Header().Set("Retry-After", verdict.Seconds(wait))
 	return writePage(w, r, http.StatusServiceUnavailable, &page{
-		Title: "Try again later", Text: "Something that is needed here does not answer at the moment. You are not logged out by this.",
+		text:  textTryLater,
 		Again: again, Home: again == "",
 	})
 }
@@ -93,5 +93,5 @@ func (s *Site) Later(w http.ResponseWriter, r *http.Request, wait time.Duration)
 
 func notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {
 	w.Header().Set("Allow", allow)
-	return writePage(w, r, http.StatusMethodNotAllowed, &page{Title: "Not in this way", Text: "This address does not take such a request.", Home: true})
+	return writePage(w, r, http.StatusMethodNotAllowed, &page{text: textMethodNotAllowed, Home: true})
 }

@@ -49,7 +49,7 @@ func (s *Site) serveSessions(w http.ResponseWriter, r *http.Request) error {
 		return pageLater(w, r, time.Second, "")
 	}
 	return writePage(w, r, http.StatusOK, &page{
-		Title: "Where you are logged in", Text: "These browsers are logged in to this site as you.", Browsers: all, Home: true,
+		text: textSessionsListed, Browsers: all, Home: true,
 	})
 }
 
@@ -61,7 +61,7 @@ func (s *Site) beginSessions(w http.ResponseWriter, r *http.Request, err error) 
 	if navigates(r) {
 		return s.begin(w, r, siteURLOf(r).mount+s.Block.PathPrefix()+pathSessions, stepUp{})
 	}
-	return writePage(w, r, http.StatusUnauthorized, &page{Title: "You are not logged in", Text: "Log in to see your sessions.", Home: true})
+	return writePage(w, r, http.StatusUnauthorized, &page{text: textSessionsNeedLogin, Home: true})
 }
 
 // ownSession opens the session of the browser that asks.

@@ -79,7 +79,7 @@ func (s *Site) Handler(r *http.Request) caddyhttp.HandlerFunc {
 }
 
 func serveNothing(w http.ResponseWriter, r *http.Request) error {
-	return writePage(w, r, http.StatusNotFound, &page{Title: "Nothing is here", Text: "The gateway has no page at this address.", Home: true})
+	return writePage(w, r, http.StatusNotFound, &page{text: textNotFound, Home: true})
 }
 
 // redirect sends a browser elsewhere. Nothing of where it was goes along.
