@@ -71,3 +71,30 @@ func TestABusyServerIsToldFromOneThatRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusalOfACodeIsAGuessUnlessItIsTheServersAffairOrTheUsers(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		code   string
+		want   bool
+	}{
+		{400, "invalid_grant", true},
+		{403, "invalid_grant", true},
+		{400, "invalid_request", true}, // several servers' name for a code that was made up
+		{404, "code_not_found", true},
+		{429, "too_many_requests", true},
+		{400, "", false}, // a page of something in between
+		{500, "invalid_grant", false},
+		{400, "temporarily_unavailable", false},
+		{401, "invalid_client", false},
+		{400, "unauthorized_client", false},
+		{400, "authorization_pending", false},
+		{400, "slow_down", false},
+		{200, "", false},
+	} {
+		e := &CallError{Status: c.status, Code: c.code, Fate: fate(c.status, c.code, "authorization_code")}
+		if got := e.Guess(); got != c.want {
+			t.Errorf("status %d, code %q: %t, want %t", c.status, c.code, got, c.want)
+		}
+	}
+}

@@ -46,3 +46,15 @@ func (e *CallError) Busy() bool {
 	return e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests ||
 		slices.Contains([]string{"server_error", "temporarily_unavailable", "slow_down"}, e.Code)
 }
+
+// Guess reports whether the server's answer to what the gateway presented with
+// its own credentials counts as a failure of whoever brought it: servers have
+// several names for a code that was made up. One that is busy or does not know
+// the gateway is not their fault, and a device that waits for its user was not
+// refused (RFC 8628 §3.5).
+func (e *CallError) Guess() bool {
+	if e.Code == "" || e.Status >= http.StatusInternalServerError || e.Fate == Unknown || e.Fate == BadClient {
+		return false
+	}
+	return !slices.Contains([]string{"temporarily_unavailable", "authorization_pending", "slow_down"}, e.Code)
+}

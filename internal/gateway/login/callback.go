@@ -119,10 +119,11 @@ func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callb
 	ctx := context.WithoutCancel(r.Context())
 	tokens, asked, err := s.exchange(ctx, p, q.code)
 	if err != nil {
-		if guesses(err) {
+		call, answered := errors.AsType[*as.CallError](err)
+		if answered && call.Guess() {
 			attempts.Fail()
 		}
-		if call, ok := errors.AsType[*as.CallError](err); ok && call.Fate == as.Refused {
+		if answered && call.Fate == as.Refused {
 			// Strangers can begin a log-in and make up a code: no row is to stay of
 			// that. If it does, it ends by itself.
 			_ = vault.CameToNothing(ctx, sealLogin, p.State)

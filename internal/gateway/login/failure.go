@@ -15,7 +15,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
-	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -103,18 +102,6 @@ func asFailure(err error) (shown *failure, wait time.Duration) {
 		}
 	}
 	return shown, max(call.RetryAfter, time.Second)
-}
-
-// guesses reports whether an issuer's refusal of a code counts as a failure of
-// the browser that brought it: issuers have several names for a code that was
-// made up. An issuer that is busy, or does not know the gateway, is not the
-// browser's fault.
-func guesses(err error) bool {
-	call, ok := errors.AsType[*as.CallError](err)
-	if !ok || call.Code == "" || call.Status >= http.StatusInternalServerError || call.Fate == as.Unknown || call.Fate == as.BadClient {
-		return false
-	}
-	return !slices.Contains([]string{tokenrequest.Unavailable, "authorization_pending", "slow_down"}, call.Code)
 }
 
 // fail shows what became of a log-in, and a way to try again. p is the

@@ -74,22 +74,14 @@ func asRefusal(err error) (refused *tokenrequest.Error, wait time.Duration, leve
 }
 
 // failedAttempt reports whether an error counts against a client: those do that
-// trying out secrets, codes or tokens brings. Where the gateway asked with its
-// own credentials, every refusal does: whatever an issuer calls a code that was
-// made up. A device that waits for its user was not refused (RFC 8628 §3.5).
+// trying out secrets, codes or tokens brings.
 func failedAttempt(err error) bool {
-	if err == nil {
-		return false
+	if own, is := errors.AsType[asGateway](err); is {
+		call, answered := errors.AsType[*as.CallError](own)
+		return answered && call.Guess()
 	}
 	refused, _, _ := asRefusal(err)
-	switch refused.Code {
-	case tokenrequest.InvalidClient, tokenrequest.InvalidGrant:
-		return true
-	case tokenrequest.Unavailable, "authorization_pending", "slow_down":
-		return false
-	}
-	_, own := errors.AsType[asGateway](err)
-	return own
+	return refused.Code == tokenrequest.InvalidClient || refused.Code == tokenrequest.InvalidGrant
 }
 
 func detailOfToken(err error) string {
