@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
@@ -23,7 +22,8 @@ func init() {
 }
 
 func newCommand() *cobra.Command {
-	var file, adapter, issuer string
+	var of command.Config
+	var issuer string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor {--config <file> [--adapter <name>] | --issuer <url>} [--json]",
@@ -42,7 +42,7 @@ mistake in the call or a configuration that cannot be read.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			gateways, doc, err := sitesOf(file, adapter, issuer)
+			gateways, doc, err := sitesOf(&of, issuer)
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
@@ -59,26 +59,24 @@ mistake in the call or a configuration that cannot be read.`,
 			return nil
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVarP(&file, "config", "c", "", "The configuration")
-	flags.StringVarP(&adapter, "adapter", "a", "", "Its adapter; a Caddyfile needs none")
-	flags.StringVar(&issuer, "issuer", "", "One issuer, instead of a configuration")
-	flags.BoolVar(&asJSON, "json", false, "Print JSON")
+	of.Flags(cmd, "The configuration", "Its adapter; a Caddyfile needs none")
+	cmd.Flags().StringVar(&issuer, "issuer", "", "One issuer, instead of a configuration")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print JSON")
 	return cmd
 }
 
 // sitesOf are those of a configuration, with the whole of it, or a bare
 // one for one issuer.
-func sitesOf(file, adapter, issuer string) (gateways []site, doc []byte, err error) {
+func sitesOf(of *command.Config, issuer string) (gateways []site, doc []byte, err error) {
 	switch {
-	case (file == "") == (issuer == ""):
+	case (of.File == "") == (issuer == ""):
 		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
 	case issuer != "":
 		// The audience is not looked at here.
 		bare := &config.Config{Issuer: []*issuers.Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}
 		return []site{{Config: bare}}, nil, bare.Check()
 	}
-	if doc, _, _, err = caddycmd.LoadConfig(file, adapter); err != nil {
+	if doc, err = of.Read(); err != nil {
 		return nil, nil, err
 	}
 	gateways, err = sitesIn(doc)

@@ -39,7 +39,8 @@ var errRefused = errors.New("the token is refused")
 
 // call is what one writes behind "caddy oauth explain".
 type call struct {
-	config, adapter, host    string
+	of                       command.Config
+	host                     string
 	index                    int
 	issuer, jwks, at, file   string
 	audience                 []string
@@ -71,8 +72,7 @@ has introspect, it is asked; without one, it cannot be told.
 Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "the config whose oauth handler judges")
-	flags.StringVarP(&f.adapter, "adapter", "a", "", "the adapter of that config")
+	f.of.Flags(cmd, "the config whose oauth handler judges", "the adapter of that config")
 	flags.StringVar(&f.host, "host", "", "the host of the site, where a config has several")
 	flags.IntVar(&f.index, "index", 0, "the number of the handler, from 1, where there are several")
 	flags.StringVar(&f.issuer, "issuer", "", "the issuer, instead of a config")
@@ -172,7 +172,7 @@ func (f *call) settings() (s settings, err error) {
 		return f.settingsOfConfig()
 	}
 	switch {
-	case f.config != "" || f.adapter != "" || f.host != "" || f.index != 0:
+	case f.of.File != "" || f.of.Adapter != "" || f.host != "" || f.index != 0:
 		return s, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
 	case len(f.audience) == 0:
 		return s, errors.New("--issuer needs --audience: a token is meant for somebody")
@@ -187,7 +187,7 @@ func (f *call) settingsOfConfig() (s settings, err error) {
 	if f.jwks != "" || len(f.audience) > 0 {
 		return s, errors.New("--jwks and --audience go with --issuer")
 	}
-	if s.whole, _, _, err = caddycmd.LoadConfig(f.config, f.adapter); err != nil {
+	if s.whole, err = f.of.Read(); err != nil {
 		return s, err
 	}
 	if len(s.whole) == 0 {

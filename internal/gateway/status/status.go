@@ -28,7 +28,8 @@ func init() {
 }
 
 func newCommand() *cobra.Command {
-	var address, file, adapter string
+	var of command.Config
+	var address string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [--address <host:port>] [--json]",
@@ -41,7 +42,7 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			endpoint, err := caddycmd.DetermineAdminAPIAddress(address, nil, file, adapter)
+			endpoint, err := caddycmd.DetermineAdminAPIAddress(address, nil, of.File, of.Adapter)
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
@@ -60,11 +61,9 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 			return command.Exit(cmd, 1, err)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&address, "address", "", "The admin endpoint. Default: that of --config, else localhost:2019")
-	flags.StringVarP(&file, "config", "c", "", "A configuration that names the admin endpoint")
-	flags.StringVarP(&adapter, "adapter", "a", "", "The adapter of that configuration")
-	flags.BoolVar(&asJSON, "json", false, "Print JSON")
+	cmd.Flags().StringVar(&address, "address", "", "The admin endpoint. Default: that of --config, else localhost:2019")
+	of.Flags(cmd, "A configuration that names the admin endpoint", "The adapter of that configuration")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print JSON")
 	return cmd
 }
 
