@@ -100,11 +100,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err = verdict.CheckRealm(g.realm); err != nil {
 		return err
 	}
-	sessionCookie := ""
-	if g.Login != nil {
-		sessionCookie = g.Login.CookieName()
-	}
-	if g.places, err = credential.New(g.Credentials, sessionCookie, g.KeepsGrants()); err != nil {
+	if g.places, err = credential.New(g.Credentials, g.Login.CookieName(), g.KeepsGrants()); err != nil {
 		return err
 	}
 	if g.identity, err = identity.New(g.CopyClaims, g.ListClaims, g.places.Headers()...); err != nil {
@@ -117,15 +113,11 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := telemetry.Metrics.Register(ctx.GetMetricsRegistry(), stateMetrics...); err != nil {
 		return err
 	}
-	if g.TokenEndpoint != nil {
-		if err := g.TokenEndpoint.Provision(repl); err != nil {
-			return err
-		}
+	if err := g.TokenEndpoint.Provision(repl); err != nil {
+		return err
 	}
-	if g.Login != nil {
-		if err := g.Login.Provision(repl, g.Resource); err != nil {
-			return err
-		}
+	if err := g.Login.Provision(repl, g.Resource); err != nil {
+		return err
 	}
 	if err := g.ForwardAuth.Provision(ctx, repl, g); err != nil {
 		return err

@@ -69,9 +69,12 @@ func (l *Login) PathPrefix() string {
 	return l.Prefix
 }
 
-// CookieName is that of the session's cookie. Those of log-ins that have begun
-// begin with it.
+// CookieName is that of the session's cookie, or "" if there is no block. Those of
+// log-ins that have begun begin with it.
 func (l *Login) CookieName() string {
+	if l == nil {
+		return ""
+	}
 	if l.Cookie == "" {
 		return defaultCookie
 	}
@@ -121,9 +124,12 @@ func (l *Login) checkWords() error {
 	return nil
 }
 
-// Provision fills placeholders in. own is the URL of the gateway's own resource,
-// or "".
+// Provision fills placeholders in, if there is a block. own is the URL of the
+// gateway's own resource, or "".
 func (l *Login) Provision(repl *caddy.Replacer, own string) error {
+	if l == nil {
+		return nil
+	}
 	if len(l.Resource) == 0 && own != "" {
 		l.Resource = []string{own}
 	}

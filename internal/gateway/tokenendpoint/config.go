@@ -122,8 +122,11 @@ func (e *TokenEndpoint) Paths() []string {
 	return paths
 }
 
-// Provision replaces the placeholders.
+// Provision replaces the placeholders, if there is a block.
 func (e *TokenEndpoint) Provision(repl *caddy.Replacer) (err error) {
+	if e == nil {
+		return nil
+	}
 	e.PublicClients, err = grammar.ResolveAll(repl, "token_endpoint: public_clients", e.PublicClients)
 	return err
 }
