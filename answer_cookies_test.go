@@ -16,7 +16,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// An upstream could log a browser out of its neighbour, or in as somebody else.
+// An upstream could log a browser out of its neighbour, or in as another user.
 func TestAnUpstreamSetsNoCookieOfOurs(t *testing.T) {
 	s := newPortal(t, "cookie __Host-app", nil)
 	b := s.browser().logIn()

@@ -78,7 +78,7 @@ func TestACookieOfOursUnderAnotherNameIsTakenOffAndStopsNothing(t *testing.T) {
 	}
 }
 
-// A gateway that logs nobody in stands beside one that does, on the same host.
+// A gateway without log-in stands beside one that does, on the same host.
 func TestNoGatewayForwardsASessionsCookie(t *testing.T) {
 	g := benchGateway(t, []*jwssign.Key{benchKey(t, "ES256")}, func(g *Gateway) {
 		g.AllowAnonymous = true

@@ -88,7 +88,7 @@ func TestABurstOfFailuresPausesAsShortAsFiveInARow(t *testing.T) {
 	}
 }
 
-// While nobody is asked, requests take nothing from what may be asked then.
+// While the issuer is not asked, requests take nothing from what may be asked then.
 func TestWhatAPauseTurnsAwayCostsNothingOfTheRate(t *testing.T) {
 	issuer := newKnower(t)
 	g := newAsker(t, issuer, "rate 20", "")
@@ -101,7 +101,7 @@ func TestWhatAPauseTurnsAwayCostsNothingOfTheRate(t *testing.T) {
 	}
 }
 
-// The issuer's own wait is passed on to whoever it answered.
+// The issuer's own wait is passed on to the client whose token it was about.
 func TestTheIssuersRetryAfterIsPassedOnWithinBounds(t *testing.T) {
 	for said, want := range map[string]string{"7": "7", "86400": "30", "soon": retryAfter} {
 		issuer := newKnower(t)

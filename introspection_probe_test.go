@@ -63,8 +63,8 @@ func TestTokensThatTheIssuerStumblesOverLeaveTheOthersTheirAnswers(t *testing.T)
 	}
 }
 
-// What fails for every token is an outage, whoever asks: the endpoint is left
-// alone, and after a pause one call goes first.
+// What fails for every token is an outage, whichever client asks: the endpoint
+// is left alone, and after a pause one call goes first.
 func TestAnOutageStillOpensTheBreakerAndItsEndClosesIt(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newAsker(t, issuer, "", "")

@@ -26,7 +26,7 @@ func TestASessionOfAnIssuerThatIsNotOfThisSiteIsNone(t *testing.T) {
 	}
 }
 
-// The ID token of a session is shown to nobody but the issuer that it is of.
+// The ID token of a session is shown to no one but the issuer that it is of.
 func TestALogOutLeadsToTheIssuerOfTheSession(t *testing.T) {
 	old := newPortal(t, "", nil)
 	b := old.browser().logIn()

@@ -10,7 +10,7 @@ import (
 )
 
 // Whatever comes to the callback, with whatever cookie: no panic, no failure,
-// no session, and nobody is asked, unless it is the log-in that was begun.
+// no session, and the issuer is not asked, unless it is the log-in that was begun.
 func FuzzCallback(f *testing.F) {
 	s := newPortal(f, "", nil)
 	b := s.browser()

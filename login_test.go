@@ -257,7 +257,8 @@ func TestTabsLogInSideBySideAndTheLastOneCounts(t *testing.T) {
 	if b.cookies["__Host-oauth"] == old || b.status() != 200 {
 		t.Error("no new session")
 	}
-	// The first one has ended. Whoever still sends it must not lose the second.
+	// The first one has ended. A browser that still sends it must not lose the
+	// second.
 	late := &tab{s, map[string]string{"__Host-oauth": old}}
 	res := late.do("GET", "/orders")
 	if res.Code != 401 || len(res.Result().Cookies()) != 0 {

@@ -28,8 +28,8 @@ func dirOf(pkg string) (dir string, ours bool) {
 // its own.
 var besides = []string{"redisstore", "devissuer"}
 
-// What nobody imports is not in a build, and a test of that room alone does not
-// miss it.
+// A room that is not imported is not in a build, and a test of that room alone
+// does not miss it.
 func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	within := reachable(t, ".")
 	// inBuild judges by the function that makes a module or runs a command.

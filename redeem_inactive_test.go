@@ -37,7 +37,7 @@ func newRotator(tb testing.TB, jwt bool) *rotator {
 	return i
 }
 
-// kill ends what somebody has.
+// kill ends what a client has.
 func (i *rotator) kill(who string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -81,7 +81,7 @@ func (i *rotator) rotate(w http.ResponseWriter, q *asked) {
 	}
 }
 
-// Twelve clients for some refreshes: nobody is sent away for a token that a
+// Twelve clients for some refreshes: no client is sent away for a token that a
 // refresh has ended.
 func TestNobodyIsRefusedWhileTheIssuerEndsTheOldTokenForTheNewOne(t *testing.T) {
 	for name, jwt := range map[string]bool{"opaque tokens": false, "JWTs, each asked about": true} {

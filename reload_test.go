@@ -97,7 +97,7 @@ http://127.0.0.1:%d {
 }`, storageDir(t), port, issuer, extra)
 }
 
-// storageDir is removed in the end, when whoever still writes to it has done so.
+// storageDir is removed in the end, when the last writer is done.
 func storageDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "oauth-storage")
 	if err != nil {

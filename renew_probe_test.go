@@ -11,7 +11,7 @@ import (
 )
 
 // An issuer that fails with the grants of one client, or user, is asked with a
-// refresh token that nobody has, before it is left alone for everybody.
+// refresh token that was never issued, before it is left alone for all.
 func TestAUserWhoseGrantsTheIssuerStumblesOverStopsNoOther(t *testing.T) {
 	for name, block := range map[string]string{"the gateway's own client": "client gateway the-gateways-own-secret", "no client": ""} {
 		newSly(t, nil, nil)
@@ -45,7 +45,7 @@ func TestAUserWhoseGrantsTheIssuerStumblesOverStopsNoOther(t *testing.T) {
 		if status, _ := g.get(good); status != http.StatusOK {
 			t.Errorf("%s: the other client gets %d; log: %s", name, status, g.logged())
 		}
-		_ = g.Gateway.Cleanup() // waits for whoever asks
+		_ = g.Gateway.Cleanup() // waits for the probe
 		if len(probes) == 0 {
 			t.Errorf("%s: nobody asked whether it works", name)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // clean takes off r, first and always, what no upstream may see of a client's,
-// also where nobody has to prove anything. Then it refuses requests that the
+// also where no token is asked for. Then it refuses requests that the
 // upstream would understand in another way than the rules here: what was
 // judged would not be what is served.
 func (g *Gateway) clean(r *http.Request) error {
@@ -43,7 +43,7 @@ func (g *Gateway) clean(r *http.Request) error {
 const earlyData = "Early-Data"
 
 // early reports whether r came before its TLS handshake was complete (0-RTT):
-// whoever was on the way may send it again, and again (RFC 8470 §3). For a
+// an attacker on the way may send it again, and again (RFC 8470 §3). For a
 // connection that ends at a proxy in front, that proxy says so, and any value
 // counts as 1 (§5.1).
 func (g *Gateway) early(r *http.Request) bool {

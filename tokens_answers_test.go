@@ -119,7 +119,7 @@ func TestAnIssuerThatHangsUpOrCannotBeReachedIs503(t *testing.T) {
 	g.retryHeader("never there", res, 1, 60)
 }
 
-// The endpoint is missing from the metadata: nobody's secret goes anywhere.
+// The endpoint is missing from the metadata: no client's secret goes anywhere.
 func TestAnIssuerWithoutATokenEndpointIs503(t *testing.T) {
 	issuer := newGrantor(t, func(metadata map[string]any) { delete(metadata, "token_endpoint") })
 	g := newGate(t, issuer, endpoint)

@@ -174,7 +174,7 @@ func (i *grantor) access(subject string, more ...map[string]any) string {
 	return tok
 }
 
-// idToken is signed by nobody who matters: the gateway only passes it on.
+// idToken is signed by no issuer: the gateway only passes it on.
 func (i *grantor) idToken(tb testing.TB, subject string) string {
 	tb.Helper()
 	tok, err := i.key.Token("JWT", map[string]any{"iss": i.URL, "aud": "gateway", "sub": subject})

@@ -118,8 +118,9 @@ func TestADeviceThatWaitsForItsUserIsToldAndNotLockedOut(t *testing.T) {
 	g.answer(g.post("/auth", deviceForm))
 }
 
-// Whoever knows the id of a public client can have the gateway ask, with its own
-// credentials. What an issuer calls a code that was made up is its own affair.
+// A stranger who knows the id of a public client can have the gateway ask, with
+// its own credentials. What an issuer calls a code that was made up is its own
+// affair.
 func TestEveryRefusalOfACodeCountsAsAnAttempt(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, publicEndpoint)

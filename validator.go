@@ -17,8 +17,8 @@ type Validator struct{ *issuers.Set }
 
 // sender is where a token comes from.
 type sender struct {
-	request *http.Request // whose address counts; nil: nobody's
-	issuer  string        // whose token stood behind a reference token; "": nobody knows
+	request *http.Request // whose address counts; nil: none does
+	issuer  string        // whose token stood behind a reference token; "": unknown
 }
 
 func (s sender) address() string {

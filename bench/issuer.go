@@ -20,7 +20,7 @@ const (
 const grantedLife = time.Hour
 
 // tokenIssuer is an authorization server on loopback, in the benchmark's own
-// process: nobody asks it for anything while wrk runs.
+// process: it is not asked for anything while wrk runs.
 type tokenIssuer struct {
 	url    string
 	signer *signer
@@ -92,5 +92,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // whoever asked has hung up
+	_ = json.NewEncoder(w).Encode(v) // the client has hung up
 }

@@ -191,10 +191,10 @@ const (
 
 var nextPort = rand.IntN(ports)
 
-// freeAddr is a loopback address nobody listens on, and another one each time.
+// freeAddr is a loopback address without a listener, and another one each time.
 // Two Caddies on one port would both start, since both set SO_REUSEPORT, and
 // the requests would go to either: so a port that the system might give to
-// somebody else meanwhile will not do, nor one that was handed out just now.
+// another process meanwhile will not do, nor one that was handed out just now.
 func freeAddr() (string, error) {
 	var failed error
 	for range ports {

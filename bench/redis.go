@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// startRedis runs a Redis without persistence, if anybody keeps grants there.
+// startRedis runs a Redis without persistence, if a candidate keeps grants there.
 // Without a redis-server that candidate is left out.
 func (b *bench) startRedis(ctx context.Context) (addr string, stop func(), err error) {
 	if !slices.ContainsFunc(b.kinds, func(k kind) bool { return k.name == "redis" }) {

@@ -56,7 +56,7 @@ func references(ctx context.Context, addr string, n int) ([]reference, error) {
 func firstOf(errs []error) error {
 	at := slices.IndexFunc(errs, func(err error) bool { return err != nil && !errors.Is(err, context.Canceled) })
 	if at < 0 {
-		return errors.Join(errs...) // somebody pressed Ctrl-C
+		return errors.Join(errs...) // the operator pressed Ctrl-C
 	}
 	return errs[at]
 }

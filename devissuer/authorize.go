@@ -9,7 +9,7 @@ import (
 )
 
 // serveAuthorization is the authorization endpoint (RFC 6749 §3.1), with a form
-// that believes whoever says who he is: it is for development only. Code and
+// that believes any name a user gives: it is for development only. Code and
 // PKCE with S256 are all that it knows.
 func (s *Server) serveAuthorization(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -26,7 +26,7 @@ func (s *Server) serveAuthorization(w http.ResponseWriter, r *http.Request) {
 	client, known := s.clients[q.Get("client_id")]
 	back := q.Get("redirect_uri")
 	if !known || !slices.Contains(client.redirectURIs, back) {
-		// Never sent back: whoever wrote this address chose where to (§4.1.2.1).
+		// Never sent back: the author of this address chose where to (§4.1.2.1).
 		http.Error(w, "unknown client_id, or a redirect_uri that is not registered for it", http.StatusBadRequest)
 		return
 	}
@@ -100,7 +100,7 @@ func (s *Server) askWho(w http.ResponseWriter, q url.Values) {
 }
 
 // serveEnd is the end of a session (OpenID Connect RP-Initiated Logout §2).
-// Nobody stays logged in here, so there is none to end.
+// No user stays logged in here, so there is none to end.
 func (s *Server) serveEnd(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back := q.Get("post_logout_redirect_uri")

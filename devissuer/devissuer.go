@@ -76,7 +76,7 @@ type Client struct {
 	Scopes []string `json:"scopes,omitempty"`
 
 	// Where the client lets browsers be sent back to, after a log-in or a
-	// log-out, to the letter. Without any nobody logs in for it.
+	// log-out, to the letter. Without any no user can log in for it.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
 }
 

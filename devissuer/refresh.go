@@ -24,7 +24,7 @@ type family struct {
 }
 
 // families are the refresh tokens of a server. A token is "<family>.<secret>";
-// the family's name is random and stands in its tokens alone. So whoever
+// the family's name is random and stands in its tokens alone. So a client that
 // presents the name has held a token of the family, and reuse is seen without
 // a list of used tokens.
 type families struct {

@@ -63,7 +63,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, er
 	case grantCode:
 		return s.grantCode(q.ClientID, q.Form)
 	case "":
-		// Whoever sends a refresh token means the other grant, and would
+		// A client that sends a refresh token means the other grant, and would
 		// not notice that it was left unused.
 		if s.opts.DefaultGrant == grantClient && q.Form.Get("refresh_token") == "" {
 			return s.grantClient(q.ClientID, q.Form, true)

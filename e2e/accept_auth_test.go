@@ -74,7 +74,7 @@ func TestAccept26_WithClientSecretPostTheSecretIsInTheBodyOnly(t *testing.T) {
 	r.wantRenewals(withRT, before, 1)
 }
 
-// Whoever puts a secret into a URL has it in each log on the way. Ours is not
+// A client that puts a secret into a URL has it in each log on the way. Ours is not
 // one of them.
 func TestAccept06_ASecretInTheURLOfAnOwnEndpointIsRefusedAndInNoLog(t *testing.T) {
 	forBothKinds(t, settings{life: 60}, func(r *rig, k kind) {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// The access token runs out after six seconds, by its own word. For whoever took
-// the issuer's word for longer, 401 was the answer until that was over.
+// The access token runs out after six seconds, by its own word. For a gateway
+// that took the issuer's word for longer, 401 was the answer until that was
+// over.
 func TestAccept22_WhateverExpiresInSaysATokenIsRefreshedAtItsOwnEnd(t *testing.T) {
 	t.Parallel()
 	for n, test := range []struct {

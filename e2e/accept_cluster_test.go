@@ -49,7 +49,7 @@ func (c *cluster) fallAsleep(k kind, ask func()) (presented call) {
 	_ = c.g.proc.cmd.Process.Signal(syscall.SIGSTOP)
 	c.t.Cleanup(func() { _ = c.g.proc.cmd.Process.Signal(syscall.SIGCONT) })
 	c.lines[0].set(false)
-	// What it knows nobody else does.
+	// What it knows no other node does.
 	c.tap.change(func() {
 		for _, one := range c.tap.calls {
 			if one.Grant == k.renewal {
@@ -61,7 +61,7 @@ func (c *cluster) fallAsleep(k kind, ask func()) (presented call) {
 }
 
 func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNobodyElseDid(t *testing.T) {
-	// What is run again is not of this kind: whoever comes next just does that.
+	// What is run again is not of this kind: the next request just does that.
 	onThreeNodes(t, settings{life: 40, session: quick + "\n\t\t\ton_uncertain reauth"}, []kind{withRT, browser}, func(c *cluster, k kind) {
 		s, first := c.beginAligned(k)
 		before := c.renewals(k)

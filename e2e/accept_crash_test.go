@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// quick makes others give up on whoever crashed before the old token's end. The
+// quick makes others give up on a node that crashed before the old token's end. The
 // store gets half of what the lease has above token_timeout for each write.
 const quick = "token_timeout 2s\n\t\t\tlease 8s"
 

@@ -27,7 +27,7 @@ func forHanging(t *testing.T, set settings, kinds []kind, test func(r *rig, k ki
 }
 
 // hangThrough lets the server hang until so many more renewals have failed, and
-// has it back then. Meanwhile nobody gets anything but 503.
+// has it back then. Meanwhile every client gets 503.
 func (r *rig) hangThrough(k kind, s session, attempts int) {
 	r.t.Helper()
 	hang, before := make(chan struct{}), r.renewals(k)

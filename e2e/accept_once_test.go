@@ -41,7 +41,7 @@ func TestAccept03_InsideTheWindowRequestsPassAtOnceAndOneRenewalRunsBehindThem(t
 			}
 		}
 		quietOver()
-		close(release) // nobody waited for this, nor for the 3 seconds
+		close(release) // no request waited for this, nor for the 3 seconds
 		r.awaitEnded(k, before+1)
 		if took := r.tap.all().of(k.renewal)[before]; took.End.Sub(took.Begin) < 3*time.Second {
 			r.t.Errorf("the tap did not delay the renewal: %v", took)

@@ -11,7 +11,7 @@ func saying(status int, code string) *fixed {
 	return &fixed{status: status, kind: "application/json", body: fmt.Sprintf(`{"error":%q}`, code)}
 }
 
-// Each of these was an outage once: whoever clicked waited for ten seconds and
+// Each of these was an outage once: the user who clicked waited for ten seconds and
 // got 503, for as long as the grant would have lived.
 func TestAccept20_ADefiniteNoEndsTheSessionAtOnceAndCostsOneCall(t *testing.T) {
 	t.Parallel()

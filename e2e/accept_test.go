@@ -13,7 +13,7 @@ import (
 // After each of them the invariants of invariants_test.go are checked. This
 // file has what they share.
 
-// patient is for tests that hold a renewal while many requests come: nobody is
+// patient is for tests that hold a renewal while many requests come: no request is
 // to run out of time where the machine is slow.
 var patient = settings{session: long("token_timeout 60s\n\t\t\tlease 120s\n\t\t\trefresh_wait 90s",
 	"token_timeout 20s\n\t\t\tlease 40s\n\t\t\trefresh_wait 30s")}

@@ -171,7 +171,8 @@ func TestAccept27_AReferenceRefreshTokenRotatesAndARepeatedOneHasTheSameSuccesso
 		}
 		r.get(second).seen(r.t)
 		third := r.grant(second, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {second.refresh}})
-		// Now the second was used: whoever still has the first is not its owner.
+		// Now the second was used: a client that still has the first is not its
+		// owner.
 		r.refreshAt(first).wantTokenError(r.t, http.StatusBadRequest, "invalid_grant")
 		r.wantOver(first)
 		r.refreshAt(third).wantTokenError(r.t, http.StatusBadRequest, "invalid_grant")
@@ -211,8 +212,8 @@ func TestAccept27_AReferenceRefreshTokenBelongsToItsClient(t *testing.T) {
 	})
 }
 
-// A token for another API, as the server gives it to whoever asks for that, is
-// no use behind a reference.
+// A token for another API, as the server gives it to a client that asks for
+// that, is no use behind a reference.
 func TestATokenForAnotherAPIIsNotHandedOutAsAReference(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, settings{})

@@ -17,7 +17,7 @@ var (
 	formPrompt = regexp.MustCompile(`name="prompt" value="(\w+)"`)
 )
 
-// person is a browser with somebody before it, who sends each form as it stands.
+// person is a browser and its user, who sends each form as it stands.
 type person struct {
 	client *http.Client
 	asked  []string // scope of each authorization request

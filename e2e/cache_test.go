@@ -95,7 +95,7 @@ http {
 	return site
 }
 
-// enter logs somebody in at the gateway and answers their session's cookie.
+// enter logs a user in at the gateway and answers their session's cookie.
 func (g *gateway) enter(user string) string {
 	g.t.Helper()
 	ask := func(address, cookie string) answer {

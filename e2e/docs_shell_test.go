@@ -157,7 +157,7 @@ var (
 	status   = regexp.MustCompile(`<<status (\d+)>>`)
 )
 
-// paste runs a block as somebody who pastes it into one shell.
+// paste runs a block as a reader who pastes it into one shell.
 func (d *deployment) paste(t *testing.T, block shellBlock) {
 	t.Helper()
 	const mark = "<<next>>\n"

@@ -141,7 +141,7 @@ func (a *earlyAsker) open(ctx context.Context, h3 *http3.ClientConn, method, pat
 	return stream
 }
 
-// Whoever is on the way can send early data again (RFC 8470).
+// An attacker on the way can send early data again (RFC 8470).
 func TestInEarlyDataOfHTTP3NothingIsDoneThatMustNotBeDoneTwice(t *testing.T) {
 	t.Parallel()
 	f, up := startFakeIssuer(t), startUpstream(t)

@@ -18,7 +18,8 @@ var weather struct {
 // stormLasts is how long a storm takes where the machine is slow.
 const stormLasts = 8 * time.Second
 
-// storm waits until it is in nobody's way. Its answer is to be called afterwards.
+// storm waits until it disturbs no other test. Its answer is to be called
+// afterwards.
 func storm(t *testing.T) (over func()) {
 	t.Helper()
 	await(t, 5*time.Minute, "a time without quiet tests", func() bool {

@@ -29,7 +29,7 @@ func TestBehindAProxyThatAsksTheUpstreamSeesWhoCallsAndNothingThatTheClientSaid(
 		if got := a.do(http.MethodGet, "/", large).seen(a.T).Header.Get("Authorization"); got != "Bearer "+large {
 			a.Errorf("the upstream saw an Authorization of %d bytes, want %d", len(got), 7+len(large))
 		}
-		// With a body, which nobody but the upstream reads.
+		// With a body, which only the upstream reads.
 		if saw := a.do(http.MethodPost, "/orders", a.writing).seen(a.T); saw.Method != http.MethodPost || saw.Header.Get("X-User-Id") != "alice" {
 			a.Errorf("the upstream saw %+v", saw)
 		}
@@ -68,7 +68,7 @@ func TestBehindAProxyThatAsksAClientCannotChooseWhatIsJudged(t *testing.T) {
 		} {
 			a.refused(fmt.Sprint(headers), a.do(http.MethodPost, "/orders", a.reading, headers...),
 				http.StatusForbidden, fmt.Sprintf(noScope, "orders:read orders:write"))
-			// And the other way: they harm nobody.
+			// And the other way: they do no harm.
 			if got := a.do(http.MethodPost, "/orders", a.writing, headers...); got.status != http.StatusOK {
 				a.Errorf("%v: %d %s", headers, got.status, got.body)
 			}

@@ -46,7 +46,7 @@ func change(t *testing.T, text string, pairs ...string) string {
 type front struct {
 	name     string
 	statuses bool // it needs 401 403
-	gone     int  // what it answers while nobody judges
+	gone     int  // what it answers while no gateway judges
 	run      func(t *testing.T, port int, judge, upstream string)
 }
 

@@ -88,7 +88,7 @@ func (r *rig) loginAs(user string) session {
 const callback = "http://127.0.0.1:9/callback"
 
 // authorize is what a browser does at the authorization server, whose log-in
-// page needs nobody. The code belongs to the gateway's client id.
+// page needs no user. The code belongs to the gateway's client id.
 func (r *rig) authorize(user string) (code, verifier string) {
 	r.t.Helper()
 	verifier = rand.Text() + rand.Text()

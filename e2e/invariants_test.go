@@ -54,7 +54,7 @@ func presentedTwice(all calls) error {
 }
 
 // pauseAfter is how long a refresh token is left alone after so many unknown
-// outcomes. The first one may have been a crash, after which nobody counts.
+// outcomes. The first one may have been a crash, after which no node counts.
 func pauseAfter(doubts int) time.Duration {
 	if doubts < 2 {
 		return 0

@@ -79,7 +79,7 @@ func (v *visitor) stay() {
 	v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 }
 
-// wantLogIn checks that nobody is logged in: a click is sent to the issuer.
+// wantLogIn checks that no user is logged in: a click is sent to the issuer.
 func (v *visitor) wantLogIn(issuer, redirect string) {
 	v.t.Helper()
 	v.stay()

@@ -20,7 +20,7 @@ import (
 )
 
 // mcpSite is an MCP server that knows nothing of OAuth, behind the gateway, and
-// an authorization server at which nobody knows the client.
+// an authorization server at which the client is not registered.
 type mcpSite struct {
 	t        *testing.T
 	g        *gateway

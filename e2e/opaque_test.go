@@ -176,7 +176,7 @@ func TestAnIssuerThatCannotBeAskedIsNoRefusalAndComesBack(t *testing.T) {
 	for range 8 { // the last ones by the breaker
 		get(t, g.url("/orders"), token).wantUnavailable(t)
 	}
-	if n := issuer.introspections(t); n != 6 { // the sixth is about a token that nobody chose
+	if n := issuer.introspections(t); n != 6 { // the sixth is about a token that the gateway made up
 		t.Errorf("%d introspections with a wrong secret, want 6", n)
 	}
 	if out, _, code := g.command("oauth", "doctor", "--config", g.config); code == 0 || !strings.Contains(out, "does not take the client gateway-basic") {

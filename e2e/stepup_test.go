@@ -138,7 +138,7 @@ func TestAnOldOrWeakLogInIsAskedForBothOfThem(t *testing.T) {
 	}
 }
 
-// A client that asks for itself logs nobody in.
+// A client that asks for itself logs no user in.
 func TestATokenWithoutAUserDoesNotStepUp(t *testing.T) {
 	t.Parallel()
 	issuer := startOIDCProvider(t, "ES256")

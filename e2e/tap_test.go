@@ -41,18 +41,18 @@ type call struct {
 	Grant    string
 	Client   string
 	RT       string // digest of the refresh token presented
-	MadeUp   bool   // the gateway made it up, to see whether anybody answers
+	MadeUp   bool   // the gateway made it up, to see whether the server answers
 	Token    string // digest of the token to revoke
 	Begin    time.Time
 	End      time.Time // zero while it is open
-	Answered bool      // the real server has answered; perhaps nobody else knows
+	Answered bool      // the real server has answered; perhaps only the tap knows
 	Status   int       // as the gateway got it; 0 for no answer or half of one
 	Error    string    // as the gateway got it
 	NewRT    string    // digest of the refresh token that the real server issued
 	Fate     fate
 }
 
-// madeUp is how the gateway spells a refresh token that nobody granted, which it
+// madeUp is how the gateway spells a refresh token that was never granted, which it
 // presents before it leaves a failing endpoint alone. None of the server's is
 // spelled so.
 var madeUp = regexp.MustCompile(`^[A-Z2-7]{26}$`)
@@ -111,7 +111,7 @@ func (tp *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	c := tp.arrive(r, string(body))
-	// Whoever asked may be gone before it gets an answer.
+	// The client may be gone before it gets an answer.
 	gone := context.AfterFunc(r.Context(), func() { tp.end(c, 0, fateUnknown, "") })
 	defer gone()
 	tp.mu.Lock()

@@ -85,7 +85,7 @@ func (tp *tap) serve(w http.ResponseWriter, r *http.Request, c *call, body strin
 		case <-r.Context().Done():
 		}
 	}
-	if how.drop || r.Context().Err() != nil { // nobody is left to get the answer
+	if how.drop || r.Context().Err() != nil { // the client is gone
 		tp.end(c, 0, fateUnknown, "")
 		panic(http.ErrAbortHandler)
 	}

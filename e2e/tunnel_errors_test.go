@@ -16,7 +16,7 @@ import (
 )
 
 // What comes in the body of a CONNECT over HTTP/2 would be requests to the
-// upstream of an error page, of anybody and with any identity.
+// upstream of an error page, of any client and with any identity.
 func TestNoTunnelOpensToTheUpstreamOfAnErrorPage(t *testing.T) {
 	t.Parallel()
 	f, up := startFakeIssuer(t), startSwitcher(t)

@@ -20,8 +20,8 @@ var notWebSockets = [][]string{
 
 var aWebSocket = []string{"Connection: Upgrade", "Upgrade: WebSocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
 
-// Whoever may read one page must not reach another by a second request in a
-// connection that turned into a tunnel: nobody would judge it, and it would
+// A client that may read one page must not reach another by a second request in a
+// connection that turned into a tunnel: no rule would judge it, and it would
 // carry whatever identity it likes.
 func TestNoTunnelOpensAWayPastTheRules(t *testing.T) {
 	t.Parallel()

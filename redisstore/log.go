@@ -9,7 +9,7 @@ import (
 )
 
 // libraryLog takes what the client library would write to the standard error
-// output. Failures of calls are told by whoever called.
+// output. Failures of calls are reported by the caller.
 type libraryLog struct{}
 
 // Printf logs a line.

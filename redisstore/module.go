@@ -99,7 +99,7 @@ func (*Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.oauth.stores.redis", New: func() caddy.Module { return new(Store) }}
 }
 
-// Provision reads secrets and certificates, and dials nobody.
+// Provision reads secrets and certificates, and dials no server.
 func (s *Store) Provision(ctx caddy.Context) error {
 	if err := s.check(); err != nil {
 		return err

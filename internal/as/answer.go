@@ -90,7 +90,7 @@ func readScope(value any) (*string, error) {
 }
 
 // readLife takes a number, and the numeric string that some servers send. Zero
-// and less stay what they are: whoever uses it decides.
+// and less stay what they are: the caller decides.
 func readLife(value any) *time.Duration {
 	number, ok := value.(json.Number)
 	if !ok {

@@ -30,7 +30,7 @@ const (
 	Unknown    Fate = iota // sent, and no definite answer
 	NotSent                // it did not leave this node: DNS, dial, TLS, no endpoint
 	Unconsumed             // the server answered, and did not use it up: 5xx, 429, most 4xx
-	BadClient              // invalid_client, or unauthorized_client without a refresh token: nobody looked at it
+	BadClient              // invalid_client, or unauthorized_client without a refresh token: the grant was not looked at
 	Refused                // invalid_grant, or another definite no to what was to be renewed: it is over
 )
 
@@ -79,7 +79,7 @@ func (e *CallError) Unwrap() error { return e.Err }
 
 // newCaller makes what asks endpoints. Each call has a connection of its own:
 // on one that was kept, a grant could be written to a server that is gone, and
-// nobody could tell whether it was read. And net/http logs what it finds
+// it could not be told whether it was read. And net/http logs what it finds
 // behind an answer on a kept connection, which here could be half a token.
 // HTTP/2 is left out for the same reason: one connection, many grants.
 //
@@ -221,7 +221,7 @@ func (b *body) seal() bool {
 	return !b.taken
 }
 
-// tame answers the part of an error that quotes nobody: net/http's errors about
+// tame answers the part of an error that quotes no server: net/http's errors about
 // bad answers have pieces of them in their text.
 func tame(err error) error {
 	for _, known := range []error{context.DeadlineExceeded, context.Canceled, io.ErrUnexpectedEOF, io.EOF} {

@@ -75,7 +75,8 @@ func (e *astrayError) Error() string {
 	return fmt.Sprintf("%s is %s: an issuer's metadata may lead there only if they came from one", e.address, kind)
 }
 
-// Astray reports whether nobody was asked since metadata led where they may not.
+// Astray reports whether no request was sent because metadata led where they
+// may not.
 func Astray(err error) bool {
 	_, astray := errors.AsType[*astrayError](err)
 	return astray

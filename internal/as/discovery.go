@@ -49,13 +49,13 @@ func (s *Server) discover(ctx context.Context) error {
 		}
 		failures = append(failures, err)
 		if _, answered := errors.AsType[*answerError](err); !answered {
-			break // nobody there, or no time left: other paths will not help
+			break // no server there, or no time left: other paths will not help
 		}
 	}
 	return fmt.Errorf("reading the metadata: %w", errors.Join(failures...))
 }
 
-// otherIssuerError is what metadata are that somebody else speaks in.
+// otherIssuerError is what metadata are that another issuer speaks in.
 type otherIssuerError struct{ found, configured string }
 
 func (e *otherIssuerError) Error() string {

@@ -148,7 +148,7 @@ func (s *Server) unknown(why error) error {
 	return fmt.Errorf("the endpoints of %s are not known: %w", s.cfg.Issuer, why)
 }
 
-// KnownEndpoints are those of the metadata read last. It asks nobody.
+// KnownEndpoints are those of the metadata read last. It causes no request.
 func (s *Server) KnownEndpoints() (ends Endpoints, known bool) {
 	if read := s.endpoints.Load(); read != nil {
 		return *read, true

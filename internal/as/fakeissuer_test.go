@@ -162,7 +162,7 @@ func (f *fakeIssuer) urls() (urls []string) {
 	return urls
 }
 
-// newServer is one that nobody has started, closed when the test ends.
+// newServer is one that is not started, closed when the test ends.
 func newServer(t testing.TB, transport http.RoundTripper, options ...func(*Config)) *Server {
 	cfg := Config{
 		Issuer:    issuerURL,

@@ -12,7 +12,7 @@ const (
 )
 
 // saysNo are the codes of a server that has looked at what is to be renewed,
-// and will not: asking again brings the same answer. Of others nobody knows what
+// and will not: asking again brings the same answer. Of others it is unknown what
 // they mean for a grant, so they are as good as an outage.
 var saysNo = []string{
 	"invalid_request", "unsupported_grant_type", "invalid_scope", // RFC 6749 §5.2
@@ -41,7 +41,8 @@ func fate(status int, code, grant string) Fate {
 	return Unconsumed
 }
 
-// Busy reports whether the server, by its own word, could not answer anybody now.
+// Busy reports whether the server, by its own word, could not answer any client
+// now.
 func (e *CallError) Busy() bool {
 	return e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests ||
 		slices.Contains([]string{"server_error", "temporarily_unavailable", "slow_down"}, e.Code)

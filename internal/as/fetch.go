@@ -27,7 +27,7 @@ type fetcher struct {
 func (s *Server) run() {
 	defer close(s.ended)
 	if s.restore() {
-		s.land() // there is something to judge by: nobody need wait for the first fetch
+		s.land() // there is something to judge by: no request need wait for the first fetch
 	}
 	for {
 		timer := time.NewTimer(s.fetch())
@@ -42,7 +42,7 @@ func (s *Server) run() {
 	}
 }
 
-// land ends the fetch under way: whoever waits for it goes on.
+// land ends the fetch under way: the requests that wait for it go on.
 func (s *Server) land() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +182,7 @@ func (s *Server) getKeys(ctx context.Context) (doc []byte, fresh time.Duration, 
 }
 
 // TooSoon means that a fetch was asked for within Floor of the last one that
-// somebody asked for.
+// was made on request.
 type TooSoon struct{ Wait time.Duration }
 
 func (e *TooSoon) Error() string {

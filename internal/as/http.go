@@ -88,7 +88,7 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 
 // freshness is how long an answer stays fresh (RFC 9111 §4.2), within Floor and
 // Ceiling. Answers that say nothing, or forbid caching, get the usual time:
-// polling an issuer each moment would help nobody.
+// polling an issuer each moment would be of no use.
 func freshness(h http.Header, now time.Time) time.Duration {
 	life := time.Duration(0)
 	for directive := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {

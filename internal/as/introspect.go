@@ -99,14 +99,14 @@ func (s *Server) introspection(ctx context.Context, at Introspection) (ask conte
 func Blameless(err error) bool {
 	failed, ok := errors.AsType[*CallError](err)
 	if !ok {
-		return true // nobody was asked
+		return true // no request was sent
 	}
 	if failed.odd {
 		return true
 	}
 	switch failed.Status {
 	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		return false // nobody there, or our own credentials are wrong, or too many calls
+		return false // no server there, or our own credentials are wrong, or too many calls
 	}
 	return failed.Status >= 400 && failed.Status < 500
 }

@@ -68,7 +68,7 @@ func (h held) Keys(context.Context) (*token.KeySet, error) {
 }
 
 // Newer answers the set in force, which may be the same one. With the last
-// fetch failed nobody can tell a forged kid from a new key.
+// fetch failed a forged kid cannot be told from a new key.
 func (h held) Newer(context.Context, *token.KeySet) (*token.KeySet, error) {
 	if err := h.server.Status().Err; err != nil {
 		return nil, &Unavailable{h.server.cfg.Issuer, err}

@@ -82,13 +82,13 @@ func (s *Server) probeMetadata(ctx context.Context, report *Report) {
 			return
 		}
 		if _, answered := errors.AsType[*answerError](err); !answered {
-			return // nobody there: other paths will not help
+			return // no server there: other paths will not help
 		}
 	}
 }
 
 // Reach asks an address of an authorization server without credentials, to see
-// whether somebody answers there. Any answer will do. The address is one of
+// whether a server answers there. Any answer will do. The address is one of
 // ends.
 func Reach(ctx context.Context, cfg Config, ends *Endpoints, address string) (status int, certificates []Certificate, err error) {
 	watch := &watcher{now: cfg.Now, inner: newClient(cfg).Transport}

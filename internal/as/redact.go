@@ -33,7 +33,7 @@ func secretsOf(form url.Values, client Client) []string {
 // said is an error's description as a log may hold it: the issuer's words, in
 // one line and cut, without what was sent to it and without anything that may be
 // a token. An issuer that quotes one, or writes lines into logs, does it by
-// mistake or on purpose; nobody can tell.
+// mistake or on purpose; the gateway cannot tell which.
 func said(description any, sent []string) string {
 	text, _ := description.(string)
 	if len(text) > readSaid {

@@ -101,7 +101,7 @@ type Status struct {
 	Fetched  time.Time // when the keys in force were fetched; zero: there are none
 	Err      error     // why the last fetch failed; nil: it did not
 	Tried    time.Time // when the last fetch began; zero: none has ended
-	Next     time.Time // when the next one begins, if nobody asks earlier
+	Next     time.Time // when the next one begins, if no request needs it earlier
 	Restored bool      // the keys in force come from the storage
 }
 
@@ -158,7 +158,7 @@ func (s *Server) Keys(ctx context.Context) (*token.KeySet, error) {
 }
 
 // Newer implements [token.KeySource]. Unknown kids cause one fetch per Floor in
-// all, however many there are; whoever comes while it runs shares it.
+// all, however many there are; a request that comes while it runs shares it.
 func (s *Server) Newer(ctx context.Context, set *token.KeySet) (*token.KeySet, error) {
 	s.mu.Lock()
 	if s.current.Load() != set {
@@ -181,7 +181,7 @@ func (s *Server) Newer(ctx context.Context, set *token.KeySet) (*token.KeySet, e
 			return nil, err
 		}
 	}
-	// With the last fetch failed nobody can tell a forged kid from a new key.
+	// With the last fetch failed a forged kid cannot be told from a new key.
 	if err := s.Status().Err; err != nil {
 		return nil, &Unavailable{s.cfg.Issuer, err}
 	}

@@ -14,7 +14,7 @@ type Presented struct {
 	Swapped bool           // the request brought a reference token in its place
 	Grant   session.Handle // that the reference token, or the session, stands for
 	Issuer  string         // whose token stood behind it
-	Subject string         // of its grant, from the beginning; "": nobody said
+	Subject string         // of its grant, from the beginning; "": not known
 	Lost    string         // scope that its grant once had and has no more
 
 	Session  bool // it came as a session's cookie

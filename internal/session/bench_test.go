@@ -7,7 +7,7 @@ import (
 )
 
 // A request with a live token, before a store that others write to, and before
-// one that nobody else does.
+// one that no other process does.
 func BenchmarkTokenFresh(b *testing.B) {
 	for name, store := range map[string]Store{"shared": NewMemory(time.Now), "exclusive": exclusive{NewMemory(time.Now)}} {
 		b.Run(name, func(b *testing.B) { benchmarkFresh(b, store) })

@@ -19,7 +19,7 @@ type breakers struct {
 type issuerBreaker struct {
 	breaker.Breaker
 	issuer  string
-	probing atomic.Bool // somebody finds out whether the server works
+	probing atomic.Bool // a probe finds out whether the server works
 }
 
 func (b *breakers) of(o *Options, g *Grant) *issuerBreaker {
@@ -47,7 +47,7 @@ const worksWithin = 3 * time.Second
 // report tells the breaker how a call for a grant went. A server may fail with
 // some grants alone, those of a user that it has half deleted for instance, whose
 // holder can come with many and again and again. So where a failure would have it
-// left alone, it is asked something else first. Nobody waits for that.
+// left alone, it is asked something else first. No request waits for that.
 func (f *flight) report(ctx context.Context, g Grant, out Outcome, at time.Time) {
 	o := &f.c.o
 	b, wait := f.v.brk.of(o, &g), retryAfter(out)
@@ -56,7 +56,7 @@ func (f *flight) report(ctx context.Context, g Grant, out Outcome, at time.Time)
 		b.Report(o.breaks(), at, false, wait)
 	case o.Works == nil || !ofThisGrant(out) || wait == 0 && !b.Opens(o.breaks()):
 		b.Report(o.breaks(), at, true, wait)
-	case b.probing.CompareAndSwap(false, true): // else somebody is at it
+	case b.probing.CompareAndSwap(false, true): // else a probe is under way
 		f.v.work.Go(func() {
 			defer b.probing.Store(false)
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), worksWithin)
@@ -78,7 +78,7 @@ func (c *config) works(ctx context.Context, g Grant) (works bool) {
 }
 
 // ofThisGrant tells failures that may be about one grant from those that are
-// about all: a server that nobody reaches, or that wants fewer calls.
+// about all: a server that cannot be reached, or that wants fewer calls.
 func ofThisGrant(out Outcome) bool {
 	switch out := out.(type) {
 	case Unconsumed:

@@ -135,7 +135,7 @@ func TestASecretThatIsOutOfDateOpensNoBreakerForAnotherAsker(t *testing.T) {
 	})
 }
 
-// What nobody can ask, or what panics, is no answer.
+// A probe that cannot be sent, or that panics, is no answer.
 func TestAPanicWhileAskingWhetherAServerWorksIsNone(t *testing.T) {
 	c := &config{o: Options{Works: func(context.Context, Grant) bool { panic(errors.New("a bug")) }}}
 	if c.works(t.Context(), Grant{}) {

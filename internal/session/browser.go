@@ -24,7 +24,7 @@ const mostNote = 128
 // User is who is looked for at an AS.
 type User struct {
 	Issuer, Client string
-	Sub            string // of the ID token; "": whoever
+	Sub            string // of the ID token; "": any
 	// Server is what [Options.Authority] says of the AS, where other ones of the
 	// same name keep grants in this store too. "": there is none.
 	Server string
@@ -95,7 +95,7 @@ func (v *Vault) Browsers(ctx context.Context, user User) (all []Seen, err error)
 			Created: row.Created, LastUsed: row.LastUsed, Until: row.Until,
 		})
 		return true
-	}); err != nil && !unread(err) { // a record that cannot be read serves nobody here
+	}); err != nil && !unread(err) { // a record that cannot be read serves no request here
 		return nil, unavailable(0, "looking for a user's browsers: %w", err)
 	}
 	slices.SortFunc(all, func(a, b Seen) int { return b.LastUsed.Compare(a.LastUsed) })

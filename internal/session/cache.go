@@ -19,23 +19,23 @@ const (
 	// seen on another node at most.
 	staleMost = time.Second
 
-	// readMost is when a row is read again however surely nobody has changed it:
-	// those who take rows out of a store by hand tell nobody.
+	// readMost is when a row is read again however surely it has not changed:
+	// operators who take rows out of a store by hand wake no node.
 	readMost = 30 * time.Second
 )
 
 // warm keeps the grants open that are in use, so that a request does not derive
 // a key and decipher a record that did not change. It holds tokens in the
-// clear: no more than warmMost grants, each until nobody has used it for two to
+// clear: no more than warmMost grants, each until it has not been used for two to
 // four minutes, or it ends.
 //
 // A grant is served from here only for the secret that opened it, and while its
 // row is as it was then: the row that was just read, or the one kept here. Where
-// nobody else writes to the store, that is the store's. Elsewhere it may be
+// no other process writes to the store, that is the store's. Elsewhere it may be
 // older by staleMost: good enough to serve a live token, and never to decide
 // what to present or to write.
 type warm struct {
-	alone  bool // nobody else writes: the rows here are the store's
+	alone  bool // no other process writes: the rows here are the store's
 	shards [warmShards]warmShard
 
 	// told is when changes were told, each of them; nil: never, as far as known.
@@ -123,7 +123,7 @@ func (w *warm) drop(key Key) {
 	delete(s.all, key)
 }
 
-// changed forgets a row that somebody else has changed, and one that is being
+// changed forgets a row that another node has changed, and one that is being
 // read.
 func (w *warm) changed(key Key) {
 	s := w.shard(key)

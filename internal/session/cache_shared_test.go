@@ -55,7 +55,7 @@ func TestARowOfASharedStoreIsReadOnceASecond(t *testing.T) {
 	})
 }
 
-// That nobody is woken costs a second, and no more.
+// A missing wake-up costs a second, and no more.
 func TestTheEndAtAnotherNodeIsSeenWithinASecondAlsoWithoutAWakeUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _, other := newShared(t, nil)

@@ -163,7 +163,7 @@ func TestTheEndShutsAnOpenGrantAtOnce(t *testing.T) {
 }
 
 // A write whose outcome is unknown may take effect after its error: until then
-// nobody believes what is kept.
+// what is kept is not believed.
 func TestAFailedWriteIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store := newWarm(t, true, nil)

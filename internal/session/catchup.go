@@ -8,7 +8,7 @@ import (
 // catchUpEvery is how often a vault makes sure that it was told of all changes.
 const catchUpEvery = staleMost / 4
 
-// told is a time in which this node was told of each change that anybody made.
+// told is a time in which this node was told of each change that any node made.
 type told struct {
 	line     uint64
 	from, to time.Time

@@ -121,7 +121,7 @@ func TestANewLineVouchesForNothingThatWasReadBefore(t *testing.T) {
 	}
 }
 
-// Nobody is asked for nothing.
+// The store is not asked without need.
 func TestAVaultThatKeepsNothingDoesNotAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store, _ := newHearing(t)
@@ -155,7 +155,7 @@ func (s slowLine) CatchUp(ctx context.Context) (line uint64, err error) {
 func TestALineVouchesForWhatIsReadAfterItsFirstAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store, _ := newHearing(t)
-		b.vault.stop() // nobody else asks
+		b.vault.stop() // nothing else asks
 		synctest.Wait()
 		store.line.Add(1)
 		began := time.Now()

@@ -11,7 +11,7 @@ import (
 // Create stores what the AS granted first, and answers the handle of it. The
 // grant names kind, issuer, client, subject, credentials and App; tokens, scope
 // and lifetime are the answer's. asked is when the AS was asked. On an error,
-// which may be a [*Full], the tokens are given back: nobody will ever hold a
+// which may be a [*Full], the tokens are given back: no client will ever hold a
 // handle to them.
 func (v *Vault) Create(ctx context.Context, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
 	return v.createFor(ctx, Browser{}, g, answer, asked)

@@ -13,12 +13,12 @@
 // agree without opening it; the [Grant] in it is sealed under a key that takes
 // both the [Keyring] and the caller's [Handle]. A [Vault] coordinates: it
 // writes an intent before it asks the AS, and replaces a row only where
-// generation and intent are those it knew (compare-and-swap). Whoever finds an
+// generation and intent are those it knew (compare-and-swap). A node that finds an
 // intent whose lease has lapsed knows that the RT may have been consumed.
 //
 // An intent keeps its id after it was closed, and ids are never used twice, so
-// that no state comes back which somebody may still believe to know. While an
-// intent is open, only its owner, whoever takes over after the lease, and the
+// that no state comes back which another node may still believe to know. While an
+// intent is open, only its owner, the node that takes over after the lease, and the
 // end of the grant change the row.
 //
 // Beside a grant there may be the row of a family of reference refresh tokens,

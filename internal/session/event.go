@@ -14,7 +14,7 @@ type Event struct {
 }
 
 // Presented reports whether a renewal's call put an RT before the AS, as far as
-// anybody can know: a lost call counts.
+// this node can know: a lost call counts.
 func (e *Event) Presented() bool {
 	return e.Name == EventRenewal && e.Kind == ByRefreshToken && e.Detail != NotSent{}.name()
 }
@@ -24,7 +24,7 @@ const (
 	EventRenewal   = "renewal"    // the AS was asked: Detail is the outcome's name
 	EventWait      = "wait"       // a request has waited for a renewal: Detail is one of the Wait constants
 	EventEnd       = "end"        // a grant ended: Detail is the reason
-	EventReuse     = "reuse"      // somebody holds a copy of a reference refresh token: its grant is ended
+	EventReuse     = "reuse"      // there is a copy of a reference refresh token: its grant is ended
 	EventSaveError = "save_error" // an intent or an outcome could not be written; of an outcome, the write goes on
 	EventFull      = "full"       // a grant was not begun: Detail says whose are too many, client or subject
 	EventDiscard   = "discard"    // a pair came too late and another outcome stands

@@ -28,7 +28,7 @@ const (
 
 // refresh is a reference refresh token: of a family with a lookup and a secret
 // part of its own, the token with this number. The tag proves that the vault
-// has issued it. Whoever holds a token knows the family's secret, but without
+// has issued it. The holder of a token knows the family's secret, but without
 // the keyring makes no other token of it.
 type refresh struct {
 	family Handle
@@ -144,7 +144,7 @@ func (f *family) last(ring *Keyring) (Secret, error) {
 
 // StartFamily gives a grant reference refresh tokens, and answers the first,
 // with [RefreshPrefix]. Call it once, after Create: each call begins a family,
-// and they know nothing of each other. On an error nobody holds a token.
+// and they know nothing of each other. On an error no client holds a token.
 func (v *Vault) StartFamily(ctx context.Context, h Handle) (Secret, error) {
 	c := v.cfg.Load()
 	w, err := v.look(ctx, c, h, false)

@@ -159,7 +159,7 @@ func (a *amid) CompareAndSwap(ctx context.Context, old Version, next Row) error 
 	return err
 }
 
-// Somebody else was faster, or the store took the write and answered an error:
+// Another node was faster, or the store took the write and answered an error:
 // the successor is found all the same.
 func TestASuccessorIsFoundThoughTheSwapFailed(t *testing.T) {
 	for name, change := range map[string]func(b *familyBench, s *amid){

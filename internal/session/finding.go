@@ -1,6 +1,6 @@
 package session
 
-// Finding is what somebody found who looked at a store.
+// Finding is the result of one check of a store.
 type Finding struct {
 	Check  string
 	Result string

@@ -23,7 +23,7 @@ type flight struct {
 	dead    Secret // an AT that is good for nothing any more; under the vault's lock
 }
 
-// errLeft ends a flight that would have to wait, and that nobody waits for.
+// errLeft ends a flight that would have to wait, and that no request waits for.
 var errLeft = errors.New("nobody waits for the renewal")
 
 // launch is called with the vault's lock held.
@@ -54,7 +54,7 @@ func (f *flight) land() {
 	close(f.done)
 }
 
-// leave takes the flight off the list if nobody waits for it. Whoever comes
+// leave takes the flight off the list if no request waits for it. One that comes
 // afterwards starts another.
 func (f *flight) leave() bool {
 	f.v.mu.Lock()
@@ -127,7 +127,7 @@ func (f *flight) makeDo(w *view, err error) (Access, error) {
 	return Access{}, err
 }
 
-// sleep waits for wait, for a wake-up of the store, or not at all if nobody
+// sleep waits for wait, for a wake-up of the store, or not at all if no request
 // waits for the flight or its time is over.
 func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 	if f.leave() {
@@ -151,7 +151,7 @@ func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-// changed is told of rows that somebody has changed; it may be this node.
+// changed is told of rows that a node has changed; it may be this node.
 func (v *Vault) changed(key Key) {
 	v.warm.changed(key)
 	v.mu.Lock()
@@ -183,7 +183,7 @@ func (v *Vault) swap(ctx context.Context, c *config, old Version, next Row) (err
 }
 
 // finish ends a grant that nothing may be presented for any more. It is not
-// over if somebody else changed the row first.
+// over if another node changed the row first.
 func (f *flight) finish(ctx context.Context, w *view) (over bool, err error) {
 	next := tombstone(w.row, EndedUncertain)
 	if !w.grant.renewable() {
@@ -206,7 +206,7 @@ func (f *flight) present(ctx context.Context, w *view, asked, storeNow time.Time
 	o, row := &f.c.o, w.row
 	switch {
 	case row.Intent.Open && w.grant.Kind == ByRunningAgain:
-		row.DoubtSince = time.Time{} // what its owner was told, nobody knows
+		row.DoubtSince = time.Time{} // what its owner was told is unknown
 	case row.Intent.Open:
 		row.DoubtSince = row.Intent.Since
 	}

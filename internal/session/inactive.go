@@ -21,7 +21,7 @@ var ErrYoung = fmt.Errorf("%w: this one has just come", ErrLast)
 // Many servers end the old AT when they rotate the RT, and so before the new
 // pair is here: if a renewal is under way, on this node or another one, or a
 // newer AT is stored, that one counts. Otherwise the AS may have lost the AT, or
-// somebody revoked it there. Then one renewal reports whether it took back the
+// it was revoked there. Then one renewal shows whether it took back the
 // grant as well: so it ends here. Which RT may be presented, and when, is
 // decided as at an AT's expiry: for both, it is of no use from now on.
 //

@@ -65,7 +65,7 @@ func TestWhoHasADeadTokenWaitsForThePairOfAnotherNode(t *testing.T) {
 	})
 }
 
-// Nobody renews it: the AS has lost it, or somebody revoked it there.
+// It is not renewed: the AS has lost it, or it was revoked there.
 func TestATokenThatDiedBeforeItsTimeIsRenewedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, func(_ context.Context, call int, _ Grant) Outcome {
@@ -106,7 +106,7 @@ func TestAnOutageWhileATokenIsDeadIsNoVerdict(t *testing.T) {
 		})
 		time.Sleep(30 * time.Second)
 		b.wantAfter(b.vault, "at1", "unavailable")
-		b.want("at1") // whoever asks nobody about it
+		b.want("at1") // for a request that does not ask about it
 		up = true
 		time.Sleep(time.Minute)
 		b.wantAfter(b.vault, "at1", "at2")

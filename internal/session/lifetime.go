@@ -4,8 +4,8 @@ import "time"
 
 // life tells how long an AT lives, and when it runs out: at the earlier of what
 // the AS said and what the AT itself says. One that it calls alive and that has
-// run out within is refused here, request after request, until somebody renews
-// it. An AT that nobody said anything about lives for DefaultLifetime; one that
+// run out within is refused here, request after request, until it is renewed.
+// An AT whose end is not known lives for DefaultLifetime; one that
 // lives zero seconds, or fewer, would be renewed on each request.
 func (o *Options) life(answer *Granted, asked time.Time) (life time.Duration, end time.Time) {
 	left := answer.Ends.Sub(asked)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Full is a verdict: whoever asks has as many live grants as one may have. None
-// of them is thrown out for another: which one is in use, nobody can tell.
+// Full is a verdict: the holder has as many live grants as one may have. None
+// of them is thrown out for another: which one is in use, the gateway cannot tell.
 type Full struct {
 	Subject bool // it is a user, and else a client
 	Limit   int
@@ -95,7 +95,7 @@ func (n *census) begin(now time.Time) {
 // finish reports whether the sweep has seen the whole store. Where none does, what
 // has run out is never taken off: after a while, when all that was counted may be
 // over, it counts for nothing, or a store that cannot be walked would lock out
-// whoever is in use.
+// the holders of those in use.
 func (n *census) finish(live map[ID]int, whole bool, now time.Time, over time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

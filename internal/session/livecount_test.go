@@ -66,7 +66,7 @@ func TestTheLiveGrantsOfOneClientAndOfOneUserAreBounded(t *testing.T) {
 	wantFull(t, "a third of the user", err, true)
 	_, err = begin(t, v, "another app", "alice")
 	wantFull(t, "a third of the user, by another client", err, true)
-	// Nobody is thrown out, and nobody else is kept out.
+	// No grant is ended for it, and no other holder is kept out.
 	for _, h := range append(machines, people...) {
 		if _, err := v.Token(t.Context(), h); err != nil {
 			t.Errorf("one of before: %v", err)
@@ -117,7 +117,7 @@ func TestGrantsAreCountedOverARestartOnOtherNodesAndUnderAnotherKey(t *testing.T
 	}
 }
 
-// A store that fails must not lock anybody out.
+// A store that fails must not lock a user out.
 func TestAGrantThatWasNotStoredIsNotCounted(t *testing.T) {
 	store := &unborn{NewMemory(time.Now)}
 	v := crowd(t, store, testRing(t, 1))

@@ -25,7 +25,7 @@ func (w *view) access() Access {
 }
 
 // look reads and opens the handle's row, and ends it if its time has come. What
-// was read within staleMost will do, unless it is to be read anew: by whoever
+// was read within staleMost will do, unless it is to be read anew: by a caller that
 // decides more than whether a live token may be served.
 func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view, error) {
 	key, began := h.Key(), c.o.Now()
@@ -79,7 +79,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		reason = EndedIdle
 	}
 	if reason != "" && known && !v.warm.alone {
-		return v.look(ctx, c, h, true) // somebody may have used it elsewhere
+		return v.look(ctx, c, h, true) // another node may have used it
 	}
 	if reason != "" {
 		v.mark(ctx, c, tombstone(w.row, reason), w.row.Version())

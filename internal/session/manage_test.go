@@ -127,7 +127,7 @@ func TestAnOperatorEndsAGrantThatIsBeingRenewed(t *testing.T) {
 }
 
 // All grants of a subject end, those from before a rotation of the keyring too,
-// and nobody else's.
+// and no other user's.
 func TestASubjectIsEnded(t *testing.T) {
 	b, store := newBroken(t, always)
 	gone := b.create("iss", "sub")

@@ -187,7 +187,7 @@ func (n *modelNode) renew(ctx context.Context, g Grant) Outcome {
 		}
 		return Unconsumed{Err: errModelAS, RetryAfter: time.Duration(a.rnd.IntN(3)) * 5 * time.Second, Works: a.rnd.IntN(4) == 0}
 	}
-	// It answers also whoever has hung up.
+	// It answers also a client that has hung up.
 	answer, ok := s.decide(g.Refresh.Reveal(), fate < 93, modelLives[a.rnd.IntN(len(modelLives))])
 	if listens {
 		listens = s.work(ctx, a, slow)

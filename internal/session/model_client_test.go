@@ -16,7 +16,7 @@ type modelClient struct {
 	mu      sync.Mutex
 	text    string
 	since   time.Time // first presented
-	next    string    // the successor, when somebody has got it
+	next    string    // the successor, when a client has got it
 	pending int       // presentations under way
 	lost    bool
 }

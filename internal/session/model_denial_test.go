@@ -9,7 +9,7 @@ type modelDenial struct {
 }
 
 // deny reports whether the AS does not know the grant's own client, as in an
-// outage of its database: now and then for some time, to whoever asks.
+// outage of its database: now and then for some time, to every client.
 func (s *modelAS) deny(a *actor, calm bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

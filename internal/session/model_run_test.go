@@ -114,7 +114,7 @@ func (w *world) act() {
 	}
 }
 
-// end is the wish of whoever holds the handle, or of an operator.
+// end is the wish of the holder of the handle, or of an operator.
 func (w *world) end(n *modelNode, byKey bool) {
 	ctx, a := w.actor(context.Background())
 	outside, _ := w.actor(context.Background())

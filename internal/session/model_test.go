@@ -97,8 +97,8 @@ type world struct {
 	calm     bool            // no faults any more
 	mishaps  int             // deaths, sleeps
 	faults   int             // of the store
-	wished   bool            // somebody wanted to end the grant
-	endedAt  time.Time       // when somebody's wish to end the grant was granted
+	wished   bool            // its holder or an operator wanted to end the grant
+	endedAt  time.Time       // when a wish to end the grant was granted
 	saved    string          // the RT that the store holds
 	disowned bool            // the grant ended, since the AS did not know its own client
 	actors   uint64

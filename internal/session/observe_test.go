@@ -108,7 +108,7 @@ func TestOpenBreakersAreTold(t *testing.T) {
 	})
 }
 
-// Sweeping counts each grant once, and deletes what nobody is served from.
+// Sweeping counts each grant once, and deletes what serves no request.
 func TestSweepingDeletesWhatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(o *Options) { o.Max = 3 * time.Hour }, func(ctx context.Context, _ int, _ Grant) Outcome {

@@ -9,7 +9,7 @@ import (
 
 // Once reports whether it is called for the first time with these parts, on any
 // node, and remembers it until then: by the clock of the store. The error is an
-// *Unavailable: nobody knows.
+// *Unavailable: it is not known.
 func (v *Vault) Once(ctx context.Context, purpose string, until time.Time, parts ...string) (first bool, err error) {
 	c := v.cfg.Load()
 	now := c.o.Now()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// OnUncertain is what happens at the AT's expiry when nobody knows whether the
+// OnUncertain is what happens at the AT's expiry when it is not known whether the
 // RT was consumed.
 type OnUncertain uint8
 
 const (
-	// Retry presents the RT once more, and again, with pauses, where nobody
+	// Retry presents the RT once more, and again, with pauses, where the AS never
 	// answers that. An AS with reuse detection may then end
 	// the whole grant; one with a reuse grace, or one that never saw the first
 	// presentation, renews it.
@@ -29,7 +29,7 @@ type Options struct {
 	// Renew asks the AS to renew a grant, once, without retrying, and ends with
 	// ctx. It has to tell exactly what became of the call. Required.
 	Renew func(ctx context.Context, grant Grant) Outcome
-	// Revoke gives tokens back to the AS which nobody will use: those of a
+	// Revoke gives tokens back to the AS which will not be used: those of a
 	// grant that its holder ended, and those that came too late for it. It is
 	// called at most once for each and may be nil.
 	Revoke func(ctx context.Context, grant Grant)
@@ -41,7 +41,7 @@ type Options struct {
 	// to be another where two servers go by one name.
 	Authority func(grant *Grant) string
 	// Asker names whom a grant is renewed as: a secret that is out of date is no
-	// failure of the server, and no matter of those that ask it as somebody else.
+	// failure of the server, and no matter of those that ask it as another client.
 	// By default there is one.
 	Asker func(grant *Grant) string
 	// Works asks the server of a grant something that hangs on no grant, and tells
@@ -80,7 +80,7 @@ type Options struct {
 	ReuseGrace time.Duration
 	// OnUncertain is Retry by default.
 	OnUncertain OnUncertain
-	// Idle ends a grant that nobody used for so long: 1 h.
+	// Idle ends a grant that was not used for so long: 1 h.
 	Idle time.Duration
 	// Max ends a grant however much it is used: 12 h.
 	Max time.Duration
@@ -165,7 +165,7 @@ func (o *Options) interval(lifetime time.Duration) time.Duration {
 }
 
 // pause is how long the AS is left alone after a failure. One whose clock is off
-// is asked no more often than where all is well; and nobody waits for a clock.
+// is asked no more often than where all is well; and no request waits for a clock.
 func (o *Options) pause(out Outcome, fails uint8) time.Duration {
 	if late, ok := out.(Untimely); ok {
 		life, _ := o.life(&late.Answer, o.Now())

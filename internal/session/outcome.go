@@ -22,7 +22,7 @@ type Granted struct {
 	// by that. Zero: it does not say, or cannot be read.
 	Ends time.Time
 	Life time.Duration
-	// Grace is for how much longer whoever judges the AT here takes it.
+	// Grace is for how much longer the judge of the AT here takes it.
 	Grace time.Duration
 	// Scope is nil if the answer has none: then it is what was asked for.
 	Scope *string
@@ -32,7 +32,7 @@ type Granted struct {
 
 // Untimely is a complete answer with an AT that is good for nothing by time
 // alone: it has run out on arrival, or does not count yet. Clocks differ, and
-// that is nobody's grant's fault.
+// no grant is to blame for that.
 type Untimely struct {
 	Answer Granted
 	Err    error
@@ -119,7 +119,7 @@ func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 	return g
 }
 
-// another tells that an answer is somebody else's.
+// another tells that an answer is for another user.
 func (g *Grant) another(answer *Granted) bool {
 	return answer.Subject != "" && g.Subject != "" && answer.Subject != g.Subject
 }

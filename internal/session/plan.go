@@ -29,7 +29,7 @@ type move uint8
 
 const (
 	present move = iota // write an intent and ask the AS
-	await               // somebody else is at it, and alive for all we know
+	await               // another flight or node is at it, and alive for all we know
 	hold                // not yet: back-off, loop guard
 	rest                // nothing may be presented while the AT lives
 	finish              // nothing may be presented any more

@@ -39,7 +39,7 @@ type Row struct {
 	Generation uint64 // moves with each new pair, and once more with the end
 	Intent     Intent // the one under way, or the last one of this generation
 	Settled    ID     // the intent whose answer made this generation
-	Doubts     uint8  // presentations of this RT whose outcome nobody knows
+	Doubts     uint8  // presentations of this RT whose outcome is unknown
 	// DoubtSince is when the last of those began; of a grant that is run again,
 	// since when the AS has said nothing but that it does not know its client.
 	DoubtSince time.Time // store's clock
@@ -84,8 +84,8 @@ const (
 	EndedIdle      = "idle"      // unused for too long
 	EndedMax       = "max"       // its absolute end
 	EndedRefused   = "refused"   // the AS refused to renew it
-	EndedUncertain = "uncertain" // nobody knows whether its RT is still good
-	EndedSubject   = "subject"   // the AS answered with somebody else's token
+	EndedUncertain = "uncertain" // it is not known whether its RT is still good
+	EndedSubject   = "subject"   // the AS answered with another user's token
 	EndedReuse     = "reuse"     // a reference refresh token was used again, after its successor was
 	EndedReplaced  = "replaced"  // the same browser has logged in again
 )

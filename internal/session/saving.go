@@ -17,7 +17,7 @@ type saving struct {
 }
 
 // serves reports whether the pair is the grant's. A row that ends has one only to
-// give it back: it may be somebody else's.
+// give it back: it may be another user's.
 func (s *saving) serves() bool { return s.pair != nil && !s.row.Dead }
 
 func failed(out Outcome, kind Kind) bool {
@@ -120,7 +120,7 @@ func (s *saving) disown(o *Options) {
 	row.NotBefore = o.Now().Add(pause + o.jitter(pause/8))
 }
 
-// foreign ends a grant for which somebody else's tokens came, and keeps those
+// foreign ends a grant for which another user's tokens came, and keeps those
 // to give them back.
 func (s *saving) foreign(pair Grant) *saving {
 	s.row, s.pair = tombstone(s.row, EndedSubject), &pair
@@ -194,7 +194,7 @@ func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
 	v.unsaved[s.row.Key] = s
 	v.savings.Store(int32(len(v.unsaved))) //nolint:gosec // no more than flights
 	v.mu.Unlock()
-	// A flight is under way, so nobody waits for zero yet
+	// A flight is under way, so no shutdown waits for zero yet
 	v.work.Go(func() {
 		defer func() {
 			v.mu.Lock()
@@ -219,7 +219,7 @@ func (v *Vault) keepSaving(ctx context.Context, c *config, s *saving) {
 	})
 }
 
-// giveBack hands tokens to the AS that nobody will use.
+// giveBack hands tokens to the AS that will not be used.
 func (v *Vault) giveBack(ctx context.Context, c *config, g *Grant) {
 	if g == nil || c.o.Revoke == nil {
 		return

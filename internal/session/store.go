@@ -37,9 +37,9 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
-// Exclusive is what a store may offer beside: true says that nobody else writes
-// to it while the one vault over it is open, and that writes take effect in
-// their order: one that answered an error takes effect before a later one is
+// Exclusive is what a store may offer beside: true says that no other process
+// writes to it while the one vault over it is open, and that writes take effect
+// in their order: one that answered an error takes effect before a later one is
 // answered, or never. The vault then believes what it wrote itself, and reads
 // no row again that is in use.
 type Exclusive interface{ Exclusive() bool }
@@ -52,7 +52,7 @@ type Confirmer interface {
 }
 
 // Waker is what a store may offer beside: until stop is called, changed is told
-// the key of each row that anybody has changed, soon afterwards. Some may get
+// the key of each row that any node has changed, soon afterwards. Some may get
 // lost, and some be told twice. It only shortens waiting, and the time for which
 // a vault believes what it has read; a vault polls all the same.
 type Waker interface {
@@ -63,7 +63,7 @@ type Waker interface {
 // each change made before the call, with the number of the line on which that
 // came. While the number stays the same, no change since the first answer with
 // it was lost. A vault then believes what it has read for as long as it catches
-// up, and reads no row again that nobody has changed.
+// up, and reads no row again that no node has changed.
 type CatchUp interface {
 	CatchUp(ctx context.Context) (line uint64, err error)
 }

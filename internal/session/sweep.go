@@ -10,8 +10,8 @@ import (
 // Counts are the grants of a store, each counted once.
 type Counts struct {
 	Live      int // served, and nothing under way
-	Renewing  int // somebody is asking the AS
-	Uncertain int // nobody knows whether the RT was consumed
+	Renewing  int // a node is asking the AS
+	Uncertain int // it is not known whether the RT was consumed
 	Dead      int // tombstones
 	Deleted   int // rows of all purposes that Sweep has deleted
 	// More rows are to be deleted, which Sweep left for the next time.
@@ -25,7 +25,7 @@ const (
 )
 
 // Sweep walks the store once, counts its grants, and then deletes what is past
-// its absolute end, and grants that lay idle for too long, which nobody would
+// its absolute end, and grants that lay idle for too long, which no request would
 // be served from any more. It calls Delete for each row by itself, so that a
 // store never has to hold much at once. On an error the counts are what there
 // was so far.
@@ -125,7 +125,7 @@ func (n *Counts) add(other Counts) {
 	n.Deleted += other.Deleted
 }
 
-// over reports whether nobody needs a row any more. One with an open intent may
+// over reports whether a row is not needed any more. One with an open intent may
 // get an outcome still.
 func (o *Options) over(row *Row, now, storeNow time.Time) bool {
 	if storeNow.After(row.Until) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// newStranger is a bench whose AS answers with somebody else's token, while the
+// newStranger is a bench whose AS answers with another user's token, while the
 // store goes down.
 func newStranger(t *testing.T) (b *bench, store *broken) {
 	t.Helper()
@@ -23,8 +23,8 @@ func newStranger(t *testing.T) (b *bench, store *broken) {
 	return b, store
 }
 
-// The AS answered with somebody else's token, and the store does not take the
-// end: the token serves nobody meanwhile either.
+// The AS answered with another user's token, and the store does not take the
+// end: the token serves no request meanwhile either.
 func TestAnotherSubjectsTokenServesNobodyWhileTheEndIsNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store := newStranger(t)

@@ -53,7 +53,7 @@ type Vault struct {
 	census *census
 	base   context.Context // of the writes that go on; ended by Close
 	stop   context.CancelFunc
-	unwake func()         // nil: the store wakes nobody
+	unwake func()         // nil: the store has no wake-ups
 	work   sync.WaitGroup // flights, writes that go on, marks of last use
 
 	mu      sync.Mutex

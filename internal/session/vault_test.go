@@ -212,7 +212,7 @@ func TestWaitersAreBounded(t *testing.T) {
 	})
 }
 
-// Those who wait for one server fill its places and nobody else's.
+// Those who wait for one server fill its places and no other server's.
 func TestWaitersAreBoundedForEachServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -252,7 +252,7 @@ func TestWaitersAreBoundedForEachServer(t *testing.T) {
 	})
 }
 
-// A hanging AS holds nobody longer than RefreshWait.
+// A hanging AS holds no request longer than RefreshWait.
 func TestAHangingServerHoldsNobodyForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(o *Options) { o.RefreshWait = 2 * time.Second }, func(ctx context.Context, _ int, _ Grant) Outcome {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// renewBehind starts a flight that nobody waits for, if it would ask.
+// renewBehind starts a flight that no request waits for, if it would ask.
 func (v *Vault) renewBehind(ctx context.Context, c *config, h Handle, w *view) {
 	now := c.o.Now()
 	if next, _, _ := c.o.plan(&w.row, &w.grant, now, now); w.unsaved || v.saves(h.Key()) || next != present {

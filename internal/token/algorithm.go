@@ -40,11 +40,11 @@ const AlgorithmNames = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 Ed
 const (
 	rsaNames Algorithms = 1<<6 - 1  // of RSA keys
 	allNames Algorithms = 1<<10 - 1 // every one
-	unnamed  Algorithms = 1 << 10   // a mark: nobody has chosen
+	unnamed  Algorithms = 1 << 10   // a mark: none was chosen
 )
 
 // ParseAlgorithms makes a set of algorithm names; no name at all means every
-// algorithm of [AlgorithmNames], as nobody's choice.
+// algorithm of [AlgorithmNames], chosen neither by key nor by configuration.
 func ParseAlgorithms(names []string) (Algorithms, error) {
 	if len(names) == 0 {
 		return allNames | unnamed, nil
@@ -68,8 +68,8 @@ func (a Algorithms) has(name string) bool {
 	return a&algorithms[name].bit != 0
 }
 
-// rsaOf are those of the names that an RSA key can be for. Names that nobody
-// knows are the issuer's own affair.
+// rsaOf are those of the names that an RSA key can be for. Names that are not
+// known here are the issuer's own affair.
 func rsaOf(names []string) (set Algorithms) {
 	for _, name := range names {
 		set |= algorithms[name].bit & rsaNames
@@ -78,11 +78,11 @@ func rsaOf(names []string) (set Algorithms) {
 }
 
 // plainRSA is what a key of RSA is for that has no alg of its own: one
-// algorithm, unless somebody who may says otherwise (RFC 8725 §3.1). The
+// algorithm, unless the issuer or the operator says otherwise (RFC 8725 §3.1). The
 // operator does with algorithms, or else the issuer with its metadata; RS256 is
 // what every issuer of JWTs has to have (RFC 9068 §4, OpenID Connect Core §15.1).
 // A key that takes six algorithms would take the weakest of them, too. EC and
-// OKP keys need nobody to say: their curve has one algorithm.
+// OKP keys need no such word: their curve has one algorithm.
 func (s *KeySet) plainRSA(configured Algorithms) Algorithms {
 	switch {
 	case configured&unnamed == 0:

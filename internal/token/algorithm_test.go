@@ -157,9 +157,9 @@ func TestTheAlgorithmMustFitTheKey(t *testing.T) {
 	}
 }
 
-// An RSA key that names no alg verified all six names of RSA: whoever can make
-// a signature by the weakest of them had a token. One key is for one algorithm,
-// unless those who may say otherwise do (RFC 8725 §3.1).
+// An RSA key that names no alg verified all six names of RSA: an attacker who
+// can make a signature by the weakest of them had a token. One key is for one
+// algorithm, unless those who may say otherwise do (RFC 8725 §3.1).
 func TestAnRSAKeyWithoutAnAlgIsForWhatConfigurationOrMetadataNameAndElseForRS256(t *testing.T) {
 	rsaAlgs := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 	for name, row := range map[string]struct {

@@ -123,7 +123,7 @@ func decode(part string) ([]byte, error) {
 	return out, nil
 }
 
-// text is b as a string without a copy: nobody writes to b again.
+// text is b as a string without a copy: b is not written to again.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // readHeader takes what verifying needs from the JOSE header. jwk, jku, x5u,

@@ -120,7 +120,7 @@ func (r *Record) describeKey(check Check, u *Unverified, p *Profile) (found, exp
 	return "", ""
 }
 
-// plain says that an RSA key would do, had somebody said what it is for.
+// plain says that an RSA key would do, had the issuer said what it is for.
 func (r *Record) plain(u *Unverified, p *Profile) (text string, ok bool) {
 	if r.set == nil {
 		return "", false

@@ -13,7 +13,7 @@ type KeyInfo struct {
 	Curve      string   // crv, or ""
 	Bits       int      // of an RSA modulus, else 0
 	Algorithms []string // that it may verify, sorted; EdDSA also stands for Ed25519
-	Plain      bool     // of RSA without an alg: somebody else says what it is for
+	Plain      bool     // of RSA without an alg: metadata or configuration say what it is for
 	Print      string   // the same for the same key under the same kid and alg, in any document
 }
 

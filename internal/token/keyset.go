@@ -169,7 +169,7 @@ func (s *KeySet) find(like *Key) *Key {
 
 // candidates are the keys that may have signed: those with the kid, or all
 // where the token names none, that fit the algorithm. known reports whether the
-// set has the kid at all, and plain whether an RSA key would fit if somebody had
+// set has the kid at all, and plain whether an RSA key would fit if the issuer had
 // said that it is for this algorithm.
 func (s *KeySet) candidates(kid, alg string, configured Algorithms) (fit []*Key, known, plain bool) {
 	from := s.keys

@@ -56,7 +56,7 @@ func (p *Profile) kinds() (marks, types []string) {
 var required = []string{"aud", "sub", "client_id", "iat", "jti"}
 
 // Marks of tokens that are no access tokens: ID tokens (OpenID Connect Core
-// §2), and those that nobody wants to take for one, by the events claim
+// §2), and others that must not pass for one, by the events claim
 // (RFC 8417) and by Keycloak's claim typ.
 var (
 	marksNever = []string{"events"}

@@ -56,7 +56,7 @@ func TestAnAnswerConfirmsAJWTAndCanOnlyTakeAway(t *testing.T) {
 	}
 }
 
-// An answer is bytes of somebody else's. Whatever it is, nothing but the JSON
+// An answer is bytes from outside. Whatever it is, nothing but the JSON
 // true makes a token active, and nothing that another reader would see
 // differently passes.
 func FuzzAnswer(f *testing.F) {

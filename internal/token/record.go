@@ -150,7 +150,7 @@ func (r *Record) write(check Check, err error) error {
 	return nil
 }
 
-// wrong is note for a member of a wrong type, which nobody should read later.
+// wrong is note for a member of a wrong type, which must not be read later.
 func (r *Record) wrong(check Check, member string, err error) error {
 	if r == nil {
 		return err

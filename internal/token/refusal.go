@@ -15,7 +15,7 @@ const (
 	AlgRefused      Reason = "alg_refused"       // none, HMAC, unknown, or not in the issuer's list
 	TypeRefused     Reason = "typ_refused"       // an explicit typ that is no access token
 	IDToken         Reason = "id_token"          // carries the marks of an ID or logout token
-	BoundToken      Reason = "bound_token"       // bound to a key of its client, which nobody proves here
+	BoundToken      Reason = "bound_token"       // bound to a key of its client, whose possession was not proved
 	ClaimType       Reason = "claim_type"        // a registered claim of a wrong JSON type
 	ClaimMissing    Reason = "claim_missing"     // exp, or what RFC 9068 §2.2 requires
 	ClaimWrong      Reason = "claim_wrong"       // of an ID or logout token: not of this log-in, or for another client
@@ -35,7 +35,7 @@ const (
 type Refusal struct {
 	Reason Reason
 	Detail string // what was found and expected, for the operator's log alone; never a token
-	Bug    bool   // verifying panicked: refused, but somebody should look
+	Bug    bool   // verifying panicked: refused, and to be looked into
 }
 
 func (r *Refusal) Error() string {

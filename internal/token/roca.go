@@ -11,7 +11,7 @@ var smallPrimes = []int64{
 }
 
 // faultyGenerator recognizes the moduli of CVE-2017-15361 (ROCA): modulo each
-// small prime they are a power of 65537. Anybody can compute the private keys
+// small prime they are a power of 65537. Attackers can compute the private keys
 // of such moduli. Of other moduli, fewer than one in a hundred million look so.
 func faultyGenerator(n *big.Int) bool {
 	for _, p := range smallPrimes {

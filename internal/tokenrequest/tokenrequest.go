@@ -71,7 +71,7 @@ func (e *Error) Write(w http.ResponseWriter, realm string) {
 	WriteJSON(w, e.Status, e)
 }
 
-// WriteJSON answers what nobody may store (RFC 6749 §5.1).
+// WriteJSON answers what no cache may store (RFC 6749 §5.1).
 func WriteJSON(w http.ResponseWriter, status int, answer any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

@@ -14,7 +14,7 @@ import (
 // Protocols are the protocols that a request may turn its connection into: a
 // WebSocket, and those that the operator named.
 //
-// Behind the upstream's 101 (RFC 9110 §7.8) the proxy copies bytes, and nobody
+// Behind the upstream's 101 (RFC 9110 §7.8) the proxy copies bytes, and nothing
 // judges. With Upgrade: h2c (RFC 7540 §3.2) those bytes are requests, to any
 // path and with any identity headers. The frames of a WebSocket (RFC 6455) are
 // none.

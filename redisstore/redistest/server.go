@@ -55,7 +55,7 @@ func start(t testing.TB, first, rest []string) *Server {
 	}
 	s := &Server{t: t}
 	t.Cleanup(func() { s.end(syscall.SIGKILL) })
-	for range 5 { // somebody else may take the port first
+	for range 5 { // another process may take the port first
 		s.Port = FreePort(t)
 		s.args = append(append(append([]string(nil), first...), "--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", t.TempDir()), rest...)
 		if s.run() {
@@ -172,7 +172,7 @@ func (s *Server) tells(what string, words ...string) bool {
 	return err == nil && strings.Contains(answer, what)
 }
 
-// FreePort is one that nobody listens on.
+// FreePort is one that no process listens on.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

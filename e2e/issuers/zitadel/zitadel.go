@@ -71,8 +71,8 @@ func (s accountStorage) SetIntrospectionFromToken(ctx context.Context, answer *o
 	return nil
 }
 
-// RevokeToken revokes the service user's: the example writes nobody's name on
-// them, and so takes them back from nobody.
+// RevokeToken revokes the service user's: the example writes no client's name on
+// them, and so takes them back from no client.
 func (s accountStorage) RevokeToken(ctx context.Context, token, user, client string) *oidc.Error {
 	if client == ClientID {
 		client = ""

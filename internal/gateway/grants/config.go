@@ -20,7 +20,7 @@ type Session struct {
 	// Where grants are kept. Default: bolt, a file in Caddy's data directory.
 	Store json.RawMessage `json:"store,omitempty" caddy:"namespace=http.oauth.stores inline_key=module"`
 
-	// A grant that nobody uses for so long ends. Default: 1h.
+	// A grant that is not used for so long ends. Default: 1h.
 	Idle caddy.Duration `json:"idle,omitempty"`
 
 	// A grant ends after so long, however much it is used. Default: 12h.

@@ -76,15 +76,15 @@ type Issuer struct {
 	// Default: the system's.
 	TrustPool json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
-	// Take keys over plain http from hosts other than loopback: whoever is on
+	// Take keys over plain http from hosts other than loopback: an attacker on
 	// the way can forge every token.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
-	// Take tokens whoever they are meant for: any service that gets a token of
+	// Take tokens whatever they are meant for: any service that gets a token of
 	// this issuer can use it here.
 	InsecureAnyAudience bool `json:"insecure_any_audience,omitempty"`
 
-	// Take ID tokens as access tokens: whoever a user logs in to can act as
+	// Take ID tokens as access tokens: any site that a user logs in to can act as
 	// the user here. Dex needs it.
 	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
 
@@ -172,7 +172,7 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set Settings, capacity i
 	mark := i.fingerprint(url, set)
 	key, storeAs := mark, "oauth/keys/"+mark+".json"
 	if set.opaque {
-		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.Roots)), "" // nobody could tell later what was trusted
+		key, storeAs = fmt.Sprintf("%s %d", mark, trustIndex(set.Roots)), "" // what was trusted could not be told later
 	}
 	if storesNoKeys(ctx) {
 		storeAs = ""

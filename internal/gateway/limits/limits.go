@@ -22,7 +22,7 @@ const (
 	mostLimits    = 50_000 // for each issuer
 )
 
-// How often clients that nobody knows may fail from one address, all together:
+// How often unknown clients may fail from one address, all together:
 // an id is made up quickly, and each has ten failures of its own. A client that
 // has got a token within a day is known, and none of them.
 const (
@@ -45,7 +45,7 @@ type attempted string
 // What is counted by itself.
 const (
 	AtTokenEndpoint attempted = ""
-	AtCallback      attempted = "callback" // with a code that anybody can make up
+	AtCallback      attempted = "callback" // with a code that any stranger can make up
 	AtDevice        attempted = "device"   // that begins, for nothing or not
 )
 

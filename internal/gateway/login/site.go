@@ -26,7 +26,7 @@ import (
 
 // Site is where browsers log in, at the gateway of one site: it answers the
 // paths below its prefix, and has a browser's session stand for its access
-// token. A nil Site logs nobody in.
+// token. A nil Site logs no user in.
 type Site struct {
 	Block  *Login          // provisioned
 	Trust  *issuers.Trust  // the issuer where browsers log in, with its client

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// looks is what of a request requirements look at. What nobody looks at is the
+// looks is what of a request requirements look at. What no matcher looks at is the
 // upstream's own affair, however it is spelled.
 type looks uint8
 

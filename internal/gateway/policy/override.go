@@ -19,7 +19,7 @@ var methodHeaders = []string{"x-http-method-override", "x-http-method", "x-metho
 
 const methodParameter = "_method"
 
-// mostMethods is more than anybody needs who means well.
+// mostMethods is more than a well-meaning client needs.
 const mostMethods = 4
 
 // otherMethods are those that r may be taken for besides its own. They come in

@@ -13,7 +13,7 @@ import (
 // means well needs so many.
 const mostDecodings = 4
 
-// hidesDots reports whether somebody behind us may find a dot segment in a
+// hidesDots reports whether a server behind us may find a dot segment in a
 // path that has none: by decoding escapes once more ("%2e" is what is left of
 // "%252e"), by dropping what cannot be seen ("/. ./"), or by taking the nearest
 // ASCII character ("／．．／", or the two dots of "‥").
@@ -115,7 +115,7 @@ func escape(s string) (value uint64, length int, ok bool) {
 	return value, length, err == nil
 }
 
-// readsAsOther reports whether somebody reads c as another character, of
+// readsAsOther reports whether some server reads c as another character, of
 // ASCII, or does not see it: full-width, circled and mathematical letters,
 // ligatures, and those that only the case of ASCII folds to (ſ, K, ı).
 func readsAsOther(c rune) bool {

@@ -188,7 +188,7 @@ func (q *Requirement) isValue(claim any) bool {
 
 // Rank orders the requirements that failed: the lowest one makes the answer. A
 // claim comes first, because no log-in and no scope mends it. Then 401 before
-// 403: whoever must log in again gets the scope on the same way.
+// 403: a user who must log in again gets the scope on the same way.
 func (q *Requirement) Rank() int {
 	switch {
 	case q.Claim != "":

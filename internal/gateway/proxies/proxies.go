@@ -15,7 +15,7 @@ import (
 // client sent. Caddy reads that header from the left, where the client writes,
 // unless trusted_proxies_strict has it read from the right. So without the word
 // a client takes another address for each request, and no limit that counts by
-// address ever ends; or it takes somebody else's, and uses up his part.
+// address ever ends; or it takes another client's, and uses up that one's part.
 const (
 	Loose          = "trusted_proxies without trusted_proxies_strict: clients may choose the address that limits count by"
 	DoStrict       = "write trusted_proxies_strict beside trusted_proxies, in servers"

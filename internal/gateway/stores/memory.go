@@ -39,7 +39,7 @@ func (*MemoryStore) Open(context.Context) (session.Store, func() error, error) {
 	return onlyOurs{session.NewMemory(time.Now)}, func() error { return nil }, nil
 }
 
-// onlyOurs says that nobody else writes, so that rows may be remembered.
+// onlyOurs says that no other process writes, so that rows may be remembered.
 type onlyOurs struct{ *session.Memory }
 
 // Exclusive is true: another process has another memory.

@@ -71,7 +71,7 @@ func TestASlowEventHandlerHoldsNoSenderUpAndHearsInOrder(t *testing.T) {
 			t.Fatalf("out of order: %v", slow.names)
 		}
 	}
-	new(Events).emit(eventIssuerUp, nil) // nobody to tell
+	new(Events).emit(eventIssuerUp, nil) // no app to tell
 	(*Events)(nil).emit(eventIssuerUp, nil)
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// What a disk should have left, in bytes: the file is copied by nobody, but it
+// What a disk should have left, in bytes: the file is not copied, but it
 // grows, and a write that fails loses a refresh.
 const (
 	leastSpace = 16 << 20

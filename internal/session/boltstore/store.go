@@ -158,7 +158,7 @@ func (s *Store) Delete(ctx context.Context, key session.Key) error {
 }
 
 // read calls fn in a read transaction, which holds up the file's growth: fn
-// calls nobody else.
+// makes no other call.
 func (s *Store) read(fn func(*bbolt.Bucket) error) error {
 	entered := false
 	err := guarded(func() error {

@@ -23,7 +23,7 @@ type write struct {
 }
 
 // writer collects what comes while a commit is on its way to the disk: all of
-// it shares the next commit. A lone write waits for nobody.
+// it shares the next commit. A lone write does not wait.
 type writer struct {
 	mu      sync.Mutex
 	quiet   sync.Cond // on mu: running has ended, or never will

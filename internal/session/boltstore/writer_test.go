@@ -120,7 +120,7 @@ func TestCloseLetsWaitingWritesTakePlace(t *testing.T) {
 	}
 }
 
-// locked holds the write lock, as a slow disk would. Nobody writes yet.
+// locked holds the write lock, as a slow disk would. No write has begun.
 func locked(t *testing.T, s *Store) *bbolt.Tx {
 	t.Helper()
 	awaitQueue(t, s, false, 0)

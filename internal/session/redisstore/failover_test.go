@@ -256,7 +256,7 @@ func TestALiveTokenIsServedWithoutReplicas(t *testing.T) {
 	}
 }
 
-// The other way round: what may get lost gets lost, where nobody waits.
+// The other way round: what may get lost gets lost, where no request waits.
 func TestWithoutWaitingForReplicasAnIntentMayGetLost(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)

@@ -27,7 +27,7 @@ type ear struct {
 	wait map[string]chan uint64 // who waits for which answer; they get the line
 }
 
-// Wake tells changed of each row that anybody has changed.
+// Wake tells changed of each row that any node has changed.
 func (s *Store) Wake(changed func(session.Key)) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +43,7 @@ func (s *Store) Wake(changed func(session.Key)) (stop func()) {
 
 // CatchUp sends a word of its own the way that changes take, and waits until it
 // is told of that: it was told then of those before. A server that only answers
-// where it tells of changes may be the old master, of which nobody asks anything
+// where it tells of changes may be the old master, of which no client asks anything
 // any more.
 func (s *Store) CatchUp(ctx context.Context) (line uint64, err error) {
 	s.mu.Lock()

@@ -113,5 +113,5 @@ func (o *Options) dial(ctx context.Context, network, address string) (net.Conn, 
 	return (&tls.Dialer{NetDialer: dialer, Config: o.TLS}).DialContext(ctx, network, address)
 }
 
-// idleConnection is after how long a connection is given up that nobody needs.
+// idleConnection is after how long a connection is given up that is not needed.
 const idleConnection = 10 * time.Minute

@@ -186,7 +186,7 @@ func TestAServerThatIsDownIsAFailureUntilItIsBack(t *testing.T) {
 	}
 }
 
-// What was said while nobody listened is lost: then the line is another one.
+// What was published without a subscriber is lost: then the line is another one.
 func TestALineThatBrokeIsAnotherOne(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, at(server.Address()))
@@ -229,7 +229,7 @@ func TestALineThatBrokeIsAnotherOne(t *testing.T) {
 	ask()
 }
 
-// A server that stops in the middle holds nobody longer than the time-out.
+// A server that stops in the middle holds no caller longer than the time-out.
 func TestAPausedServerIsAFailureWithinTheTimeOut(t *testing.T) {
 	server := redistest.Start(t)
 	o := at(server.Address())

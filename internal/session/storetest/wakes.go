@@ -77,7 +77,7 @@ func caughtUp(t *testing.T, s session.CatchUp) uint64 {
 	t.Helper()
 	end := time.After(20 * time.Second)
 	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a word before the subscription is heard by nobody
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // what is published before the subscription is not heard
 		line, err := s.CatchUp(ctx)
 		cancel()
 		if err == nil {
