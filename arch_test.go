@@ -269,7 +269,7 @@ func TestOnlyThoseWhoAskIssuersAndRedisDial(t *testing.T) {
 }
 
 // Below the root time comes in as an argument, so that tests can set it.
-func TestBelowTheRootNobodyAsksForTheTime(t *testing.T) {
+func TestNoRoomBelowTheRootAsksForTheTime(t *testing.T) {
 	for _, s := range sources(t) {
 		if !isOrBelow(s.dir, "internal") || isOrBelow(s.dir, "internal/gateway") {
 			continue

@@ -17,7 +17,7 @@ import (
 
 // Each of two gateways on one host had the cookies of the other, and answered
 // 400 to everything, the log-in and the log-out included.
-func TestTwoGatewaysOnOneHostLockNobodyOutOfEither(t *testing.T) {
+func TestTwoGatewaysOnOneHostLockNoUserOutOfEither(t *testing.T) {
 	first, second := newPortal(t, "", nil), newPortal(t, "cookie __Host-other", nil)
 	for name, s := range map[string][2]*portal{"the first": {first, second}, "the second": {second, first}} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ var (
 )
 
 // The policies in deploy/ as a cluster reads them (networking.k8s.io/v1).
-func TestTheManifestsLetNobodyPastTheGateway(t *testing.T) {
+func TestTheManifestsLetNoClientPastTheGateway(t *testing.T) {
 	for _, row := range []struct {
 		file, app string
 		port      int

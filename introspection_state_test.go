@@ -16,7 +16,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
-func TestTheDoctorAsksTheIntrospectionEndpointAboutATokenThatNobodyHas(t *testing.T) {
+func TestTheDoctorAsksTheIntrospectionEndpointAboutATokenThatWasNeverIssued(t *testing.T) {
 	for name, c := range map[string]struct {
 		status     int
 		body, want string

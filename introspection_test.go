@@ -197,7 +197,7 @@ func newOpaqueGate(t *testing.T) (g *gate, reference string, asking *grantor) {
 }
 
 // An opaque token behind a reference token is shown to its own issuer alone.
-func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNobody(t *testing.T) {
+func TestAnOpaqueTokenBehindAReferenceTokenOfAnotherIssuerIsShownToNoIssuer(t *testing.T) {
 	g, reference, asking := newOpaqueGate(t)
 	if status, _ := g.get(reference); status != http.StatusUnauthorized {
 		t.Errorf("status %d; log: %s", status, g.logged())

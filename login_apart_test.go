@@ -29,7 +29,7 @@ func (s *portal) namesake() *portal {
 }
 
 // Another site may name the same issuer and mean another server: who is alice
-// there is not who is alice here, and it logs nobody out here.
+// there is not who is alice here, and it logs no user out here.
 func TestAServerOfTheSameNameSeesAndEndsNoSessionOfAnother(t *testing.T) {
 	s := newPortal(t, "", nil)
 	b, other := s.browser().logIn(), s.namesake()

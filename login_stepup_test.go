@@ -102,7 +102,7 @@ func TestALogInAsksForTheGatewaysOwnResource(t *testing.T) {
 }
 
 // Requirements that no one log-in meets would have each log-in undo the last.
-func TestWaysToLogInThatHaveNothingInCommonSendNobodyAround(t *testing.T) {
+func TestWaysToLogInThatHaveNothingInCommonSendNoBrowserAround(t *testing.T) {
 	s := portalWith(t, "require acr gold\nrequire /vault acr silver\nlogin\n"+endpoint, nil)
 	s.logsInWith(map[string]any{"acr": "gold"})
 	b := s.browser().logIn()

@@ -76,7 +76,7 @@ func TestOnlyAPersonsClickIsSentToLogIn(t *testing.T) {
 	}
 }
 
-func TestACallbackThatDoesNotFitAsksNobody(t *testing.T) {
+func TestACallbackThatDoesNotFitAsksNoIssuer(t *testing.T) {
 	s := newPortal(t, "", nil)
 	b, other := s.browser(), s.browser()
 	asked := b.begin("/orders")
@@ -284,7 +284,7 @@ func TestABrowserKeepsFewBegunLogIns(t *testing.T) {
 	}
 }
 
-func TestNobodyIsSentToAnotherSite(t *testing.T) {
+func TestNoBrowserIsSentToAnotherSite(t *testing.T) {
 	s := newPortal(t, "", nil)
 	for target, want := range map[string]string{
 		"/a?b=c%20d": "/a?b=c%20d", "": "/", "//evil.example": "/", `/\evil.example`: "/", `\\evil.example`: "/", "https://evil.example": "/",

@@ -83,7 +83,7 @@ func (i *rotator) rotate(w http.ResponseWriter, q *asked) {
 
 // Twelve clients for some refreshes: no client is sent away for a token that a
 // refresh has ended.
-func TestNobodyIsRefusedWhileTheIssuerEndsTheOldTokenForTheNewOne(t *testing.T) {
+func TestNoClientIsRefusedWhileTheIssuerEndsTheOldTokenForTheNewOne(t *testing.T) {
 	for name, jwt := range map[string]bool{"opaque tokens": false, "JWTs, each asked about": true} {
 		for _, kind := range []string{tokenrequest.ClientCredentials, tokenrequest.AuthorizationCode} {
 			t.Run(name+", "+kind, func(t *testing.T) {

@@ -155,7 +155,7 @@ func TestTheIssuersRefusalOfTheGatewaysOwnCredentialsIsNeverTheCallersFault(t *t
 	g.answer(g.post("/auth", "grant_type=authorization_code&client_id=app&code=c&code_verifier=v"))
 }
 
-func TestTenFailuresLockAClientOutAtItsAddressAndNobodyElse(t *testing.T) {
+func TestTenFailuresLockAClientOutAtItsAddressAndNoOtherClient(t *testing.T) {
 	issuer := newGrantor(t, nil)
 	g := newGate(t, issuer, endpoint)
 	issuer.reply(func(w http.ResponseWriter, q *asked) {
@@ -268,7 +268,7 @@ func TestParallelGuessesAreBounded(t *testing.T) {
 
 // An issuer that is slow, or is kept busy by strangers, used to take the places
 // of all issuers.
-func TestRequestsThatWaitForOneIssuerStopNobodyAtAnother(t *testing.T) {
+func TestRequestsThatWaitForOneIssuerStopNoneAtAnother(t *testing.T) {
 	slow, quick := newGrantor(t, nil), newGrantor(t, nil)
 	crowd, g := newGate(t, slow, endpoint), newGate(t, quick, endpoint)
 	hold := make(chan struct{})

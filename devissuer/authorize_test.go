@@ -93,7 +93,7 @@ func TestACodeIsGoodForItsRequestAlone(t *testing.T) {
 
 const codeLife = 60e9
 
-func TestAWrongAuthorizationRequestIsToldToTheClientOrToNobody(t *testing.T) {
+func TestAWrongAuthorizationRequestIsReportedToARegisteredRedirectURIAlone(t *testing.T) {
 	s := start(t, "/issuer", withLogin)
 	for want, change := range map[string][]string{
 		"access_denied":             {"user", "alice", "deny", "1"},

@@ -22,7 +22,7 @@ func TestAccept22_AnAnswerWithoutARefreshTokenKeepsTheOldOne(t *testing.T) {
 	})
 }
 
-func TestAccept22_AMissingOrBadIDTokenIsNobodysConcern(t *testing.T) {
+func TestAccept22_AMissingOrBadIDTokenDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	for n, test := range []struct {
 		name   string

@@ -43,7 +43,7 @@ func TestAccept22_WhateverExpiresInSaysATokenIsRefreshedAtItsOwnEnd(t *testing.T
 	}
 }
 
-func TestAccept22_AnIssuerWhoseClockIsBehindIsRefreshedEarlierAndNobodyNotices(t *testing.T) {
+func TestAccept22_AnIssuerWhoseClockIsBehindIsRefreshedEarlierAndNoClientNotices(t *testing.T) {
 	forKinds(t, settings{life: 25, session: patient.session}, inTurn(0, withRT, rerun, browser), func(r *rig, k kind) {
 		s := k.begin(r)
 		r.control("clock", "seconds", "-15")

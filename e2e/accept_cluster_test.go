@@ -60,7 +60,7 @@ func (c *cluster) fallAsleep(k kind, ask func()) (presented call) {
 	return c.tap.all().of(k.renewal)[before]
 }
 
-func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNobodyElseDid(t *testing.T) {
+func TestAccept13_ANodeThatSleptPastItsLeaseSavesItsPairIfNoOtherNodeDid(t *testing.T) {
 	// What is run again is not of this kind: the next request just does that.
 	onThreeNodes(t, settings{life: 40, session: quick + "\n\t\t\ton_uncertain reauth"}, []kind{withRT, browser}, func(c *cluster, k kind) {
 		s, first := c.beginAligned(k)
@@ -114,7 +114,7 @@ func TestAccept13_ANodeThatSleptTooLongFindsTheOutcomeOfAnother(t *testing.T) {
 	})
 }
 
-func TestAccept14_WhileRedisPausesNobodyIsLoggedOutAndAfterwardsAllGoOn(t *testing.T) {
+func TestAccept14_WhileRedisPausesNoUserIsLoggedOutAndAfterwardsAllGoOn(t *testing.T) {
 	forAllKindsOnThreeNodes(t, settings{life: 120}, func(c *cluster, k kind) {
 		s := k.begin(c.rig)
 		c.everywhere(s, func(a answer) { a.seen(c.t) })
@@ -249,7 +249,7 @@ func TestAccept25_ADumpOfRedisHasNoTokenAndNoUsableHandle(t *testing.T) {
 }
 
 // A node that dies takes nothing along: the others know all that it kept.
-func TestAGatewayThatIsKilledCostsNobodyASession(t *testing.T) {
+func TestAGatewayThatIsKilledCostsNoUserASession(t *testing.T) {
 	forAllKindsOnThreeNodes(t, settings{}, func(c *cluster, k kind) {
 		s, _, before := c.beginExpired(k)
 		c.get(s).seen(c.t)

@@ -178,7 +178,7 @@ func TestAccept25_ADumpOfTheStoreHasNoTokenAndNoUsableHandle(t *testing.T) {
 	})
 }
 
-func TestAccept25_KeyRotationLogsNobodyOut(t *testing.T) {
+func TestAccept25_KeyRotationLogsNoUserOut(t *testing.T) {
 	forAllKinds(t, settings{}, func(r *rig, k kind) {
 		sessions := []session{k.begin(r), k.begin(r)}
 		for n := range 2 {

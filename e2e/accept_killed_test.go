@@ -10,7 +10,7 @@ import (
 // A server that keeps its access tokens ends the old one when it makes the next,
 // before that is here, and is asked about each token for each request. "make soak"
 // runs it for a minute, with tokens of 15 seconds.
-func TestNobodyGets401WhileTheServerEndsTheOldTokenAtItsRefresh(t *testing.T) {
+func TestNoClientGets401WhileTheServerEndsTheOldTokenAtItsRefresh(t *testing.T) {
 	life, last := long(15, 5), long(time.Minute, 12*time.Second)
 	set := settings{life: life, env: "KILL_OLD=1", asking: "always\ncache 0s\nrate 100000"}
 	forRotating(t, set, func(r *rig, k kind) {

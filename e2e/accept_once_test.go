@@ -90,7 +90,7 @@ func TestAccept09_RequestsThatComeJustAfterARenewalMakeNoOther(t *testing.T) {
 	})
 }
 
-func TestAccept10_WhoDisconnectsTakesNobodyAlong(t *testing.T) {
+func TestAccept10_AClientThatDisconnectsTakesNoOtherAlong(t *testing.T) {
 	forAllKinds(t, patient, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		release := make(chan struct{})
@@ -147,7 +147,7 @@ func (r *rig) awaitInFlight(n int) {
 	})
 }
 
-func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNobody(t *testing.T) {
+func TestAccept11_AReloadInTheMiddleMakesNoSecondRenewalAndFailsNoRequest(t *testing.T) {
 	forAllKinds(t, patient, func(r *rig, k kind) {
 		client, h := newHandover(40 * time.Second)
 		r.client = client

@@ -89,7 +89,7 @@ func TestAccept20_ARefusedRefreshTokenEndsTheSessionAndCostsOneCall(t *testing.T
 	})
 }
 
-func TestAccept21_WhileTheServerHangsNobodyWaitsForEverAndNothingLeaks(t *testing.T) {
+func TestAccept21_WhileTheServerHangsNoRequestWaitsForEverAndNothingLeaks(t *testing.T) {
 	forAllKinds(t, settings{session: "refresh_wait 2s\n\t\t\ttoken_timeout 20s\n\t\t\tlease 40s"}, func(r *rig, k kind) {
 		s, _, before := r.beginExpired(k)
 		goroutines := r.goroutines()

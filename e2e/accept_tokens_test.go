@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestAccept05_AnExpiredForeignTokenIsRefusedAndNobodyIsAsked(t *testing.T) {
+func TestAccept05_AnExpiredForeignTokenIsRefusedAndNoIssuerIsAsked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, settings{})
 	token := askToken(t, r.as.url+"/token", "robot", r.robotSecret, url.Values{"grant_type": {"client_credentials"}})
@@ -189,9 +189,9 @@ func TestAccept27_AReferenceRefreshTokenBelongsToItsClient(t *testing.T) {
 	forBothKinds(t, settings{life: 60}, func(r *rig, k kind) {
 		s := k.begin(r)
 		calls := len(r.tap.all())
-		stranger, wrong, nobody := s, s, s
+		stranger, wrong, anonymous := s, s, s
 		stranger.basic, stranger.public = nil, "other"
-		nobody.basic, nobody.public = nil, ""
+		anonymous.basic, anonymous.public = nil, ""
 		if s.basic == nil {
 			r.refreshAt(stranger).wantTokenError(r.t, http.StatusBadRequest, "invalid_grant")
 		} else {

@@ -139,7 +139,7 @@ func (g *gateway) enter(user string) string {
 
 // A cache in front of the gateway sees a cookie where the application sees an
 // Authorization header. It kept the page of one user and showed it to the next.
-func TestACacheInFrontShowsNobodyThePageOfAnother(t *testing.T) {
+func TestACacheInFrontShowsNoUserThePageOfAnother(t *testing.T) {
 	t.Parallel()
 	g, app := newGateway(t), startPages(t)
 	issuer := startLogInIssuer(t, g.url(""))

@@ -134,19 +134,19 @@ func TestARefreshTokenOfOIDCProviderIsNoAccessToken(t *testing.T) {
 	if err := json.Unmarshal([]byte(made.body), &refresh); err != nil || refresh.Token == "" {
 		t.Fatalf("no refresh token: %d %s", made.status, made.body)
 	}
-	anybody := func(words string) *gateway {
+	anyAudience := func(words string) *gateway {
 		t.Helper()
 		directive := asking(issuer.url, "none", "gateway-basic secret", words)
 		return startGateway(t, up, strings.Replace(directive, "audience none", "insecure_any_audience", 1))
 	}
-	g := anybody("")
+	g := anyAudience("")
 	get(t, g.url("/orders"), issuer.opaqueToken(t, "urn:none")).wantPass(t, "service")
 	get(t, g.url("/orders"), refresh.Token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
 	await(t, 10*time.Second, "the line that says that nobody says what it is", func() bool {
 		return strings.Contains(g.proc.out.String(), "typ_refused")
 	})
 	// Who wants it so, says so.
-	get(t, anybody("insecure_any_token").url("/orders"), refresh.Token).wantPass(t, "service")
+	get(t, anyAudience("insecure_any_token").url("/orders"), refresh.Token).wantPass(t, "service")
 }
 
 func TestARevocationIsSeenWhenTheAnswerIsForgotten(t *testing.T) {

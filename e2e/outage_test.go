@@ -40,7 +40,7 @@ func TestAnUnknownKeyIsNotTheCallersFaultWhileTheIssuerIsDown(t *testing.T) {
 	})
 }
 
-func TestAnIssuerThatIsDownAtStartIsPickedUpWithNobodysHelp(t *testing.T) {
+func TestAnIssuerThatIsDownAtStartIsPickedUpWithoutHelp(t *testing.T) {
 	// Not in parallel: two seconds are to be kept.
 	f := newFakeIssuer(t)
 	up := startUpstream(t)

@@ -139,7 +139,7 @@ func (r *rig) write() {
 }
 
 // logins are the words for browsers, unless another proxy asks, which logs
-// nobody in.
+// no user in.
 func (s *settings) logins() string {
 	if strings.HasPrefix(s.oauth, "forward_auth") {
 		return ""

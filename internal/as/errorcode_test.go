@@ -38,7 +38,7 @@ func TestADefiniteNoIsToldFromAnOutageByItsCode(t *testing.T) {
 		// RFC 8628
 		"authorization_pending": {Unconsumed, Unconsumed, Unconsumed},
 		"slow_down":             {Unconsumed, Unconsumed, Unconsumed},
-		// what nobody can read
+		// what cannot be read
 		"":                 {Unconsumed, Unconsumed, Unconsumed},
 		"INVALID_SCOPE":    {Unconsumed, Unconsumed, Unconsumed},
 		"something_of_its": {Unconsumed, Unconsumed, Unconsumed},

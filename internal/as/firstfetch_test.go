@@ -144,7 +144,7 @@ func TestRequestsDoNotHastenTheRetries(t *testing.T) {
 	})
 }
 
-func TestAfterRecoveryKeysAreThereWithinTwoSecondsWithNobodysHelp(t *testing.T) {
+func TestAfterRecoveryKeysAreThereWithinTwoSecondsWithoutHelp(t *testing.T) {
 	for name, does := range map[string]answer{"refused": refuse, "an error page": reply(502, "bad gateway")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -108,7 +108,7 @@ func TestCloseLeavesAStorageThatHangsBehind(t *testing.T) {
 
 // A caller that came between the restoring and the fetch behind it once waited
 // for that fetch.
-func TestNobodyWaitsForTheFetchBehindTheStoredKeys(t *testing.T) {
+func TestNoRequestWaitsForTheFetchBehindTheStoredKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := filled(t)
 		for range 200 {

@@ -76,7 +76,7 @@ func TestThoseWhoComeWhileAFetchRunsShareIt(t *testing.T) {
 	})
 }
 
-func TestAnUnknownKidSharesAFetchThatNobodyAskedFor(t *testing.T) {
+func TestAnUnknownKidSharesAScheduledFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := newIssuer()
 		s, set := ready(t, issuer)

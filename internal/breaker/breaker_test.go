@@ -73,7 +73,7 @@ func TestCallsThatWereUnderWayMakeNoPauseLonger(t *testing.T) {
 }
 
 // The one that went first may never come back: another goes first then.
-func TestACallThatIsLostKeepsNobodyOutForEver(t *testing.T) {
+func TestACallThatIsLostKeepsNoOtherOutForEver(t *testing.T) {
 	var b Breaker
 	for range limits.After {
 		b.Report(limits, start, true, 0)

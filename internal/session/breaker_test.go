@@ -86,7 +86,7 @@ func TestGrantsThatTheServerStumblesOverOpenNoBreakerForOthers(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsDownForEverybodyIsLeftAloneAndAskedOnce(t *testing.T) {
+func TestAServerThatIsDownForAllIsLeftAloneAndAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStumbler(t, func() Outcome { return Unconsumed{Err: errTest} })
 		s.down = true

@@ -46,7 +46,7 @@ func newHearing(t *testing.T) (b *bench, store *hearing, other *Vault) {
 	return b, store, other
 }
 
-func TestARowThatNobodyChangesIsReadTwiceAMinute(t *testing.T) {
+func TestARowThatDoesNotChangeIsReadTwiceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store, _ := newHearing(t)
 		before := store.read()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// flight renews one record on one node, once for all who wait. It belongs to
-// nobody: it goes on when they all have left.
+// flight renews one record on one node, once for all requests that wait. It belongs to
+// none of them: it goes on when they all have left.
 type flight struct {
 	v       *Vault
 	c       *config

@@ -19,8 +19,8 @@ var (
 	// ErrUnknownKey: the keyring lacks the key of a record. This is the
 	// operator's fault, never the caller's.
 	ErrUnknownKey = errors.New("no key of the keyring fits the record")
-	// errShut: the handle's secret part is not the record's, or somebody
-	// changed the record.
+	// errShut: the handle's secret part is not the record's, or the record
+	// was changed.
 	errShut = errors.New("the record does not open")
 )
 

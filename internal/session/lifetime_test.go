@@ -115,7 +115,7 @@ func TestARequestThatCausesAnUntimelyAnswerIsToldWhyAtOnce(t *testing.T) {
 	})
 }
 
-func TestAnUntimelyAnswerForSomebodyElseEndsTheGrant(t *testing.T) {
+func TestAnUntimelyAnswerForAnotherUserEndsTheGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, func(_ context.Context, call int, g Grant) Outcome {
 			answer := next(call)

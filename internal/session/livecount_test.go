@@ -157,7 +157,7 @@ func TestWhatChangesDuringASweepIsCounted(t *testing.T) {
 
 // A store that lets itself not be walked hides which grants have run out, and
 // those that are over locked their client out until a restart.
-func TestAStoreThatCannotBeWalkedLocksNobodyOutForLong(t *testing.T) {
+func TestAStoreThatCannotBeWalkedLocksNoUserOutForLong(t *testing.T) {
 	var ahead atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	store := &trackless{Memory: NewMemory(now)}

@@ -119,7 +119,7 @@ func (c *config) phase(w *view, now time.Time) phase {
 	return c.o.phase(&w.grant, c.shift(w.row.Key), now)
 }
 
-// used writes down that a grant is in use, at most every tenth of Idle. Nobody
+// used writes down that a grant is in use, at most every tenth of Idle. No node
 // writes to a row with an open intent but its owner.
 func (v *Vault) used(ctx context.Context, c *config, w *view) {
 	if w.unsaved || w.row.Intent.Open || w.at.Sub(w.row.LastUsed) < c.o.Idle/10 {

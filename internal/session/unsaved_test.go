@@ -25,7 +25,7 @@ func newStranger(t *testing.T) (b *bench, store *broken) {
 
 // The AS answered with another user's token, and the store does not take the
 // end: the token serves no request meanwhile either.
-func TestAnotherSubjectsTokenServesNobodyWhileTheEndIsNotSaved(t *testing.T) {
+func TestAnotherSubjectsTokenServesNoRequestWhileTheEndIsNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store := newStranger(t)
 		time.Sleep(90 * time.Second)

@@ -121,7 +121,7 @@ func (b *bench) wantCalls(want int) {
 	}
 }
 
-func TestFreshIsServedAndNobodyIsAsked(t *testing.T) {
+func TestAFreshTokenIsServedAndTheServerIsNotAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, always)
 		for range 100 {
@@ -253,7 +253,7 @@ func TestWaitersAreBoundedForEachServer(t *testing.T) {
 }
 
 // A hanging AS holds no request longer than RefreshWait.
-func TestAHangingServerHoldsNobodyForEver(t *testing.T) {
+func TestAHangingServerHoldsNoRequestForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(o *Options) { o.RefreshWait = 2 * time.Second }, func(ctx context.Context, _ int, _ Grant) Outcome {
 			<-ctx.Done()

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// What a header, a payload or a key may hold: all of it is read before anybody
-// knows who wrote it.
+// What a header, a payload or a key may hold: all of it is read before it
+// is known who wrote it.
 const (
 	maxDepth  = 16
 	maxValues = 2000

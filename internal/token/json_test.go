@@ -149,7 +149,7 @@ func TestSixteenLevelsOfJSONPass(t *testing.T) {
 }
 
 // Thousands of empty objects once cost milliseconds and megabytes before
-// anybody knew who had sent them.
+// it was known who had sent them.
 func TestAnObjectOfTooManyValuesIsRefused(t *testing.T) {
 	list := func(n int) string { return `{"x":[` + strings.Repeat("{},", n-1) + `{}]}` }
 	if _, err := ParseObject(list(maxValues - 1)); err != nil {

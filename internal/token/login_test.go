@@ -101,7 +101,7 @@ func TestALogoutTokenEndsWhatItNamesAndIsNothingElse(t *testing.T) {
 	}
 }
 
-func TestNobodyElsesKeyLogsIn(t *testing.T) {
+func TestNoKeyOfAnotherIssuerLogsIn(t *testing.T) {
 	l := login(t)
 	l.Keys = &source{set: keySet(t, signer("k1", "ES256", "other P-256"))}
 	_, err := l.VerifyID(context.Background(), mintFor(t, "JWT", map[string]any{"nonce": loginNonce}, nil), loginNonce, loginAccess, noon)

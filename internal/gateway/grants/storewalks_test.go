@@ -7,7 +7,7 @@ import (
 )
 
 // A user who reloads the page all the time keeps no other from it.
-func TestOneUserWhoLooksAtSessionsAllTheTimeKeepsNobodyElseFromIt(t *testing.T) {
+func TestOneUserWhoLooksAtSessionsAllTheTimeKeepsNoOtherFromIt(t *testing.T) {
 	l := newWalks()
 	leave, err := l.enter(t.Context(), "mallory")
 	if err != nil {

@@ -65,7 +65,7 @@ const extended = "UTF-8''"
 
 // safe passes visible ASCII with single inner spaces and encodes the rest as
 // RFC 8187 has it. What looks encoded already is encoded again, so that
-// nobody can choose what the upstream decodes.
+// no client can choose what the upstream decodes.
 func safe(s, also string) (string, error) {
 	if strings.ContainsAny(s, "\r\n\x00") {
 		return "", errUnsafe

@@ -38,7 +38,7 @@ const (
 	PlaceWait       = 5 * time.Second
 )
 
-// attempted is what a client tries. Each is counted by itself, so that nobody
+// attempted is what a client tries. Each is counted by itself, so that no stranger
 // keeps users from logging in by failing at the token endpoint.
 type attempted string
 
@@ -79,7 +79,7 @@ type attempts struct {
 }
 
 // Failures is where a failure counts: for the client, and for its address, if
-// nobody knows the client.
+// the client is unknown.
 type Failures struct{ one, strangers *attempts }
 
 // Fail counts one more.

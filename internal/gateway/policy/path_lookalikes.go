@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// mostDecodings is how many layers of escapes are looked through. Nobody who
+// mostDecodings is how many layers of escapes are looked through. No client that
 // means well needs so many.
 const mostDecodings = 4
 

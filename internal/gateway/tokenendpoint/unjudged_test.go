@@ -8,7 +8,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-func TestOnlySoMuchWaitsAndNobodyGetsItTwice(t *testing.T) {
+func TestOnlySoMuchWaitsAndNoClientGetsItTwice(t *testing.T) {
 	room := waitingRoom{all: map[token.Digest]*waitingGrant{}}
 	late := make(chan struct{}, 10)
 	tokens := new(as.Tokens)

@@ -17,7 +17,7 @@ func TestWhatAnUpstreamSaysToSharedCachesIsMadePrivate(t *testing.T) {
 		{nil, "private"},
 		{[]string{""}, "private"},
 		{[]string{"max-age=60"}, "private, max-age=60"},
-		{[]string{"no-cache"}, "private, no-cache"}, // stored, and asked about with somebody else's credential
+		{[]string{"no-cache"}, "private, no-cache"}, // stored, and asked about with another client's credential
 		{[]string{"Public , max-age=60, S-MaxAge=600"}, "private, max-age=60"},
 		{[]string{"public", "max-age=60"}, "private, max-age=60"},
 		{[]string{"private"}, "private"},

@@ -23,8 +23,8 @@ func silentReplica(t *testing.T) (c *redistest.Cluster, s *Store, row session.Ro
 	return c, s, row
 }
 
-// A write that no replica has is shown by the master, and called lasting by
-// nobody: not by the same write again, nor by who asks about it, on whichever
+// A write that no replica has is shown by the master, and not called lasting:
+// neither by the same write again, nor by a read of it, on whichever
 // connection.
 func TestWhatNoReplicaHasIsNotConfirmedOnAnyConnection(t *testing.T) {
 	t.Parallel()

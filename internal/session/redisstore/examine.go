@@ -43,7 +43,7 @@ func (x *examination) say(check, result, do, text string, args ...any) {
 
 // Examine looks at the servers of some options as the store would use them: each
 // right that it needs, and whether what it writes will stay. It writes one key
-// for a moment, which is no row, and tells a word to the channel that nobody
+// for a moment, which is no row, and tells a word to the channel that no node
 // listens for.
 func Examine(ctx context.Context, o Options, now func() time.Time) []session.Finding {
 	l := o.link()

@@ -10,7 +10,7 @@ import (
 // The machine of one sentinel is gone: it refuses nothing, and says nothing. A
 // store opens all the same, and when the one that was asked so far falls silent
 // too, or instead, another one is asked.
-func TestASilentSentinelKeepsNobodyFromTheMaster(t *testing.T) {
+func TestASilentSentinelKeepsNoNodeFromTheMaster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	second := c.AnotherSentinel()

@@ -76,7 +76,7 @@ func tripsRing(t testing.TB) *session.Keyring {
 }
 
 // However seldom a session is used, it is not read again for a while.
-func TestASessionThatNobodyChangesCostsNoRoundTripForLong(t *testing.T) {
+func TestASessionThatDoesNotChangeCostsNoRoundTripForLong(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	ring, as := tripsRing(t), newAS(time.Hour)
