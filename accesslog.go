@@ -34,7 +34,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if stray {
-		err = verdict.OfStrayToken()
+		err = verdict.StrayToken()
 	} else {
 		found, err = g.admit(rec, r)
 	}

@@ -156,7 +156,7 @@ func TestWithoutTheWordThereIsNoAuditStream(t *testing.T) {
 func TestTheAuditStreamIsALoggerThatCanGoToAFileOfItsOwn(t *testing.T) {
 	key := benchKey(t, "EdDSA")
 	issuer := newTestIssuer(t, []*jwssign.Key{key}...)
-	h := newHouse(t)
+	h := newDeployment(t)
 	file := h.path("audit.log")
 	text := site(t, h.port, issuer.URL, "audit")
 	text = strings.Replace(text, "log {\n\t\toutput discard\n\t}", "log {\n\t\toutput discard\n\t}\n\tlog audit {\n\t\toutput file "+file+"\n\t\tformat json\n\t\tinclude http.handlers.oauth.audit\n\t}", 1)

@@ -12,9 +12,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 )
 
-// neighbour is a site beside that of a house, with the same store and an issuer
+// neighbour is a site beside that of a deployment, with the same store and an issuer
 // of the same name. more goes into its issuer block.
-func (h *house) neighbour(port int, secret, more string) string {
+func (h *deployment) neighbour(port int, secret, more string) string {
 	return fmt.Sprintf(`http://127.0.0.1:%d {
 	oauth {
 		issuer %s {
@@ -37,7 +37,7 @@ func (h *house) neighbour(port int, secret, more string) string {
 }
 
 // knows lets the issuer know one secret of the gateway's client alone.
-func (h *house) knows(secret string) {
+func (h *deployment) knows(secret string) {
 	h.issuer.reply(func(w http.ResponseWriter, q *asked) {
 		if q.client() == "gateway" && q.Password != secret {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -49,7 +49,7 @@ func (h *house) knows(secret string) {
 }
 
 // ofPhone gets a token for a client without a secret.
-func (h *house) ofPhone() tokenAnswer {
+func (h *deployment) ofPhone() tokenAnswer {
 	h.Helper()
 	status, _, body := h.ask(http.MethodPost, "/auth", "grant_type=authorization_code&code=c&code_verifier=v&client_id=phone")
 	var tok tokenAnswer
@@ -59,8 +59,8 @@ func (h *house) ofPhone() tokenAnswer {
 	return tok
 }
 
-// head is a house's configuration without its site.
-func (h *house) head() string {
+// head is a deployment's configuration without its site.
+func (h *deployment) head() string {
 	head, _, _ := strings.Cut(h.config(""), "http://")
 	return head
 }
@@ -68,7 +68,7 @@ func (h *house) head() string {
 // A stale secret in another site's configuration used to be what every site's
 // grants were refreshed with, when that site came last.
 func TestAStaleSecretOfAnotherSiteEndsNoGrantOfThisOne(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.knows("right")
 	other := freePort(t)
 	load(t, h.head()+h.neighbour(h.port, "right", "")+h.neighbour(other, "stale", ""))
@@ -89,7 +89,7 @@ func TestAStaleSecretOfAnotherSiteEndsNoGrantOfThisOne(t *testing.T) {
 // the same issuer with metadata of its own would collect the refresh tokens, and
 // the secrets of clients, of all the others.
 func TestAnotherSitesMetadataGetNoRefreshTokenAndNoSecretOfThisOne(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	thief := newGrantor(t, func(m map[string]any) { m["issuer"] = h.issuer.URL })
 	more := "metadata " + thief.URL + "/.well-known/oauth-authorization-server"
 	other := freePort(t)
@@ -115,7 +115,7 @@ func TestAnotherSitesMetadataGetNoRefreshTokenAndNoSecretOfThisOne(t *testing.T)
 // To change one's secret is no reason to log everybody out; and the site is
 // known by its address, also when another one has the secret of before.
 func TestASiteThatChangesItsSecretKeepsItsGrants(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.knows("first")
 	other := freePort(t)
 	load(t, h.head()+h.neighbour(h.port, "first", "")+h.neighbour(other, "first", ""))
@@ -134,7 +134,7 @@ func TestASiteThatChangesItsSecretKeepsItsGrants(t *testing.T) {
 
 // A site may move, and change the rest of what it says of its issuer.
 func TestASiteThatMovesOrRewritesItsIssuerKeepsItsGrants(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	load(t, h.head()+h.neighbour(h.port, "s", ""))
 	tok := h.ofPhone()
 	load(t, h.head()+h.neighbour(h.port, "s", "metadata "+h.issuer.URL+"/.well-known/oauth-authorization-server"))
@@ -151,7 +151,7 @@ func TestASiteThatMovesOrRewritesItsIssuerKeepsItsGrants(t *testing.T) {
 
 // reloaded waits until a new configuration is alone, with so many sites, and its
 // store is open.
-func (h *house) reloaded(sites int, tok tokenAnswer) {
+func (h *deployment) reloaded(sites int, tok tokenAnswer) {
 	h.Helper()
 	await(h.T, "the old configuration to be gone", func() bool {
 		return slices.ContainsFunc(grants.States(), func(s grants.State) bool {

@@ -62,7 +62,7 @@ func withEvents(config string) string {
 func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 	first, second := benchKey(t, "EdDSA"), benchKey(t, "ES256")
 	issuer := newTestIssuer(t, first)
-	h := newHouse(t)
+	h := newDeployment(t)
 	load(t, withEvents(site(t, h.port, issuer.URL, "")))
 	h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+issuer.token(t))
 	fetch := func() error {
@@ -89,7 +89,7 @@ func TestCaddysEventsTellOfRotationAndOfAnIssuerThatGoesAndComes(t *testing.T) {
 }
 
 func TestCaddysEventsTellOfARenewalThatFailed(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	load(t, withEvents(h.config("")))
 	_, _, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", append(basic(h.client, "s"), "Content-Type", formType)...)
 	_, rest, _ := strings.Cut(body, `"access_token":"`)

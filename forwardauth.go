@@ -20,8 +20,8 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
 	question := r.WithContext(r.Context()) // by its method the answer has a body or none
 	err := g.ForwardAuth.Restore(r)
-	if g.places.Strays(r) {
-		err, r.URL = verdict.OfStrayToken(), &url.URL{Path: "/" + secret.Hidden}
+	if g.places.HasStrayToken(r) {
+		err, r.URL = verdict.StrayToken(), &url.URL{Path: "/" + secret.Hidden}
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if err == nil {

@@ -17,8 +17,8 @@ import (
 // unless it was admitted, and whatever was not leaves through refuse.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	browser := upstream.FromBrowser(r.Header) // before any is taken off
-	lenient.DropCookies(r.Header, g.places.StrayCookie)
-	stray := g.places.Strays(r)
+	lenient.DropCookies(r.Header, g.places.UnreadCookie)
+	stray := g.places.HasStrayToken(r)
 	if serve := g.ownPath(r); serve != nil && !stray {
 		if g.early(r) {
 			// This may be a replay: a token endpoint that acts twice spends a code
@@ -75,7 +75,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	if err := g.identity.Headers(r.Header, principal); err != nil {
 		return found, err
 	}
-	g.settle(r, found)
+	g.prepareForUpstream(r, found)
 	issuer.Metrics.Accepted.Inc()
 	g.admitted(r, principal)
 	return found, nil
@@ -90,14 +90,14 @@ func (g *Gateway) admitAnonymous(r *http.Request, none credential.Presented) err
 	if err := g.rules.Allow(r, nil, nil, g.validator.Now(), g.log); err != nil {
 		return err
 	}
-	g.settle(r, none)
+	g.prepareForUpstream(r, none)
 	telemetry.Metrics.Anonymous.Inc()
 	g.admitted(r, nil)
 	return nil
 }
 
-// settle leaves the request as the upstream may see it.
-func (g *Gateway) settle(r *http.Request, found credential.Presented) {
-	found.Settle(r, g.places, g.StripToken)
+// prepareForUpstream leaves the request as the upstream may see it.
+func (g *Gateway) prepareForUpstream(r *http.Request, found credential.Presented) {
+	found.PrepareForUpstream(r, g.places, g.StripToken)
 	g.site.Strip(r.Header)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // A client that acts for a user is not the user's browser. The two kinds of
-// handle differ in their first letters alone, which its holder may change.
+// handle differ in their prefix alone, which its holder may change.
 func TestAClientsTokenInTheCookieShowsAndEndsNoSession(t *testing.T) {
 	s := portalWith(t, "login\n"+publicEndpoint, nil)
 	user := s.browser().logIn()

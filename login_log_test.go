@@ -10,7 +10,7 @@ import (
 // Caddy's access log shows the headers of answers, and that of a redirect to the
 // issuer holds state and nonce. It is left out, and a line of ours is written.
 func TestAClickThatIsSentToTheIssuerIsInNoLogWithItsState(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.issuer.metadata["authorization_endpoint"] = h.issuer.URL + "/authorize"
 	load(t, strings.Replace(h.config("keys "+firstKey), "token_endpoint ", "login\n\t\t\ttoken_endpoint ", 1))
 	h.ask(http.MethodGet, "/before", "")

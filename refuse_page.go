@@ -21,7 +21,7 @@ func (g *Gateway) errorPages(r *http.Request) bool {
 	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 || methodThere(r) == http.MethodConnect {
 		return false
 	}
-	g.settle(r, credential.Presented{})
+	g.prepareForUpstream(r, credential.Presented{})
 	delete(r.Header, "Upgrade")
 	return true
 }

@@ -21,7 +21,7 @@ import (
 
 // whole is a configuration with everything that outlives a reload, in the n-th
 // of its forms: each has other settings, so that little is taken over.
-func (h *house) whole(n int) string {
+func (h *deployment) whole(n int) string {
 	text := strings.NewReplacer(
 		"client gateway the-gateways-own-secret", fmt.Sprintf("client gateway the-gateways-own-secret\nalgorithms %s\nintrospect {\nrate %d\n}", []string{"EdDSA", "EdDSA ES256"}[n/20%2], 10+n),
 		"token_endpoint /auth", "login /_oauth\naudit\ntoken_endpoint /auth",
@@ -41,7 +41,7 @@ func loaded(t *testing.T, text string) error {
 }
 
 func TestFiftyReloadsOfAWholeConfigurationLeaveNothingBehind(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.issuer.metadata["authorization_endpoint"] = h.issuer.URL + "/authorize"
 	use := func(n int) {
 		t.Helper()

@@ -17,9 +17,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// house is a Caddy in this process with a gateway, a store and a log file in a
+// deployment is a Caddy in this process with a gateway, a store and a log file in a
 // directory of its own.
-type house struct {
+type deployment struct {
 	*testing.T
 	issuer *grantor
 	dir    string
@@ -27,17 +27,17 @@ type house struct {
 	client string // its id: failures are counted by client and address
 }
 
-func newHouse(t *testing.T) *house {
+func newDeployment(t *testing.T) *deployment {
 	t.Helper()
-	h := &house{T: t, issuer: newGrantor(t, nil), dir: storageDir(t), port: freePort(t), client: nextAddress()}
+	h := &deployment{T: t, issuer: newGrantor(t, nil), dir: storageDir(t), port: freePort(t), client: nextAddress()}
 	t.Cleanup(func() { _ = caddy.Stop() })
 	return h
 }
 
-func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
+func (h *deployment) path(name string) string { return filepath.Join(h.dir, name) }
 
 // config is a Caddyfile with the given words in its session block.
-func (h *house) config(words string) string {
+func (h *deployment) config(words string) string {
 	return fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -78,22 +78,22 @@ http://127.0.0.1:%d {
 }
 
 // start loads a configuration with the given words in its session block.
-func (h *house) start(words string) {
+func (h *deployment) start(words string) {
 	h.Helper()
 	load(h.T, h.config(words))
 }
 
-func (h *house) stop() {
+func (h *deployment) stop() {
 	h.Helper()
 	if err := caddy.Stop(); err != nil {
 		h.Fatal(err)
 	}
 }
 
-func (h *house) url() string { return fmt.Sprintf("http://127.0.0.1:%d", h.port) }
+func (h *deployment) url() string { return fmt.Sprintf("http://127.0.0.1:%d", h.port) }
 
 // ask sends one request on a connection of its own.
-func (h *house) ask(method, path, form string, headers ...string) (status int, header http.Header, body string) {
+func (h *deployment) ask(method, path, form string, headers ...string) (status int, header http.Header, body string) {
 	h.Helper()
 	var res *http.Response
 	await(h.T, "an answer to "+path, func() bool {
@@ -122,7 +122,7 @@ func (h *house) ask(method, path, form string, headers ...string) (status int, h
 }
 
 // token gets a token through the gateway.
-func (h *house) token() tokenAnswer {
+func (h *deployment) token() tokenAnswer {
 	h.Helper()
 	status, _, body := h.ask(http.MethodPost, "/auth", "grant_type=client_credentials", basic(h.client, "s")...)
 	var tok tokenAnswer
@@ -133,28 +133,28 @@ func (h *house) token() tokenAnswer {
 }
 
 // status is what a token gets.
-func (h *house) status(tok tokenAnswer) int {
+func (h *deployment) status(tok tokenAnswer) int {
 	h.Helper()
 	status, _, _ := h.ask(http.MethodGet, "/orders", "", "Authorization", "Bearer "+tok.AccessToken)
 	return status
 }
 
 // want fails unless a token gets a status.
-func (h *house) want(what string, tok tokenAnswer, status int) {
+func (h *deployment) want(what string, tok tokenAnswer, status int) {
 	h.Helper()
 	if got := h.status(tok); got != status {
 		h.Errorf("%s: %d, want %d", what, got, status)
 	}
 }
 
-func (h *house) log() string {
+func (h *deployment) log() string {
 	text, _ := os.ReadFile(h.path("log"))
 	return string(text)
 }
 
 // skip lets time go on for the grants that are open in this process, until the
 // next reload.
-func (h *house) skip(d time.Duration) {
+func (h *deployment) skip(d time.Duration) {
 	h.Helper()
 	h.issuer.clock.ahead.Add(int64(d))
 	if err := grants.Each(h.Context(), func(_ string, s *session.Vault) error {

@@ -10,7 +10,7 @@ import (
 // Everything that is secret goes through a Caddy with access logs at level
 // DEBUG; the log has none of it, nor have answers and metrics.
 func TestNothingSecretIsInLogsAnswersOrMetrics(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	config := strings.Replace(h.config("keys "+firstKey), "token_endpoint /auth /refresh {", publicEndpoint[:len("token_endpoint /auth ")]+"/refresh {\n"+publicEndpoint[len("token_endpoint /auth {"):strings.LastIndex(publicEndpoint, "revocation")], 1)
 	load(t, config)
 	secrets := map[string]string{"the key": firstKey, "the gateway's secret": "the-gateways-own-secret", "the issuer's refresh tokens": "refresh-token-of-the-issuer"}

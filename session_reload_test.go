@@ -22,7 +22,7 @@ const (
 )
 
 func TestAReloadAppliesItsSettingsToTheOpenStore(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("")
 	tok := h.token()
 	if tok.ExpiresIn < 43_000 {
@@ -38,7 +38,7 @@ func TestAReloadAppliesItsSettingsToTheOpenStore(t *testing.T) {
 }
 
 func TestKeysRotateUnderLiveGrants(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("keys " + firstKey)
 	old := h.token()
 	h.start("keys " + secondKey + " " + firstKey)
@@ -59,7 +59,7 @@ func TestKeysRotateUnderLiveGrants(t *testing.T) {
 }
 
 func TestAReloadThatFailsLeavesTheOldSettings(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("keys " + firstKey)
 	old := h.token()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,7 +91,7 @@ func TestAReloadThatFailsLeavesTheOldSettings(t *testing.T) {
 }
 
 func TestTheKeyringOfASingleNodeIsMadeOnceAndKept(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	const name = "storage/oauth/keyring.json"
 	h.start("")
 	tok := h.token()
@@ -132,7 +132,7 @@ func TestTheKeyringOfASingleNodeIsMadeOnceAndKept(t *testing.T) {
 // A lost keyring means lost grants. Making another one over a damaged one would
 // lose them for good.
 func TestADamagedKeyringIsAFailureAndStaysAsItIs(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("")
 	tok := h.token()
 	h.stop()
@@ -162,7 +162,7 @@ func TestADamagedKeyringIsAFailureAndStaysAsItIs(t *testing.T) {
 }
 
 func TestTwoSitesShareOneStore(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	other, port, last := newGrantor(t, nil), freePort(t), freePort(t)
 	second := fmt.Sprintf("http://127.0.0.1:%d {\noauth {\nissuer %s %s {\naudience api\n}\nsession {\nstore bolt %s\n}\n}\nrespond two\n}\n", port, h.issuer.URL, other.URL, h.path("grants.db"))
 	third := strings.NewReplacer(fmt.Sprint(port), fmt.Sprint(last), h.issuer.URL+" ", "").Replace(second)
@@ -184,7 +184,7 @@ func TestTwoSitesShareOneStore(t *testing.T) {
 }
 
 func TestAGrantOfAnIssuerThatIsConfiguredNoMoreEndsWithALogLine(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("")
 	tok := h.token()
 	mine := h.issuer
@@ -203,7 +203,7 @@ func TestAGrantOfAnIssuerThatIsConfiguredNoMoreEndsWithALogLine(t *testing.T) {
 }
 
 func TestReloadsWithLiveGrantsLeakNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	quiet := func(words string) string {
 		return strings.Replace(h.config(words), fmt.Sprintf("output file %s {\n\t\t\troll_disabled\n\t\t}", h.path("log")), "output discard", 1)
 	}

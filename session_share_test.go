@@ -10,7 +10,7 @@ import (
 )
 
 // beside is a second site with the same store, or another one.
-func (h *house) beside(port int, store, words string) string {
+func (h *deployment) beside(port int, store, words string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d {\noauth {\nissuer %s {\naudience api\n}\nsession {\nstore bolt %s\n%s\n}\n}\nrespond two\n}\n",
 		port, h.issuer.URL, h.path(store), words)
 }
@@ -37,7 +37,7 @@ func TestSitesThatShareAStoreAgreeOnItsSettingsOrDoNotStart(t *testing.T) {
 		{"keys " + firstKey, "", "keys"},
 		{"max 1h", "max 2h\nreuse_grace 5s", "max 1h 2h reuse_grace 0s 5s"},
 	} {
-		h := newHouse(t)
+		h := newDeployment(t)
 		other := freePort(t)
 		err := loadError(t, h.config(c.first)+h.beside(other, "grants.db", c.second))
 		if err == nil {
@@ -64,7 +64,7 @@ func TestSitesThatShareAStoreAgreeOnItsSettingsOrDoNotStart(t *testing.T) {
 }
 
 func TestSitesThatAgreeOrHaveStoresOfTheirOwnStart(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	other := freePort(t)
 	for _, second := range []string{
 		h.beside(other, "grants.db", "idle 1h\non_uncertain retry"), // which is the default

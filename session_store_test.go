@@ -16,7 +16,7 @@ import (
 )
 
 func TestValidatingOpensNothingAlsoBesideARunningServer(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	validated := func() {
 		t.Helper()
 		doc, err := adapt(h.config("keys " + firstKey))
@@ -60,7 +60,7 @@ func TestValidatingOpensNothingAlsoBesideARunningServer(t *testing.T) {
 }
 
 // unusable wants a failure and no verdict: 503, Retry-After, no challenge.
-func (h *house) unusable(tok tokenAnswer, inTheLog string) {
+func (h *deployment) unusable(tok tokenAnswer, inTheLog string) {
 	h.Helper()
 	for range 3 {
 		status, header, body := h.ask(http.MethodGet, "/", "", "Authorization", "Bearer "+tok.AccessToken)
@@ -84,7 +84,7 @@ func (h *house) unusable(tok tokenAnswer, inTheLog string) {
 }
 
 func TestAFileThatAnotherProcessHoldsIsAFailureUntilItIsFree(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("")
 	tok := h.token()
 	h.stop()
@@ -102,7 +102,7 @@ func TestAFileThatAnotherProcessHoldsIsAFailureUntilItIsFree(t *testing.T) {
 }
 
 func TestADamagedFileIsAFailureUntilItIsReplacedAndStaysAsItIs(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("")
 	tok := h.token()
 	h.stop()
@@ -129,7 +129,7 @@ func TestADamagedFileIsAFailureUntilItIsReplacedAndStaysAsItIs(t *testing.T) {
 
 // A token of the issuer's own needs no store.
 func TestTheIssuersOwnTokensPassWhileTheStoreCannotBeUsed(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	if err := os.Mkdir(h.path("grants.db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestTheIssuersOwnTokensPassWhileTheStoreCannotBeUsed(t *testing.T) {
 
 // What the issuer has answered is on the disk before Caddy has stopped.
 func TestStoppingWaitsForARefreshUnderWayAndItsPairIsKept(t *testing.T) {
-	h := newHouse(t)
+	h := newDeployment(t)
 	h.start("")
 	tok := h.token()
 	h.issuer.take()

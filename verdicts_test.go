@@ -161,7 +161,7 @@ func (f *fact) serve(request string) {
 	r := caddyhttp.PrepareRequest(f.request(request), f.repl, f.res, f.server)
 	_, f.bearer, _ = strings.Cut(r.Header.Get("Authorization"), "Bearer ")
 	f.logs.TakeAll()
-	f.own = slices.ContainsFunc(f.gateways, func(g *Gateway) bool { return g.ownPath(r) != nil && !g.places.Strays(r) })
+	f.own = slices.ContainsFunc(f.gateways, func(g *Gateway) bool { return g.ownPath(r) != nil && !g.places.HasStrayToken(r) })
 	var chain caddyhttp.Handler = caddyhttp.HandlerFunc(f.upstream)
 	for _, g := range slices.Backward(f.gateways) {
 		g.validator.Now = func() time.Time { return verdictClock.Add(f.offset) }

@@ -95,7 +95,7 @@ func askReference(ctx context.Context, client *http.Client, addr, id string) (re
 // tokens counts.
 func badReferences(good reference) map[string]string {
 	prefix, _, _ := strings.Cut(good.Access, "_")
-	unknown := make([]byte, 48) // as long as a real one's letters, and the same spelling
+	unknown := make([]byte, 48) // as long as a real one, and the same spelling
 	_, _ = rand.Read(unknown)
 	return map[string]string{
 		"no token":                   "",

@@ -94,7 +94,7 @@ func (s *Server) logsIn() bool {
 	return false
 }
 
-// Owns says whether the path is one of the server's endpoints.
+// Owns reports whether the path is one of the server's endpoints.
 func (s *Server) Owns(path string) bool {
 	_, ok := s.routes[path]
 	return ok

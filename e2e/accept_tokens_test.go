@@ -197,7 +197,7 @@ func TestAccept27_AReferenceRefreshTokenBelongsToItsClient(t *testing.T) {
 		} else {
 			r.refreshAt(stranger).wantTokenError(r.t, http.StatusUnauthorized, "invalid_client")
 		}
-		r.refreshAt(nobody).wantTokenError(r.t, http.StatusUnauthorized, "invalid_client")
+		r.refreshAt(anonymous).wantTokenError(r.t, http.StatusUnauthorized, "invalid_client")
 		if s.basic != nil {
 			wrong.basic = []string{"robot", "another robot's secret"}
 			r.refreshAt(wrong).wantTokenError(r.t, http.StatusUnauthorized, "invalid_client")

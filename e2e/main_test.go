@@ -17,6 +17,6 @@ func TestMain(m *testing.M) {
 	}
 	go watchLag()
 	code := m.Run()
-	endHouses()
+	endIssuerHosts()
 	os.Exit(code)
 }

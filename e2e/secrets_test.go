@@ -57,7 +57,7 @@ func (s *secrets) add(kind string, values ...string) {
 // find answers the kinds of all secrets that occur in text, whole or in part.
 func (s *secrets) find(text string, but ...string) []string {
 	needles := map[string][]needle{}
-	var begins [1 << 16]bool // the first two letters of each: logs are long
+	var begins [1 << 16]bool // the first two characters of each: logs are long
 	s.mu.Lock()
 	for value, kind := range s.kind {
 		if !slices.Contains(but, kind) {

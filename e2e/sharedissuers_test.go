@@ -11,40 +11,40 @@ import (
 	"testing"
 )
 
-// house is a process for the providers of many tests: what Node loads for the
+// issuerHost is a process for the providers of many tests: what Node loads for the
 // first one costs more than all that a test asks of its own.
-type house struct {
+type issuerHost struct {
 	sync.Mutex
 	home string
 	url  string
 	proc *process
 }
 
-// houses are as many as this machine has use for at a time. They run until the
+// issuerHosts are as many as this machine has use for at a time. They run until the
 // tests end, in a directory of their own.
-var houses struct {
+var issuerHosts struct {
 	sync.Mutex
-	all  [2]house
+	all  [2]issuerHost
 	next int
 }
 
-// endHouses comes after the last test.
-func endHouses() {
-	for i := range houses.all {
-		if h := &houses.all[i]; h.proc != nil {
+// endIssuerHosts comes after the last test.
+func endIssuerHosts() {
+	for i := range issuerHosts.all {
+		if h := &issuerHosts.all[i]; h.proc != nil {
 			h.proc.signal(syscall.SIGTERM)
 			_ = os.RemoveAll(h.home)
 		}
 	}
 }
 
-// startRefreshing starts a provider of issuers/refreshing.mjs in one of the houses.
+// startRefreshing starts a provider of issuers/refreshing.mjs in one of the issuerHosts.
 func startRefreshing(t *testing.T, env ...string) *realIssuer {
 	t.Helper()
-	houses.Lock()
-	h := &houses.all[houses.next%len(houses.all)]
-	houses.next++
-	houses.Unlock()
+	issuerHosts.Lock()
+	h := &issuerHosts.all[issuerHosts.next%len(issuerHosts.all)]
+	issuerHosts.next++
+	issuerHosts.Unlock()
 	h.build(t)
 	set := map[string]string{}
 	for _, pair := range env {
@@ -78,7 +78,7 @@ func post(url, text string) (answer, error) {
 }
 
 // build starts the process, for the first who asks.
-func (h *house) build(t *testing.T) {
+func (h *issuerHost) build(t *testing.T) {
 	t.Helper()
 	h.Lock()
 	defer h.Unlock()

@@ -124,7 +124,7 @@ func (r *response) refused(members map[string]any, grant string) *CallError {
 	return e
 }
 
-// plain is a string in the letters of RFC 6749 §5.2, within a length, or "".
+// plain is a string in the characters of RFC 6749 §5.2, within a length, or "".
 func plain(value any, most int) string {
 	s, ok := text(value, most)
 	if !ok || strings.ContainsAny(s, `"\`) {

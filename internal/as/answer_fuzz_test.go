@@ -52,7 +52,7 @@ func FuzzTokenAnswer(f *testing.F) {
 
 func checkFailure(t *testing.T, e *CallError, status int, refresh bool) {
 	t.Helper()
-	over := e.Code == "invalid_grant" || refresh && (e.Code == "unauthorized_client" || slices.Contains(saysNo, e.Code))
+	over := e.Code == "invalid_grant" || refresh && (e.Code == "unauthorized_client" || slices.Contains(definiteRefusals, e.Code))
 	client := e.Code == "invalid_client" || e.Code == "unauthorized_client"
 	judged := status >= 400 && status < 500 && status != 429 || status >= 200 && status < 300
 	good := status >= 200 && status < 300

@@ -20,9 +20,9 @@ const (
 	newAT = "at-new-77e2"
 )
 
-// liar is a token endpoint down to the socket. It reads each request whole and
+// rawServer is a token endpoint down to the socket. It reads each request whole and
 // then does what a test says with the connection.
-type liar struct {
+type rawServer struct {
 	url string
 
 	mu    sync.Mutex
@@ -30,13 +30,13 @@ type liar struct {
 	forms []url.Values
 }
 
-func lie(t *testing.T, do func(net.Conn)) *liar {
+func serveRaw(t *testing.T, do func(net.Conn)) *rawServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{url: "http://" + listener.Addr().String() + "/token"}
+	l := &rawServer{url: "http://" + listener.Addr().String() + "/token"}
 	var open sync.WaitGroup
 	open.Go(func() {
 		for {
@@ -59,7 +59,7 @@ func lie(t *testing.T, do func(net.Conn)) *liar {
 	return l
 }
 
-func (l *liar) read(conn net.Conn) bool {
+func (l *rawServer) read(conn net.Conn) bool {
 	req, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
 		return false
@@ -75,7 +75,7 @@ func (l *liar) read(conn net.Conn) bool {
 	return true
 }
 
-func (l *liar) times() int {
+func (l *rawServer) times() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.asked)

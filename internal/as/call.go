@@ -52,7 +52,7 @@ func (f Fate) String() string {
 type CallError struct {
 	Fate   Fate
 	Status int // of the answer; 0: there was none
-	// Code, Description and URI are those of RFC 6749 §5.2, within its letters
+	// Code, Description and URI are those of RFC 6749 §5.2, within its characters
 	// and of bounded length, else empty. They may be passed on.
 	Code, Description, URI string
 	Said                   string        // the description as a log may hold it
@@ -89,8 +89,8 @@ func newCaller(cfg Config) http.RoundTripper {
 		return cfg.Transport
 	}
 	return &http.Transport{
-		Proxy:       cfg.road().proxy,
-		DialContext: cfg.road().dialer().DialContext,
+		Proxy:       cfg.dialing().proxy,
+		DialContext: cfg.dialing().dialer().DialContext,
 		TLSClientConfig: &tls.Config{
 			RootCAs: cfg.Trust, MinVersion: tls.VersionTLS12,
 			ClientSessionCache: tls.NewLRUClientSessionCache(8), // makes new connections cheap
@@ -127,7 +127,7 @@ func (s *Server) post(ctx context.Context, client Client, endpoint string, addre
 	if target == "" {
 		return nil, &CallError{Fate: NotSent, Err: fmt.Errorf("no %s of %s: %w", endpoint, s.cfg.Issuer, ErrNoEndpoint)}
 	}
-	return s.send(onTheirWords(ctx, ends.from), client, endpoint, target, ends.AuthMethods, form)
+	return s.send(restrictAddress(ctx, ends.from), client, endpoint, target, ends.AuthMethods, form)
 }
 
 // send posts a form to an address, once. offered are the authentication methods

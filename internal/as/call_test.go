@@ -21,7 +21,7 @@ func TestNoRedirectIsFollowedWithCredentials(t *testing.T) {
 	elsewhere := servePlain(t, map[string]http.HandlerFunc{"/x": func(http.ResponseWriter, *http.Request) { strangers.Add(1) }})
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, target := range []string{elsewhere.URL + "/x", "/token", "::bad", ""} {
-			l := lie(t, say(whole(status, `{"error":"invalid_grant"}`, "Location: "+target)))
+			l := serveRaw(t, say(whole(status, `{"error":"invalid_grant"}`, "Location: "+target)))
 			_, err := asking(t, l.url).Token(t.Context(), Client{ID: "app", Secret: secret.New("s3cret")}, refreshing)
 			if got := failure(t, err); got.Fate != Unconsumed || got.Status != status || l.times() != 1 {
 				t.Errorf("%d to %q: %s, asked %d times: %v", status, target, got.Fate, l.times(), err)
@@ -40,7 +40,7 @@ func TestEachCallHasAConnectionOfItsOwn(t *testing.T) {
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(&logged)
 	gone := make(chan struct{})
-	l := lie(t, func(conn net.Conn) {
+	l := serveRaw(t, func(conn net.Conn) {
 		good := bearer(`"expires_in":1`)
 		_, _ = io.WriteString(conn, announced(200, len(good), good+`{"refresh_token":"`+newRT, "Connection: keep-alive"))
 		_, _ = conn.Read(make([]byte, 1)) // the gateway hangs up first
@@ -63,7 +63,7 @@ func TestEachCallHasAConnectionOfItsOwn(t *testing.T) {
 }
 
 func TestAGoodAnswer(t *testing.T) {
-	l := lie(t, say(whole(200, `{"access_token":"`+newAT+`","token_type":"bearer","expires_in":"300","refresh_token":"`+newRT+`",
+	l := serveRaw(t, say(whole(200, `{"access_token":"`+newAT+`","token_type":"bearer","expires_in":"300","refresh_token":"`+newRT+`",
 		"id_token":"a.b.c","scope":"a b","more":{"deep":[1,2,{}]}}`)))
 	got, err := asking(t, l.url).Token(t.Context(), public, refreshing)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestRetryAfterIsSecondsOrADateWithinAnHour(t *testing.T) {
 			t.Errorf("%q: %s, want %s", value, got, want)
 		}
 	}
-	l := lie(t, say(whole(503, "", "Retry-After: 7")))
+	l := serveRaw(t, say(whole(503, "", "Retry-After: 7")))
 	_, err := asking(t, l.url).Token(t.Context(), public, refreshing)
 	if got := failure(t, err); got.RetryAfter != 7*time.Second {
 		t.Errorf("off the wire: %s", got.RetryAfter)
@@ -100,14 +100,14 @@ func TestRetryAfterIsSecondsOrADateWithinAnHour(t *testing.T) {
 }
 
 func TestARevocationIsTheTokenAndItsHint(t *testing.T) {
-	l := lie(t, say(whole(200, "whatever")))
+	l := serveRaw(t, say(whole(200, "whatever")))
 	if err := asking(t, l.url).Revoke(t.Context(), public, secret.New(oldRT), "refresh_token"); err != nil {
 		t.Fatal(err)
 	}
 	if want := "client_id=app&token=" + oldRT + "&token_type_hint=refresh_token"; l.forms[0].Encode() != want {
 		t.Errorf("sent %s, want %s", l.forms[0].Encode(), want)
 	}
-	l = lie(t, say(whole(503, "", "Retry-After: 3")))
+	l = serveRaw(t, say(whole(503, "", "Retry-After: 3")))
 	if got := failure(t, asking(t, l.url).Revoke(t.Context(), public, secret.New(oldRT), "")); got.Fate != Unconsumed || got.RetryAfter == 0 {
 		t.Errorf("%+v", got)
 	}
@@ -118,7 +118,7 @@ func TestARevocationIsTheTokenAndItsHint(t *testing.T) {
 
 func TestADeviceAuthorizationIsPassedOnAsItCame(t *testing.T) {
 	good := `{"device_code":"d","user_code":"ABCD","verification_uri":"https://login.example.com/d","expires_in":60, "more":[1]}`
-	l := lie(t, say(whole(200, good)))
+	l := serveRaw(t, say(whole(200, good)))
 	form := url.Values{"scope": {"orders:read"}}
 	doc, err := asking(t, l.url).DeviceAuthorization(t.Context(), public, form)
 	if err != nil || string(doc) != good || l.forms[0].Encode() != "client_id=app&scope=orders%3Aread" {
@@ -128,13 +128,13 @@ func TestADeviceAuthorizationIsPassedOnAsItCame(t *testing.T) {
 		t.Errorf("the caller's form became %v", form)
 	}
 	for _, bad := range []string{`{"user_code":"ABCD"}`, `{"device_code":"","user_code":"x"}`, `[]`, ``, strings.Replace(good, `"d"`, `["d"]`, 1)} {
-		l := lie(t, say(whole(200, bad)))
+		l := serveRaw(t, say(whole(200, bad)))
 		_, err := asking(t, l.url).DeviceAuthorization(t.Context(), public, form)
 		if got := failure(t, err); got.Fate != Unknown {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	l = lie(t, say(whole(400, `{"error":"invalid_scope","error_description":"no such scope","error_uri":"https://login.example.com/e"}`)))
+	l = serveRaw(t, say(whole(400, `{"error":"invalid_scope","error_description":"no such scope","error_uri":"https://login.example.com/e"}`)))
 	_, err = asking(t, l.url).DeviceAuthorization(t.Context(), public, form)
 	if got := failure(t, err); got.Code != "invalid_scope" || got.Description != "no such scope" || got.URI != "https://login.example.com/e" {
 		t.Errorf("%+v", got)

@@ -18,7 +18,7 @@ const oddID, oddSecret = "a:b c+ü%41/&x=y", `p:ä+ &client_id=other%3A"\`
 // presented is what one call of client puts on the wire.
 func presented(t *testing.T, client Client, form url.Values, offered ...string) (header string, sent url.Values) {
 	t.Helper()
-	l := lie(t, say(whole(200, goodAnswer)))
+	l := serveRaw(t, say(whole(200, goodAnswer)))
 	if _, err := asking(t, l.url, offered...).Token(t.Context(), client, form); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestAPublicClientOnlyNamesItself(t *testing.T) {
 }
 
 func TestAnAssertionProvesTheKeyOnceForTheIssuerAlone(t *testing.T) {
-	l := lie(t, say(whole(200, goodAnswer)))
+	l := serveRaw(t, say(whole(200, goodAnswer)))
 	s := asking(t, l.url)
 	now := time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
 	s.cfg.Now = func() time.Time { return now }
@@ -146,7 +146,7 @@ func TestTheMethodIsConfiguredOrOffered(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
 	}
-	l := lie(t, say(whole(200, goodAnswer)))
+	l := serveRaw(t, say(whole(200, goodAnswer)))
 	_, err := asking(t, l.url).Token(t.Context(), with(plain, AuthBasic), refreshing)
 	if got := failure(t, err); got.Fate != NotSent || l.times() != 0 {
 		t.Errorf("%s: %v", got.Fate, err)

@@ -24,14 +24,14 @@ import (
 // and private inside a company is common, and there is no telling it from a bad
 // one.
 
-// place is where an address is, seen from this machine.
-type place uint8
+// zone is where an address is, seen from this machine.
+type zone uint8
 
 const (
-	abroad  place = iota
-	atHome        // loopback, or unspecified, which connects to it
-	onLink        // link-local: neighbours, and metadata services of clouds
-	nowhere       // nothing that can be connected to
+	routableZone   zone = iota
+	loopbackZone        // loopback, or unspecified, which connects to it
+	linkLocalZone       // link-local: neighbours, and metadata services of clouds
+	unroutableZone      // nothing that can be connected to
 )
 
 var (
@@ -42,91 +42,91 @@ var (
 	siteLocal   = netip.MustParsePrefix("fec0::/10")        // RFC 3879, deprecated
 )
 
-func placeOf(ip netip.Addr) place {
+func zoneOf(ip netip.Addr) zone {
 	ip = ip.Unmap().WithZone("")
 	switch {
 	case ip.IsLoopback() || ip.IsUnspecified():
-		return atHome
+		return loopbackZone
 	case ip.IsLinkLocalUnicast():
-		return onLink
+		return linkLocalZone
 	case translated.Contains(ip) || compatible.Contains(ip):
 		bytes := ip.As16()
-		return placeOf(netip.AddrFrom4([4]byte(bytes[12:])))
+		return zoneOf(netip.AddrFrom4([4]byte(bytes[12:])))
 	case ip.IsMulticast() || thisNetwork.Contains(ip) || reserved.Contains(ip) || siteLocal.Contains(ip):
-		return nowhere
+		return unroutableZone
 	}
-	return abroad
+	return routableZone
 }
 
-// astrayError is an address that metadata may not lead to.
-type astrayError struct {
+// forbiddenAddressError is an address that metadata may not lead to.
+type forbiddenAddressError struct {
 	address string
-	place   place
+	zone    zone
 }
 
-func (e *astrayError) Error() string {
+func (e *forbiddenAddressError) Error() string {
 	kind := "a loopback address"
-	switch e.place {
-	case onLink:
+	switch e.zone {
+	case linkLocalZone:
 		kind = "a link-local address"
-	case nowhere:
+	case unroutableZone:
 		return e.address + " is not the address of a host"
 	}
 	return fmt.Sprintf("%s is %s: an issuer's metadata may lead there only if they came from one", e.address, kind)
 }
 
-// Astray reports whether no request was sent because metadata led where they
+// LedToForbiddenAddress reports whether no request was sent because metadata led where they
 // may not.
-func Astray(err error) bool {
-	_, astray := errors.AsType[*astrayError](err)
+func LedToForbiddenAddress(err error) bool {
+	_, astray := errors.AsType[*forbiddenAddressError](err)
 	return astray
 }
 
-// trip is one request's way. It travels in the request's context.
-type trip struct {
-	own     bool  // the address is the operator's own words: anything goes
-	from    place // else where the metadata that name it came from
-	proxied bool  // a proxy of the environment is dialled, which the operator named
-	to      place // where the answer came from
+// route is one request's way. It travels in the request's context.
+type route struct {
+	own     bool // the address is the operator's own words: anything goes
+	from    zone // else where the metadata that name it came from
+	proxied bool // a proxy of the environment is dialled, which the operator named
+	to      zone // where the answer came from
 }
 
-type tripKey struct{}
+type routeKey struct{}
 
-// onOwnWords is a context for asking an address of the configuration.
-func onOwnWords(ctx context.Context, place func(netip.Addr) place) (context.Context, *trip) {
-	t := &trip{own: true}
-	return httptrace.WithClientTrace(context.WithValue(ctx, tripKey{}, t), &httptrace.ClientTrace{
+// allowAnyAddress is a context for asking an address of the configuration.
+func allowAnyAddress(ctx context.Context, zone func(netip.Addr) zone) (context.Context, *route) {
+	t := &route{own: true}
+	return httptrace.WithClientTrace(context.WithValue(ctx, routeKey{}, t), &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			t.to = abroad
+			t.to = routableZone
 			if peer, err := netip.ParseAddrPort(info.Conn.RemoteAddr().String()); err == nil && !t.proxied {
-				t.to = place(peer.Addr())
+				t.to = zone(peer.Addr())
 			}
 		},
 	}), t
 }
 
-// onTheirWords is one for asking an address that metadata name.
-func onTheirWords(ctx context.Context, from place) context.Context {
-	return context.WithValue(ctx, tripKey{}, &trip{from: from})
+// restrictAddress is one for asking an address that metadata name.
+func restrictAddress(ctx context.Context, from zone) context.Context {
+	return context.WithValue(ctx, routeKey{}, &route{from: from})
 }
 
-// road is how a server is reached.
-type road struct{ place func(netip.Addr) place }
+// dialing is how a server is reached.
+type dialing struct{ zone func(netip.Addr) zone }
 
-func (cfg *Config) road() road {
-	if cfg.place != nil {
-		return road{cfg.place}
+func (cfg *Config) dialing() dialing {
+	if cfg.zone != nil {
+		return dialing{cfg.zone}
 	}
-	return road{placeOf}
+	return dialing{zoneOf}
 }
 
-func (r road) dialer() *net.Dialer {
+func (r dialing) dialer() *net.Dialer {
 	return &net.Dialer{Timeout: 2 * time.Second, ControlContext: r.control}
 }
 
 // control looks at each address before it is connected to.
-func (r road) control(ctx context.Context, _, address string, _ syscall.RawConn) error {
-	t, _ := ctx.Value(tripKey{}).(*trip)
+func (r dialing) control(ctx context.Context, _, address string, _ syscall.RawConn) error {
+	t, _ := ctx.Value(routeKey{}).(*route)
 	if t != nil && (t.own || t.proxied) {
 		return nil
 	}
@@ -137,16 +137,16 @@ func (r road) control(ctx context.Context, _, address string, _ syscall.RawConn)
 	return r.check(t, at.Addr(), address)
 }
 
-func (r road) check(t *trip, ip netip.Addr, address string) error {
-	where := r.place(ip)
-	if where == abroad || where != nowhere && t != nil && where == t.from {
+func (r dialing) check(t *route, ip netip.Addr, address string) error {
+	where := r.zone(ip)
+	if where == routableZone || where != unroutableZone && t != nil && where == t.from {
 		return nil
 	}
-	return &astrayError{address, where}
+	return &forbiddenAddressError{address, where}
 }
 
 // proxy is the one of the environment.
-func (r road) proxy(req *http.Request) (*url.URL, error) {
+func (r dialing) proxy(req *http.Request) (*url.URL, error) {
 	proxy, err := http.ProxyFromEnvironment(req)
 	if proxy == nil || err != nil {
 		return nil, err
@@ -156,10 +156,10 @@ func (r road) proxy(req *http.Request) (*url.URL, error) {
 
 // through notes that a request goes by way of a proxy. That one resolves names,
 // where it stands, which is its own affair. An address needs no resolving.
-func (r road) through(req *http.Request) error {
-	t, _ := req.Context().Value(tripKey{}).(*trip)
+func (r dialing) through(req *http.Request) error {
+	t, _ := req.Context().Value(routeKey{}).(*route)
 	if t == nil {
-		t = &trip{}
+		t = &route{}
 	}
 	t.proxied = true
 	if ip, err := netip.ParseAddr(req.URL.Hostname()); err == nil && !t.own {
@@ -168,9 +168,9 @@ func (r road) through(req *http.Request) error {
 	return nil
 }
 
-// checkFound reports whether an address of an issuer's metadata may be asked, as
+// checkDiscovered reports whether an address of an issuer's metadata may be asked, as
 // far as its text tells: plain http to loopback is for the operator to allow.
-func (s *Server) checkFound(address string) error {
+func (s *Server) checkDiscovered(address string) error {
 	if err := CheckURL(address, s.cfg.AllowHTTP); err != nil {
 		return err
 	}

@@ -13,22 +13,22 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
-// whatIsAtHome is something that only this machine can reach, such as Caddy's
+// loopbackService is something that only this machine can reach, such as Caddy's
 // admin endpoint: it notes who connects.
-type whatIsAtHome struct {
+type loopbackService struct {
 	mu    sync.Mutex
 	times int
 	port  string
 }
 
-func listenAtHome(t *testing.T) *whatIsAtHome {
+func listenOnLoopback(t *testing.T) *loopbackService {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
-	w := &whatIsAtHome{}
+	w := &loopbackService{}
 	_, w.port, _ = net.SplitHostPort(listener.Addr().String())
 	go func() {
 		for {
@@ -45,7 +45,7 @@ func listenAtHome(t *testing.T) *whatIsAtHome {
 	return w
 }
 
-func (w *whatIsAtHome) visits() int {
+func (w *loopbackService) visits() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.times
@@ -78,7 +78,7 @@ func askAll(t *testing.T, s *Server) (errs []error) {
 // With a bad issuer's metadata the gateway used to post to Caddy's own admin
 // endpoint.
 func TestMetadataOfAnIssuerWithTLSDoNotLeadToPlainHTTPOnLoopback(t *testing.T) {
-	home, address := listenAtHome(t), ""
+	home, address := listenOnLoopback(t), ""
 	w := serveTLS(t, naming(&address))
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "127.0.0.2"} {
 		address = "http://" + host + ":" + home.port + "/stop"
@@ -126,27 +126,27 @@ func TestMetadataLeadToPlainHTTPOnLoopbackFromThere(t *testing.T) {
 	}
 }
 
-// abroadBut takes the test's issuer for a public one, whatever its address.
-func abroadBut(issuer *wire) func(netip.Addr) place {
+// routableExcept takes the test's issuer for a public one, whatever its address.
+func routableExcept(issuer *wire) func(netip.Addr) zone {
 	asked := netip.MustParseAddrPort(issuer.Listener.Addr().String()).Addr()
-	return func(ip netip.Addr) place {
+	return func(ip netip.Addr) zone {
 		if ip == asked {
-			return abroad
+			return routableZone
 		}
-		return placeOf(ip)
+		return zoneOf(ip)
 	}
 }
 
 // The text of an address says nothing of where a name leads.
 func TestWhatANameResolvesToDecidesWhereMetadataLead(t *testing.T) {
-	home, address := listenAtHome(t), ""
+	home, address := listenOnLoopback(t), ""
 	for _, scheme := range []string{"http", "https"} {
 		for _, host := range []string{"localhost", "127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"} {
 			address = scheme + "://" + host + ":" + home.port + "/stop"
 			w := elsewhere(t, &address)
-			s := dial(t, w, func(c *Config) { c.AllowHTTP, c.place = true, abroadBut(w) })
+			s := dial(t, w, func(c *Config) { c.AllowHTTP, c.zone = true, routableExcept(w) })
 			for n, err := range askAll(t, s) {
-				if !Astray(err) {
+				if !LedToForbiddenAddress(err) {
 					t.Errorf("%s, call %d: %v", address, n, err)
 				}
 			}
@@ -154,7 +154,7 @@ func TestWhatANameResolvesToDecidesWhereMetadataLead(t *testing.T) {
 				t.Fatalf("%s: %d visits", address, n)
 			}
 			// The operator's own words lead anywhere.
-			if _, _, err := s.Introspect(t.Context(), Introspection{Endpoint: address, Client: public}, secret.New("a-token")); err == nil || Astray(err) {
+			if _, _, err := s.Introspect(t.Context(), Introspection{Endpoint: address, Client: public}, secret.New("a-token")); err == nil || LedToForbiddenAddress(err) {
 				t.Errorf("%s as configured: %v", address, err)
 			}
 			home.mu.Lock()
@@ -179,7 +179,7 @@ func elsewhere(t *testing.T, address *string) *wire {
 }
 
 func TestKeysAreNotFetchedWhereMetadataMayNotLead(t *testing.T) {
-	home := listenAtHome(t)
+	home := listenOnLoopback(t)
 	address := ""
 	w := elsewhere(t, &address)
 	handle := w.Config.Handler
@@ -190,25 +190,25 @@ func TestKeysAreNotFetchedWhereMetadataMayNotLead(t *testing.T) {
 		}
 		handle.ServeHTTP(rw, r)
 	})
-	set := func(c *Config) { c.AllowHTTP, c.place = true, abroadBut(w) }
-	if err := firstError(t, dial(t, w, set)); !Astray(err) || home.visits() > 0 {
+	set := func(c *Config) { c.AllowHTTP, c.zone = true, routableExcept(w) }
+	if err := firstError(t, dial(t, w, set)); !LedToForbiddenAddress(err) || home.visits() > 0 {
 		t.Errorf("%v, and %d visits", err, home.visits())
 	}
 	// From loopback they lead to loopback: the connection is made.
-	if err := firstError(t, dial(t, w, set, func(c *Config) { c.place = nil })); Astray(err) || home.visits() == 0 {
+	if err := firstError(t, dial(t, w, set, func(c *Config) { c.zone = nil })); LedToForbiddenAddress(err) || home.visits() == 0 {
 		t.Errorf("%v, and %d visits", err, home.visits())
 	}
 }
 
 func TestWhereAddressesAre(t *testing.T) {
-	for want, all := range map[place][]string{
-		atHome:  {"127.0.0.1", "127.255.0.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1"},
-		onLink:  {"169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"},
-		nowhere: {"224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1", "0.1.2.3", "fec0::1"},
-		abroad:  {"10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "203.0.113.1", "fd00::1", "2001:db8::1", "64:ff9b::cb00:7101"},
+	for want, all := range map[zone][]string{
+		loopbackZone:   {"127.0.0.1", "127.255.0.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1"},
+		linkLocalZone:  {"169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"},
+		unroutableZone: {"224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1", "0.1.2.3", "fec0::1"},
+		routableZone:   {"10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "203.0.113.1", "fd00::1", "2001:db8::1", "64:ff9b::cb00:7101"},
 	} {
 		for _, address := range all {
-			if got := placeOf(netip.MustParseAddr(address)); got != want {
+			if got := zoneOf(netip.MustParseAddr(address)); got != want {
 				t.Errorf("%s: %d, want %d", address, got, want)
 			}
 		}
@@ -219,18 +219,18 @@ func TestWhereAddressesAre(t *testing.T) {
 func TestAProxyOfTheEnvironmentIsDialledWhereverItIsAndLedNowhereSpecial(t *testing.T) {
 	// net/http reads the environment once for a process, so the function that
 	// does is given what it would say.
-	r := road{placeOf}
+	r := dialing{zoneOf}
 	for address, astray := range map[string]bool{
 		"https://login.example.com/token": false, "https://169.254.169.254/token": true, "https://[fe80::1]/token": true, "https://10.0.0.1/token": false,
 	} {
 		for _, own := range []bool{true, false} {
-			ctx := onTheirWords(t.Context(), abroad)
+			ctx := restrictAddress(t.Context(), routableZone)
 			if own {
-				ctx, _ = onOwnWords(t.Context(), placeOf)
+				ctx, _ = allowAnyAddress(t.Context(), zoneOf)
 			}
 			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
 			err := r.through(req)
-			if Astray(err) != (astray && !own) {
+			if LedToForbiddenAddress(err) != (astray && !own) {
 				t.Errorf("%s, own words: %t: %v", address, own, err)
 			}
 			if dialled := r.control(ctx, "tcp", "127.0.0.1:3128", nil); err == nil && dialled != nil {

@@ -63,7 +63,7 @@ func (e *otherIssuerError) Error() string {
 }
 
 func (s *Server) readMetadata(ctx context.Context, address string) error {
-	ctx, trip := onOwnWords(ctx, s.cfg.road().place)
+	ctx, route := allowAnyAddress(ctx, s.cfg.dialing().zone)
 	doc, fresh, err := s.get(ctx, address)
 	if err != nil {
 		return err
@@ -77,11 +77,11 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer}}
 	}
 	// Before the keys: an issuer of opaque tokens alone may publish none.
-	s.endpoints.Store(s.readEndpoints(members, trip.to))
+	s.endpoints.Store(s.readEndpoints(members, route.to))
 	keys, _ := members["jwks_uri"].(string)
-	if err := s.checkFound(keys); err != nil {
+	if err := s.checkDiscovered(keys); err != nil {
 		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
 	}
-	s.keysURL, s.keysFrom, s.metaUntil = keys, trip.to, s.cfg.Now().Add(fresh)
+	s.keysURL, s.keysFrom, s.metaUntil = keys, route.to, s.cfg.Now().Add(fresh)
 	return nil
 }

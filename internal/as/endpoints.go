@@ -34,7 +34,7 @@ type Endpoints struct {
 	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
 	Refused             []error  // addresses that are there and may not be asked
 
-	from              place    // where the metadata came from
+	from              zone     // where the metadata came from
 	SigningAlgorithms []string // id_token_signing_alg_values_supported (OpenID Connect Discovery §3)
 	Binds             []string // members that say that access tokens may be bound to keys
 	BindsAll          bool     // dpop_bound_access_tokens: they are
@@ -42,11 +42,11 @@ type Endpoints struct {
 
 // readEndpoints drops an address that may not be asked, and not the metadata
 // with it: keys are needed by more than those who ask for tokens.
-func (s *Server) readEndpoints(members map[string]any, from place) *Endpoints {
+func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
 	var refused []error
 	usable := func(name string) string {
 		address, named := members[name].(string)
-		if err := s.checkFound(address); err != nil {
+		if err := s.checkDiscovered(address); err != nil {
 			if named {
 				refused = append(refused, fmt.Errorf("%s: %w", name, err))
 			}

@@ -11,10 +11,10 @@ const (
 	grantClientCredentials = "client_credentials"
 )
 
-// saysNo are the codes of a server that has looked at what is to be renewed,
+// definiteRefusals are the codes of a server that has looked at what is to be renewed,
 // and will not: asking again brings the same answer. Of others it is unknown what
 // they mean for a grant, so they are as good as an outage.
-var saysNo = []string{
+var definiteRefusals = []string{
 	"invalid_request", "unsupported_grant_type", "invalid_scope", // RFC 6749 §5.2
 	"access_denied",                                                                            // RFC 6749 §4.1.2.1
 	"interaction_required", "login_required", "account_selection_required", "consent_required", // OpenID Connect Core §3.1.2.6
@@ -33,7 +33,7 @@ func fate(status int, code, grant string) Fate {
 		return Unknown
 	case status >= 500, status == http.StatusTooManyRequests, status >= 300 && status < 400:
 		return Unconsumed
-	case code == "invalid_grant", renews && slices.Contains(saysNo, code), grant == grantRefreshToken && code == "unauthorized_client":
+	case code == "invalid_grant", renews && slices.Contains(definiteRefusals, code), grant == grantRefreshToken && code == "unauthorized_client":
 		return Refused // with whatever 4xx: Auth0 says 403
 	case code == "invalid_client", code == "unauthorized_client":
 		return BadClient

@@ -75,7 +75,7 @@ func TestWhatBecameOfTheGrantAfterEachAnswer(t *testing.T) {
 		"a token too long":           {say(whole(200, `{"access_token":"`+strings.Repeat("x", maxToken+1)+`"}`)), Unknown, 200, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := lie(t, c.do)
+			l := serveRaw(t, c.do)
 			tokens, err := asking(t, l.url).Token(t.Context(), public, refreshing)
 			if err == nil {
 				t.Fatalf("tokens %+v", tokens)
@@ -95,7 +95,7 @@ func TestWhatBecameOfTheGrantAfterEachAnswer(t *testing.T) {
 }
 
 func TestOnlyOnARefreshIsABadRequestTheEndOfTheGrant(t *testing.T) {
-	l := lie(t, say(whole(400, `{"error":"invalid_request"}`)))
+	l := serveRaw(t, say(whole(400, `{"error":"invalid_request"}`)))
 	_, err := asking(t, l.url).Token(t.Context(), public, map[string][]string{"grant_type": {"authorization_code"}})
 	if got := failure(t, err); got.Fate != Unconsumed {
 		t.Error(got.Fate)
@@ -151,7 +151,7 @@ func TestAHandshakeGivenUpIsNotSent(t *testing.T) {
 
 func TestACallGivenUpAfterItWasSentIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := lie(t, func(conn net.Conn) {
+	l := serveRaw(t, func(conn net.Conn) {
 		cancel()
 		_, _ = conn.Read(make([]byte, 1)) // until the gateway hangs up
 	})

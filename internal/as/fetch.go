@@ -13,7 +13,7 @@ import (
 // fetcher is what the loop remembers from one fetch to the next.
 type fetcher struct {
 	keysURL   string    // from the metadata
-	keysFrom  place     // where these came from
+	keysFrom  zone      // where these came from
 	metaUntil time.Time // when the metadata stop being fresh
 	form      int       // which of the well-known forms answered last
 	doc       []byte    // the last good key document
@@ -175,10 +175,10 @@ func (s *Server) fetchKeys(ctx context.Context) (doc []byte, fresh time.Duration
 // getKeys asks for the keys where they are.
 func (s *Server) getKeys(ctx context.Context) (doc []byte, fresh time.Duration, err error) {
 	if s.cfg.JWKS != "" {
-		ctx, _ = onOwnWords(ctx, s.cfg.road().place)
+		ctx, _ = allowAnyAddress(ctx, s.cfg.dialing().zone)
 		return s.get(ctx, s.cfg.JWKS)
 	}
-	return s.get(onTheirWords(ctx, s.keysFrom), s.keysURL)
+	return s.get(restrictAddress(ctx, s.keysFrom), s.keysURL)
 }
 
 // TooSoon means that a fetch was asked for within Floor of the last one that
@@ -199,7 +199,7 @@ func (s *Server) Fetch(ctx context.Context) error {
 	// The flight that ends may be the look into the storage. The one after it
 	// is a fetch.
 	for range 2 {
-		flight, err := s.askedFlight()
+		flight, err := s.requestedFlight()
 		if err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (s *Server) Fetch(ctx context.Context) error {
 	return errUnread
 }
 
-func (s *Server) askedFlight() (<-chan struct{}, error) {
+func (s *Server) requestedFlight() (<-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight == nil {

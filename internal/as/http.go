@@ -31,8 +31,8 @@ func newClient(cfg Config) *http.Client {
 	transport := cfg.Transport
 	if transport == nil {
 		transport = &http.Transport{
-			Proxy:                  cfg.road().proxy,
-			DialContext:            cfg.road().dialer().DialContext,
+			Proxy:                  cfg.dialing().proxy,
+			DialContext:            cfg.dialing().dialer().DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: cfg.Trust, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    3 * time.Second,
 			IdleConnTimeout:        10 * time.Second, // fetches are minutes apart

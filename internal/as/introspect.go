@@ -75,11 +75,11 @@ func (r *response) answer() (*token.Answer, error) {
 // waits for the metadata.
 func (s *Server) introspection(ctx context.Context, at Introspection) (ask context.Context, target string, offered []string, err error) {
 	if at.Endpoint != "" && at.Named != nil {
-		return onTheirWords(ctx, at.Named.from), at.Endpoint, at.Named.AskMethods, nil
+		return restrictAddress(ctx, at.Named.from), at.Endpoint, at.Named.AskMethods, nil
 	}
 	if at.Endpoint != "" {
 		ends, _ := s.KnownEndpoints()
-		ask, _ = onOwnWords(ctx, s.cfg.road().place)
+		ask, _ = allowAnyAddress(ctx, s.cfg.dialing().zone)
 		return ask, at.Endpoint, ends.AskMethods, nil
 	}
 	ends, err := s.Endpoints(ctx)
@@ -89,7 +89,7 @@ func (s *Server) introspection(ctx context.Context, at Introspection) (ask conte
 	if ends.Introspection == "" {
 		return nil, "", nil, fmt.Errorf("no introspection endpoint of %s: %w", s.cfg.Issuer, ErrNoEndpoint)
 	}
-	return onTheirWords(ctx, ends.from), ends.Introspection, ends.AskMethods, nil
+	return restrictAddress(ctx, ends.from), ends.Introspection, ends.AskMethods, nil
 }
 
 // Blameless reports whether a call that failed says nothing against the endpoint:

@@ -21,8 +21,8 @@ const opaqueAT = "opaque+at/4f9d=="
 
 var resource = Client{ID: "orders:gateway", Secret: secret.New("s3 cret")}
 
-// inquire asks a liar about the token.
-func inquire(t *testing.T, l *liar, client Client, methods ...string) error {
+// inquire asks a rawServer about the token.
+func inquire(t *testing.T, l *rawServer, client Client, methods ...string) error {
 	t.Helper()
 	_, _, err := asking(t, l.url, methods...).Introspect(t.Context(), Introspection{Client: client}, secret.New(opaqueAT))
 	if err != nil && strings.Contains(fmt.Sprintf("%v %+v", err, err), "opaque") {
@@ -51,7 +51,7 @@ func TestAnIntrospectionIsAPostWithTheTokenOnceAndTheClientsProof(t *testing.T) 
 		"a key":                    {Client{ID: "orders", Key: key}, nil, "", "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_id=orders&" + asked},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := lie(t, say(whole(200, activeAnswer)))
+			l := serveRaw(t, say(whole(200, activeAnswer)))
 			if err := inquire(t, l, c.client, c.methods...); err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestAnIntrospectionIsAPostWithTheTokenOnceAndTheClientsProof(t *testing.T) 
 }
 
 func TestAnAnswerAboutATokenIsWholeOrNone(t *testing.T) {
-	l := lie(t, say(whole(200, activeAnswer)))
+	l := serveRaw(t, say(whole(200, activeAnswer)))
 	answer, doc, err := asking(t, l.url).Introspect(t.Context(), Introspection{Client: resource}, secret.New(opaqueAT))
 	if err != nil || !answer.Active || answer.Claims.String("sub") != "alice" || doc != activeAnswer {
 		t.Fatalf("%+v %s %v", answer, doc, err)
@@ -91,7 +91,7 @@ func TestAnAnswerAboutATokenIsWholeOrNone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := lie(t, do)
+			l := serveRaw(t, do)
 			err := inquire(t, l, resource)
 			if _, asked := errors.AsType[*CallError](err); !asked || Blameless(err) {
 				t.Errorf("error %v, want a *CallError that counts against the endpoint", err)
@@ -111,7 +111,7 @@ func TestAnOddAnswerAboutOneTokenSaysNothingAgainstTheEndpoint(t *testing.T) {
 		"too many values":         ` {"active":true,"groups":[` + strings.Repeat(`"a",`, 2000) + `"a"]}`,
 		"a name twice":            `{"active":true,"active":true}`,
 	} {
-		err := inquire(t, lie(t, say(whole(200, body))), resource)
+		err := inquire(t, serveRaw(t, say(whole(200, body))), resource)
 		if _, asked := errors.AsType[*CallError](err); !asked || !Blameless(err) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -123,7 +123,7 @@ func TestNoErrorQuotesTheTokenThatWasAskedAbout(t *testing.T) {
 		`{"error":"no such token: ` + opaqueAT + `"}`, `{"error":"invalid_token","error_description":"` + opaqueAT + `"}`,
 		`{"error":"invalid_token","error_uri":"https://login.example/` + opaqueAT + `"}`,
 	} {
-		err := inquire(t, lie(t, say(whole(400, body))), resource) // which looks at the text
+		err := inquire(t, serveRaw(t, say(whole(400, body))), resource) // which looks at the text
 		failed, _ := errors.AsType[*CallError](err)
 		if failed == nil || strings.Contains(failed.Code+failed.Description+failed.URI, opaqueAT) {
 			t.Errorf("%s: %+v", body, failed)
@@ -136,7 +136,7 @@ func TestStatus200AloneIsAnAnswerAboutAToken(t *testing.T) {
 		201: false, 202: false, 301: false, 302: false, 307: false, 308: false, 500: false, 502: false, 503: false,
 		400: true, 404: true, 413: true, 401: false, 403: false, 429: false,
 	} {
-		l := lie(t, say(whole(status, activeAnswer, "Location: /token", "Retry-After: 7")))
+		l := serveRaw(t, say(whole(status, activeAnswer, "Location: /token", "Retry-After: 7")))
 		err := inquire(t, l, resource)
 		failed, asked := errors.AsType[*CallError](err)
 		if !asked || failed.Status != status || failed.RetryAfter != 7*time.Second || l.times() != 1 {
@@ -156,7 +156,7 @@ func TestAnEndpointThatHangsIsLeftWithTheContext(t *testing.T) {
 			_, _ = conn.Read(make([]byte, 1))
 		},
 	} {
-		l := lie(t, do)
+		l := serveRaw(t, do)
 		s := asking(t, l.url)
 		if _, err := s.Endpoints(t.Context()); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestAnEndpointThatHangsIsLeftWithTheContext(t *testing.T) {
 }
 
 func TestWhereAServerIsAskedAboutTokens(t *testing.T) {
-	l := lie(t, say(whole(200, activeAnswer)))
+	l := serveRaw(t, say(whole(200, activeAnswer)))
 	at := Introspection{Client: resource, Endpoint: l.url}
 	down := servePlain(t, nil)
 	down.Close()

@@ -93,7 +93,7 @@ func (s *Server) probeMetadata(ctx context.Context, report *Report) {
 func Reach(ctx context.Context, cfg Config, ends *Endpoints, address string) (status int, certificates []Certificate, err error) {
 	watch := &watcher{now: cfg.Now, inner: newClient(cfg).Transport}
 	defer watch.close()
-	req, err := http.NewRequestWithContext(onTheirWords(ctx, ends.from), http.MethodHead, address, nil)
+	req, err := http.NewRequestWithContext(restrictAddress(ctx, ends.from), http.MethodHead, address, nil)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -111,7 +111,7 @@ func Reach(ctx context.Context, cfg Config, ends *Endpoints, address string) (st
 func FetchResource(ctx context.Context, cfg Config, address string) (resource string, err error) {
 	s := New(cfg)
 	defer s.Close()
-	ctx, _ = onOwnWords(ctx, s.cfg.road().place)
+	ctx, _ = allowAnyAddress(ctx, s.cfg.dialing().zone)
 	doc, _, err := s.get(ctx, address)
 	if err != nil {
 		return "", err

@@ -96,7 +96,7 @@ func TestAProbeTellsWhenCertificatesEnd(t *testing.T) {
 	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](r.Forms[0].Err); !untrusted {
 		t.Errorf("with another trust: %+v", r.Forms)
 	}
-	status, certificates, err := Reach(t.Context(), Config{Now: time.Now, Trust: trust}, &Endpoints{from: atHome}, server.URL+"/token")
+	status, certificates, err := Reach(t.Context(), Config{Now: time.Now, Trust: trust}, &Endpoints{from: loopbackZone}, server.URL+"/token")
 	if status != 200 || len(certificates) != 1 || err != nil {
 		t.Errorf("reaching an endpoint: %d %v %v", status, certificates, err)
 	}

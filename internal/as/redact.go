@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	maxSaid  = 200     // letters of a description in a log
-	readSaid = 2 << 10 // bytes of it that are looked at
-	longRun  = 20      // letters without a break: more is no word, but a secret perhaps
+	maxRedacted = 200     // characters of a description in a log
+	maxRead     = 2 << 10 // bytes of it that are looked at
+	longRun     = 20      // characters without a break: more is no word, but a secret perhaps
 )
 
 // named are the parameters whose values a log may show: they are names, and
@@ -36,8 +36,8 @@ func secretsOf(form url.Values, client Client) []string {
 // mistake or on purpose; the gateway cannot tell which.
 func said(description any, sent []string) string {
 	text, _ := description.(string)
-	if len(text) > readSaid {
-		text = text[:readSaid]
+	if len(text) > maxRead {
+		text = text[:maxRead]
 		text = text[:strings.LastIndexByte(text, ' ')+1] // no half of a word
 	}
 	for _, secret := range sent {
@@ -48,19 +48,19 @@ func said(description any, sent []string) string {
 	for i, word := range words {
 		words[i] = withoutRuns(word)
 	}
-	letters := []rune(strings.Join(words, " "))
-	if len(letters) > maxSaid {
-		return string(letters[:maxSaid-1]) + "…"
+	chars := []rune(strings.Join(words, " "))
+	if len(chars) > maxRedacted {
+		return string(chars[:maxRedacted-1]) + "…"
 	}
-	return string(letters)
+	return string(chars)
 }
 
-// withoutRuns takes long runs of letters of tokens out of a word. What is all
-// small letters, as the names of errors are, stays.
+// withoutRuns takes long runs of token characters out of a word. What is all
+// lower case, as the names of errors are, stays.
 func withoutRuns(word string) string {
 	var out strings.Builder
 	for word != "" {
-		end := strings.IndexFunc(word, func(c rune) bool { return !isTokenLetter(c) })
+		end := strings.IndexFunc(word, func(c rune) bool { return !isTokenChar(c) })
 		if end < 0 {
 			end = len(word)
 		}
@@ -69,7 +69,7 @@ func withoutRuns(word string) string {
 		} else {
 			out.WriteString("…")
 		}
-		rest := strings.IndexFunc(word[end:], isTokenLetter)
+		rest := strings.IndexFunc(word[end:], isTokenChar)
 		if rest < 0 {
 			rest = len(word) - end
 		}
@@ -79,6 +79,6 @@ func withoutRuns(word string) string {
 	return out.String()
 }
 
-func isTokenLetter(c rune) bool {
+func isTokenChar(c rune) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_~+=%", c)
 }

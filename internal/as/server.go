@@ -45,7 +45,7 @@ type Config struct {
 	Jitter    func() float64    // in [0,1)
 	Transport http.RoundTripper // nil: dial; tests bring their own
 
-	place func(netip.Addr) place // nil: placeOf; tests are all at home
+	zone func(netip.Addr) zone // nil: zoneOf; tests are all at home
 }
 
 // Unavailable is a failure: no keys to judge by. It says nothing of a token.

@@ -10,11 +10,11 @@ import (
 // only for the host that set it, over https.
 const hostOnly = "__Host-"
 
-// StrayCookie reports whether a cookie is a gateway's, and none that this one reads.
+// UnreadCookie reports whether a cookie is a gateway's, and none that this one reads.
 // A browser sends it to all of its host, so it stands for no mistake of the sender:
 // it is taken off, and the request goes on. It is known by its form: one
 // gateway does not know the names of another's.
-func (p *Places) StrayCookie(name, value string) bool {
+func (p *Places) UnreadCookie(name, value string) bool {
 	if p.session != "" && IsLoginCookie(p.session, name) {
 		return false
 	}
@@ -31,7 +31,7 @@ func (p *Places) StrayCookie(name, value string) bool {
 const (
 	SessionPrefix = "ogs_"    // begins the handle in a session's cookie
 	PendingMark   = "-login-" // stands between that cookie's name and the name of a log-in that has begun
-	NameLetters   = 8         // of a log-in's state, in the name of its cookie
+	NameLength    = 8         // of a log-in's state, in the name of its cookie
 )
 
 // IsLoginCookie reports whether name is that of the session's cookie, or of a
@@ -47,7 +47,7 @@ func IsBegunBeside(session, name string) bool {
 	return ok && isBegunEnd(rest)
 }
 
-// leastBegun is less than any log-in that has begun takes, in letters: three
+// leastBegun is less than any log-in that has begun takes, in characters: three
 // times 32 random bytes and two addresses are in it.
 const leastBegun = 200
 
@@ -59,14 +59,14 @@ func isBegun(name, value string) bool {
 // IsBegunName reports whether name is that of a log-in that has begun, at any
 // gateway.
 func IsBegunName(name string) bool {
-	at := len(name) - len(PendingMark) - NameLetters
+	at := len(name) - len(PendingMark) - NameLength
 	return at > len(hostOnly) && strings.HasPrefix(name, hostOnly) && isBegunEnd(name[at:])
 }
 
 // isBegunEnd knows what stands behind the session cookie's name.
 func isBegunEnd(rest string) bool {
 	letters, marked := strings.CutPrefix(rest, PendingMark)
-	return marked && len(letters) == NameLetters && allBase64URL(letters)
+	return marked && len(letters) == NameLength && allBase64URL(letters)
 }
 
 func allBase64URL(text string) bool {

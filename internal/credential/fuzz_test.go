@@ -58,7 +58,7 @@ func FuzzCredential(f *testing.F) {
 			if found.Token != "" && !wholeToken.MatchString(found.Token) {
 				t.Errorf("found %q, which is not token68", found.Token)
 			}
-			found.Settle(r, all, strip)
+			found.PrepareForUpstream(r, all, strip)
 			left, err := all.Find(r)
 			if err != nil || left.Token != found.Token && !strip || strip && left.Token != "" {
 				t.Errorf("found %q, but behind the gateway %q, %v", found.Token, left.Token, err)

@@ -16,11 +16,11 @@ const (
 	RefreshPrefix = "ogr_"
 )
 
-// Strays reports whether one of our tokens stands where none belongs: in the
+// HasStrayToken reports whether one of our tokens stands where none belongs: in the
 // request's target, or in a header other than the credential's. Neither the
 // upstream nor a log may see it. Browsers send cookies unasked, so those are
 // taken off instead.
-func (p *Places) Strays(r *http.Request) bool {
+func (p *Places) HasStrayToken(r *http.Request) bool {
 	if !p.ours {
 		return false
 	}
@@ -72,7 +72,7 @@ func (p *Places) Exposes(r *http.Request) bool {
 }
 
 // HoldsOurs finds a whole token of ours in a text, also in one that is escaped
-// for a URL. Shorter ones, and the same letters inside another token, are none.
+// for a URL. Shorter ones, and the same characters inside another token, are none.
 func HoldsOurs(text string) bool { return holdsAny(text, ourPrefixes[:]) }
 
 // holdsSession finds the handle of a browser's session alone.
@@ -109,7 +109,7 @@ func holdsPlain(text string, prefixes []string) bool {
 	}
 }
 
-// beginsWord reports whether a token may begin here: not behind another letter of
+// beginsWord reports whether a token may begin here: not behind another character of
 // one, unless that is the end of an escape such as %22.
 func beginsWord(text string, at int) bool {
 	return at == 0 || !isBase64URL(text[at-1]) ||

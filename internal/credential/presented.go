@@ -21,12 +21,12 @@ type Presented struct {
 	Replaced bool // which a newer log-in of the same browser has replaced
 }
 
-// Settle leaves the request as the upstream may see it: with the token that was
+// PrepareForUpstream leaves the request as the upstream may see it: with the token that was
 // verified, or without any. One that came in a place that logs show moves to
 // the Authorization header, which they hide, and so does one that came as a
 // reference token; with strip_token it goes altogether. Whatever else the client put into these places was not verified,
 // and an upstream that trusts the gateway must not find it.
-func (found Presented) Settle(r *http.Request, places *Places, strip bool) {
+func (found Presented) PrepareForUpstream(r *http.Request, places *Places, strip bool) {
 	moved := found.Swapped || found.at.exposed // to the Authorization header
 	for i := range places.list {
 		at := &places.list[i]

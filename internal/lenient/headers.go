@@ -64,7 +64,7 @@ func Elements(text string) iter.Seq[string] {
 		for i := 0; i < len(text); i++ {
 			switch c := text[i]; {
 			case quoted && c == '\\':
-				i++ // the letter behind it is none of ours
+				i++ // the character behind it is none of ours
 			case c == '"':
 				quoted = !quoted
 			case c == ',' && !quoted:

@@ -29,7 +29,7 @@ func Unescape(s string) string {
 	}
 	var out strings.Builder
 	for len(s) > 0 {
-		// One escape or letter at a time: only what is broken stays.
+		// One escape or character at a time: only what is broken stays.
 		n := 1
 		if s[0] == '%' && len(s) > 2 {
 			n = 3

@@ -77,7 +77,7 @@ func (c *config) works(ctx context.Context, g Grant) (works bool) {
 	return c.o.Works(ctx, g)
 }
 
-// ofThisGrant tells failures that may be about one grant from those that are
+// ofThisGrant reports whether a failure may be about one grant, and not
 // about all: a server that cannot be reached, or that wants fewer calls.
 func ofThisGrant(out Outcome) bool {
 	switch out := out.(type) {

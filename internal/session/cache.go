@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	warmShards = 16
-	warmMost   = 16_384 // grants, of all shards
-	warmTick   = 2 * time.Minute
+	cacheShards = 16
+	cacheMost   = 16_384 // grants, of all shards
+	cacheTick   = 2 * time.Minute
 
 	// staleMost is how long a row serves that others may change meanwhile, from
 	// when it was read, or was known to be what had been read: so late an end is
@@ -24,9 +24,9 @@ const (
 	readMost = 30 * time.Second
 )
 
-// warm keeps the grants open that are in use, so that a request does not derive
+// cache keeps the grants open that are in use, so that a request does not derive
 // a key and decipher a record that did not change. It holds tokens in the
-// clear: no more than warmMost grants, each until it has not been used for two to
+// clear: no more than cacheMost grants, each until it has not been used for two to
 // four minutes, or it ends.
 //
 // A grant is served from here only for the secret that opened it, and while its
@@ -34,9 +34,9 @@ const (
 // no other process writes to the store, that is the store's. Elsewhere it may be
 // older by staleMost: good enough to serve a live token, and never to decide
 // what to present or to write.
-type warm struct {
+type cache struct {
 	alone  bool // no other process writes: the rows here are the store's
-	shards [warmShards]warmShard
+	shards [cacheShards]cacheShard
 
 	// told is when changes were told, each of them; nil: never, as far as known.
 	told atomic.Pointer[told]
@@ -46,7 +46,7 @@ type warm struct {
 	timer  *time.Timer // while anything is kept
 }
 
-type warmShard struct {
+type cacheShard struct {
 	mu  sync.Mutex
 	all map[Key]*opened
 	// writes counts those begun, those ended, and those of others that were told
@@ -68,10 +68,10 @@ type opened struct {
 	used   atomic.Bool // since the last tick
 }
 
-func (w *warm) shard(key Key) *warmShard { return &w.shards[key[0]%warmShards] }
+func (w *cache) shard(key Key) *cacheShard { return &w.shards[key[0]%cacheShards] }
 
 // get answers what is kept of a row, and how many writes there were so far.
-func (w *warm) get(key Key) (*opened, uint64) {
+func (w *cache) get(key Key) (*opened, uint64) {
 	s := w.shard(key)
 	s.mu.Lock()
 	e, writes := s.all[key], s.writes
@@ -89,7 +89,7 @@ func (e *opened) fits(c *config, h Handle, row *Row) bool {
 }
 
 // keep what was read when there were so many writes.
-func (w *warm) keep(e *opened, writes uint64) {
+func (w *cache) keep(e *opened, writes uint64) {
 	e.used.Store(true)
 	s := w.shard(e.row.Key)
 	s.mu.Lock()
@@ -105,7 +105,7 @@ func (w *warm) keep(e *opened, writes uint64) {
 	}
 	s.all[e.row.Key] = e
 	for key := range s.all { // some other one
-		if len(s.all) <= warmMost/warmShards {
+		if len(s.all) <= cacheMost/cacheShards {
 			break
 		}
 		if key != e.row.Key {
@@ -116,7 +116,7 @@ func (w *warm) keep(e *opened, writes uint64) {
 	w.tickLater()
 }
 
-func (w *warm) drop(key Key) {
+func (w *cache) drop(key Key) {
 	s := w.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +125,7 @@ func (w *warm) drop(key Key) {
 
 // changed forgets a row that another node has changed, and one that is being
 // read.
-func (w *warm) changed(key Key) {
+func (w *cache) changed(key Key) {
 	s := w.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (w *warm) changed(key Key) {
 }
 
 // stands reports whether what is kept may do for the store's row at a time.
-func (w *warm) stands(e *opened, now time.Time) bool {
+func (w *cache) stands(e *opened, now time.Time) bool {
 	if e == nil || w.alone {
 		return e != nil
 	}
@@ -153,7 +153,7 @@ func within(most time.Duration, at, now time.Time) bool {
 
 // writing begins a write. The function that it answers ends it, with the row
 // that stands now if err is nil, or none if it was deleted.
-func (w *warm) writing(key Key) (wrote func(next *Row, err error)) {
+func (w *cache) writing(key Key) (wrote func(next *Row, err error)) {
 	s := w.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,19 +185,19 @@ func (w *warm) writing(key Key) (wrote func(next *Row, err error)) {
 }
 
 // tickLater lets what is kept be looked through, until nothing is kept.
-func (w *warm) tickLater() {
+func (w *cache) tickLater() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.closed:
 		w.clear()
 	case w.timer == nil:
-		w.timer = time.AfterFunc(warmTick, w.tick)
+		w.timer = time.AfterFunc(cacheTick, w.tick)
 	}
 }
 
 // tick drops what was not used since the last one.
-func (w *warm) tick() {
+func (w *cache) tick() {
 	w.mu.Lock()
 	w.timer = nil
 	w.mu.Unlock()
@@ -219,7 +219,7 @@ func (w *warm) tick() {
 }
 
 // close forgets everything, and keeps nothing any more.
-func (w *warm) close() {
+func (w *cache) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
@@ -229,7 +229,7 @@ func (w *warm) close() {
 	w.clear()
 }
 
-func (w *warm) clear() {
+func (w *cache) clear() {
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()

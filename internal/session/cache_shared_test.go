@@ -28,7 +28,7 @@ func (s *telling) tell(key Key) { s.mu.Lock(); defer s.mu.Unlock(); s.listen(key
 // newShared is a bench over a store that another vault writes to as well.
 func newShared(t *testing.T, change func(*Options)) (b *bench, store *telling, other *Vault) {
 	t.Helper()
-	b, counts := newWarm(t, false, change)
+	b, counts := newCache(t, false, change)
 	store = &telling{counting: counts}
 	o := b.vault.cfg.Load().o
 	var err error
@@ -87,7 +87,7 @@ func TestTheEndAtAnotherNodeIsSeenAtOnceWithAWakeUp(t *testing.T) {
 
 // The answer was on its way when the row changed, and the news came first.
 func TestARowThatWasReadBesideAWakeUpServesOnce(t *testing.T) {
-	var w warm
+	var w cache
 	defer w.close()
 	row := Row{Key: Key{1}, Generation: 1, Sealed: []byte("a")}
 	now := time.Unix(1, 0)

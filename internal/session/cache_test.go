@@ -45,8 +45,8 @@ func (c *counting) CompareAndSwap(ctx context.Context, old Version, next Row) er
 
 func (c *counting) read() int { c.mu.Lock(); defer c.mu.Unlock(); return c.loads }
 
-// newWarm is a bench over a counting store.
-func newWarm(t *testing.T, alone bool, change func(*Options)) (*bench, *counting) {
+// newCache is a bench over a counting store.
+func newCache(t *testing.T, alone bool, change func(*Options)) (*bench, *counting) {
 	t.Helper()
 	b := newBench(t, change, always)
 	store := &counting{Memory: b.store, alone: alone}
@@ -58,17 +58,17 @@ func newWarm(t *testing.T, alone bool, change func(*Options)) (*bench, *counting
 }
 
 func (v *Vault) kept() (n int) {
-	for i := range v.warm.shards {
-		v.warm.shards[i].mu.Lock()
-		n += len(v.warm.shards[i].all)
-		v.warm.shards[i].mu.Unlock()
+	for i := range v.cache.shards {
+		v.cache.shards[i].mu.Lock()
+		n += len(v.cache.shards[i].all)
+		v.cache.shards[i].mu.Unlock()
 	}
 	return n
 }
 
 func TestAnExclusiveStoreIsReadOnceForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, store := newWarm(t, true, nil)
+		b, store := newCache(t, true, nil)
 		for range 100 {
 			b.want("at1")
 		}
@@ -91,7 +91,7 @@ func TestAnExclusiveStoreIsReadOnceForMany(t *testing.T) {
 // A mark of use does not cost the opened record.
 func TestAMarkOfUseLeavesTheGrantOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, store := newWarm(t, true, func(o *Options) { o.Idle = time.Minute })
+		b, store := newCache(t, true, func(o *Options) { o.Idle = time.Minute })
 		for range 8 {
 			b.want("at1")
 			time.Sleep(10 * time.Second)
@@ -110,7 +110,7 @@ func TestAMarkOfUseLeavesTheGrantOpen(t *testing.T) {
 // Who knows the lookup part alone gets nothing of what the holder has opened.
 func TestAnOpenGrantIsServedForItsSecretAlone(t *testing.T) {
 	for _, alone := range []bool{false, true} {
-		b, _ := newWarm(t, alone, nil)
+		b, _ := newCache(t, alone, nil)
 		b.want("at1")
 		p := *b.h.parts()
 		p.secret[31] ^= 1
@@ -124,7 +124,7 @@ func TestAnOpenGrantIsServedForItsSecretAlone(t *testing.T) {
 
 func TestAnOpenGrantIsShutByAKeyringWithoutItsKey(t *testing.T) {
 	for _, alone := range []bool{false, true} {
-		b, _ := newWarm(t, alone, nil)
+		b, _ := newCache(t, alone, nil)
 		b.want("at1")
 		o := b.vault.cfg.Load().o
 		for _, row := range []struct {
@@ -149,7 +149,7 @@ func TestTheEndShutsAnOpenGrantAtOnce(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _ := newWarm(t, true, nil)
+			b, _ := newCache(t, true, nil)
 			b.want("at1")
 			if err := end(b); err != nil {
 				t.Fatal(err)
@@ -166,7 +166,7 @@ func TestTheEndShutsAnOpenGrantAtOnce(t *testing.T) {
 // what is kept is not believed.
 func TestAFailedWriteIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, store := newWarm(t, true, nil)
+		b, store := newCache(t, true, nil)
 		b.want("at1")
 		store.mu.Lock()
 		store.late = 10 * time.Second
@@ -182,7 +182,7 @@ func TestAFailedWriteIsNotForgotten(t *testing.T) {
 
 func TestTokensLeaveTheMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, _ := newWarm(t, true, nil)
+		b, _ := newCache(t, true, nil)
 		wantKept := func(want int) {
 			t.Helper()
 			if n := b.vault.kept(); n != want {
@@ -203,10 +203,10 @@ func TestTokensLeaveTheMemory(t *testing.T) {
 		}
 		synctest.Wait()
 		wantKept(1) // the one in use
-		time.Sleep(2 * warmTick)
+		time.Sleep(2 * cacheTick)
 		synctest.Wait()
 		wantKept(0)
-		if b.vault.warm.timer != nil {
+		if b.vault.cache.timer != nil {
 			t.Error("a timer runs for nothing")
 		}
 		if _, err := b.vault.Token(t.Context(), h); err != nil {

@@ -23,7 +23,7 @@ func (v *Vault) follow(store CatchUp) {
 		case <-v.base.Done():
 			return
 		case <-tick.C:
-			if v.warm.busy() {
+			if v.cache.busy() {
 				v.catchUp(v.base, store)
 			}
 		}
@@ -41,17 +41,17 @@ func (v *Vault) catchUp(ctx context.Context, store CatchUp) {
 	if next.line, err = store.CatchUp(ctx); err != nil {
 		return
 	}
-	last := v.warm.told.Load()
+	last := v.cache.told.Load()
 	if last != nil && last.line == next.line {
 		next.from = last.from
 	} else {
 		next.from = now() // the line was there by now, not when it was asked for
 	}
-	v.warm.told.Store(next)
+	v.cache.told.Store(next)
 }
 
 // busy reports whether anything is kept.
-func (w *warm) busy() bool {
+func (w *cache) busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.timer != nil

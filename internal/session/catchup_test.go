@@ -94,7 +94,7 @@ func TestAChangeThatGetsLostIsSeenWithinASecond(t *testing.T) {
 
 // What was read before a line began may have changed unheard before that.
 func TestANewLineVouchesForNothingThatWasReadBefore(t *testing.T) {
-	var w warm
+	var w cache
 	read := time.Unix(100, 0)
 	e, now := &opened{read: read}, read.Add(5*time.Second)
 	for _, c := range []struct {
@@ -125,10 +125,10 @@ func TestANewLineVouchesForNothingThatWasReadBefore(t *testing.T) {
 func TestAVaultThatKeepsNothingDoesNotAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store, _ := newHearing(t)
-		time.Sleep(3 * warmTick)
-		before := b.vault.warm.told.Load()
+		time.Sleep(3 * cacheTick)
+		before := b.vault.cache.told.Load()
 		time.Sleep(time.Minute)
-		if b.vault.warm.told.Load() != before {
+		if b.vault.cache.told.Load() != before {
 			t.Error("it asks, and keeps nothing")
 		}
 		b.want("at2")
@@ -160,7 +160,7 @@ func TestALineVouchesForWhatIsReadAfterItsFirstAnswer(t *testing.T) {
 		store.line.Add(1)
 		began := time.Now()
 		b.vault.catchUp(t.Context(), slowLine{store})
-		if got := b.vault.warm.told.Load(); !got.to.Equal(began) || !got.from.Equal(began.Add(staleMost/10)) {
+		if got := b.vault.cache.told.Load(); !got.to.Equal(began) || !got.from.Equal(began.Add(staleMost/10)) {
 			t.Errorf("told from %v to %v; asked at %v", got.from, got.to, began)
 		}
 	})

@@ -53,7 +53,7 @@ func (v *Vault) create(ctx context.Context, h Handle, b Browser, g Grant, answer
 	asking, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
 	if err := v.store.Create(asking, row); err != nil {
-		v.census.gone(row.Holder)
+		v.liveCount.gone(row.Holder)
 		v.giveBack(ctx, c, &g)
 		return Access{}, &Unavailable{time.Second, fmt.Errorf("storing a new grant: %w", err)}
 	}

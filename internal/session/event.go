@@ -44,9 +44,9 @@ func (c *config) observe(e Event) {
 	}
 }
 
-// ended tells of an end that this node has written.
+// ended reports an end that this node has written.
 func (c *config) ended(row *Row) {
-	c.census.gone(row.Holder)
+	c.liveCount.gone(row.Holder)
 	c.tellEnd(row)
 }
 

@@ -43,7 +43,7 @@ func IsRefreshText(text string) bool {
 	return ok
 }
 
-// parseRefresh knows one spelling of each token: 72 bytes fill 96 letters
+// parseRefresh knows one spelling of each token: 72 bytes fill 96 characters
 // exactly, and line breaks, which the decoder would skip, make it short.
 func parseRefresh(text string) (r refresh, ok bool) {
 	body, ok := strings.CutPrefix(text, RefreshPrefix)

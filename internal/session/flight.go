@@ -40,7 +40,7 @@ func (v *Vault) launch(ctx context.Context, c *config, h Handle) *flight {
 		// this one is for what we did not think of.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.RefreshWait+2*c.o.Lease)
 		defer cancel()
-		f.access, f.err = f.fly(ctx)
+		f.access, f.err = f.run(ctx)
 	})
 	return f
 }
@@ -70,14 +70,14 @@ func unavailable(after time.Duration, format string, args ...any) error {
 	return &Unavailable{max(after, time.Second), fmt.Errorf(format, args...)}
 }
 
-func (f *flight) fly(ctx context.Context) (Access, error) {
+func (f *flight) run(ctx context.Context) (Access, error) {
 	o := &f.c.o
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		w, err := f.v.look(ctx, f.c, f.h, true)
 		if err != nil {
 			return Access{}, err
 		}
-		f.bury(&w)
+		f.expireDead(&w)
 		if f.c.phase(&w, w.at) == fresh {
 			return w.access(), nil // read before a renewal, arrived after it
 		}
@@ -121,7 +121,7 @@ func (f *flight) fly(ctx context.Context) (Access, error) {
 
 // makeDo answers the AT while it lives, for lack of a better.
 func (f *flight) makeDo(w *view, err error) (Access, error) {
-	if f.bury(w); w.grant.Expiry.After(f.c.o.Now()) {
+	if f.expireDead(w); w.grant.Expiry.After(f.c.o.Now()) {
 		return w.access(), nil
 	}
 	return Access{}, err
@@ -153,7 +153,7 @@ func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 
 // changed is told of rows that a node has changed; it may be this node.
 func (v *Vault) changed(key Key) {
-	v.warm.changed(key)
+	v.cache.changed(key)
 	v.mu.Lock()
 	f := v.flights[key]
 	v.mu.Unlock()
@@ -176,7 +176,7 @@ func (v *Vault) storeNow(ctx context.Context, c *config) (time.Time, error) {
 func (v *Vault) swap(ctx context.Context, c *config, old Version, next Row) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.StoreTimeout)
 	defer cancel()
-	wrote := v.warm.writing(next.Key)
+	wrote := v.cache.writing(next.Key)
 	err = errors.New("the store did not return") // if it panics
 	defer func() { wrote(&next, err) }()
 	return v.store.CompareAndSwap(ctx, old, next)

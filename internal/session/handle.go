@@ -84,11 +84,11 @@ func ParseHandle(prefix, text string) (h Handle, ok bool) {
 		return Handle{}, false
 	}
 	var raw [lookupSize + secretSize]byte
-	var letters [handleSize]byte // on the stack, unlike []byte(body)
-	copy(letters[:], body)
-	// 48 bytes fill 64 letters exactly, so no letter has spare bits; line
+	var chars [handleSize]byte // on the stack, unlike []byte(body)
+	copy(chars[:], body)
+	// 48 bytes fill 64 characters exactly, so none has spare bits; line
 	// breaks, which the decoder would skip, make it short.
-	n, err := strict.Decode(raw[:], letters[:])
+	n, err := strict.Decode(raw[:], chars[:])
 	if err != nil || n != len(raw) {
 		return Handle{}, false
 	}
@@ -98,7 +98,7 @@ func ParseHandle(prefix, text string) (h Handle, ok bool) {
 	return handleOf(&p), true
 }
 
-// HandleLength is how many letters a handle has behind its prefix.
+// HandleLength is how many characters a handle has behind its prefix.
 const HandleLength = handleSize
 
 var strict = base64.RawURLEncoding.Strict()

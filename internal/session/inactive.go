@@ -76,8 +76,8 @@ func sameToken(a, b Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(a.Reveal()), []byte(b.Reveal())) == 1
 }
 
-// bury lets an AT that is known to be dead count as one that has run out.
-func (f *flight) bury(w *view) {
+// expireDead lets an AT that is known to be dead count as one that has run out.
+func (f *flight) expireDead(w *view) {
 	f.v.mu.Lock()
 	dead := f.dead
 	f.v.mu.Unlock()

@@ -27,11 +27,11 @@ func (f *Full) whose() string {
 	return "client"
 }
 
-// census knows how many live grants each holder has. Each sweep counts them
+// liveCount knows how many live grants each holder has. Each sweep counts them
 // anew; in between, what begins and ends on this node is added and taken off.
 // So what happens on other nodes is known at the next sweep, and for a grant that
 // ends while a sweep goes on there may be one more until the next.
-type census struct {
+type liveCount struct {
 	mu     sync.Mutex
 	live   map[ID]int
 	change map[ID]int // since a sweep began; nil: none is under way
@@ -39,12 +39,12 @@ type census struct {
 	counted time.Time // when all were seen last
 }
 
-func newCensus() *census { return &census{live: map[ID]int{}} }
+func newLiveCount() *liveCount { return &liveCount{live: map[ID]int{}} }
 
 // take counts one more grant of a holder, unless there are as many as there may
 // be under the names that it had, one for each key of the ring: the first is
 // the one it has now.
-func (n *census) take(names []ID, limit int) bool {
+func (n *liveCount) take(names []ID, limit int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	all := 0
@@ -59,7 +59,7 @@ func (n *census) take(names []ID, limit int) bool {
 }
 
 // gone counts one less.
-func (n *census) gone(holder ID) {
+func (n *liveCount) gone(holder ID) {
 	if holder == (ID{}) {
 		return
 	}
@@ -68,7 +68,7 @@ func (n *census) gone(holder ID) {
 	n.add(holder, -1)
 }
 
-func (n *census) add(holder ID, by int) {
+func (n *liveCount) add(holder ID, by int) {
 	addTo(n.live, holder, by)
 	if n.change != nil {
 		n.change[holder] += by
@@ -83,7 +83,7 @@ func addTo(all map[ID]int, holder ID, by int) {
 
 // begin is the begin of a sweep, and finish its end: what it has counted counts,
 // with what has changed meanwhile.
-func (n *census) begin(now time.Time) {
+func (n *liveCount) begin(now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.change = map[ID]int{}
@@ -96,7 +96,7 @@ func (n *census) begin(now time.Time) {
 // has run out is never taken off: after a while, when all that was counted may be
 // over, it counts for nothing, or a store that cannot be walked would lock out
 // the holders of those in use.
-func (n *census) finish(live map[ID]int, whole bool, now time.Time, over time.Duration) {
+func (n *liveCount) finish(live map[ID]int, whole bool, now time.Time, over time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
@@ -126,7 +126,7 @@ func (v *Vault) count(ctx context.Context, c *config, b Browser, g *Grant) (ID, 
 		full, purpose, name = &Full{Subject: true, Limit: c.o.GrantsPerSubject}, holderSubject, user
 	}
 	names := c.ring.Digests(purpose, c.o.Authority(g), name)
-	if !v.census.take(names, full.Limit) && !v.replaces(ctx, c, b.Replaces, names) {
+	if !v.liveCount.take(names, full.Limit) && !v.replaces(ctx, c, b.Replaces, names) {
 		c.observe(Event{Name: EventFull, Issuer: g.Issuer, Detail: full.whose()})
 		return ID{}, full
 	}
@@ -141,5 +141,5 @@ func (v *Vault) replaces(ctx context.Context, c *config, key Key, names []ID) bo
 	}
 	row, err := v.load(ctx, c, key)
 	live := err == nil && !row.Dead && row.Purpose == ForGrant && slices.Contains(names, row.Holder)
-	return live && v.census.take(names, c.o.GrantsPerSubject+1)
+	return live && v.liveCount.take(names, c.o.GrantsPerSubject+1)
 }

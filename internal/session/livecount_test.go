@@ -134,7 +134,7 @@ type unborn struct{ *Memory }
 func (unborn) Create(context.Context, Row) error { return errTest }
 
 func TestWhatChangesDuringASweepIsCounted(t *testing.T) {
-	n, a, b := newCensus(), []ID{{1}}, []ID{{2}}
+	n, a, b := newLiveCount(), []ID{{1}}, []ID{{2}}
 	n.take(a, 9)
 	n.begin(time.Now())
 	n.take(a, 9) // not seen by the sweep any more

@@ -29,8 +29,8 @@ func (w *view) access() Access {
 // decides more than whether a live token may be served.
 func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view, error) {
 	key, began := h.Key(), c.o.Now()
-	kept, writes := v.warm.get(key)
-	known := v.warm.stands(kept, began) && (!anew || v.warm.alone)
+	kept, writes := v.cache.get(key)
+	known := v.cache.stands(kept, began) && (!anew || v.cache.alone)
 	var row Row
 	var err error
 	if known {
@@ -42,7 +42,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 	var w view
 	switch {
 	case errors.Is(err, ErrNotFound) || err == nil && (row.Dead || row.Purpose != ForGrant):
-		v.warm.drop(key)
+		v.cache.drop(key)
 		if err == nil && row.Dead && row.Reason == EndedReplaced {
 			return view{}, ErrReplaced
 		}
@@ -55,7 +55,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		w = view{row: row, grant: *s.pair, unsaved: true}
 	case kept.fits(c, h, &row):
 		if !known {
-			v.warm.keep(&opened{row: row, grant: kept.grant, secret: kept.secret, ring: c.ring, read: began}, writes)
+			v.cache.keep(&opened{row: row, grant: kept.grant, secret: kept.secret, ring: c.ring, read: began}, writes)
 		}
 		w = view{row: row, grant: kept.grant}
 	default:
@@ -66,7 +66,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		if err != nil {
 			return view{}, &Unavailable{time.Minute, err}
 		}
-		v.warm.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
+		v.cache.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
 		w = view{row: row, grant: grant}
 	}
 	if w.at = began; !known {
@@ -78,7 +78,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 	} else if !w.at.Before(w.row.LastUsed.Add(c.o.Idle)) {
 		reason = EndedIdle
 	}
-	if reason != "" && known && !v.warm.alone {
+	if reason != "" && known && !v.cache.alone {
 		return v.look(ctx, c, h, true) // another node may have used it
 	}
 	if reason != "" {

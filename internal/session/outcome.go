@@ -119,7 +119,7 @@ func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 	return g
 }
 
-// another tells that an answer is for another user.
+// another reports whether an answer is for another user.
 func (g *Grant) another(answer *Granted) bool {
 	return answer.Subject != "" && g.Subject != "" && answer.Subject != g.Subject
 }

@@ -39,7 +39,7 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	now := c.o.Now()
 	var over []Key
 	live := map[ID]int{}
-	v.census.begin(now)
+	v.liveCount.begin(now)
 	walked := v.store.Each(ctx, func(row Row) bool {
 		if !c.o.over(&row, now, storeNow) {
 			n.count(&row, storeNow)
@@ -51,7 +51,7 @@ func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 		}
 		return true
 	})
-	v.census.finish(live, walked == nil || unread(walked), now, c.o.Idle+sweepGrace)
+	v.liveCount.finish(live, walked == nil || unread(walked), now, c.o.Idle+sweepGrace)
 	n, err = v.sweepAway(ctx, c, n, over, now, storeNow)
 	if walked != nil { // and what was found has gone all the same
 		err = unavailable(0, "walking the store: %w", errors.Join(walked, err))
@@ -152,7 +152,7 @@ func (n *Counts) count(row *Row, storeNow time.Time) {
 func (v *Vault) forget(ctx context.Context, c *config, key Key) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
-	wrote := v.warm.writing(key)
+	wrote := v.cache.writing(key)
 	err := v.store.Delete(ctx, key)
 	wrote(nil, err)
 	return err

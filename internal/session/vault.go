@@ -46,15 +46,15 @@ type Access struct {
 
 // Vault coordinates the grants of one store for one node.
 type Vault struct {
-	store  Store
-	cfg    atomic.Pointer[config]
-	brk    breakers
-	warm   warm
-	census *census
-	base   context.Context // of the writes that go on; ended by Close
-	stop   context.CancelFunc
-	unwake func()         // nil: the store has no wake-ups
-	work   sync.WaitGroup // flights, writes that go on, marks of last use
+	store     Store
+	cfg       atomic.Pointer[config]
+	brk       breakers
+	cache     cache
+	liveCount *liveCount
+	base      context.Context // of the writes that go on; ended by Close
+	stop      context.CancelFunc
+	unwake    func()         // nil: the store has no wake-ups
+	work      sync.WaitGroup // flights, writes that go on, marks of last use
 
 	mu      sync.Mutex
 	closed  bool
@@ -66,9 +66,9 @@ type Vault struct {
 }
 
 type config struct {
-	ring   *Keyring
-	o      Options
-	census *census
+	ring      *Keyring
+	o         Options
+	liveCount *liveCount
 }
 
 // New makes a vault over a store that others may use too. It asks nothing of
@@ -76,10 +76,10 @@ type config struct {
 func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	v := &Vault{
 		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{}, waiters: map[string]int{},
-		census: newCensus(),
+		liveCount: newLiveCount(),
 	}
 	if x, ok := store.(Exclusive); ok {
-		v.warm.alone = x.Exclusive()
+		v.cache.alone = x.Exclusive()
 	}
 	if err := v.Apply(ring, options); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	if w, ok := store.(Waker); ok {
 		v.unwake = w.Wake(v.changed)
 	}
-	if s, ok := store.(CatchUp); ok && !v.warm.alone {
+	if s, ok := store.(CatchUp); ok && !v.cache.alone {
 		go v.follow(s) // ends with v.base
 	}
 	return v, nil
@@ -107,7 +107,7 @@ func (v *Vault) Apply(ring *Keyring, options Options) error {
 	if ring == nil {
 		return errors.New("a vault needs a keyring")
 	}
-	v.cfg.Store(&config{ring, o, v.census})
+	v.cfg.Store(&config{ring, o, v.liveCount})
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (v *Vault) Close(ctx context.Context) error {
 	v.mu.Lock()
 	v.closed = true
 	v.mu.Unlock()
-	defer v.warm.close()
+	defer v.cache.close()
 	defer v.stop()
 	if v.unwake != nil {
 		defer v.unwake()

@@ -86,7 +86,7 @@ func TestEachPartIsStrictBase64URL(t *testing.T) {
 		"a percent escape":               func(s string) string { return s[:4] + "%41" + s[5:] },
 		"a letter outside ASCII":         func(s string) string { return s[:4] + "é" + s[5:] },
 		"a letter too many":              func(s string) string { return s + "AAA" },
-		"a last letter with unused bits": lastLetterNotCanonical,
+		"a last letter with unused bits": lastCharNotCanonical,
 	} {
 		for part, raw := range map[string]string{
 			"header":    spoil(h) + "." + p + "." + s,
@@ -108,7 +108,7 @@ func TestALastLetterHasOneSpelling(t *testing.T) {
 	// Two bytes over: two unused bits; one byte over: four.
 	for _, text := range []string{"ab", "abcd", "a", "abcde"} {
 		part := b64([]byte(text))
-		off := lastLetterNotCanonical(part)
+		off := lastCharNotCanonical(part)
 		if loose, _ := base64.RawURLEncoding.DecodeString(off); string(loose) != text {
 			t.Fatalf("%q is no second spelling of %q", off, text)
 		}
@@ -118,8 +118,8 @@ func TestALastLetterHasOneSpelling(t *testing.T) {
 	}
 }
 
-// lastLetterNotCanonical sets the lowest unused bit of the last letter.
-func lastLetterNotCanonical(s string) string {
+// lastCharNotCanonical sets the lowest unused bit of the last letter.
+func lastCharNotCanonical(s string) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return s[:len(s)-1] + string(letters[strings.IndexByte(letters, s[len(s)-1])|1])
 }

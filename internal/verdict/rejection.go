@@ -144,9 +144,9 @@ var descriptionOf = map[string]string{
 	RefreshPresented: "a refresh token is not an access token",
 }
 
-// OfStrayToken refuses a request with one of the gateway's own tokens where none
+// StrayToken refuses a request with one of the gateway's own tokens where none
 // belongs.
-func OfStrayToken() *Rejection {
+func StrayToken() *Rejection {
 	return &Rejection{
 		Status: http.StatusBadRequest, Reason: strayToken, Code: InvalidRequest,
 		Description: "a token stands where none belongs", Detail: "a reference token outside of its place, or a reference refresh token",

@@ -76,7 +76,7 @@ func formResult(r *as.Report) string {
 
 // adviceFor says what to do about an issuer that gave no document.
 func adviceFor(err error) string {
-	if as.Astray(err) {
+	if as.LedToForbiddenAddress(err) {
 		return "ask whoever runs the issuer why its metadata lead there. If it runs on this machine, name what it has there yourself: metadata <url>, jwks <url> or introspect <url>"
 	}
 	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {

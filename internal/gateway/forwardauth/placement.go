@@ -20,8 +20,8 @@ import (
 // as the proxy asks about no other, which cannot be seen from here: it is refused
 // like the rest.
 var (
-	errMatched = errors.New("forward_auth stands behind a matcher, such as a site's host name or address; questions come with the Host that a client chose, and to those that the matcher skips Caddy answers 200, which the proxy takes for a yes")
-	errAside   = errors.New("forward_auth stands in a named route or in handle_errors, where not every question gets")
+	errMatched        = errors.New("forward_auth stands behind a matcher, such as a site's host name or address; questions come with the Host that a client chose, and to those that the matcher skips Caddy answers 200, which the proxy takes for a yes")
+	errUnreachedRoute = errors.New("forward_auth stands in a named route or in handle_errors, where not every question gets")
 )
 
 func errWithin(handler string) error {
@@ -57,7 +57,7 @@ func checkPlace(ctx caddy.Context, handler caddy.Module) error {
 		n := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return len(r.HandlersRaw) > 0 })
 		switch {
 		case n < 0:
-			return placeError(errAside, server.Listen)
+			return placeError(errUnreachedRoute, server.Listen)
 		case isSkipped(routes, n):
 			return placeError(errMatched, server.Listen)
 		}
@@ -98,12 +98,12 @@ func misplaced(server *caddyhttp.Server) error {
 		return err
 	}
 	for _, named := range server.NamedRoutes {
-		if err := misplacedIn(caddyhttp.RouteList{*named}, errAside); err != nil {
+		if err := misplacedIn(caddyhttp.RouteList{*named}, errUnreachedRoute); err != nil {
 			return err
 		}
 	}
 	if server.Errors != nil {
-		return misplacedIn(server.Errors.Routes, errAside)
+		return misplacedIn(server.Errors.Routes, errUnreachedRoute)
 	}
 	return nil
 }

@@ -15,19 +15,19 @@ import (
 
 const sealingKey = "a key of the tests, of 32 characters and more"
 
-// settled is a store with settings of which its identity says nothing.
-type settled struct {
+// withSettings is a store with settings of which its identity says nothing.
+type withSettings struct {
 	stores.MemoryStore
 	name    string
 	applied []session.Store
 }
 
-func (p *settled) Identity() string         { return p.name }
-func (p *settled) Apply(rows session.Store) { p.applied = append(p.applied, rows) }
+func (p *withSettings) Identity() string         { return p.name }
+func (p *withSettings) Apply(rows session.Store) { p.applied = append(p.applied, rows) }
 
 func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *testing.T) {
 	var rows session.Store
-	stores := []*settled{{name: t.Name()}, {name: t.Name()}}
+	stores := []*withSettings{{name: t.Name()}, {name: t.Name()}}
 	for i, store := range stores {
 		keeper := &Keeper{store: store, options: new(Session).options(), keys: [][]byte{[]byte(sealingKey)}, Log: zap.NewNop(),
 			storage: caddy.DefaultStorage}
@@ -49,7 +49,7 @@ func TestALaterConfigurationOfTheSamePlaceAppliesItsSettingsToTheOpenStore(t *te
 }
 
 // forMany is a store that other processes use too.
-type forMany struct{ settled }
+type forMany struct{ withSettings }
 
 func (*forMany) Shared() bool { return true }
 
@@ -64,7 +64,7 @@ func TestASharedStoreOpensWhileCaddysStorageFails(t *testing.T) {
 	for name, row := range map[string]struct {
 		store stores.Store
 		opens bool
-	}{"of many nodes": {&forMany{settled{name: t.Name()}}, true}, "of one": {&settled{name: t.Name()}, false}} {
+	}{"of many nodes": {&forMany{withSettings{name: t.Name()}}, true}, "of one": {&withSettings{name: t.Name()}, false}} {
 		t.Run(name, func(t *testing.T) {
 			keeper := &Keeper{store: row.store, options: new(Session).options(), keys: [][]byte{[]byte(sealingKey)}, Log: zap.NewNop(),
 				storage: gone{}}

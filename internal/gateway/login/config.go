@@ -119,7 +119,7 @@ func (l *Login) checkWords() error {
 		return fmt.Errorf("login: cookie is %q; it takes a name that begins with __Host-, which keeps other hosts from setting it", c)
 	}
 	if credential.IsBegunName(l.Cookie) {
-		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, credential.PendingMark, credential.NameLetters)
+		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, credential.PendingMark, credential.NameLength)
 	}
 	return nil
 }

@@ -51,8 +51,8 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if handle, ok := s.Block.handle(r); ok {
 		grant, err := s.browserGrant(ctx, vault, handle)
 		if err == nil {
-			if lender, none := s.Keeper.IssuerOf(&grant); none == nil && lender.Client != nil {
-				t, hint = lender, grants.OriginOf(&grant).IDToken // only the issuer that made it sees it
+			if grantedBy, none := s.Keeper.IssuerOf(&grant); none == nil && grantedBy.Client != nil {
+				t, hint = grantedBy, grants.OriginOf(&grant).IDToken // only the issuer that made it sees it
 			}
 			err = s.endSession(ctx, vault, handle)
 		}

@@ -59,7 +59,7 @@ func (p *pending) challenge() string {
 }
 
 func (l *Login) pendingName(state string) string {
-	return l.CookieName() + credential.PendingMark + state[:credential.NameLetters]
+	return l.CookieName() + credential.PendingMark + state[:credential.NameLength]
 }
 
 // keep gives the browser its log-in, and takes the oldest ones away that are

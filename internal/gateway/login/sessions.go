@@ -78,7 +78,7 @@ func (s *Site) ownSession(r *http.Request, vault *session.Vault) (session.Handle
 }
 
 // browserGrant opens a grant that stands behind a session's cookie. What a client
-// holds is spelled alike, but for its first letters, and is none.
+// holds is spelled alike, but for its prefix, and is none.
 func (s *Site) browserGrant(ctx context.Context, vault *session.Vault, handle session.Handle) (session.Grant, error) {
 	grant, user, err := vault.Grant(ctx, handle)
 	if err == nil && user == (session.ID{}) {

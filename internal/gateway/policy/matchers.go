@@ -88,7 +88,7 @@ func (l looks) checkTarget(r *http.Request) error {
 	return nil
 }
 
-// isPlainHost tells a host that can be read in one way alone, with a port or
+// isPlainHost reports whether a host can be read in one way alone, with a port or
 // without one. "admin.example." and "admin%2eexample" are admin.example to some.
 func isPlainHost(host string) bool {
 	if strings.HasPrefix(host, "[") {

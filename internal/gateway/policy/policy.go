@@ -83,7 +83,7 @@ func (q *Requirement) Check() error {
 	return nil
 }
 
-// IsScopeWord tells words of a scope (RFC 6749 §3.3), or of acr values, which a
+// IsScopeWord reports whether a text is a word of a scope (RFC 6749 §3.3), or of acr values, which a
 // challenge lists with spaces between: one with a space in it could never be
 // granted.
 func IsScopeWord(word string) bool {

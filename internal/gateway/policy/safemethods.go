@@ -19,7 +19,7 @@ func Changes(r *http.Request) bool {
 	return true
 }
 
-// acts tells methods that are not safe (RFC 9110 §9.2.1).
+// acts reports whether a method is not safe (RFC 9110 §9.2.1).
 func acts(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }

@@ -219,7 +219,7 @@ func (env *environment) refuseUnknown() {
 	}
 }
 
-// distance counts the letters to change, add or take away (Levenshtein).
+// distance counts the characters to change, add or take away (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

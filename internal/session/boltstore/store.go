@@ -54,7 +54,7 @@ var _ session.Store = (*Store)(nil)
 // Path is where the file is.
 func (s *Store) Path() string { return s.path }
 
-// Exclusive tells that no other process can use the store meanwhile.
+// Exclusive reports whether no other process can use the store meanwhile.
 func (s *Store) Exclusive() bool { return true }
 
 // Now is the clock the store was opened with.

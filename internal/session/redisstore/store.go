@@ -189,14 +189,16 @@ func decode(value string, key session.Key, read func([]byte) error, row *session
 
 // name is the server's name of a row. In a cluster the braces would make each
 // row's place depend on its key alone.
-func (s *Store) name(key session.Key) string { return s.prefix + letters.EncodeToString(key[:]) + "}" }
+func (s *Store) name(key session.Key) string {
+	return s.prefix + nameEncoding.EncodeToString(key[:]) + "}"
+}
 
 func (s *Store) keyOf(name string) (key session.Key, ok bool) {
 	text, ok := strings.CutPrefix(name, s.prefix)
 	text, closed := strings.CutSuffix(text, "}")
-	if !ok || !closed || len(text) != letters.EncodedLen(len(key)) {
+	if !ok || !closed || len(text) != nameEncoding.EncodedLen(len(key)) {
 		return key, false
 	}
-	_, err := letters.Decode(key[:], []byte(text))
+	_, err := nameEncoding.Decode(key[:], []byte(text))
 	return key, err == nil
 }

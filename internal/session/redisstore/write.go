@@ -12,7 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-var letters = base64.RawURLEncoding
+var nameEncoding = base64.RawURLEncoding
 
 // What the scripts answer.
 const (
