@@ -78,13 +78,19 @@ func startGateway(t *testing.T, up *upstream, oauth string) *gateway {
 	return g
 }
 
-// site is the text of one plain-http site with access logs.
+// site is the text of one plain-http site with access logs. Caddy waits three
+// seconds for a connection to an upstream, which is too short for thousands of
+// requests at once on a busy machine.
 func (g *gateway) site(port int, oauth string, up *upstream) string {
 	return fmt.Sprintf(`
 http://127.0.0.1:%d {
 	log
 	%s
-	reverse_proxy %s
+	reverse_proxy %s {
+		transport http {
+			dial_timeout 30s
+		}
+	}
 }
 `, port, oauth, up.address())
 }
