@@ -57,28 +57,6 @@ func (c Claims) String(name string) string {
 	return s
 }
 
-// Lookup finds a claim by its exact name or, failing that, by a dotted path
-// into nested objects. Names with dots of their own ("https://a.example/roles")
-// are found first.
-func (c Claims) Lookup(path string) (any, bool) {
-	if v, ok := c[path]; ok {
-		return v, true
-	}
-	var at any = map[string]any(c)
-	for path != "" {
-		object, ok := at.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		name, rest, _ := strings.Cut(path, ".")
-		if at, ok = object[name]; !ok {
-			return nil, false
-		}
-		path = rest
-	}
-	return at, true
-}
-
 // Audience is aud as a list (RFC 7519 §4.1.3).
 func (c Claims) Audience() []string {
 	list, _ := words(c["aud"])

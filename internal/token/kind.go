@@ -30,7 +30,10 @@ func (p *Profile) checkType(u *Unverified, rec *Record) error {
 		}
 	}
 	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
-		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+typ))
+		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+clip(typ)))
+	}
+	if use := u.Claims.String("token_use"); slices.Contains(usesRefresh, use) || !p.IDTokens && slices.Contains(usesID, use) {
+		return rec.note(CheckKind, refuse(IDToken, "the claim token_use is "+use))
 	}
 	return rec.note(CheckKind, nil)
 }
@@ -57,12 +60,17 @@ var required = []string{"aud", "sub", "client_id", "iat", "jti"}
 
 // Marks of tokens that are no access tokens: ID tokens (OpenID Connect Core
 // §2), and others that must not pass for one, by the events claim
-// (RFC 8417) and by Keycloak's claim typ.
+// (RFC 8417), by Keycloak's claim typ, and by token_use (Amazon Cognito: "id" or
+// "access").
 var (
 	marksNever = []string{"events"}
 	marksAll   = append([]string{"nonce", "at_hash", "c_hash"}, marksNever...)
 	typesNever = []string{"refresh", "offline", "logout"}
 	typesAll   = append([]string{"id"}, typesNever...)
+
+	usesAccess  = []string{"access", "access_token"}
+	usesID      = []string{"id", "id_token"}
+	usesRefresh = []string{"refresh", "refresh_token"}
 )
 
 // isType compares media types: case does not matter and "application/" may be

@@ -143,7 +143,7 @@ func (p *Profile) checkAnswer(a *Answer) error {
 			return refuse(TypeRefused, fmt.Sprintf("the issuer says that token_type is %.100q", clip(name)))
 		}
 	}
-	if use := a.Claims.String("token_use"); use != "" && use != "access_token" && use != "access" {
+	if use := a.Claims.String("token_use"); use != "" && !slices.Contains(usesAccess, use) && !(p.IDTokens && slices.Contains(usesID, use)) {
 		return refuse(TypeRefused, "the issuer says that token_use is "+clip(use))
 	}
 	marks, types := p.kinds()

@@ -47,15 +47,26 @@ func (p *Principal) Told(answer string) *Principal {
 // ProvedBy reports whether the principal is of x and not of another prover.
 func (p *Principal) ProvedBy(x any) bool { return p.prover == x }
 
-// Claim finds a claim by name or dotted path, decoding the token when it was
-// only recognised and its claims were not asked for before.
+// Claim finds a claim by its name or path, as [Claims.Lookup] does. "scope" is
+// the scope that counts, wherever the token has it.
 func (p *Principal) Claim(path string) (any, bool) {
 	switch {
 	case path == "sub" && p.Subject != "":
 		return p.Subject, true
 	case path == "iss" && p.Issuer != "":
 		return p.Issuer, true // also where its answer about an opaque token leaves it out
+	case path == "scope" && p.Scope != "":
+		return p.Scope, true
 	}
+	return p.all().Lookup(path)
+}
+
+// Met is the JSON pointer of what [Principal.Claim] finds in the token, or "".
+func (p *Principal) Met(path string) string { return p.all().Met(path) }
+
+// all are the claims. They are decoded when the token was only recognised, and
+// nobody asked for them before.
+func (p *Principal) all() Claims {
 	p.decode.Do(func() {
 		switch {
 		case p.claims != nil || p.raw == "":
@@ -66,7 +77,7 @@ func (p *Principal) Claim(path string) (any, bool) {
 		}
 		p.claims = p.claims.Within(p.Scope) // nothing behind us learns of more than counts
 	})
-	return p.claims.Lookup(path)
+	return p.claims
 }
 
 // HasScope reports whether the token was granted one scope word.

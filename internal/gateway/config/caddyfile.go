@@ -113,7 +113,10 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 			err = grammar.Wrap(h.Dispenser, err)
 		}
 	case "list_claims":
-		err = grammar.List(h.Dispenser, &c.ListClaims)
+		if err = grammar.List(h.Dispenser, &c.ListClaims); err == nil {
+			_, err = identity.New(nil, c.ListClaims)
+			err = grammar.Wrap(h.Dispenser, err)
+		}
 	case "strip_token":
 		err = seen.Flag(h.Dispenser, &c.StripToken)
 	case "allow_anonymous":

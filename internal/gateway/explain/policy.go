@@ -71,8 +71,12 @@ func (e *explaining) describeRequirement(q *policy.Requirement, p *token.Princip
 	claimed := func(name string) {
 		value, _ := p.Claim(name)
 		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))
-		if value == nil {
+		at := p.Met(name)
+		switch {
+		case value == nil:
 			step.Found = "no claim " + name
+		case at != "" && at != name && strings.ContainsAny(name, "./"): // it could have been another member
+			step.Found += " at " + at
 		}
 	}
 	switch {

@@ -45,15 +45,24 @@ func New(copyClaims, listClaims []string, noTrailers ...string) (*Headers, error
 	if listClaims == nil {
 		id.lists = []string{"groups", "roles"}
 	}
+	for _, claim := range listClaims {
+		if err := token.CheckPath(claim); err != nil {
+			return nil, fmt.Errorf("list_claims: %w", err)
+		}
+	}
 	for _, arg := range copyClaims {
-		claim, header, named := strings.Cut(arg, ">")
-		if !named {
+		claim, header := arg, ""
+		if end := strings.LastIndexByte(arg, '>'); end >= 0 { // a claim's name may have one, a header's never
+			claim, header = arg[:end], arg[end+1:]
+		} else {
 			header = strings.NewReplacer("_", "-", ".", "-").Replace(claim)
 		}
 		folded := lenient.Fold(header)
 		switch {
 		case claim == "":
 			return nil, fmt.Errorf("copy_claims %s: no claim; write claim or claim>Header", arg)
+		case token.CheckPath(claim) != nil:
+			return nil, fmt.Errorf("copy_claims %s: %w", arg, token.CheckPath(claim))
 		case !httpguts.ValidHeaderFieldName(header):
 			return nil, fmt.Errorf("copy_claims %s: %q cannot be a header's name; write claim>Header", arg, header)
 		case strings.ContainsAny(header, "_."):
@@ -130,8 +139,8 @@ func (id *Headers) Headers(h http.Header, p *token.Principal) error {
 	values := make([]string, len(id.copies))
 	for i, c := range id.copies {
 		claim, _ := p.Claim(c.claim)
-		if text, ok := claim.(string); ok && text != "" && slices.Contains(id.lists, c.claim) {
-			claim = []any{text} // a comma in it is no second element
+		if claim != nil && claim != "" && slices.Contains(id.lists, c.claim) {
+			claim = listOf(claim) // a comma in a text is no second element
 		}
 		value, err := headerValue(claim)
 		if err != nil {
@@ -216,13 +225,25 @@ func placeholder(p *token.Principal, name string) any {
 	}
 	claim, _ := p.Claim(name)
 	if slices.Contains(p.Lists, name) {
-		switch claim.(type) {
-		case nil:
-			return []any{}
-		case []any:
-		default:
-			return []any{token.Plain(claim)}
-		}
+		return token.Plain(listOf(claim))
 	}
 	return token.Plain(claim)
+}
+
+// listOf is a claim that is a list for who reads it: the names that an object
+// grants by its keys, and whatever else it is as its one element.
+func listOf(claim any) any {
+	switch v := claim.(type) {
+	case nil:
+		return []any{}
+	case []any:
+		return v
+	case map[string]any:
+		list := []any{}
+		for _, name := range token.Granted(v) {
+			list = append(list, name)
+		}
+		return list
+	}
+	return []any{claim}
 }

@@ -29,8 +29,9 @@ type Requirement struct {
 	// Scope that the token must have, all of it (RFC 6749 §3.3).
 	Scope []string `json:"scope,omitempty"`
 
-	// A claim, by name or dotted path, that must have one of the values below,
-	// or a list with one of them in it.
+	// A claim, by its name, its path with dots, or a JSON pointer that begins
+	// with a slash (RFC 6901). It must have one of the values below, or be a list
+	// with one of them in it, or an object with one of them as a key.
 	Claim string   `json:"claim,omitempty"`
 	Value []string `json:"value,omitempty"`
 
@@ -67,6 +68,8 @@ func (q *Requirement) Check() error {
 		return errors.New("require: it takes " + requireForms)
 	case q.Claim != "" && len(q.Value) == 0:
 		return fmt.Errorf("require claim %s: no value", q.Claim)
+	case q.Claim != "" && token.CheckPath(q.Claim) != nil:
+		return fmt.Errorf("require claim: %w", token.CheckPath(q.Claim))
 	case q.MaxAge < 0 || time.Duration(q.MaxAge)%time.Second != 0:
 		return fmt.Errorf("require max_age: %s is not a number of whole seconds above zero", time.Duration(q.MaxAge))
 	}
@@ -166,8 +169,11 @@ func (q *Requirement) Holds(p *token.Principal, now time.Time) bool {
 
 func (q *Requirement) claimed(p *token.Principal) bool {
 	claim, _ := p.Claim(q.Claim)
-	if list, ok := claim.([]any); ok {
-		return slices.ContainsFunc(list, q.isValue)
+	switch v := claim.(type) {
+	case []any:
+		return slices.ContainsFunc(v, q.isValue)
+	case map[string]any:
+		return slices.ContainsFunc(token.Granted(v), func(name string) bool { return slices.Contains(q.Value, name) })
 	}
 	return q.isValue(claim)
 }

@@ -1,0 +1,96 @@
+package token
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// Names with dots of their own, as issuers write them.
+var dotted = Claims{
+	"kubernetes.io": map[string]any{"namespace": "shop", "serviceaccount": map[string]any{"name": "cart"}},
+	"resource_access": map[string]any{
+		"orders.api":              map[string]any{"roles": []any{"admin"}},
+		"https://app.example.com": map[string]any{"roles": []any{"user"}},
+	},
+	"https://hasura.io/jwt/claims": map[string]any{"x-hasura-default-role": "editor"},
+	"a.b":                          map[string]any{"c": "longest first"},
+	"a":                            map[string]any{"b.c": "shorter", "b": map[string]any{"d": "behind a dead end", "null": nil}, "b.null": "past null"},
+	"a~b/c":                        map[string]any{"~1": "escaped"},
+	"/slash":                       "a name with a slash",
+	"list":                         []any{"zero", map[string]any{"x": "in a list"}},
+	"":                             "empty",
+}
+
+func TestAPathIsTriedWithEverySplitLongestNamesFirst(t *testing.T) {
+	for path, row := range map[string]struct {
+		want any
+		met  string
+	}{
+		"kubernetes.io.namespace":                            {"shop", "/kubernetes.io/namespace"},
+		"kubernetes.io.serviceaccount.name":                  {"cart", "/kubernetes.io/serviceaccount/name"},
+		"resource_access.orders.api.roles":                   {[]any{"admin"}, "/resource_access/orders.api/roles"},
+		"resource_access.https://app.example.com.roles":      {[]any{"user"}, "/resource_access/https:~1~1app.example.com/roles"},
+		"https://hasura.io/jwt/claims.x-hasura-default-role": {"editor", "/https:~1~1hasura.io~1jwt~1claims/x-hasura-default-role"},
+		"a.b.c":    {"longest first", "/a.b/c"},
+		"a.b.d":    {"behind a dead end", "/a/b/d"},
+		"a.b.null": {"past null", "/a/b.null"},
+		"a~b/c.~1": {"escaped", "/a~0b~1c/~01"},
+		"":         {"empty", "/"},
+	} {
+		if got, ok := dotted.Lookup(path); !ok || !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%q: %v, not %v", path, got, row.want)
+		}
+		if got := dotted.Met(path); got != row.met {
+			t.Errorf("%q was met at %q, not at %q", path, got, row.met)
+		}
+		if got, _ := dotted.Lookup(row.met); !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%q, where it was met, is %v", row.met, got)
+		}
+	}
+	for _, path := range []string{"kubernetes.io.", ".kubernetes.io", "kubernetes.io..namespace", "a.b.e", "list.0", "a.b.c.d", "nothing"} {
+		if got, ok := dotted.Lookup(path); ok || dotted.Met(path) != "" {
+			t.Errorf("%q: found %v", path, got)
+		}
+	}
+}
+
+func TestAJSONPointerHasOneMeaning(t *testing.T) {
+	for path, want := range map[string]any{
+		"/a/b.c":       "shorter",
+		"/a.b/c":       "longest first",
+		"/a~0b~1c/~01": "escaped",
+		"/~1slash":     "a name with a slash",
+		"/list/0":      "zero",
+		"/list/1/x":    "in a list",
+		"/":            "empty",
+	} {
+		if got, ok := dotted.Lookup(path); !ok || got != want {
+			t.Errorf("%q: %v, not %v", path, got, want)
+		}
+	}
+	for _, path := range []string{"/slash", "/a.b.c", "/a/b/c", "/list/2", "/list/01", "/list/-", "/list/+1", "/list/x", "/a/", "//a", "/kubernetes.io/namespace/"} {
+		if got, ok := dotted.Lookup(path); ok {
+			t.Errorf("%q: found %v", path, got)
+		}
+	}
+}
+
+func TestAPointerWithAnOddTildeIsNoPath(t *testing.T) {
+	for path, right := range map[string]bool{"~x": true, "a~": true, "/a~0~1": true, "/": true, "/a~": false, "/a~2": false, "/~a/b": false} {
+		if err := CheckPath(path); (err == nil) != right {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
+
+func TestAnObjectGrantsTheKeysWhoseValueSaysYes(t *testing.T) {
+	claims, err := parseClaims(`{"roles":{"admin":{"3124":"example"},"staff":true,"boss":["no"],"none":{},"never":false,"gone":null,"no":0,"text":"no","void":[]}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, _ := claims["roles"].(map[string]any)
+	if got := strings.Join(Granted(object), " "); got != "admin staff" {
+		t.Error(got)
+	}
+}
