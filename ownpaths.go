@@ -51,7 +51,7 @@ func (g *Gateway) describe() *resource.Metadata {
 	if g.Resource == "" {
 		return nil
 	}
-	doc := resource.Document{Resource: g.Resource, Servers: g.validator.Names(), Name: g.realm}
+	doc := resource.Document{Resource: g.Resource, Servers: g.validator.Addresses(), Name: g.realm}
 	always := g.Require
 	if len(g.Issuer) == 1 {
 		always = g.rules.All // what each token needs; with several issuers those of one do not

@@ -74,9 +74,9 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 		return nil, verdict.OfToken(err, "")
 	}
 	// The unverified issuer only selects among those that are configured.
-	t := v.Named(unverified.Claims.String("iss"))
+	t := v.Named(unverified.Claims.Issuer())
 	if t == nil {
-		return nil, verdict.UnknownIssuer(unverified.Claims.String("iss"), v.Names())
+		return nil, verdict.UnknownIssuer(unverified.Claims.Issuer(), v.Names())
 	}
 	t.Metrics.Misses.Inc()
 	began := v.Now()

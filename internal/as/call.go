@@ -127,7 +127,7 @@ func (s *Server) post(ctx context.Context, client Client, endpoint string, addre
 	if target == "" {
 		return nil, &CallError{Fate: NotSent, Err: fmt.Errorf("no %s of %s: %w", endpoint, s.cfg.Issuer, ErrNoEndpoint)}
 	}
-	return s.send(restrictAddress(ctx, ends.from), client, endpoint, target, ends.AuthMethods, form)
+	return s.send(s.cfg.contextFor(ctx, target, ends.from), client, endpoint, target, ends.AuthMethods, form)
 }
 
 // send posts a form to an address, once. offered are the authentication methods

@@ -174,7 +174,7 @@ func (s *Server) checkDiscovered(address string) error {
 	if err := CheckURL(address, s.cfg.AllowHTTP); err != nil {
 		return err
 	}
-	if s.cfg.AllowHTTP || !plainHTTP(address) || plainHTTP(s.cfg.Issuer) || plainHTTP(s.cfg.Metadata) {
+	if s.cfg.AllowHTTP || !plainHTTP(address) || plainHTTP(s.cfg.metadataAddress()) {
 		return nil
 	}
 	return fmt.Errorf("%.200q is plain http on loopback, where metadata may lead only from an issuer, or a metadata URL, that is plain http on loopback itself", address)

@@ -79,9 +79,9 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 	// Before the keys: an issuer of opaque tokens alone may publish none.
 	s.endpoints.Store(s.readEndpoints(members, route.to))
 	keys, _ := members["jwks_uri"].(string)
-	if err := s.checkDiscovered(keys); err != nil {
+	if err := s.checkDiscovered(keys); err != nil && s.cfg.JWKS == "" {
 		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
 	}
-	s.keysURL, s.keysFrom, s.metaUntil = keys, route.to, s.cfg.Now().Add(fresh)
+	s.keysURL, s.keysFrom, s.metaAt, s.metaUntil = keys, route.to, address, s.cfg.Now().Add(fresh)
 	return nil
 }

@@ -23,6 +23,7 @@ type Endpoints struct {
 	DeviceAuthorization string
 	Authorization       string // may have a query (RFC 6749 §3.1)
 	EndSession          string // OpenID Connect RP-Initiated Logout §2.1
+	UserInfo            string // OpenID Connect Core §5.3
 	Introspection       string
 	AuthMethods         []string // token_endpoint_auth_methods_supported
 	AskMethods          []string // introspection_endpoint_auth_methods_supported, or else AuthMethods
@@ -35,16 +36,20 @@ type Endpoints struct {
 	Refused             []error  // addresses that are there and may not be asked
 
 	from              zone     // where the metadata came from
+	AccessTokenIssuer string   // access_token_issuer, of AD FS
 	SigningAlgorithms []string // id_token_signing_alg_values_supported (OpenID Connect Discovery §3)
 	Binds             []string // members that say that access tokens may be bound to keys
 	BindsAll          bool     // dpop_bound_access_tokens: they are
 }
 
-// readEndpoints drops an address that may not be asked, and not the metadata
+// readEndpoints takes what the operator names first, and drops an address that may not be asked, and not the metadata
 // with it: keys are needed by more than those who ask for tokens.
 func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
 	var refused []error
-	usable := func(name string) string {
+	usable := func(name, own string) string {
+		if own != "" {
+			return own
+		}
 		address, named := members[name].(string)
 		if err := s.checkDiscovered(address); err != nil {
 			if named {
@@ -56,13 +61,14 @@ func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
 	}
 	ends := &Endpoints{
 		from:                from,
-		Token:               usable("token_endpoint"),
-		Revocation:          usable("revocation_endpoint"),
-		DeviceAuthorization: usable("device_authorization_endpoint"),
-		Authorization:       usable("authorization_endpoint"),
-		EndSession:          usable("end_session_endpoint"),
-		Introspection:       usable("introspection_endpoint"),
-		Registration:        usable("registration_endpoint"),
+		Token:               usable("token_endpoint", s.cfg.Named.Token),
+		Revocation:          usable("revocation_endpoint", ""),
+		DeviceAuthorization: usable("device_authorization_endpoint", ""),
+		Authorization:       usable("authorization_endpoint", s.cfg.Named.Authorization),
+		EndSession:          usable("end_session_endpoint", s.cfg.Named.EndSession),
+		UserInfo:            usable("userinfo_endpoint", s.cfg.Named.UserInfo),
+		Introspection:       usable("introspection_endpoint", ""),
+		Registration:        usable("registration_endpoint", ""),
 		Resources:           names(members["protected_resources"]),
 	}
 	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
@@ -73,6 +79,7 @@ func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
 	ends.ResponseTypes = names(members["response_types_supported"])
 	ends.NamesItself = members["authorization_response_iss_parameter_supported"] == true
+	ends.AccessTokenIssuer, _ = members["access_token_issuer"].(string)
 	ends.SigningAlgorithms = names(members["id_token_signing_alg_values_supported"])
 	ends.BindsAll = members["dpop_bound_access_tokens"] == true
 	if len(names(members["dpop_signing_alg_values_supported"])) > 0 { // RFC 9449 §5.1
@@ -101,7 +108,10 @@ func names(value any) (all []string) {
 // while the loop tries each second; with keys from the storage the loop is in no
 // hurry, and a call causes a fetch.
 func (s *Server) Endpoints(ctx context.Context) (Endpoints, error) {
-	if s.cfg.JWKS != "" {
+	if ends := s.endpoints.Load(); ends != nil {
+		return *ends, nil
+	}
+	if !s.cfg.hasMetadata() {
 		return Endpoints{}, s.unknown(errNoMetadata)
 	}
 	s.Start()

@@ -14,7 +14,8 @@ import (
 type fetcher struct {
 	keysURL   string    // from the metadata
 	keysFrom  zone      // where these came from
-	metaUntil time.Time // when the metadata stop being fresh
+	metaAt    string    // where the metadata were read
+	metaUntil time.Time // when they stop being fresh
 	form      int       // which of the well-known forms answered last
 	doc       []byte    // the last good key document
 	named     []string  // algorithms that the metadata named then
@@ -61,7 +62,7 @@ func (s *Server) fetch() time.Duration {
 
 	began := s.cfg.Now()
 	if s.anew.Swap(false) {
-		s.keysURL = ""
+		s.metaUntil = time.Time{}
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.within(attempt))
 	doc, fresh, err := s.fetchKeys(ctx)
@@ -138,7 +139,7 @@ func (s *Server) schedule(fresh time.Duration, err error) time.Duration {
 		// started together do not stay together.
 		return max(Floor, time.Duration(float64(fresh)*(0.8+0.1*s.cfg.Jitter())))
 	}
-	s.keysURL = "" // perhaps they have moved: ask the metadata again
+	s.metaUntil = time.Time{} // perhaps they have moved: ask the metadata again
 	s.failures++
 	if s.restored && s.within(keepStored) <= 0 {
 		s.restored = false
@@ -164,9 +165,13 @@ func (s *Server) within(d time.Duration) time.Duration {
 // fetchKeys asks the issuer, by way of its metadata unless the address of the
 // keys is configured or still fresh.
 func (s *Server) fetchKeys(ctx context.Context) (doc []byte, fresh time.Duration, err error) {
-	if s.cfg.JWKS == "" && (s.keysURL == "" || !s.cfg.Now().Before(s.metaUntil)) {
-		if err := s.discover(ctx); err != nil {
+	if s.cfg.hasMetadata() && !s.cfg.Now().Before(s.metaUntil) {
+		err := s.discover(ctx)
+		switch {
+		case err != nil && s.cfg.JWKS == "":
 			return nil, 0, err
+		case err != nil: // tokens are judged all the same
+			s.observe(Event{Op: OpMetadata, Err: err})
 		}
 	}
 	return s.getKeys(ctx)

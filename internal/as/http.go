@@ -27,6 +27,26 @@ type answerError struct {
 func (e *answerError) Error() string { return e.address + ": " + e.err.Error() }
 func (e *answerError) Unwrap() error { return e.err }
 
+// statusError is an answer with another status than 200.
+type statusError struct {
+	status   int
+	withheld bool // the bearer token was not shown, since only metadata lead there
+}
+
+func (e *statusError) Error() string {
+	if e.withheld {
+		return fmt.Sprintf("status %d, without the bearer token, which goes to the host of the metadata alone", e.status)
+	}
+	return fmt.Sprintf("status %d", e.status)
+}
+
+// Guarded reports whether metadata or keys were asked for and not shown, for lack
+// of a credential or of rights.
+func Guarded(err error) bool {
+	answer, ok := errors.AsType[*statusError](err)
+	return ok && (answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden)
+}
+
 func newClient(cfg Config) *http.Client {
 	transport := cfg.Transport
 	if transport == nil {
@@ -65,6 +85,14 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "caddy-oauth")
+	shown := s.cfg.Bearer != nil && s.shows(ctx, address)
+	if shown {
+		bearer, err := s.cfg.Bearer()
+		if err != nil {
+			return nil, 0, err
+		}
+		req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
+	}
 	res, err := s.client.Do(req)
 	if err != nil && res != nil {
 		return nil, 0, &answerError{address, err} // a redirect that is not followed
@@ -74,7 +102,7 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, 0, &answerError{address, fmt.Errorf("status %d", res.StatusCode)}
+		return nil, 0, &answerError{address, &statusError{res.StatusCode, s.cfg.Bearer != nil && !shown}}
 	}
 	doc, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err != nil {

@@ -49,7 +49,7 @@ func Probe(ctx context.Context, cfg Config) *Report {
 	defer s.Close()
 	defer watch.close()
 	report := &Report{KeysURL: cfg.JWKS}
-	if cfg.JWKS == "" {
+	if report.Endpoints = s.endpoints.Load(); cfg.hasMetadata() {
 		s.probeMetadata(ctx, report)
 	}
 	if report.KeysURL != "" {
@@ -78,7 +78,10 @@ func (s *Server) probeMetadata(ctx context.Context, report *Report) {
 		err := s.readMetadata(ctx, form)
 		report.Forms = append(report.Forms, Form{form, err})
 		if err == nil {
-			report.Metadata, report.KeysURL, report.Endpoints = form, s.keysURL, s.endpoints.Load()
+			report.Metadata, report.Endpoints = form, s.endpoints.Load()
+			if s.cfg.JWKS == "" {
+				report.KeysURL = s.keysURL
+			}
 			return
 		}
 		if _, answered := errors.AsType[*answerError](err); !answered {
@@ -93,7 +96,7 @@ func (s *Server) probeMetadata(ctx context.Context, report *Report) {
 func Reach(ctx context.Context, cfg Config, ends *Endpoints, address string) (status int, certificates []Certificate, err error) {
 	watch := &watcher{now: cfg.Now, inner: newClient(cfg).Transport}
 	defer watch.close()
-	req, err := http.NewRequestWithContext(restrictAddress(ctx, ends.from), http.MethodHead, address, nil)
+	req, err := http.NewRequestWithContext(cfg.contextFor(ctx, address, ends.from), http.MethodHead, address, nil)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -109,6 +112,7 @@ func Reach(ctx context.Context, cfg Config, ends *Endpoints, address string) (st
 // FetchResource reads the metadata of a protected resource (RFC 9728 §3.2), and
 // answers the resource that they are about.
 func FetchResource(ctx context.Context, cfg Config, address string) (resource string, err error) {
+	cfg.Bearer = nil // that is for the issuer
 	s := New(cfg)
 	defer s.Close()
 	ctx, _ = allowAnyAddress(ctx, s.cfg.dialing().zone)

@@ -35,8 +35,10 @@ const (
 // Config is what an authorization server is known by. It does not change.
 type Config struct {
 	Issuer    string         // exact text of iss and of the metadata's issuer
-	Metadata  string         // URL of the metadata; "": derived from Issuer
+	Metadata  string         // URL of the metadata; "": derived from Issuer, or with JWKS there are none
 	JWKS      string         // URL of the keys; "": from the metadata
+	Named     Named          // endpoints that the operator names
+	Bearer    Bearer         // shown to who has the metadata and keys; nil: nothing is
 	AllowHTTP bool           // take plain http from hosts other than loopback
 	Trust     *x509.CertPool // for TLS; nil: the system's
 	StoreAs   string         // where the last good keys are kept in the storage
@@ -110,6 +112,9 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, ended: make(chan struct{}), wake: make(chan struct{}, 1), flight: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client, s.caller = newClient(cfg), newCaller(cfg)
+	if !cfg.hasMetadata() && cfg.Named != (Named{}) {
+		s.endpoints.Store(s.readEndpoints(nil, routableZone)) // there is nothing to wait for
+	}
 	return s
 }
 

@@ -24,9 +24,10 @@ type Env struct {
 
 // What an Event is about.
 const (
-	OpFetch   = "fetch"   // of metadata and keys
-	OpRestore = "restore" // of keys from the storage
-	OpStore   = "store"   // of keys in the storage
+	OpFetch    = "fetch"    // of metadata and keys
+	OpMetadata = "metadata" // of those alone, where the keys are elsewhere
+	OpRestore  = "restore"  // of keys from the storage
+	OpStore    = "store"    // of keys in the storage
 )
 
 // Event is something an operator may want to know.

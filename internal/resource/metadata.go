@@ -13,7 +13,7 @@ import (
 // clients ask for every scope that they find here.
 type Document struct {
 	Resource string   `json:"resource"` // a URL that was checked
-	Servers  []string `json:"authorization_servers"`
+	Servers  []string `json:"authorization_servers,omitempty"`
 	Scopes   []string `json:"scopes_supported,omitempty"`         // that every request needs, in any order
 	Methods  []string `json:"bearer_methods_supported,omitempty"` // of RFC 6750 §2: header, body, query
 	Name     string   `json:"resource_name,omitempty"`

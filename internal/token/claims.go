@@ -63,6 +63,15 @@ func (c Claims) Audience() []string {
 	return list
 }
 
+// clientFor is client_id where a token names no audience: Amazon Cognito's access
+// tokens have the one and not the other.
+func (c Claims) clientFor(audience []string) string {
+	if len(audience) > 0 {
+		return ""
+	}
+	return c.String("client_id")
+}
+
 // Scope is the granted scope as RFC 6749 §3.3 spells it, from "scope" or, where
 // that is absent, from "scp" (a string at Entra, a list at Okta).
 func (c Claims) Scope() string {

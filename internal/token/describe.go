@@ -39,7 +39,10 @@ func (r *Record) Describe(check Check, raw string, u *Unverified, p *Profile, no
 func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now time.Time) (found, expected string) {
 	switch check {
 	case CheckIssuer:
-		return u.quoted("iss"), quote(p.Issuer)
+		if found = u.quoted("iss"); p.isSPIFFE() {
+			return found + "; sub is " + u.quoted("sub"), "sub below " + quote(p.Issuer+"/") + ", and iss absent or " + quote(p.tokenName())
+		}
+		return found, quote(p.tokenName())
 	case CheckAlgorithm:
 		return quote(u.alg), "one of " + p.Algorithms.String()
 	case CheckType:
@@ -59,7 +62,7 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 	case CheckKind:
 		marks, types := p.kinds()
 		return r.told(check, "no mark of another kind"),
-			"none of the claims " + strings.Join(marks, ", ") + "; the claim typ none of " + strings.Join(types, ", ")
+			"none of the claims " + strings.Join(marks, ", ") + "; the claim typ none of " + strings.Join(types, ", ") + "; the claim token_use none of " + strings.Join(p.uses(), ", ")
 	case CheckBound:
 		return r.told(check, "bound to no key"), "no claim cnf, and no claim typ of DPoP: such a token is good with a proof of its key alone"
 	case CheckExpiry:
@@ -73,13 +76,18 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 		if p.Resource != "" {
 			expected = append(expected, quote(p.Resource)+" (resource)")
 		}
+		found := u.quoted("aud")
 		if len(p.Audience) > 0 {
 			expected = append(expected, "one of "+quoteAll(p.Audience))
 		}
-		if expected == nil {
-			return u.quoted("aud"), "any (insecure_any_audience)"
+		if p.ByClient && len(u.Claims.Audience()) == 0 {
+			found += ", and client_id is " + u.quoted("client_id")
+			expected = append(expected, "as client_id, where there is no aud (client_id_as_audience)")
 		}
-		return u.quoted("aud"), strings.Join(expected, ", and ")
+		if expected == nil {
+			return found, "any (insecure_any_audience)"
+		}
+		return found, strings.Join(expected, ", and ")
 	}
 	return r.describeKey(check, u, p)
 }

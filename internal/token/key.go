@@ -96,7 +96,7 @@ func (k *Key) readUse(members map[string]any) error {
 			return errors.New("kid is not a string")
 		}
 	}
-	if use, has := members["use"]; has && use != "sig" {
+	if use, has := members["use"]; has && use != "sig" && use != "jwt-svid" { // the latter is SPIFFE's (Trust Domain and Bundle §4.1.2)
 		return fmt.Errorf("use is %.40v, not sig", use)
 	}
 	if ops, has := members["key_ops"]; has {

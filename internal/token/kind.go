@@ -32,14 +32,14 @@ func (p *Profile) checkType(u *Unverified, rec *Record) error {
 	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
 		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+clip(typ)))
 	}
-	if use := u.Claims.String("token_use"); slices.Contains(usesRefresh, use) || !p.IDTokens && slices.Contains(usesID, use) {
+	if use := u.Claims.String("token_use"); slices.Contains(p.uses(), use) {
 		return rec.note(CheckKind, refuse(IDToken, "the claim token_use is "+use))
 	}
 	return rec.note(CheckKind, nil)
 }
 
 func (p *Profile) checkTyp(u *Unverified) error {
-	if u.typed && !isType(u.typ, "at+jwt") && (p.Strict || !isType(u.typ, "jwt")) {
+	if u.typed && !isType(u.typ, "at+jwt") && (p.Strict || !isType(u.typ, "jwt") && !(p.isSPIFFE() && isType(u.typ, "jose"))) {
 		return refuse(TypeRefused, "typ is "+clip(u.typ))
 	}
 	if p.Strict && !u.typed {
@@ -53,6 +53,14 @@ func (p *Profile) kinds() (marks, types []string) {
 		return marksNever, typesNever
 	}
 	return marksAll, typesAll
+}
+
+// uses are the values of token_use that mark a token that is no access token.
+func (p *Profile) uses() []string {
+	if p.IDTokens {
+		return usesRefresh
+	}
+	return usesNever
 }
 
 // required is what RFC 9068 §2.2 asks for beside iss and exp.
@@ -71,6 +79,7 @@ var (
 	usesAccess  = []string{"access", "access_token"}
 	usesID      = []string{"id", "id_token"}
 	usesRefresh = []string{"refresh", "refresh_token"}
+	usesNever   = slices.Concat(usesID, usesRefresh)
 )
 
 // isType compares media types: case does not matter and "application/" may be

@@ -93,8 +93,9 @@ func (a *Answer) facts() *Facts {
 		exp = lastExpiry
 	}
 	nbf, _ := seconds(a.Claims["nbf"])
+	audience := a.Claims.Audience()
 	return &Facts{
-		Subject: a.Claims.String("sub"), Scope: a.Claims.Scope(), Audience: a.Claims.Audience(),
+		Subject: a.Claims.String("sub"), Scope: a.Claims.Scope(), Audience: audience, Client: a.Claims.clientFor(audience),
 		Expiry: int64(math.Floor(exp)), NotBefore: int64(math.Ceil(nbf)),
 	}
 }
@@ -109,7 +110,10 @@ func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
 	said, facts := a.facts(), *verified
 	facts.Expiry, facts.NotBefore = min(facts.Expiry, said.Expiry), max(facts.NotBefore, said.NotBefore)
 	if _, has := a.Claims["aud"]; has {
-		facts.Audience = common(facts.Audience, said.Audience)
+		facts.Audience, facts.Client = common(facts.Audience, said.Audience), ""
+	}
+	if client, has := a.Claims["client_id"]; has && client != facts.Client {
+		facts.Client = ""
 	}
 	if a.Claims["scope"] != nil || a.Claims["scp"] != nil {
 		facts.Scope = strings.Join(common(strings.Fields(facts.Scope), strings.Fields(said.Scope)), " ")
@@ -127,7 +131,7 @@ func (p *Profile) checkAnswer(a *Answer) error {
 	if !a.Active {
 		return refuse(Inactive, "the issuer says that it is not active: revoked, expired, or none of its tokens")
 	}
-	if iss, has := a.Claims["iss"]; has && iss != p.Issuer {
+	if iss, has := a.Claims["iss"]; has && iss != p.iss(a.Claims) {
 		return refuse(IssuerUnknown, "the issuer says that iss is "+clip(a.Claims.String("iss")))
 	}
 	if err := checkBound(a.Claims); err != nil {

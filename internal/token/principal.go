@@ -21,6 +21,7 @@ type Principal struct {
 	// where the token has one value or none.
 	Lists []string
 
+	iss    string // what the issuer calls itself in access tokens
 	prover any
 	raw    string
 	answer string // what the issuer said of an opaque token
@@ -33,7 +34,7 @@ type Principal struct {
 func (p *Profile) Principal(prover any, facts *Facts, raw string, claims Claims) *Principal {
 	return &Principal{
 		Issuer: p.Issuer, Subject: facts.Subject, Scope: facts.Scope, Skew: p.Skew,
-		prover: prover, raw: raw, claims: claims,
+		iss: p.tokenName(), prover: prover, raw: raw, claims: claims,
 	}
 }
 
@@ -53,8 +54,8 @@ func (p *Principal) Claim(path string) (any, bool) {
 	switch {
 	case path == "sub" && p.Subject != "":
 		return p.Subject, true
-	case path == "iss" && p.Issuer != "":
-		return p.Issuer, true // also where its answer about an opaque token leaves it out
+	case path == "iss" && p.iss != "":
+		return p.iss, true // also where its answer about an opaque token leaves it out
 	case path == "scope" && p.Scope != "":
 		return p.Scope, true
 	}

@@ -12,8 +12,10 @@ import (
 
 // Profile is what one issuer's access tokens must be (RFC 9068 §4, RFC 8725).
 type Profile struct {
-	Issuer     string        // iss, exactly
+	Issuer     string        // its name, and what iss is, exactly
+	Tokens     string        // what iss of its access tokens is, exactly, where that is another text; else ""
 	Audience   []string      // one of them must be in aud; none: any audience passes
+	ByClient   bool          // of a token without aud, client_id must be one of Audience
 	Resource   string        // must be in aud as well; "": nothing more is asked (RFC 8707 §2)
 	Algorithms Algorithms    // of the signature
 	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
@@ -30,9 +32,10 @@ type Facts struct {
 	Subject   string
 	Scope     string
 	Audience  []string
-	Expiry    int64 // seconds since 1970
-	NotBefore int64 // the same; 0 when absent
-	Key       *Key  // that verified it; nil: the issuer was asked
+	Client    string // client_id, where there is no audience
+	Expiry    int64  // seconds since 1970
+	NotBefore int64  // the same; 0 when absent
+	Key       *Key   // that verified it; nil: the issuer was asked
 }
 
 // Verify proves a token: form, issuer, algorithm, type, claims, and only then
@@ -77,6 +80,7 @@ func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec 
 		Expiry:    int64(math.Floor(exp)),
 		NotBefore: int64(math.Ceil(nbf)),
 	}
+	facts.Client = strings.Clone(u.Claims.clientFor(facts.Audience))
 	if err := p.judge(facts, now, rec); err != nil {
 		return nil, err
 	}
@@ -92,10 +96,10 @@ func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec 
 }
 
 func (p *Profile) checkIssuer(u *Unverified) error {
-	if iss := u.Claims.String("iss"); iss != p.Issuer {
-		return refuse(IssuerUnknown, "iss is "+clip(iss))
+	if named, want := u.Claims.Issuer(), p.iss(u.Claims); named != want {
+		return refuse(IssuerUnknown, "iss is "+clip(named))
 	}
-	return nil
+	return p.checkSPIFFE(u)
 }
 
 func (p *Profile) checkAlgorithm(u *Unverified) error {
@@ -160,7 +164,12 @@ func (p *Profile) checkAudience(facts *Facts) error {
 			return nil
 		}
 	}
-	if len(facts.Audience) == 0 {
+	switch {
+	case p.ByClient && facts.Client != "" && slices.Contains(p.Audience, facts.Client):
+		return nil
+	case p.ByClient && facts.Client != "":
+		return refuse(WrongAudience, fmt.Sprintf("there is no aud, and client_id is %q, expected one of %q", clip(facts.Client), p.Audience))
+	case len(facts.Audience) == 0:
 		return refuse(WrongAudience, fmt.Sprintf("there is no aud, expected one of %q", p.Audience))
 	}
 	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q", clip(strings.Join(facts.Audience, " ")), p.Audience))

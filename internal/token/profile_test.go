@@ -142,7 +142,7 @@ func TestOnlyAccessTokensPassByTheirTyp(t *testing.T) {
 func TestTheMarksOfAnIDTokenAreRefused(t *testing.T) {
 	for mark, values := range map[string][]any{
 		"nonce": {"n", "", nil, 1}, "at_hash": {"h", nil}, "c_hash": {"h"},
-		"typ": {"ID", "id", "Id"},
+		"typ": {"ID", "id", "Id"}, "token_use": {"id", "id_token"},
 	} {
 		for _, v := range values {
 			raw := mint(t, k1(), map[string]any{mark: v})
@@ -156,8 +156,9 @@ func TestTheMarksOfAnIDTokenAreRefused(t *testing.T) {
 		}
 	}
 	for mark, values := range map[string][]any{
-		"events": {map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}},
-		"typ":    {"Refresh", "Offline", "Logout"},
+		"events":    {map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}},
+		"typ":       {"Refresh", "Offline", "Logout"},
+		"token_use": {"refresh", "refresh_token"},
 	} {
 		for _, v := range values {
 			p := profile(t)
@@ -166,9 +167,11 @@ func TestTheMarksOfAnIDTokenAreRefused(t *testing.T) {
 			wantReason(t, err, IDToken)
 		}
 	}
-	for _, typ := range []string{"Bearer", "JWT", ""} {
-		_, err := prove(profile(t), mint(t, k1(), map[string]any{"typ": typ}))
-		wantReason(t, err, "")
+	for mark, values := range map[string][]any{"typ": {"Bearer", "JWT", ""}, "token_use": {"access", "access_token", "user", "", nil, 1, "ID"}} {
+		for _, v := range values {
+			_, err := prove(profile(t), mint(t, k1(), map[string]any{mark: v}))
+			wantReason(t, err, "")
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ var advices = map[string]string{
 	string(token.KeyMismatch):        "Issuer: the key's alg, kty or crv does not fit the token's alg. Caddyfile: an RSA key without alg is for RS256, unless algorithms or the metadata name another; if the issuer signs with this one, write algorithms with it. Otherwise it is forged.",
 	string(token.SignatureFailed):    "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
 	verdict.MissingScope:             "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
-	verdict.MissingClaim:             "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots.",
+	verdict.MissingClaim:             "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots, or as a JSON pointer; \"caddy oauth explain\" tells what it meets.",
 	verdict.WeakLogIn:                "Client: send the user to log in again with acr_values, as the challenge lists them. Issuer: support that way to log in, and put acr into access tokens (RFC 9068 §2.2.1).",
 	verdict.OldLogIn:                 "Client: send the user to log in again with max_age, as the challenge has it. Issuer: put auth_time into access tokens (RFC 9068 §2.2.1); tokens of a client for itself never have it.",
 	verdict.UnsafeClaim:              "Issuer: look at who could write a line break into that claim.",
@@ -60,7 +60,7 @@ func For(reason string, t Token, resource string) string {
 	case string(token.NotJWT):
 		return notJWTAdvice(t.Raw)
 	case string(token.IssuerUnknown):
-		iss := t.Claims.String("iss")
+		iss := t.Claims.Issuer()
 		if t.Issuer != "" && issuers.Alike(iss, t.Issuer) {
 			return fmt.Sprintf("Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: %.120q.", iss)
 		}
@@ -69,6 +69,8 @@ func For(reason string, t Token, resource string) string {
 		switch {
 		case resource != "" && !slices.Contains(t.Claims.Audience(), resource):
 			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter."
+		case t.Claims["aud"] == nil && t.Claims.String("client_id") != "":
+			return "Issuer: put this API into aud, if it can. Caddyfile: where it cannot (Amazon Cognito), audience <client id…> with client_id_as_audience in the issuer block takes the tokens of these clients."
 		case t.Claims["aud"] == nil:
 			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there."
 		}
@@ -86,7 +88,7 @@ func For(reason string, t Token, resource string) string {
 func OnGranted(set *issuers.Set, resource, reason, raw string) string {
 	u, _ := token.Inspect(raw)
 	t := Token{Raw: raw, Claims: u.Claims, HMAC: u.HMAC()}
-	if trust := set.Nearest(u.Claims.String("iss")); trust != nil {
+	if trust := set.Nearest(u.Claims.Issuer()); trust != nil {
 		t.Issuer = trust.Profile.Issuer
 	}
 	return For(reason, t, resource)

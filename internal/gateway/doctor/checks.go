@@ -15,7 +15,7 @@ import (
 
 // checkSettings repeats what the configuration gives away.
 func (d *doctor) checkSettings(t target) {
-	if as.CheckURL(t.url, false) != nil {
+	if t.issuer.InsecureHTTP && as.CheckURL(t.url, false) != nil {
 		d.say(t.url, checkSettings, resultWarn, "use https", "insecure_http: whoever is on the way can forge every token")
 	}
 	if t.issuer.InsecureAnyAudience {
@@ -30,6 +30,10 @@ func (d *doctor) checkSettings(t target) {
 		d.say(t.url, checkSettings, resultWarn, "see that its answers have token_type, token_use or typ: \"caddy oauth explain\" tells what is said of a token",
 			"introspect without an audience: opaque tokens pass only if the issuer says that they are access tokens")
 	}
+	if strings.HasPrefix(t.url, "https://cognito-idp.") && len(t.set.Audience) > 0 && !t.issuer.ClientIDAsAudience {
+		d.say(t.url, checkSettings, resultWarn, "write client_id_as_audience beside it, and the ids of the app clients as audience",
+			"audience: Amazon Cognito's access tokens have no aud, and none passes (its ID tokens have one)")
+	}
 	if t.issuer.InsecureIDTokens {
 		d.say(t.url, checkSettings, resultWarn, "take the word out, unless the issuer is Dex",
 			"insecure_id_tokens: whoever a user logs in to can act as the user here")
@@ -37,7 +41,7 @@ func (d *doctor) checkSettings(t target) {
 }
 
 func (d *doctor) checkMetadata(t target, r *as.Report) {
-	if t.set.JWKS != "" {
+	if !t.issuer.HasMetadata() {
 		d.say(t.url, checkMetadata, resultOK, "", "not asked: the keys' address is configured")
 		return
 	}
@@ -62,7 +66,11 @@ func (d *doctor) checkMetadata(t target, r *as.Report) {
 		return
 	}
 	for _, err := range r.Endpoints.Refused {
-		d.say(t.url, checkMetadata, resultWarn, "have the issuer's metadata corrected; the gateway does as if this were not in them", "%v", err)
+		d.say(t.url, checkMetadata, resultWarn, "have the issuer's metadata corrected, or name the right address in the issuer block; the gateway does as if this were not in them", "%v", err)
+	}
+	if named := r.Endpoints.AccessTokenIssuer; named != "" && named != t.url && named != t.set.Tokens {
+		d.say(t.url, checkMetadata, resultFail, "write access_token_issuer "+named+" in the issuer block, or every access token is refused as issuer_unknown",
+			"the metadata say that iss of access tokens is %s (AD FS)", named)
 	}
 }
 
@@ -76,6 +84,9 @@ func formResult(r *as.Report) string {
 
 // adviceFor says what to do about an issuer that gave no document.
 func adviceFor(err error) string {
+	if as.Guarded(err) {
+		return "it wants a credential. A Kubernetes API server shows its keys to service accounts alone: write bearer_token_file /var/run/secrets/kubernetes.io/serviceaccount/token, and jwks with the address of the keys; or let anybody see them: kubectl create clusterrolebinding oidc-reviewer --clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
+	}
 	if as.LedToForbiddenAddress(err) {
 		return "ask whoever runs the issuer why its metadata lead there. If it runs on this machine, name what it has there yourself: metadata <url>, jwks <url> or introspect <url>"
 	}

@@ -128,7 +128,7 @@ type features struct {
 }
 
 func (d *doctor) features(c *config.Config, issuer *issuers.Issuer, first bool) (f features) {
-	f.grants = c.KeepsGrants() && issuer.JWKS == ""
+	f.grants = c.KeepsGrants() && issuer.GrantsTokens()
 	f.resource = c.Resource
 	if first {
 		f.login = c.Login
@@ -178,9 +178,9 @@ func (d *doctor) targets(issuer *issuers.Issuer, repl *caddy.Replacer, f feature
 			d.say(url, checkConfig, resultFail, "correct the issuer's URL", "%v", err)
 			continue
 		}
-		found = append(found, target{features: f, url: url, issuer: issuer, set: set, client: client, config: as.Config{
-			Issuer: url, Metadata: set.Metadata, JWKS: set.JWKS, AllowHTTP: issuer.InsecureHTTP, Trust: set.Roots, Now: d.now,
-		}})
+		t := target{features: f, url: url, issuer: issuer, set: set, client: client, config: issuer.Server(url, set)}
+		t.config.Now = d.now
+		found = append(found, t)
 	}
 	return found
 }

@@ -206,7 +206,7 @@ func (e *explaining) readToken(ctx context.Context) {
 // issuer alone; that of a near one only tells what else is wrong.
 func (e *explaining) chooseTrust() {
 	set := e.gateway.issuers
-	iss := e.u.Claims.String("iss")
+	iss := e.u.Claims.Issuer()
 	e.trust = set.Nearest(iss)
 	if set.Named(iss) != nil {
 		return

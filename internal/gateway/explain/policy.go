@@ -16,11 +16,11 @@ import (
 // readPolicy judges what the gateway asks for beyond a valid token. What
 // depends on the request is told, and does not decide.
 func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
-	order, skew := slices.Clone(e.gateway.Require), time.Duration(0) // in which they decide
+	order, profile := slices.Clone(e.gateway.Require), &token.Profile{Issuer: e.Issuer} // in which they decide
 	if e.trust != nil {
-		order, skew = slices.Clone(e.trust.Require), e.trust.Profile.Skew
+		order, profile = slices.Clone(e.trust.Require), &e.trust.Profile
 	}
-	p := (&token.Profile{Issuer: e.Issuer, Skew: skew}).Principal(e.trust, facts, "", e.u.Claims)
+	p := profile.Principal(e.trust, facts, "", e.u.Claims)
 	slices.SortStableFunc(order, func(a, b *policy.Requirement) int { return a.Rank() - b.Rank() })
 	for _, q := range order {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))

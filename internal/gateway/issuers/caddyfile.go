@@ -14,17 +14,24 @@ import (
 )
 
 // Words are those of the block.
-const Words = "audience, algorithms, token_type, skew, metadata, jwks, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, bearer_token_file, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
 // Parse reads the block of an issuer. others are those before it.
 //
 //	issuer <url...> {
 //		audience   <aud...>
+//		client_id_as_audience
+//		access_token_issuer <text>
 //		algorithms <alg...>
 //		token_type at+jwt
 //		skew       <duration>
 //		metadata   <url>
 //		jwks       <url|path>
+//		authorization_endpoint <url>
+//		token_endpoint         <url>
+//		userinfo_endpoint      <url>
+//		end_session_endpoint   <url>
+//		bearer_token_file      <path>
 //		introspect [<url>] { ... }
 //		client     <id> [<secret>] { ... }
 //		trust_pool <module...>
@@ -49,8 +56,8 @@ func Parse(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, url := range issuer.URL {
-		if slices.ContainsFunc(others, func(other *Issuer) bool { return slices.Contains(other.URL, url) }) {
+	for _, url := range issuer.names() {
+		if slices.ContainsFunc(others, func(other *Issuer) bool { return slices.Contains(other.names(), url) }) {
 			return nil, grammar.At(line, alreadyThere(url))
 		}
 	}
@@ -90,6 +97,20 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return seen.Text(d, &i.Metadata)
 	case "jwks":
 		return seen.Text(d, &i.JWKS)
+	case "access_token_issuer":
+		return seen.Text(d, &i.AccessTokenIssuer)
+	case "authorization_endpoint":
+		return seen.Text(d, &i.AuthorizationEndpoint)
+	case "token_endpoint":
+		return seen.Text(d, &i.TokenEndpoint)
+	case "userinfo_endpoint":
+		return seen.Text(d, &i.UserinfoEndpoint)
+	case "end_session_endpoint":
+		return seen.Text(d, &i.EndSessionEndpoint)
+	case "bearer_token_file":
+		return seen.Text(d, &i.BearerTokenFile)
+	case "client_id_as_audience":
+		return seen.Flag(d, &i.ClientIDAsAudience)
 	case "introspect":
 		if err := seen.First(d); err != nil {
 			return err

@@ -25,7 +25,7 @@ func Check(all []*Issuer, resource string) error {
 		if err := issuer.CheckAudience(resource); err != nil {
 			return err
 		}
-		for _, url := range issuer.URL {
+		for _, url := range issuer.names() {
 			if seen[url] {
 				return alreadyThere(url)
 			}
@@ -57,14 +57,15 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: token_type %s and insecure_id_tokens exclude each other", name, StrictType)
 	case i.Skew != nil && (*i.Skew < 0 || time.Duration(*i.Skew) > MaxSkew):
 		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to 60s", name, time.Duration(*i.Skew))
-	case i.Metadata != "" && i.JWKS != "":
-		return fmt.Errorf("issuer %s: metadata and jwks exclude each other: with jwks there is no discovery", name)
-	case i.Metadata != "" && len(i.URL) > 1:
-		return fmt.Errorf("issuer %s: one metadata document cannot be that of several issuers: use a block for each", name)
-	case i.Client != nil && i.JWKS != "" && i.Introspect == nil:
-		return fmt.Errorf("issuer %s: client has no use with jwks: without metadata nobody can tell where the token endpoint is", name)
+	case i.ClientIDAsAudience && len(i.Audience) == 0:
+		return fmt.Errorf("issuer %s: client_id_as_audience needs audience <client id…>: it says which clients' tokens are for this API", name)
+	case i.Client != nil && !i.GrantsTokens() && i.Introspect == nil:
+		return fmt.Errorf("issuer %s: client has no use with jwks alone: without metadata nobody can tell where the token endpoint is. Write metadata <url> or token_endpoint <url> too", name)
 	case i.TrustPool != nil && IsKeyFile(i.JWKS):
 		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)
+	}
+	if err := i.checkNames(); err != nil {
+		return fmt.Errorf("issuer %s: %w", name, err)
 	}
 	if i.Client != nil {
 		if err := i.Client.check(); err != nil {
@@ -91,7 +92,7 @@ func (i *Issuer) checkIntrospect() error {
 		return errors.New(`introspect needs a client: the endpoint answers nobody who does not prove who he is (RFC 7662 §2.1). Write "client <id> <secret>" in the issuer block`)
 	case len(i.URL) > 1:
 		return errors.New("introspect is for one issuer, and not for several URLs: a token of one would be shown to another. Use a block for each")
-	case i.JWKS != "" && n.URL == "":
+	case !i.HasMetadata() && n.URL == "":
 		return errors.New(`introspect needs a URL with jwks: without metadata nobody can tell where the endpoint is. Write "introspect <url>"`)
 	case n.InsecureAnyToken && !i.InsecureAnyAudience:
 		return errors.New("introspect: insecure_any_token has a use with insecure_any_audience alone: where there is an audience, what the answer has to name is that. Leave it out")
@@ -126,7 +127,8 @@ func (i *Issuer) checkURLs() error {
 			}
 		}
 	}
-	words := map[string]string{"metadata": i.Metadata, "jwks": i.JWKS}
+	words := i.byHand()
+	words["metadata"], words["jwks"] = i.Metadata, i.JWKS
 	if i.Introspect != nil {
 		words["introspect"] = i.Introspect.URL
 	}
@@ -137,18 +139,6 @@ func (i *Issuer) checkURLs() error {
 		if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
 			return fmt.Errorf("issuer %s: %s: %w", i.URL[0], word, err)
 		}
-	}
-	return nil
-}
-
-// CheckURL finds what is wrong with an address of the issuer whose placeholders
-// are replaced.
-func (i *Issuer) CheckURL(url string) error {
-	if strings.Contains(url, "?") {
-		return fmt.Errorf("issuer %s: an issuer has no query (RFC 8414 §2)", url)
-	}
-	if err := as.CheckURL(url, i.InsecureHTTP); err != nil {
-		return fmt.Errorf("issuer: %w", err)
 	}
 	return nil
 }

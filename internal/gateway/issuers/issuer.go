@@ -30,12 +30,25 @@ import (
 type Issuer struct {
 	// The exact text of the tokens' iss claim. Several URLs share the settings
 	// below, and each has keys of its own (the tenants of Microsoft Entra).
-	// https, or plain http on a loopback address.
+	// https, or plain http on a loopback address. With jwks or metadata it is a
+	// name that nobody asks anything, and may be any text: my-issuer, urn:…, a
+	// plain http address. spiffe://<trust domain> takes JWT-SVIDs of that domain,
+	// with iss or without.
 	URL []string `json:"url,omitempty"`
+
+	// The exact text of iss in access tokens, where it is another than the
+	// issuer of the metadata and of ID tokens (the member access_token_issuer of
+	// AD FS). Default: the issuer.
+	AccessTokenIssuer string `json:"access_token_issuer,omitempty"`
 
 	// Who the token must be meant for: one of these must be in its aud claim
 	// (RFC 9068 §4). Required, unless the gateway has a resource.
 	Audience []string `json:"audience,omitempty"`
+
+	// Take tokens that have no aud, if their client_id is one of audience, as
+	// Amazon Cognito's access tokens. Whatever else such a client gets tokens
+	// for, they open this API too. Where there is an aud, it decides.
+	ClientIDAsAudience bool `json:"client_id_as_audience,omitempty"`
 
 	// The signature algorithms taken, of RS256 RS384 RS512 PS256 PS384 PS512
 	// ES256 ES384 ES512 EdDSA Ed25519. Default: all of these; but an RSA key
@@ -57,8 +70,22 @@ type Issuer struct {
 	// an address themselves.
 	Metadata string `json:"metadata,omitempty"`
 
-	// The issuer's keys without metadata: the URL of a JWK Set, or a file.
+	// The issuer's keys: the URL of a JWK Set, or a file. Without metadata as well
+	// nothing is discovered.
 	JWKS string `json:"jwks,omitempty"`
+
+	// Endpoints of the issuer, where its metadata lack them, or name what cannot
+	// be asked from here. They are asked wherever they are.
+	AuthorizationEndpoint string `json:"authorization_endpoint,omitempty"`
+	TokenEndpoint         string `json:"token_endpoint,omitempty"`
+	UserinfoEndpoint      string `json:"userinfo_endpoint,omitempty"`
+	EndSessionEndpoint    string `json:"end_session_endpoint,omitempty"`
+
+	// A file with a token that is shown to who has the metadata and keys, as
+	// Authorization: Bearer. It is read for each fetch, so that it may change.
+	// It goes to the addresses of this block, and where metadata lead at the same
+	// host. A Kubernetes API server shows its keys to service accounts alone.
+	BearerTokenFile string `json:"bearer_token_file,omitempty"`
 
 	// Ask the issuer about opaque tokens (RFC 7662). Default: they are refused.
 	Introspect *introspection.Introspect `json:"introspect,omitempty"`
@@ -122,11 +149,11 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 		release = append(release, l.release)
 		t := &Trust{
 			authority: l.authority,
-			Reach:     reachOf(url, set.Metadata, set.trustPool, i.InsecureHTTP),
+			Reach:     reachOf(url, set, i.InsecureHTTP),
 			remember:  with.Capacity > 0,
 			Require:   slices.Concat(with.Require, i.Require),
 			Profile: token.Profile{
-				Issuer: url, Resource: with.Resource, Audience: set.Audience, Algorithms: set.Algorithms, Keys: telemetry.TraceKeys(l.keys),
+				Issuer: url, Tokens: set.Tokens, Resource: with.Resource, Audience: set.Audience, ByClient: i.ClientIDAsAudience, Algorithms: set.Algorithms, Keys: telemetry.TraceKeys(l.keys),
 				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, Skew: i.Leeway(),
 			},
 			Client:  client,
@@ -177,16 +204,8 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set Settings, capacity i
 	if storesNoKeys(ctx) {
 		storeAs = ""
 	}
-	l.config = as.Config{
-		Issuer:    url,
-		Metadata:  set.Metadata,
-		JWKS:      set.JWKS,
-		AllowHTTP: i.InsecureHTTP,
-		Trust:     set.Roots,
-		StoreAs:   storeAs,
-		Now:       time.Now,
-		Jitter:    rand.Float64,
-	}
+	l.config = i.Server(url, set)
+	l.config.StoreAs, l.config.Now, l.config.Jitter = storeAs, time.Now, rand.Float64
 	l.authority, l.release = acquire(key, capacity, &set, l.config, as.Env{Storage: ctx.Storage(), Observe: telemetry.NewEvents(ctx, log).Watching(url, observer(log, url))})
 	return l
 }
@@ -194,10 +213,14 @@ func (i *Issuer) acquire(ctx caddy.Context, url string, set Settings, capacity i
 // fingerprint is the same where an issuer means the same in two configurations.
 // What is judged on each request (audience, skew) is not in it.
 func (i *Issuer) fingerprint(url string, set Settings) string {
-	all, err := json.Marshal([]any{
+	words := []any{
 		url, set.Metadata, set.JWKS, set.content, set.Algorithms,
 		i.TokenType, set.trusted, i.InsecureHTTP, i.InsecureIDTokens,
-	})
+	}
+	if set.Tokens != "" || set.Named != (as.Named{}) || set.bearer != "" { // else the keys that are stored keep their place
+		words = append(words, set.Tokens, set.Named, set.bearer)
+	}
+	all, err := json.Marshal(words)
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
 	}

@@ -16,7 +16,7 @@ const warnAgain = time.Minute
 // observer tells an operator what happens with an issuer's keys.
 func observer(log *zap.Logger, issuer string) func(as.Event) {
 	log = log.With(zap.String("issuer", issuer))
-	var warned time.Time // of the outage that lasts; the loop is the one caller
+	var warned, unread time.Time // of the outage that lasts; the loop is the one caller
 	return func(e as.Event) {
 		switch e.Op {
 		case as.OpFetch:
@@ -35,6 +35,12 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 				return
 			}
 			log.Info("fetched the issuer's keys", zap.Int("keys", e.Keys), zap.Duration("took", e.Took))
+		case as.OpMetadata:
+			if time.Since(unread) >= warnAgain {
+				unread = time.Now()
+				log.Warn("reading the issuer's metadata failed; its keys are asked for where jwks says", zap.Error(e.Err))
+			}
+			return
 		case as.OpRestore:
 			if e.Err != nil {
 				log.Warn("stored keys were not used", zap.Error(e.Err))

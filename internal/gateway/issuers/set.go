@@ -50,10 +50,17 @@ func Open(ctx caddy.Context, repl *caddy.Replacer, all []*Issuer, with Options) 
 }
 
 func (s *Set) add(t *Trust) error {
-	if s.byIssuer[t.Profile.Issuer] != nil {
-		return alreadyThere(t.Profile.Issuer) // by way of placeholders
+	names := []string{t.Profile.Issuer}
+	if t.Profile.Tokens != "" {
+		names = append(names, t.Profile.Tokens)
 	}
-	s.byIssuer[t.Profile.Issuer], t.now = t, func() time.Time { return s.Now() }
+	for _, name := range names {
+		if s.byIssuer[name] != nil {
+			return alreadyThere(name) // by way of placeholders
+		}
+		s.byIssuer[name] = t
+	}
+	t.now = func() time.Time { return s.Now() }
 	s.trusts = append(s.trusts, t)
 	if t.Introspector != nil {
 		s.opaque = t
@@ -76,8 +83,8 @@ func (s *Set) All() []*Trust { return s.trusts }
 // First is the issuer that new grants are asked of.
 func (s *Set) First() *Trust { return s.trusts[0] }
 
-// Named is the issuer of exactly this name, or nil: the iss of a token only
-// selects among those that are configured.
+// Named is the issuer of exactly this name, or whose access tokens name it, or
+// nil: the iss of a token only selects among those that are configured.
 func (s *Set) Named(issuer string) *Trust { return s.byIssuer[issuer] }
 
 // ForOpaque is the issuer that is asked about opaque tokens, or nil.
@@ -96,9 +103,22 @@ func (s *Set) Proved(p *token.Principal) bool {
 func (s *Set) Names() []string {
 	names := make([]string, len(s.trusts))
 	for i, t := range s.trusts {
-		names[i] = t.Profile.Issuer
+		if names[i] = t.Profile.Tokens; names[i] == "" {
+			names[i] = t.Profile.Issuer
+		}
 	}
 	return names
+}
+
+// Addresses are the names of issuers that lead to their metadata, as clients look
+// for them (RFC 9728 §2).
+func (s *Set) Addresses() (found []string) {
+	for _, t := range s.trusts {
+		if name := t.Profile.Issuer; strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://") {
+			found = append(found, name)
+		}
+	}
+	return found
 }
 
 // Nearest finds the issuer whose settings say the most about a token: that of
@@ -109,7 +129,7 @@ func (s *Set) Nearest(iss string) (found *Trust) {
 		return t
 	}
 	for _, t := range s.trusts {
-		if len(s.trusts) == 1 || iss != "" && Alike(iss, t.Profile.Issuer) {
+		if len(s.trusts) == 1 || iss != "" && (Alike(iss, t.Profile.Issuer) || Alike(iss, t.Profile.Tokens)) {
 			found = t
 		}
 	}

@@ -20,6 +20,8 @@ type Settings struct {
 	Audience   []string
 	Metadata   string // the address of the metadata; "": the well-known places
 	JWKS       string // the address, or file, of the keys; "": the metadata names it
+	Tokens     string // what iss of access tokens is; "": the issuer
+	Named      as.Named
 	Introspect string // the endpoint; "": the metadata name it
 	Algorithms token.Algorithms
 	Fixed      *token.KeySet  // keys from a file; nil: they are fetched
@@ -27,6 +29,7 @@ type Settings struct {
 
 	content   string          // of the file of keys
 	trustPool json.RawMessage // the words that Roots were made of
+	bearer    string          // the name of the file
 	trusted   string          // those, with the content of files that they name
 	opaque    bool            // Roots were made of something that cannot be told here
 }
@@ -40,6 +43,9 @@ func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings,
 		return set, err
 	}
 	if set.JWKS, err = grammar.Resolve(repl, "jwks", i.JWKS); err != nil {
+		return set, err
+	}
+	if err = i.resolveNames(repl, &set); err != nil {
 		return set, err
 	}
 	if i.Introspect != nil {

@@ -81,10 +81,14 @@ func (t *Trust) IsClient(client string) bool { return t.Client != nil && t.Clien
 // secret, that goes to one goes to no other. What a token must be to pass here
 // is not in it. A file of certificates counts by its name, so that it can be
 // renewed.
-func reachOf(url, metadata string, trustPool json.RawMessage, insecureHTTP bool) string {
+func reachOf(url string, set Settings, insecureHTTP bool) string {
 	var certificates bytes.Buffer
-	_ = json.Compact(&certificates, trustPool) // it was read before
-	all, _ := json.Marshal([]any{url, metadata, certificates.String(), insecureHTTP})
+	_ = json.Compact(&certificates, set.trustPool) // it was read before
+	words := []any{url, set.Metadata, certificates.String(), insecureHTTP}
+	if set.Named.Token != "" { // where refresh tokens and secrets go
+		words = append(words, set.Named.Token)
+	}
+	all, _ := json.Marshal(words)
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:16])
 }

@@ -90,8 +90,8 @@ func (l *Login) Check(first *issuers.Issuer) error {
 	switch {
 	case first.Client == nil:
 		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
-	case first.JWKS != "":
-		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in", url)
+	case !first.LogsIn():
+		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in: write metadata <url>, or authorization_endpoint <url> and token_endpoint <url>, in its block", url)
 	}
 	return nil
 }

@@ -64,8 +64,8 @@ func (e *TokenEndpoint) Check(first *issuers.Issuer) error {
 		return fmt.Errorf("token_endpoint: authorization_code and device_code need \"client <id> <secret>\" in the block of issuer %s: the gateway asks there with its own credentials", url)
 	case e.DeviceAuthorizationEndpoint != "" && !e.Takes(tokenrequest.DeviceCode):
 		return errors.New("token_endpoint: device_authorization_endpoint needs device_code among grant_types")
-	case first.JWKS != "":
-		return fmt.Errorf("token_endpoint: issuer %s has jwks, and without metadata nobody can tell where its token endpoint is", url)
+	case !first.GrantsTokens():
+		return fmt.Errorf("token_endpoint: issuer %s has jwks, and without metadata nobody can tell where its token endpoint is: write metadata <url> or token_endpoint <url> in its block", url)
 	}
 	return nil
 }
