@@ -78,7 +78,7 @@ func (f *fact) compareExplained(request string) string {
 		return ""
 	}
 	want := f.reason
-	if slices.Contains([]string{verdict.MissingScope, verdict.MissingClaim, verdict.WeakLogIn, verdict.OldLogIn}, want) {
+	if slices.Contains([]string{verdict.MissingScope, verdict.MissingClaim, verdict.ClaimElsewhere, verdict.WeakLogIn, verdict.OldLogIn}, want) {
 		// A matcher decided: the explanation says that it would.
 		for _, step := range last.Checks {
 			if last.Verdict == "accepted" && step.Result == "depends" && step.Reason == want {

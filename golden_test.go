@@ -67,6 +67,8 @@ func TestEachWordOfTheGrammarAdaptsOrSaysWhatIsWrong(t *testing.T) {
 // words is the grammar. A new word comes with its two goldens.
 var words = []string{
 	"oauth", "issuer", "audience", "algorithms", "token_type", "skew", "metadata", "jwks", "trust_pool",
+	"client_id_as_audience", "access_token_issuer", "authorization_endpoint", "issuer-token_endpoint", "userinfo_endpoint",
+	"end_session_endpoint", "bearer_token_file",
 	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
 	"require_max_age", "issuer-require", "resource", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "realm", "audit", "cache",

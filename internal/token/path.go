@@ -110,6 +110,19 @@ var (
 	pointerUnescape = strings.NewReplacer("~0", "~", "~1", "/")
 )
 
+// Elsewhere reports whether the token says that a claim is to be asked for at
+// another place (OpenID Connect Core §5.6.2). Microsoft Entra does so with the
+// groups of a user who is in more than 200, and in short with hasgroups.
+func (p *Principal) Elsewhere(path string) bool {
+	name := strings.TrimPrefix(path, "/")
+	if _, is := p.Claim(path); is {
+		return false
+	}
+	names, _ := p.all()["_claim_names"].(map[string]any)
+	_, named := names[name]
+	return named || name == "groups" && p.all()["hasgroups"] == true
+}
+
 // CheckPath finds what is wrong with the spelling of a path.
 func CheckPath(path string) error {
 	if !strings.HasPrefix(path, "/") {

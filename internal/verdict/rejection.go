@@ -51,6 +51,7 @@ const (
 	TooEarly          = "too_early"
 	MissingScope      = "missing_scope"
 	MissingClaim      = "missing_claim"
+	ClaimElsewhere    = "claim_elsewhere"
 	WeakLogIn         = "acr_insufficient"
 	OldLogIn          = "login_too_old"
 	UnsafeClaim       = "unsafe_claim"

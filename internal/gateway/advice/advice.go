@@ -35,6 +35,7 @@ var advices = map[string]string{
 	string(token.SignatureFailed):    "The token was changed or forged, or the issuer uses one kid for two keys. Client: send it as the issuer gave it.",
 	verdict.MissingScope:             "Client: ask the issuer for this scope. Issuer: grant it to the client. Caddyfile: correct require scope.",
 	verdict.MissingClaim:             "Issuer: give the user or client this value, and put the claim into access tokens. Caddyfile: write the path of a nested claim with dots, or as a JSON pointer; \"caddy oauth explain\" tells what it meets.",
+	verdict.ClaimElsewhere:           "Issuer: have it write less, so that there is room in the token. Microsoft Entra leaves the groups of a user out who is in more than 200: under Token configuration choose \"Groups assigned to the application\", or give app roles and require the claim roles.",
 	verdict.WeakLogIn:                "Client: send the user to log in again with acr_values, as the challenge lists them. Issuer: support that way to log in, and put acr into access tokens (RFC 9068 §2.2.1).",
 	verdict.OldLogIn:                 "Client: send the user to log in again with max_age, as the challenge has it. Issuer: put auth_time into access tokens (RFC 9068 §2.2.1); tokens of a client for itself never have it.",
 	verdict.UnsafeClaim:              "Issuer: look at who could write a line break into that claim.",

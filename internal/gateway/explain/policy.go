@@ -73,6 +73,8 @@ func (e *explaining) describeRequirement(q *policy.Requirement, p *token.Princip
 		step.Found = fmt.Sprintf("%.200q", fmt.Sprint(value))
 		at := p.Met(name)
 		switch {
+		case p.Elsewhere(name):
+			step.Found = "no claim " + name + ", and another place to ask for it (_claim_names, hasgroups)"
 		case value == nil:
 			step.Found = "no claim " + name
 		case at != "" && at != name && strings.ContainsAny(name, "./"): // it could have been another member

@@ -74,7 +74,33 @@ func Short(words []string, line caddyfile.Token) (*Issuer, error) {
 // Caddyfile.
 func (i *Issuer) At(err error) error { return grammar.At(i.line, err) }
 
+// text is where the one argument of a word goes; nil: it is another kind of word.
+func (i *Issuer) text(word string) *string {
+	switch word {
+	case "access_token_issuer":
+		return &i.AccessTokenIssuer
+	case "metadata":
+		return &i.Metadata
+	case "jwks":
+		return &i.JWKS
+	case "authorization_endpoint":
+		return &i.AuthorizationEndpoint
+	case "token_endpoint":
+		return &i.TokenEndpoint
+	case "userinfo_endpoint":
+		return &i.UserinfoEndpoint
+	case "end_session_endpoint":
+		return &i.EndSessionEndpoint
+	case "bearer_token_file":
+		return &i.BearerTokenFile
+	}
+	return nil
+}
+
 func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
+	if to := i.text(d.Val()); to != nil {
+		return seen.Text(d, to)
+	}
 	switch d.Val() {
 	case "audience":
 		return grammar.List(d, &i.Audience)
@@ -93,22 +119,6 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		}
 	case "skew":
 		return i.parseSkew(d, seen)
-	case "metadata":
-		return seen.Text(d, &i.Metadata)
-	case "jwks":
-		return seen.Text(d, &i.JWKS)
-	case "access_token_issuer":
-		return seen.Text(d, &i.AccessTokenIssuer)
-	case "authorization_endpoint":
-		return seen.Text(d, &i.AuthorizationEndpoint)
-	case "token_endpoint":
-		return seen.Text(d, &i.TokenEndpoint)
-	case "userinfo_endpoint":
-		return seen.Text(d, &i.UserinfoEndpoint)
-	case "end_session_endpoint":
-		return seen.Text(d, &i.EndSessionEndpoint)
-	case "bearer_token_file":
-		return seen.Text(d, &i.BearerTokenFile)
 	case "client_id_as_audience":
 		return seen.Flag(d, &i.ClientIDAsAudience)
 	case "introspect":

@@ -210,6 +210,13 @@ func (q *Requirement) Rank() int {
 func (q *Requirement) Reject(p *token.Principal, fit []*Requirement, now time.Time) *verdict.Rejection {
 	switch q.Rank() {
 	case 0:
+		if p.Elsewhere(q.Claim) {
+			return &verdict.Rejection{
+				Status: http.StatusForbidden, Code: verdict.InsufficientScope, Issuer: p.Issuer, Reason: verdict.ClaimElsewhere,
+				Description: "the access token leaves out a claim that this resource requires, since there is too much of it",
+				Detail:      fmt.Sprintf("the token has no %s, and names another place for it (_claim_names, hasgroups), which is not asked", q.Claim),
+			}
+		}
 		return &verdict.Rejection{ // no scope would help, so none is named
 			Status: http.StatusForbidden, Code: verdict.InsufficientScope, Issuer: p.Issuer, Reason: verdict.MissingClaim,
 			Description: "the access token lacks a claim that this resource requires",
