@@ -32,13 +32,16 @@ func (env *environment) together(s *sidecar) {
 		}
 	}
 	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience)
-	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "there is no discovery with keys of its own")
+	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "with keys from a file nobody is asked", issuers.IsKeyFile(s.issuer.JWKS))
+	env.exclude("OAUTH_BEARER_TOKEN_FILE", "OAUTH_JWKS", "with keys from a file nobody is asked", issuers.IsKeyFile(s.issuer.JWKS))
+	env.exclude("OAUTH_CLIENT_ID_AS_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "it says which clients' tokens are taken, by OAUTH_AUDIENCE", s.issuer.ClientIDAsAudience, s.issuer.InsecureAnyAudience)
+	env.exclude("OAUTH_BEARER_TOKEN_FILE", "OAUTH_INSECURE_HTTP", "whoever is on the way could read the token", s.issuer.InsecureHTTP)
 	env.exclude("OAUTH_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "any audience is every audience", s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_INSECURE_ANY_TOKEN", "OAUTH_AUDIENCE", "it is for OAUTH_INSECURE_ANY_AUDIENCE, where no audience tells tokens apart", s.asking.InsecureAnyToken)
 	env.exclude("OAUTH_TOKEN_TYPE", "OAUTH_INSECURE_ID_TOKENS", "an ID token is never at+jwt", s.issuer.InsecureIDTokens)
 	env.exclude("OAUTH_CLIENT_SECRET", "OAUTH_CLIENT_KEY_FILE", "a client proves itself in one way")
-	env.exclude("OAUTH_JWKS", "OAUTH_TOKEN_ENDPOINT", "without metadata nobody can tell where the issuer's token endpoint is")
-	env.exclude("OAUTH_JWKS", "OAUTH_CLIENT_ID", "without metadata nobody can tell where the issuer's token endpoint is", s.introspect == nil)
+	env.exclude("OAUTH_JWKS", "OAUTH_TOKEN_ENDPOINT", "without metadata nobody can tell where the issuer's token endpoint is", !s.issuer.HasMetadata())
+	env.exclude("OAUTH_JWKS", "OAUTH_CLIENT_ID", "without metadata nobody can tell where the issuer's token endpoint is", !s.issuer.HasMetadata(), s.introspect == nil)
 	env.exclude("OAUTH_TRUST_POOL_FILE", "OAUTH_JWKS", "a file is not fetched", issuers.IsKeyFile(s.issuer.JWKS))
 	env.exclude("READY_GRACE", "HEALTH_LISTEN", "nobody can ask", s.health == off)
 	if env.given("OAUTH_CLIENT_ID") && !env.given("OAUTH_CLIENT_SECRET") && !env.given("OAUTH_CLIENT_KEY_FILE") {

@@ -145,6 +145,7 @@ func because(err error) string {
 // those of the environment.
 func inEnvironment(err error) string {
 	return strings.NewReplacer(
+		"write jwks <url|path> or metadata <url> in its block", "set OAUTH_JWKS or OAUTH_METADATA",
 		"insecure_http in an issuer block", "OAUTH_INSECURE_HTTP=true",
 		"insecure_http", "OAUTH_INSECURE_HTTP",
 	).Replace(err.Error())

@@ -40,6 +40,8 @@ const required = "required"
 var variables = []variable{
 	{Name: "OAUTH_ISSUER", Takes: "one or more issuer URLs", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.URL) }},
 	{Name: "OAUTH_AUDIENCE", Takes: "one or more audiences", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.Audience) }},
+	{Name: "OAUTH_CLIENT_ID_AS_AUDIENCE", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.ClientIDAsAudience) }},
+	{Name: "OAUTH_ACCESS_TOKEN_ISSUER", Takes: "the text of iss in access tokens", Standard: "the issuer", set: func(s *sidecar, v string) error { return word(v, &s.issuer.AccessTokenIssuer) }},
 	{Name: "OAUTH_RESOURCE", Takes: "the URL of this API", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.gateway.Resource) }},
 	{Name: "OAUTH_ALGORITHMS", Takes: "names such as RS256 ES256 EdDSA", Standard: "all of them", set: func(s *sidecar, v string) error {
 		_, err := token.ParseAlgorithms(strings.Fields(v))
@@ -57,6 +59,7 @@ var variables = []variable{
 		}
 		return word(v, &s.issuer.JWKS)
 	}},
+	{Name: "OAUTH_BEARER_TOKEN_FILE", Takes: "the path of a file", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.issuer.BearerTokenFile) }},
 	{Name: "OAUTH_TRUST_POOL_FILE", Takes: "paths of PEM files", Standard: "the image's certificate authorities", set: func(s *sidecar, v string) error { return words(v, &s.trust) }},
 	{Name: "OAUTH_INTROSPECT", Takes: "true, false, or the URL of the introspection endpoint", Standard: "false", set: func(s *sidecar, v string) error {
 		switch v {
@@ -101,7 +104,10 @@ var variables = []variable{
 		_, err := identity.New(strings.Fields(v), nil)
 		return errors.Join(err, words(v, &s.gateway.CopyClaims))
 	}},
-	{Name: "OAUTH_LIST_CLAIMS", Takes: "claims", Standard: "groups roles", set: func(s *sidecar, v string) error { return words(v, &s.gateway.ListClaims) }},
+	{Name: "OAUTH_LIST_CLAIMS", Takes: "claims", Standard: "groups roles", set: func(s *sidecar, v string) error {
+		_, err := identity.New(nil, strings.Fields(v))
+		return errors.Join(err, words(v, &s.gateway.ListClaims))
+	}},
 	{Name: "OAUTH_STRIP_TOKEN", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.StripToken) }},
 	{Name: "OAUTH_ALLOW_ANONYMOUS", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.AllowAnonymous) }},
 	{Name: "OAUTH_REALM", Takes: "text of visible ASCII", Standard: "none", set: func(s *sidecar, v string) error { s.gateway.Realm = v; return verdict.CheckRealm(v) }},
