@@ -65,6 +65,12 @@ func For(reason string, t Token, resource string) string {
 		if t.Issuer != "" && issuers.Alike(iss, t.Issuer) {
 			return fmt.Sprintf("Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: %.120q.", iss)
 		}
+		switch {
+		case strings.HasSuffix(iss, "/adfs/services/trust"):
+			return fmt.Sprintf("Caddyfile: this is what AD FS calls itself in access tokens. Write access_token_issuer %.120q in the block of its issuer.", iss)
+		case iss != "" && !strings.HasPrefix(iss, "https://"):
+			return fmt.Sprintf("Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it as a name: issuer %.120q with audience and jwks <url|path> in its block.", iss)
+		}
 		return fmt.Sprintf("Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth %.120q <audience>.", iss)
 	case string(token.WrongAudience):
 		switch {
