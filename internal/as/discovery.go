@@ -56,9 +56,15 @@ func (s *Server) discover(ctx context.Context) error {
 }
 
 // otherIssuerError is what metadata are that another issuer speaks in.
-type otherIssuerError struct{ found, configured string }
+type otherIssuerError struct {
+	found, configured string
+	tokens            bool // configured is what their access tokens name
+}
 
 func (e *otherIssuerError) Error() string {
+	if e.tokens {
+		return fmt.Sprintf("its issuer is %.200q, and %q is what it calls itself in access tokens: write issuer %[1]s { access_token_issuer %[2]s }", e.found, e.configured)
+	}
 	return fmt.Sprintf("its issuer is %.200q, configured is %q", e.found, e.configured)
 }
 
@@ -74,7 +80,7 @@ func (s *Server) readMetadata(ctx context.Context, address string) error {
 	}
 	// Exact text, or one issuer could speak for another (RFC 8414 §3.3).
 	if issuer, _ := members["issuer"].(string); issuer != s.cfg.Issuer {
-		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer}}
+		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer, members["access_token_issuer"] == s.cfg.Issuer}}
 	}
 	// Before the keys: an issuer of opaque tokens alone may publish none.
 	s.endpoints.Store(s.readEndpoints(members, route.to))

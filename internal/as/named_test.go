@@ -196,6 +196,16 @@ func TestAnEndpointThatTheOperatorNamesIsAskedWhereverItIs(t *testing.T) {
 	}
 }
 
+// The name of AD FS in access tokens is none that its metadata have.
+func TestMetadataWhoseAccessTokensNameTheIssuerSayWhatToWrite(t *testing.T) {
+	issuer := newIssuer()
+	issuer.set(formEnd, reply(200, `{"issuer":"`+issuerURL+`","access_token_issuer":"http://adfs.example/trust","jwks_uri":"`+keysURL+`"}`))
+	r := probed(t, issuer, func(c *Config) { c.Issuer, c.Metadata = "http://adfs.example/trust", formEnd })
+	if len(r.Forms) != 1 || r.Forms[0].Err == nil || !strings.Contains(r.Forms[0].Err.Error(), "write issuer "+issuerURL+" { access_token_issuer http://adfs.example/trust }") {
+		t.Errorf("%+v", r.Forms)
+	}
+}
+
 // A name that only looks like an address on loopback is not the operator's word
 // for asking there.
 func TestANameOnPlainHTTPLeadsNowhere(t *testing.T) {

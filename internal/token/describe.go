@@ -40,7 +40,7 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 	switch check {
 	case CheckIssuer:
 		if found = u.quoted("iss"); p.isSPIFFE() {
-			return found + "; sub is " + u.quoted("sub"), "sub below " + quote(p.Issuer+"/") + ", and iss absent or " + quote(p.tokenName())
+			return found + "; sub is " + u.quoted("sub"), "sub below " + quote(p.Issuer+"/") + ", or iss " + quote(p.tokenName()) + " and no SPIFFE ID of another domain"
 		}
 		return found, quote(p.tokenName())
 	case CheckAlgorithm:

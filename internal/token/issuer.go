@@ -37,10 +37,11 @@ func (p *Profile) tokenName() string {
 // isSPIFFE reports whether the issuer is a trust domain of SPIFFE.
 func (p *Profile) isSPIFFE() bool { return strings.HasPrefix(p.Issuer, spiffeScheme) }
 
-// checkSPIFFE keeps the keys of a trust domain from speaking for another: sub is
-// an identity within it (SPIFFE JWT-SVID §4.2).
+// checkSPIFFE keeps the keys of a trust domain from speaking for another: an
+// identity in sub is one within it (SPIFFE JWT-SVID §4.2).
 func (p *Profile) checkSPIFFE(u *Unverified) error {
-	if sub := u.Claims.String("sub"); p.isSPIFFE() && !strings.HasPrefix(sub, p.Issuer+"/") {
+	sub := u.Claims.String("sub")
+	if p.isSPIFFE() && strings.HasPrefix(strings.ToLower(sub), spiffeScheme) && !strings.HasPrefix(sub, p.Issuer+"/") {
 		return refuse(IssuerUnknown, "sub is "+clip(sub)+", which is no identity of "+p.Issuer)
 	}
 	return nil

@@ -26,7 +26,11 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 				if time.Since(warned) >= warnAgain {
 					level, warned = zapcore.WarnLevel, time.Now()
 				}
-				log.Log(level, "fetching the issuer's keys failed; keys that are there stay in force", zap.Error(e.Err), zap.Duration("took", e.Took))
+				fields := []zap.Field{zap.Error(e.Err), zap.Duration("took", e.Took)}
+				if as.Guarded(e.Err) {
+					fields = append(fields, zap.String("change", "if they are shown to who brings a token, write bearer_token_file <path> in the issuer block, as for Kubernetes"))
+				}
+				log.Log(level, "fetching the issuer's keys failed; keys that are there stay in force", fields...)
 				return
 			}
 			warned = time.Time{}
