@@ -108,15 +108,9 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 	case "credentials":
 		err = c.parseCredentials(h.Dispenser)
 	case "copy_claims":
-		if err = grammar.List(h.Dispenser, &c.CopyClaims); err == nil {
-			_, err = identity.New(c.CopyClaims, nil)
-			err = grammar.Wrap(h.Dispenser, err)
-		}
+		err = c.parseClaims(h.Dispenser, &c.CopyClaims)
 	case "list_claims":
-		if err = grammar.List(h.Dispenser, &c.ListClaims); err == nil {
-			_, err = identity.New(nil, c.ListClaims)
-			err = grammar.Wrap(h.Dispenser, err)
-		}
+		err = c.parseClaims(h.Dispenser, &c.ListClaims)
 	case "strip_token":
 		err = seen.Flag(h.Dispenser, &c.StripToken)
 	case "allow_anonymous":
@@ -147,6 +141,14 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 		err = grammar.Unknown(h.Dispenser, "oauth", Words)
 	}
 	return err
+}
+
+func (c *Config) parseClaims(d *caddyfile.Dispenser, to *[]string) error {
+	if err := grammar.List(d, to); err != nil {
+		return err
+	}
+	_, err := identity.New(c.CopyClaims, c.ListClaims)
+	return grammar.Wrap(d, err)
 }
 
 func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {
