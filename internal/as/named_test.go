@@ -47,7 +47,7 @@ func TestABearerTokenIsReadForEachFetch(t *testing.T) {
 	})
 }
 
-func TestABearerTokenThatCannotBeReadAsksNobody(t *testing.T) {
+func TestWithoutItsBearerTokenNoRequestIsSent(t *testing.T) {
 	issuer := newIssuer()
 	gone := errors.New("no such file")
 	s := newServer(t, issuer, func(c *Config) {

@@ -66,7 +66,7 @@ func TestATrustDomainVouchesForItsOwnIdentitiesAlone(t *testing.T) {
 	}
 }
 
-func TestATokenWithoutIssAndSPIFFEIDNamesNobody(t *testing.T) {
+func TestATokenNamesItsIssuerByIssOrElseByASPIFFEID(t *testing.T) {
 	for name, row := range map[string]struct {
 		claims Claims
 		want   string

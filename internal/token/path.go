@@ -37,7 +37,7 @@ func (c Claims) Met(path string) string {
 }
 
 // at is what stands at a path, or nil. met gets the names on the way there; nil:
-// nobody asks for them.
+// they are not wanted.
 func (c Claims) at(path string, met *[]string) any {
 	if pointer, is := strings.CutPrefix(path, "/"); is {
 		return pointed(map[string]any(c), pointer, met)

@@ -65,8 +65,8 @@ func (p *Principal) Claim(path string) (any, bool) {
 // Met is the JSON pointer of what [Principal.Claim] finds in the token, or "".
 func (p *Principal) Met(path string) string { return p.all().Met(path) }
 
-// all are the claims. They are decoded when the token was only recognised, and
-// nobody asked for them before.
+// all are the claims. They are decoded when they are first asked for, if the
+// token was only recognised.
 func (p *Principal) all() Claims {
 	p.decode.Do(func() {
 		switch {

@@ -85,7 +85,7 @@ func formResult(r *as.Report) string {
 // adviceFor says what to do about an issuer that gave no document.
 func adviceFor(err error) string {
 	if as.Guarded(err) {
-		return "it wants a credential. A Kubernetes API server shows its keys to service accounts alone: write bearer_token_file /var/run/secrets/kubernetes.io/serviceaccount/token, and jwks with the address of the keys; or let anybody see them: kubectl create clusterrolebinding oidc-reviewer --clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
+		return "it wants a credential. A Kubernetes API server shows its keys to service accounts alone: write bearer_token_file /var/run/secrets/kubernetes.io/serviceaccount/token, and jwks with the address of the keys; or show them without one: kubectl create clusterrolebinding oidc-reviewer --clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
 	}
 	if as.LedToForbiddenAddress(err) {
 		return "ask whoever runs the issuer why its metadata lead there. If it runs on this machine, name what it has there yourself: metadata <url>, jwks <url> or introspect <url>"

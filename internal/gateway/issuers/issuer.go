@@ -31,7 +31,7 @@ type Issuer struct {
 	// The exact text of the tokens' iss claim. Several URLs share the settings
 	// below, and each has keys of its own (the tenants of Microsoft Entra).
 	// https, or plain http on a loopback address. With jwks or metadata it is a
-	// name that nobody asks anything, and may be any text: my-issuer, urn:…, a
+	// name that is never dialled, and may be any text: my-issuer, urn:…, a
 	// plain http address. spiffe://<trust domain> takes JWT-SVIDs of that domain,
 	// with iss or without.
 	URL []string `json:"url,omitempty"`

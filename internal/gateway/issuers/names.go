@@ -74,7 +74,7 @@ func (i *Issuer) checkNames() error {
 	return nil
 }
 
-// checkName looks at a name that nobody dials.
+// checkName looks at a name that is never dialled.
 func checkName(word, name string) error {
 	if name == "" || strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
 		return fmt.Errorf("%s: %.200q is empty, or has white space or what cannot be seen in it", word, name)

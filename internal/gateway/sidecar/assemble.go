@@ -32,8 +32,8 @@ func (env *environment) together(s *sidecar) {
 		}
 	}
 	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience)
-	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "with keys from a file nobody is asked", issuers.IsKeyFile(s.issuer.JWKS))
-	env.exclude("OAUTH_BEARER_TOKEN_FILE", "OAUTH_JWKS", "with keys from a file nobody is asked", issuers.IsKeyFile(s.issuer.JWKS))
+	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "keys from a file are not fetched", issuers.IsKeyFile(s.issuer.JWKS))
+	env.exclude("OAUTH_BEARER_TOKEN_FILE", "OAUTH_JWKS", "keys from a file are not fetched", issuers.IsKeyFile(s.issuer.JWKS))
 	env.exclude("OAUTH_CLIENT_ID_AS_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "it says which clients' tokens are taken, by OAUTH_AUDIENCE", s.issuer.ClientIDAsAudience, s.issuer.InsecureAnyAudience)
 	env.exclude("OAUTH_BEARER_TOKEN_FILE", "OAUTH_INSECURE_HTTP", "whoever is on the way could read the token", s.issuer.InsecureHTTP)
 	env.exclude("OAUTH_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "any audience is every audience", s.issuer.InsecureAnyAudience)
