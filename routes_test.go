@@ -31,7 +31,8 @@ func TestAnExpressionBehindTheGatewaySeesGroupsAlsoWhenThereAreNone(t *testing.T
 		{`"level":1`, "somebody"},
 		{`"groups":"admin"`, "an admin"},
 		{`"groups":["a",1,{"b":null},null]`, "somebody"},
-		{`"groups":{"admin":true}`, "somebody"},
+		{`"groups":{"admin":true}`, "an admin"},
+		{`"groups":{"admin":false,"staff":{"1":"x"}}`, "somebody"},
 		{`"groups":7`, "somebody"},
 	} {
 		payload := fmt.Sprintf(`{"iss":"https://issuer.example","aud":"api","sub":"alice","exp":%d,%s}`, time.Now().Add(time.Hour).Unix(), row.claims)

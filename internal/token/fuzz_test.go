@@ -57,6 +57,7 @@ func FuzzParse(f *testing.F) {
 		u.Claims.Scope()
 		u.Claims.Audience()
 		u.Claims.Lookup("a.b.c")
+		u.Claims.Met("/a/0/b")
 		if _, err := p.Verify(t.Context(), u, noon); err != nil && ReasonOf(err) == "" {
 			t.Fatalf("a stranger's token makes a failure: %v", err)
 		}
