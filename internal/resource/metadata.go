@@ -22,8 +22,9 @@ type Document struct {
 // Metadata are a document, made once and served from memory. Nil: there is no
 // resource.
 type Metadata struct {
-	path, address string
-	body          []byte
+	paths   []string
+	address string
+	body    []byte
 }
 
 // New makes the metadata of a resource.
@@ -31,9 +32,9 @@ func New(d Document) *Metadata {
 	slices.Sort(d.Scopes)
 	d.Scopes = slices.Compact(d.Scopes)
 	body, _ := json.Marshal(d) // plain strings always encode
-	m := &Metadata{path: Path(d.Resource), body: append(body, '\n')}
+	m := &Metadata{paths: Paths(d.Resource), body: append(body, '\n')}
 	u, _ := url.Parse(d.Resource) // which was checked
-	m.address = u.Scheme + "://" + u.Host + m.path
+	m.address = u.Scheme + "://" + u.Host + m.paths[0]
 	return m
 }
 
@@ -49,7 +50,7 @@ func (m *Metadata) Address() string {
 // Handler is what answers at the path of r, or nil if that is another path. Case
 // does not count, as it does not for Caddy's own path matcher.
 func (m *Metadata) Handler(r *http.Request) func(http.ResponseWriter, *http.Request) error {
-	if m == nil || !strings.EqualFold(m.path, r.URL.Path) {
+	if m == nil || !slices.ContainsFunc(m.paths, func(path string) bool { return strings.EqualFold(path, r.URL.Path) }) {
 		return nil
 	}
 	return m.serve

@@ -26,6 +26,15 @@ func Path(resource string) string {
 	return WellKnown + u.Path
 }
 
+// Paths are those at which it is served: where the resource has no path of its
+// own, with a slash behind it too, which clients put there that write URLs anew.
+func Paths(resource string) []string {
+	if path := Path(resource); path != WellKnown {
+		return []string{path}
+	}
+	return []string{WellKnown, WellKnown + "/"}
+}
+
 // plain is the form of a resource: what every client, which writes it anew as a
 // URL, writes in the same letters. It is compared as text.
 var plain = regexp.MustCompile(`^https?://[a-z0-9._:\[\]-]+(/[A-Za-z0-9._~!$&'()+,;=:@-]+)*/?$`)

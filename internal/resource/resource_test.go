@@ -61,3 +61,19 @@ func FuzzResource(f *testing.F) {
 		}
 	})
 }
+
+// The URL standard writes a slash where a URL has no path (RFC 3986 §6.2.3).
+func TestTheDocumentOfAResourceWithoutAPathHasItsAddressWithASlashToo(t *testing.T) {
+	for resource, paths := range map[string]map[string]bool{
+		"https://api.example":   {WellKnown: true, WellKnown + "/": true, WellKnown + "/x": false},
+		"https://api.example/":  {WellKnown: true, WellKnown + "/": true, WellKnown + "//": false},
+		"https://api.example/a": {WellKnown + "/a": true, WellKnown + "/a/": false, WellKnown: false},
+	} {
+		m := New(Document{Resource: resource})
+		for path, want := range paths {
+			if got := m.Handler(&http.Request{URL: &url.URL{Path: path}}) != nil; got != want {
+				t.Errorf("%s: answers at %s is %v", resource, path, got)
+			}
+		}
+	}
+}

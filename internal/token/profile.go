@@ -153,7 +153,7 @@ func (p *Profile) checkNotBefore(facts *Facts, now time.Time) error {
 }
 
 func (p *Profile) checkAudience(facts *Facts) error {
-	if p.Resource != "" && !slices.Contains(facts.Audience, p.Resource) {
+	if p.Resource != "" && !slices.ContainsFunc(facts.Audience, func(aud string) bool { return SameResource(aud, p.Resource) }) {
 		return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected %q", clip(strings.Join(facts.Audience, " ")), p.Resource))
 	}
 	if len(p.Audience) == 0 {
@@ -182,6 +182,20 @@ func (p *Profile) prove(ctx context.Context, u *Unverified, rec *Record) (*Key, 
 	set, err := p.Keys.Keys(ctx)
 	if err != nil {
 		return nil, err
+// SameResource reports whether two texts are the URL of one resource. They are
+// compared as texts; but one without a path is the same with a slash and without
+// (RFC 3986 §6.2.3), and clients write both.
+func SameResource(a, b string) bool { return a == b || withoutRoot(a) == withoutRoot(b) }
+
+// withoutRoot takes the slash off that is the whole path of a URL.
+func withoutRoot(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	if host, root := strings.CutSuffix(rest, "/"); root && host != "" && !strings.ContainsAny(host, "/?#") {
+		return url[:len(url)-1]
+	}
+	return url
+}
+
 	}
 	rec.saw(set)
 	key, err := u.provenBy(set, p.Algorithms)

@@ -239,3 +239,27 @@ func TestARefusalIsToldByItsType(t *testing.T) {
 		t.Error(wrapped)
 	}
 }
+
+// Clients write URLs anew, and issuers put what they were asked for into aud.
+func TestAResourceWithoutAPathIsTheSameWithASlash(t *testing.T) {
+	for _, row := range []struct {
+		a, b string
+		same bool
+	}{
+		{"https://api.example", "https://api.example/", true},
+		{"https://api.example:8443/", "https://api.example:8443", true},
+		{"https://api.example", "https://api.example", true},
+		{"https://api.example/a", "https://api.example/a/", false},
+		{"https://api.example", "https://api.example//", false},
+		{"https://api.example", "http://api.example/", false},
+		{"https://api.example", "https://api.example.evil/", false},
+		{"https://api.example", "https://api.example/?", false},
+		{"https:///", "https://", false},
+		{"api", "api/", false},
+		{"", "/", false},
+	} {
+		if SameResource(row.a, row.b) != row.same || SameResource(row.b, row.a) != row.same {
+			t.Errorf("%q and %q: want %v", row.a, row.b, row.same)
+		}
+	}
+}

@@ -74,7 +74,7 @@ func For(reason string, t Token, resource string) string {
 		return fmt.Sprintf("Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth %.120q <audience>.", iss)
 	case string(token.WrongAudience):
 		switch {
-		case resource != "" && !slices.Contains(t.Claims.Audience(), resource):
+		case resource != "" && !slices.ContainsFunc(t.Claims.Audience(), func(aud string) bool { return token.SameResource(aud, resource) }):
 			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter."
 		case t.Claims["aud"] == nil && t.Claims.String("client_id") != "":
 			return "Issuer: put this API into aud, if it can. Caddyfile: where it cannot (Amazon Cognito), audience <client id…> with client_id_as_audience in the issuer block takes the tokens of these clients."

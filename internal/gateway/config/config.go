@@ -109,7 +109,7 @@ func (c *Config) OwnPaths() (paths []string) {
 		paths = append(paths, c.Login.Paths()...)
 	}
 	if c.Resource != "" {
-		paths = append(paths, resource.Path(c.Resource))
+		paths = append(paths, resource.Paths(c.Resource)...)
 	}
 	return paths
 }

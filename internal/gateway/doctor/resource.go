@@ -9,6 +9,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // checkResource looks at a gateway's resource as a client that was given its URL
@@ -26,7 +27,7 @@ func (d *doctor) checkResource(c *config.Config, hosts config.Hosts) {
 		say(resultWarn, "write the URL that clients have of this site, or the site's address; nothing, if a proxy in front changes the host",
 			"the resource %s is at another host than this site, %s", c.Resource, hosts)
 	}
-	if l := c.Login; l != nil && len(l.Resource) > 0 && !slices.Contains(l.Resource, c.Resource) && !mayBe(l.Resource) {
+	if l := c.Login; l != nil && len(l.Resource) > 0 && !hasResource(l.Resource, c.Resource) && !mayBe(l.Resource) {
 		say(resultFail, "add it to resource in login, or leave that out: then it is what is asked for",
 			"log-ins ask for a token for %s, and %s must be in its aud: no log-in would pass", strings.Join(l.Resource, " "), c.Resource)
 	}
@@ -39,12 +40,16 @@ func (d *doctor) checkResource(c *config.Config, hosts config.Hosts) {
 			"clients find no document about the resource: %v", err)
 	case err != nil:
 		say(resultWarn, "nothing, before the gateway runs, or if this machine cannot reach it; else "+adviceFor(err), "%s cannot be reached: %v", at, err)
-	case found != c.Resource:
+	case !token.SameResource(found, c.Resource):
 		say(resultFail, "reload, if the configuration is new; else see which oauth the path leads to, and what stands in front of it",
 			"%s is about %s, and not about %s", at, found, c.Resource)
 	default:
 		say(resultOK, "", "%s tells clients of %s", at, c.Resource)
 	}
+}
+
+func hasResource(all []string, resource string) bool {
+	return slices.ContainsFunc(all, func(one string) bool { return token.SameResource(one, resource) })
 }
 
 // mayBe reports whether values are not known here.
@@ -60,7 +65,7 @@ func (d *doctor) checkResourceAt(t target, ends *as.Endpoints) {
 		return
 	}
 	say := func(result, do, text string, args ...any) { d.say(t.url, checkProtected, result, do, text, args...) }
-	if len(t.set.Audience) > 0 && !slices.Contains(t.set.Audience, t.resource) {
+	if len(t.set.Audience) > 0 && !hasResource(t.set.Audience, t.resource) {
 		say(resultWarn, "leave audience out, unless the issuer writes both into one token",
 			"a token must name %s in its aud, and one of %s as well", t.resource, strings.Join(t.set.Audience, " "))
 	}
@@ -69,7 +74,7 @@ func (d *doctor) checkResourceAt(t target, ends *as.Endpoints) {
 	}
 	switch {
 	case len(ends.Resources) == 0: // which says nothing: few issuers list them
-	case slices.Contains(ends.Resources, t.resource):
+	case hasResource(ends.Resources, t.resource):
 		say(resultOK, "", "the issuer lists %s among its protected_resources", t.resource)
 	default:
 		say(resultWarn, "register it there as a resource, API or audience, to the letter; nothing, if the issuer keeps some to itself",
