@@ -31,9 +31,14 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	if g.errorPages(r) {
 		return caddyhttp.Error(status, err) // the headers stay, handle_errors makes the page
 	}
-	if status == http.StatusServiceUnavailable && g.site.Shows(r) {
-		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
-		return g.site.Later(w, r, time.Duration(wait)*time.Second)
+	if g.site.Shows(r) {
+		if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
+			return g.site.Refused(w, r, rejection)
+		}
+		if status == http.StatusServiceUnavailable {
+			wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
+			return g.site.Later(w, r, time.Duration(wait)*time.Second)
+		}
 	}
 	writeRefusal(w, r, status, err)
 	return nil

@@ -17,7 +17,12 @@ import (
 var inChromium = []string{
 	"a person who logs in is back where they were going",
 	"two tabs log in side by side, and each is back where it was going",
-	"the back button after a log-in harms nothing, and a log-in that was finished says so",
+	"the back button after a log-in harms nothing, and a callback that comes again leads on",
+	"a deep link comes back with its backslash and two thousand letters",
+	"seven tabs that are opened one by one all come back",
+	"a tab whose log-in comes to nothing leads on where another one was faster",
+	"a navigation that a service worker passes on is sent to log in",
+	"a form that is sent after the end of its session gets a page that leads to a log-in, and back to the form",
 	"a log-in that has run out says so, and another one works",
 	"a consent that is denied says so, and nobody is sent around",
 	"a log-out in one tab is one in the other",
@@ -101,6 +106,11 @@ func throughChromium(t *testing.T, g *gateway, store string) {
 func startApp(t *testing.T) *httptest.Server {
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/worker.js" {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write([]byte("addEventListener('fetch', (e) => { if (e.request.mode === 'navigate') e.respondWith(fetch(e.request)); });"))
+			return
+		}
 		what := r.RequestURI
 		if r.Method != http.MethodGet {
 			what = r.Method + " " + what

@@ -44,7 +44,7 @@ const steps = {
     await bob.end();
   },
 
-  async 'the back button after a log-in harms nothing, and a log-in that was finished says so'() {
+  async 'the back button after a log-in harms nothing, and a callback that comes again leads on'() {
     const cat = await Person.start('cat');
     const page = await cat.logIn('/orders?x=1');
     await page.goBack();
@@ -52,11 +52,76 @@ const steps = {
     await page.goForward();
     await served(page, '/orders?x=1', 'cat');
     const callback = cat.documents.find((url) => url.startsWith(`${GATEWAY}/_oauth/callback?`));
-    assert.equal((await page.goto(callback)).status(), 400);
-    await shown(page, 'This log-in has ended', 'ended');
-    await link(page, 'To the start').click();
+    assert.equal((await page.goto(callback)).status(), 200);
     await served(page, '/', 'cat');
     await cat.end();
+  },
+
+  async 'a deep link comes back with its backslash and two thousand letters'() {
+    const may = await Person.start('may');
+    const path = `/graph?expr=up{instance=~%22web-\\d+%22}|x&pad=${'0123456789'.repeat(200)}`;
+    const { page } = await may.tab(GATEWAY + path);
+    await identify(page, 'may');
+    await agree(page);
+    await served(page, path, 'may');
+    await may.end();
+  },
+
+  async 'seven tabs that are opened one by one all come back'() {
+    const ned = await Person.start('ned');
+    const tabs = [];
+    for (let n = 0; n < 7; n += 1) {
+      tabs.push((await ned.tab(`${GATEWAY}/doc/${n}`)).page);
+    }
+    for (const [n, page] of tabs.entries()) {
+      await identify(page, 'ned');
+      await agree(page);
+      await served(page, `/doc/${n}`, 'ned');
+    }
+    assert.equal((await ned.cookies()).length, 1);
+    await ned.end();
+  },
+
+  async 'a tab whose log-in comes to nothing leads on where another one was faster'() {
+    const oda = await Person.start('oda');
+    const { page: slow } = await oda.tab(`${GATEWAY}/slow?x=1`);
+    await oda.logIn('/fast');
+    await identify(slow, 'oda');
+    await link(slow, '[ Cancel ]').click();
+    await served(slow, '/slow?x=1', 'oda');
+    await oda.end();
+  },
+
+  async 'a navigation that a service worker passes on is sent to log in'() {
+    const pia = await Person.start('pia');
+    const page = await pia.logIn('/orders');
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.register('/worker.js');
+      await navigator.serviceWorker.ready;
+    });
+    await page.reload();
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    await pia.context.clearCookies({ name: new RegExp(session) });
+    await page.goto(`${GATEWAY}/orders?worker=1`);
+    await agree(page);
+    await served(page, '/orders?worker=1', 'pia');
+    await pia.end();
+  },
+
+  async 'a form that is sent after the end of its session gets a page that leads to a log-in, and back to the form'() {
+    const ray = await Person.start('ray');
+    const page = await ray.logIn('/orders?draft=1');
+    await ray.context.clearCookies({ name: new RegExp(session) });
+    const answer = page.waitForResponse((r) => r.request().method() === 'POST');
+    await button(page, 'Order').click();
+    assert.equal((await answer).status(), 401);
+    await shown(page, 'You are not logged in', 'form');
+    await link(page, 'Log in').click();
+    await agree(page);
+    await served(page, '/orders?draft=1', 'ray');
+    await button(page, 'Order').click();
+    await served(page, 'POST /orders', 'ray');
+    await ray.end();
   },
 
   async 'a log-in that has run out says so, and another one works'() {

@@ -39,9 +39,15 @@ func (s *Site) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	return s.begin(w, r, r.URL.Query().Get("return"), stepUp{})
 }
 
-// begin redirects to the issuer's authorization endpoint (OpenID Connect
-// Core §3.1.2.1). Everything that finishing needs is looked for before.
+// begin is beginWith, by a person's wish.
 func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, want stepUp) error {
+	return s.beginWith(w, r, target, want, false)
+}
+
+// beginWith redirects to the issuer's authorization endpoint (OpenID Connect Core
+// §3.1.2.1). Everything that finishing needs is looked for before. again: it
+// begins by itself, which it does once.
+func (s *Site) beginWith(w http.ResponseWriter, r *http.Request, target string, want stepUp, again bool) error {
 	t, o := s.Trust, siteURLOf(r)
 	switch {
 	case !o.plain():
@@ -54,6 +60,7 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, target string, want
 		})
 	}
 	p := s.Block.newPending(o, target, want)
+	p.Again = again
 	vault, err := s.Keeper.Open(r.Context())
 	if err != nil {
 		return s.fail(w, r, p, err)

@@ -41,10 +41,7 @@ func (s *Site) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := s.Block.pendingOf(r, vault, q.state)
 	if p == nil {
-		return s.fail(w, r, nil, &failure{
-			outcome: outcomeNoState, status: http.StatusBadRequest,
-			detail: "no log-in of this browser fits: it took too long, was finished before, or began somewhere else",
-		})
+		return s.withoutState(w, r, vault)
 	}
 	handle, err := s.finish(r, vault, p, q)
 	_, again := errors.AsType[*session.Unavailable](err)
@@ -52,14 +49,14 @@ func (s *Site) serveCallback(w http.ResponseWriter, r *http.Request) error {
 		setCookie(w, s.Block.pendingName(p.State), "", -1)
 	}
 	if err != nil {
-		return s.fail(w, r, p, err)
+		return s.unfinished(w, r, vault, p, q, err)
 	}
 	setCookie(w, s.Block.CookieName(), handle.Reveal(credential.SessionPrefix), 0)
 	return redirect(w, http.StatusSeeOther, p.Return)
 }
 
 // callback is what the issuer sends back with the browser.
-type callback struct{ state, code, issuer, failure string }
+type callback struct{ state, code, issuer, failure, described string }
 
 // readCallback takes each parameter once (RFC 6749 §3.1).
 func readCallback(rawQuery string) (q callback, err error) {
@@ -67,7 +64,7 @@ func readCallback(rawQuery string) (q callback, err error) {
 	if err != nil {
 		return q, &failure{outcome: outcomeBadRequest, status: http.StatusBadRequest, detail: "the query cannot be read"}
 	}
-	for name, at := range map[string]*string{"state": &q.state, "code": &q.code, "iss": &q.issuer, "error": &q.failure} {
+	for name, at := range map[string]*string{"state": &q.state, "code": &q.code, "iss": &q.issuer, "error": &q.failure, "error_description": &q.described} {
 		if all := values[name]; len(all) == 1 {
 			*at = all[0]
 		} else if len(all) > 1 {

@@ -22,6 +22,7 @@ import (
 const (
 	outcomeBegun       = "begun"
 	outcomeDone        = "logged_in"
+	outcomeElsewhere   = "elsewhere"
 	outcomeDenied      = "denied"
 	outcomeNoState     = "no_state"
 	outcomeBadRequest  = "bad_request"

@@ -17,15 +17,22 @@ func sameOrigin(r *http.Request) bool {
 	return len(origin) == 1 && origin[0] == siteURLOf(r).origin()
 }
 
-// navigates reports whether a person looks at what comes back. Browsers that do
-// not say so ask for HTML.
+// navigates reports whether a person looks at what comes back, and only wants to
+// see something: such a request may be sent to log in, and made again afterwards.
 func navigates(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || tunnel.Opens(r) {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && looked(r)
+}
+
+// looked reports whether a person looks at what comes back: after a click, or
+// after a form was sent. A service worker that passes a navigation on has its
+// destination empty. Browsers that say neither ask for HTML.
+func looked(r *http.Request) bool {
+	if tunnel.Opens(r) {
 		return false
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	if mode != "" || dest != "" {
-		return mode == "navigate" && dest == "document"
+		return mode == "navigate" && (dest == "document" || dest == "empty")
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }

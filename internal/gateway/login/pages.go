@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -18,6 +20,7 @@ import (
 type page struct {
 	text
 	Again    string    // where to try again
+	LogIn    string    // where a log-in begins
 	Home     bool      // a link to the site's first page
 	Sessions string    // where the page of one's sessions is
 	Confirm  bool      // a button to log out
@@ -83,12 +86,35 @@ func pageLater(w http.ResponseWriter, r *http.Request, wait time.Duration, again
 	})
 }
 
-// Shows reports whether a person waits for what comes back.
-func (s *Site) Shows(r *http.Request) bool { return s != nil && navigates(r) }
+// Shows reports whether a person waits for what comes back, and no client that
+// brought a token.
+func (s *Site) Shows(r *http.Request) bool {
+	return s != nil && looked(r) && len(r.Header["Authorization"]) == 0
+}
 
 // Later is the page for a failure, of which the log-in knows the way back.
 func (s *Site) Later(w http.ResponseWriter, r *http.Request, wait time.Duration) error {
-	return pageLater(w, r, wait, s.Block.returnTo(siteURLOf(r), targetOf(r)))
+	return pageLater(w, r, wait, s.wayBack(r))
+}
+
+// Refused is the page for a request that was refused, whose headers are set.
+func (s *Site) Refused(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
+	p := pageOf(rejection)
+	if rejection.Status == http.StatusUnauthorized {
+		p.LogIn = siteURLOf(r).mount + s.Block.PathPrefix() + pathLogin + "?return=" + url.QueryEscape(s.wayBack(r))
+	}
+	return writePage(w, r, rejection.Status, p)
+}
+
+// wayBack is where a person goes on: to what was asked for or, since a form cannot
+// be sent again from here, to the page that it stood on.
+func (s *Site) wayBack(r *http.Request) string {
+	o := siteURLOf(r)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return s.Block.returnTo(o, targetOf(r))
+	}
+	from, _ := strings.CutPrefix(r.Referer(), o.origin()) // of another origin: no path of this site
+	return s.Block.returnTo(o, from)
 }
 
 func notAllowed(w http.ResponseWriter, r *http.Request, allow string) error {

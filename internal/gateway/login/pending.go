@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
@@ -18,8 +18,8 @@ import (
 
 const (
 	pendingLife  = 10 * time.Minute
-	mostPending  = 5    // log-ins that one browser may have begun
-	mostLooked   = 16   // of their cookies in one request, whatever it brings
+	mostPending  = 16   // log-ins that one browser may have begun
+	mostLooked   = 24   // of their cookies in one request, whatever it brings
 	pendingBytes = 4096 // of their cookies together: proxies in front refuse long headers
 	stateLetters = 43   // 32 bytes in base64url
 	sealLogin    = "login"
@@ -27,30 +27,34 @@ const (
 
 // pending is a log-in that has begun. It travels with the browser, sealed, in a
 // cookie of its own: so any node can finish it, each tab has its own, and a
-// dump of the store opens nothing.
+// dump of the store opens nothing. pending_text.go says how it is written.
 type pending struct {
-	State    string `json:"s"`
-	Nonce    string `json:"n"`
-	Verifier string `json:"v"` // RFC 7636 §4.1
-	Return   string `json:"r"` // a path of this site
-	Redirect string `json:"u"` // redirect_uri, as it was sent
-	Began    int64  `json:"t"`
-	StepUp   stepUp `json:"b,omitzero"`
-}
+	State, Nonce string `json:"-"`
+	Verifier     string `json:"-"` // RFC 7636 §4.1
 
-// randomText has 256 random bits, as a state, nonce or verifier has them.
-func randomText() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	Return   string `json:"r"`           // a path of this site
+	Redirect string `json:"u"`           // redirect_uri, as it was sent
+	Began    int64  `json:"-"`           // nanoseconds since 1970
+	Again    bool   `json:"a,omitempty"` // it began by itself, after one that the issuer had no time for
+	StepUp   stepUp `json:"b,omitzero"`
+
+	seed [32]byte // what the first three are made of
 }
 
 func (l *Login) newPending(o siteURL, target string, want stepUp) *pending {
-	return &pending{
-		State: randomText(), Nonce: randomText(), Verifier: randomText(), Return: l.returnTo(o, target),
-		Redirect: o.origin() + o.mount + l.CallbackPath(), Began: time.Now().Unix(), StepUp: want,
+	p := &pending{Return: l.returnTo(o, target), Redirect: o.origin() + o.mount + l.CallbackPath(), Began: time.Now().UnixNano(), StepUp: want}
+	_, _ = rand.Read(p.seed[:]) // never fails: crypto/rand ends the process first
+	p.derive()
+	if len(p.text()) > mostText { // browsers would not keep it
+		p.Return, _, _ = strings.Cut(p.Return, "?")
 	}
+	if len(p.text()) > mostText {
+		p.Return = l.returnTo(o, "")
+	}
+	return p
 }
+
+func (p *pending) began() time.Time { return time.Unix(0, p.Began) }
 
 // challenge is the verifier's S256 (RFC 7636 §4.2).
 func (p *pending) challenge() string {
@@ -65,12 +69,8 @@ func (l *Login) pendingName(state string) string {
 // keep gives the browser its log-in, and takes the oldest ones away that are
 // too many. How old one is stands in its sealed text alone.
 func (l *Login) keep(w http.ResponseWriter, r *http.Request, vault *session.Vault, p *pending) error {
-	plain, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
 	name := l.pendingName(p.State)
-	sealed, err := vault.Seal(sealLogin, name, plain)
+	sealed, err := vault.Seal(sealLogin, name, p.text())
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,7 @@ func (l *Login) begun(h http.Header, vault *session.Vault) (all []begun) {
 				continue
 			}
 			one := begun{name: name, size: len(name) + len(value)}
-			if p := openPending(vault, name, value); p != nil {
-				one.at = p.Began
-			}
+			one.at = beganAt(openPending(vault, name, value))
 			if all = append(all, one); len(all) == mostLooked {
 				return all
 			}
@@ -125,7 +123,8 @@ func (l *Login) surplus(r *http.Request, vault *session.Vault, size int) (gone [
 	return gone
 }
 
-func openPending(vault *session.Vault, name, value string) *pending {
+// openPending opens what is sealed in a cookie; nil: it does not open.
+func openPending(vault *session.Vault, name, value string) []byte {
 	if len(value) > pendingBytes {
 		return nil
 	}
@@ -133,15 +132,11 @@ func openPending(vault *session.Vault, name, value string) *pending {
 	if err != nil {
 		return nil
 	}
-	plain, err := vault.Open(sealLogin, name, sealed)
+	text, err := vault.Open(sealLogin, name, sealed)
 	if err != nil {
 		return nil
 	}
-	p := new(pending)
-	if json.Unmarshal(plain, p) != nil {
-		return nil
-	}
-	return p
+	return text
 }
 
 var strictBase64 = base64.RawURLEncoding.Strict()
@@ -157,12 +152,12 @@ func (l *Login) pendingOf(r *http.Request, vault *session.Vault, state string) *
 	if len(values) != 1 {
 		return nil
 	}
-	p := openPending(vault, name, values[0])
+	p := readPending(openPending(vault, name, values[0]))
 	if p == nil || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
 		return nil
 	}
 	// Nodes' clocks may differ a little.
-	if age := time.Since(time.Unix(p.Began, 0)); age > pendingLife || age < -time.Minute {
+	if age := time.Since(p.began()); age > pendingLife || age < -time.Minute {
 		return nil
 	}
 	return p

@@ -1,5 +1,7 @@
 package login
 
+import "github.com/caddyoauth/caddyoauth/internal/verdict"
+
 // What pages say to people; the words of links and buttons are in pages.html.
 // Nothing that came with the request is in a text.
 
@@ -14,6 +16,7 @@ var (
 	textMethodNotAllowed  = text{"Not in this way", "This address does not take such a request."}
 	textSessionsListed    = text{"Where you are logged in", "These browsers are logged in to this site as you."}
 	textSessionsNeedLogin = text{"You are not logged in", "Log in to see your sessions."}
+	textNotUnderstood     = text{"That was not understood", "Your browser sent something that is not taken here. Nothing was done."}
 	textNotFound          = text{"Nothing is here", "The gateway has no page at this address."}
 )
 
@@ -31,4 +34,15 @@ var failureTexts = map[string]text{
 	outcomeTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},
 	outcomeFull:        {"You are logged in too often", "You are logged in to this site in so many places that no more are let in. Log out somewhere, or come back when one of them has ended."},
 	outcomeRefused:     {"The log-in failed", "The service that you were to log in at refused this site. Whoever runs it finds the reason in its log."},
+}
+
+// refusalTexts are those for a request that was refused, by its reason.
+var refusalTexts = map[string]text{
+	verdict.NoCredential: {"You are not logged in", "Your session has ended, or the page that you come from is another site's. What you sent was not taken. Log in, go back to where you wrote it, and send it once more."},
+	verdict.WeakLogIn:    {"A stronger log-in is needed", "What you sent was not taken: it needs a stronger log-in than yours. Open a page that asks for one, and then send it once more."},
+	verdict.OldLogIn:     {"A new log-in is needed", "What you sent was not taken: your log-in was too long ago for it. Log in, go back to where you wrote it, and send it once more."},
+	verdict.CrossSite:    textCrossSite,
+	verdict.MissingScope: {"This is not for you", "You are logged in, and what you were granted does not reach as far as this. Those who run this site can tell you who may see it."},
+	verdict.MissingClaim: {"This is not for you", "You are logged in, and are not among those who may see this. Those who run this site can tell you who they are."},
+	verdict.TooEarly:     {"Once more, please", "Your browser was faster than its connection. Load the page again."},
 }
