@@ -137,13 +137,14 @@ var rooms = map[string][]string{
 	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 4
-	"internal/gateway/advice": {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
-	"internal/gateway/grants": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/stores", "internal/gateway/telemetry", "internal/secret", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
-	"internal/gateway/health": {"internal/gateway/grammar", "internal/gateway/issuers"},
+	"internal/gateway/advice":   {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
+	"internal/gateway/userinfo": {"internal/as", "internal/breaker", "internal/gateway/issuers", "internal/gateway/pool", "internal/secret", "internal/token", "internal/verdict"},
+	"internal/gateway/grants":   {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/stores", "internal/gateway/telemetry", "internal/secret", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/health":   {"internal/gateway/grammar", "internal/gateway/issuers"},
 
 	// level 5
 	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/session", "internal/verdict"},
-	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/telemetry", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 6

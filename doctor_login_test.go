@@ -22,7 +22,10 @@ func TestTheDoctorLooksForWhatALogInNeeds(t *testing.T) {
 	bare := newGrantor(t, nil)
 	examined(t, ofLogin(bare, "post_logout /_oauth/logged_out")).wants(t,
 		"fail login: no usable authorization_endpoint", "warn login: do not say that there is PKCE",
-		"warn login: does not name itself", "warn login: post_logout has no effect")
+		"warn login: does not name itself", "warn login: post_logout and logout_parameter have no effect")
+	examined(t, ofLogin(bare, "claims userinfo")).wants(t, "fail login: no usable userinfo_endpoint")
+	told := newGrantor(t, func(m map[string]any) { m["userinfo_endpoint"] = m["issuer"].(string) + "/userinfo" })
+	examined(t, ofLogin(told, "claims id_token userinfo")).wants(t, "ok login: userinfo_endpoint http")
 
 	odd := newGrantor(t, func(m map[string]any) {
 		m["authorization_endpoint"] = "http://login.example.com/plain"

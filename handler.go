@@ -1,15 +1,18 @@
 package caddyoauth
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/upstream"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -58,7 +61,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	if err != nil {
 		return found, err
 	}
-	principal, found, err := g.keeper.Prove(r, found, g.validator.judge)
+	principal, found, err := g.keeper.Prove(r, found, g.prove)
 	if err != nil {
 		return found, login.Again(found, err)
 	}
@@ -79,6 +82,16 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	issuer.Metrics.Accepted.Inc()
 	g.admitted(r, principal)
 	return found, nil
+}
+
+// prove proves an access token. That of a log-in gets what else is known of its
+// user.
+func (g *Gateway) prove(ctx context.Context, raw string, r *http.Request, from grants.Source) (*token.Principal, error) {
+	principal, err := g.validator.judge(ctx, raw, r, from)
+	if err == nil {
+		err = g.site.Complete(ctx, principal, raw, from)
+	}
+	return principal, err
 }
 
 // admitAnonymous judges a request with no credential at all.

@@ -16,7 +16,9 @@
 package caddyoauth
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,6 +39,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/userinfo"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tunnel"
@@ -150,7 +153,9 @@ func (g *Gateway) newEndpoint() *tokenendpoint.Endpoint {
 	return &tokenendpoint.Endpoint{
 		Block: g.TokenEndpoint, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
-		Prove: g.validator.judge,
+		Prove: func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
+			return g.validator.judge(ctx, raw, r, grants.Source{Issuer: issuer})
+		},
 		Lacks: func(p *token.Principal) []string {
 			return policy.LackedScope(g.validator.Of(p).Require, p, g.validator.Now())
 		},
@@ -162,10 +167,16 @@ func (g *Gateway) newSite() *login.Site {
 	if g.Login == nil {
 		return nil
 	}
+	var asker *userinfo.Asker
+	if g.Login.AsksUserInfo() {
+		var release func()
+		asker, release = userinfo.Acquire(g.validator.First())
+		g.acquired = append(g.acquired, release)
+	}
 	return &login.Site{
 		Block: g.Login, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Now: func() time.Time { return g.validator.Now() },
-		Prove: g.validator.judge, Advise: g.adviceFor,
+		Prove: g.prove, Advise: g.adviceFor, Asker: asker,
 	}
 }
 

@@ -39,6 +39,8 @@ type grantor struct {
 	all    []asked
 	answer func(w http.ResponseWriter, q *asked)
 	serial atomic.Int64
+
+	user func(w http.ResponseWriter, r *http.Request) // the userinfo endpoint
 }
 
 // clock is the real time and what a test adds to it.
@@ -69,6 +71,9 @@ func (i *grantor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/jwks":
 		_, _ = w.Write(jwssign.Set(i.key))
+		return
+	case "/userinfo":
+		i.user(w, r)
 		return
 	}
 	text, _ := io.ReadAll(r.Body)

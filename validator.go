@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
@@ -17,8 +18,8 @@ type Validator struct{ *issuers.Set }
 
 // sender is where a token comes from.
 type sender struct {
+	grants.Source
 	request *http.Request // whose address counts; nil: none does
-	issuer  string        // whose token stood behind a reference token; "": unknown
 }
 
 func (s sender) address() string {
@@ -49,7 +50,7 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 		if facts == nil {
 			continue
 		}
-		switch ok, err := t.Profile.Judge(facts, now); {
+		switch ok, err := t.ProfileFor(from.LogIn).Judge(facts, now); {
 		case err != nil:
 			return nil, verdict.OfToken(err, t.Profile.Issuer)
 		case ok:
@@ -61,9 +62,9 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 }
 
 // judge proves a token that a request brings, or that stands behind what it
-// brings; then issuer names who granted it.
-func (v *Validator) judge(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
-	return v.validate(ctx, raw, sender{r, issuer})
+// brings.
+func (v *Validator) judge(ctx context.Context, raw string, r *http.Request, from grants.Source) (*token.Principal, error) {
+	return v.validate(ctx, raw, sender{from, r})
 }
 
 // verify proves a token that nothing is remembered of. Only verified tokens
@@ -80,14 +81,14 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 	}
 	t.Metrics.Misses.Inc()
 	began := v.Now()
-	facts, err := t.Profile.Verify(ctx, unverified, now)
+	facts, err := t.ProfileFor(from.LogIn).Verify(ctx, unverified, now)
 	t.Metrics.Verifying.Observe(v.Now().Sub(began).Seconds())
 	if err != nil {
 		return nil, verdict.OfToken(err, t.Profile.Issuer)
 	}
 	switch {
 	case t.AsksAlways():
-		if facts, err = v.confirm(ctx, t, introspection.Request{Token: raw, Digest: key, JWT: facts, Remote: from.address(), Now: v.Now}); err != nil {
+		if facts, err = v.confirm(ctx, t, introspection.Request{Token: raw, Digest: key, JWT: facts, Remote: from.address(), Now: v.Now}, from); err != nil {
 			return nil, err
 		}
 	default:

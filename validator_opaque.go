@@ -16,8 +16,8 @@ import (
 // else the issuer is asked.
 func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest, now time.Time, from sender) (*token.Principal, error) {
 	t := v.ForOpaque()
-	if from.issuer != "" && from.issuer != t.Profile.Issuer { // whatever was said of the same text
-		return nil, verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.issuer)}, from.issuer)
+	if from.Issuer != "" && from.Issuer != t.Profile.Issuer { // whatever was said of the same text
+		return nil, verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: fmt.Sprintf("an opaque token of %s, which is not asked about tokens", from.Issuer)}, from.Issuer)
 	}
 	said := t.Introspector.Recall(key, now)
 	if said != nil {
@@ -35,17 +35,14 @@ func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest
 		}
 		now = v.Now()
 	}
-	if said.Refusal != nil {
-		return nil, verdict.OfToken(said.Refusal, t.Profile.Issuer)
-	}
-	if _, err := t.Profile.Judge(said.Facts, now); err != nil {
-		return nil, verdict.OfToken(err, t.Profile.Issuer)
+	if err := judgeAnswer(t, said, now, from); err != nil {
+		return nil, err
 	}
 	return t.Profile.Principal(t, said.Facts, raw, nil).Told(said.Answer), nil
 }
 
 // confirm asks the issuer about a JWT that was verified.
-func (v *Validator) confirm(ctx context.Context, t *issuers.Trust, what introspection.Request) (*token.Facts, error) {
+func (v *Validator) confirm(ctx context.Context, t *issuers.Trust, what introspection.Request, from sender) (*token.Facts, error) {
 	said := t.Introspector.Recall(what.Digest, what.Now())
 	if said != nil && said.Refusal == nil && said.Facts.Key.Retired() {
 		t.Introspector.Forget(what.Digest) // it is said anew, under the key that verified it now
@@ -61,11 +58,15 @@ func (v *Validator) confirm(ctx context.Context, t *issuers.Trust, what introspe
 			return nil, err
 		}
 	}
-	if said.Refusal != nil {
-		return nil, verdict.OfToken(said.Refusal, t.Profile.Issuer)
+	return said.Facts, judgeAnswer(t, said, v.Now(), from)
+}
+
+// judgeAnswer judges what an issuer said of a token that a request, or a log-in of
+// the gateway's own, brings.
+func judgeAnswer(t *issuers.Trust, said *introspection.Result, now time.Time, from sender) error {
+	if said.Refusal != nil && (said.Facts == nil || !from.LogIn) {
+		return verdict.OfToken(said.Refusal, t.Profile.Issuer)
 	}
-	if _, err := t.Profile.Judge(said.Facts, v.Now()); err != nil {
-		return nil, verdict.OfToken(err, t.Profile.Issuer)
-	}
-	return said.Facts, nil
+	_, err := t.ProfileFor(from.LogIn).Judge(said.Facts, now)
+	return verdict.OfToken(err, t.Profile.Issuer)
 }

@@ -16,6 +16,7 @@ type Presented struct {
 	Issuer  string         // whose token stood behind it
 	Subject string         // of its grant, from the beginning; "": not known
 	Lost    string         // scope that its grant once had and has no more
+	App     session.Secret // what the gateway remembers of its grant
 
 	Session  bool // it came as a session's cookie
 	Replaced bool // which a newer log-in of the same browser has replaced

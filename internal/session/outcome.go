@@ -28,6 +28,8 @@ type Granted struct {
 	Scope *string
 	// Subject of the answer if it names one; another than the grant's ends it.
 	Subject string
+	// App replaces that of the grant, unless it is empty.
+	App Secret
 }
 
 // Untimely is a complete answer with an AT that is good for nothing by time
@@ -115,6 +117,9 @@ func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 	if answer.Scope != nil {
 		g.Lost = takenBack(g.Lost+" "+g.Scope, *answer.Scope)
 		g.Scope = *answer.Scope
+	}
+	if !answer.App.Empty() {
+		g.App = answer.App
 	}
 	return g
 }

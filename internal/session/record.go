@@ -116,7 +116,7 @@ type Grant struct {
 	Client      string
 	Created     time.Time
 	End         time.Time // absolute
-	App         Secret    // for the vault's user; never changed
+	App         Secret    // for the vault's user, who may change it with an answer
 }
 
 // renewable reports whether there is anything to renew the grant with.

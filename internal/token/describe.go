@@ -60,7 +60,7 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 		}
 		return r.told(check, "all there"), strings.Join(required, ", ")
 	case CheckKind:
-		marks, types := p.kinds()
+		marks, types := p.marks(), p.types()
 		return r.told(check, "no mark of another kind"),
 			"none of the claims " + strings.Join(marks, ", ") + "; the claim typ none of " + strings.Join(types, ", ") + "; the claim token_use none of " + strings.Join(p.uses(), ", ")
 	case CheckBound:

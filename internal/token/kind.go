@@ -21,21 +21,41 @@ func (p *Profile) checkType(u *Unverified, rec *Record) error {
 	if err := rec.note(CheckRequired, nil); err != nil {
 		return err
 	}
-	marks, types := p.kinds()
-	for _, mark := range marks {
+	for _, mark := range p.marks() {
 		if _, has := u.Claims[mark]; has {
-			if err := rec.note(CheckKind, refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")); err != nil {
+			if err := rec.note(CheckKind, marked(mark)); err != nil {
 				return err
 			}
 		}
 	}
-	if typ := u.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
+	if typ := u.Claims.String("typ"); slices.Contains(p.types(), strings.ToLower(typ)) {
 		return rec.note(CheckKind, refuse(IDToken, "the claim typ is "+clip(typ)))
 	}
 	if use := u.Claims.String("token_use"); slices.Contains(p.uses(), use) {
 		return rec.note(CheckKind, refuse(IDToken, "the claim token_use is "+use))
 	}
 	return rec.note(CheckKind, nil)
+}
+
+func marked(mark string) error {
+	return refuse(IDToken, "the claim "+mark+" marks an ID, logout or event token")
+}
+
+// markOf is what marks a token as an ID token, by its claims or by its issuer's
+// answer; "": nothing does.
+func markOf(c Claims) string {
+	for _, mark := range marksOfID {
+		if _, has := c[mark]; has {
+			return mark
+		}
+	}
+	if typ := c.String("typ"); slices.Contains(typesOfID, strings.ToLower(typ)) {
+		return "typ"
+	}
+	if slices.Contains(usesID, c.String("token_use")) {
+		return "token_use"
+	}
+	return ""
 }
 
 func (p *Profile) checkTyp(u *Unverified) error {
@@ -48,16 +68,24 @@ func (p *Profile) checkTyp(u *Unverified) error {
 	return nil
 }
 
-func (p *Profile) kinds() (marks, types []string) {
-	if p.IDTokens {
-		return marksNever, typesNever
+// marks and types are those of tokens that do not pass.
+func (p *Profile) marks() []string {
+	if p.IDTokens || p.LoggedIn {
+		return marksNever
 	}
-	return marksAll, typesAll
+	return marksAll
+}
+
+func (p *Profile) types() []string {
+	if p.IDTokens || p.LoggedIn {
+		return typesNever
+	}
+	return typesAll
 }
 
 // uses are the values of token_use that mark a token that is no access token.
 func (p *Profile) uses() []string {
-	if p.IDTokens {
+	if p.IDTokens || p.LoggedIn {
 		return usesRefresh
 	}
 	return usesNever
@@ -71,15 +99,18 @@ var required = []string{"aud", "sub", "client_id", "iat", "jti"}
 // (RFC 8417), by Keycloak's claim typ, and by token_use (Amazon Cognito: "id" or
 // "access").
 var (
+	marksOfID  = []string{"nonce", "at_hash", "c_hash"}
 	marksNever = []string{"events"}
-	marksAll   = append([]string{"nonce", "at_hash", "c_hash"}, marksNever...)
+	typesOfID  = []string{"id"}
 	typesNever = []string{"refresh", "offline", "logout"}
-	typesAll   = append([]string{"id"}, typesNever...)
 
 	usesAccess  = []string{"access", "access_token"}
 	usesID      = []string{"id", "id_token"}
 	usesRefresh = []string{"refresh", "refresh_token"}
 	usesNever   = slices.Concat(usesID, usesRefresh)
+
+	marksAll = slices.Concat(marksOfID, marksNever)
+	typesAll = slices.Concat(typesOfID, typesNever)
 )
 
 // isType compares media types: case does not matter and "application/" may be

@@ -47,6 +47,31 @@ const (
 // where it says so, came with this access token. An error is a [*Refusal], or a
 // failure to judge.
 func (l *Login) VerifyID(ctx context.Context, raw, nonce, accessToken string, now time.Time) (*ID, error) {
+	return l.verifyID(ctx, raw, accessToken, now, func(c Claims) error {
+		if subtle.ConstantTimeCompare([]byte(c.String("nonce")), []byte(nonce)) != 1 || nonce == "" {
+			return refuse(ClaimWrong, "nonce is not that of this log-in")
+		}
+		return nil
+	})
+}
+
+// VerifyIDAgain proves the ID token of a refresh: that it speaks of the same user
+// as the one before it, and of the same log-in where it says so (OpenID Connect
+// Core §12.2). Errors are as with VerifyID.
+func (l *Login) VerifyIDAgain(ctx context.Context, raw string, before Claims, accessToken string, now time.Time) error {
+	_, err := l.verifyID(ctx, raw, accessToken, now, func(c Claims) error {
+		switch {
+		case c.String("sub") != before.String("sub"):
+			return refuse(ClaimWrong, "sub is another's")
+		case c["nonce"] != nil && before["nonce"] != nil && c["nonce"] != before["nonce"]:
+			return refuse(ClaimWrong, "nonce is another log-in's")
+		}
+		return nil
+	})
+	return err
+}
+
+func (l *Login) verifyID(ctx context.Context, raw, accessToken string, now time.Time, fits func(Claims) error) (*ID, error) {
 	u, err := Parse(raw)
 	if err != nil {
 		return nil, err
@@ -63,8 +88,8 @@ func (l *Login) VerifyID(ctx context.Context, raw, nonce, accessToken string, no
 		return nil, refuse(ClaimMissing, "sub")
 	case hasSession && id.Session == "": // else a log-out of that session would not find it
 		return nil, refuse(ClaimType, "sid is not a string, or empty")
-	case subtle.ConstantTimeCompare([]byte(c.String("nonce")), []byte(nonce)) != 1 || nonce == "":
-		return nil, refuse(ClaimWrong, "nonce is not that of this log-in")
+	case fits(c) != nil:
+		return nil, fits(c)
 	case len(c.Audience()) > 1 && c["azp"] == nil:
 		return nil, refuse(ClaimMissing, "azp, with more than one audience")
 	case c["azp"] != nil && c["azp"] != l.ClientID:

@@ -107,3 +107,84 @@ func TestNoKeyOfAnotherIssuerLogsIn(t *testing.T) {
 	_, err := l.VerifyID(context.Background(), mintFor(t, "JWT", map[string]any{"nonce": loginNonce}, nil), loginNonce, loginAccess, noon)
 	wantReason(t, err, SignatureFailed)
 }
+
+func TestTheIDTokenOfARefreshIsOfTheSameUserAndLogIn(t *testing.T) {
+	before := Claims{"sub": "alice", "nonce": loginNonce}
+	for name, row := range map[string]struct {
+		edits map[string]any
+		want  Reason
+	}{
+		"without a nonce":    {map[string]any{"nonce": absent{}}, ""},
+		"with its nonce":     {nil, ""},
+		"another nonce":      {map[string]any{"nonce": "x"}, ClaimWrong},
+		"another user":       {map[string]any{"sub": "bob"}, ClaimWrong},
+		"another client":     {map[string]any{"aud": "b"}, WrongAudience},
+		"another issuer":     {map[string]any{"iss": issuer + "/"}, IssuerUnknown},
+		"expired":            {map[string]any{"exp": noon.Unix() - 60}, Expired},
+		"another token hash": {map[string]any{"at_hash": leftHash("ES256", "x")}, ClaimWrong},
+	} {
+		raw := mintFor(t, "JWT", map[string]any{"nonce": loginNonce}, row.edits)
+		err := login(t).VerifyIDAgain(context.Background(), raw, before, loginAccess, noon)
+		if ReasonOf(err) != row.want || row.want == "" && err != nil {
+			t.Errorf("%s: got %v, want %q", name, err, row.want)
+		}
+	}
+	raw := mintFor(t, "JWT", map[string]any{"nonce": "x"}, nil)
+	if err := login(t).VerifyIDAgain(context.Background(), raw, Claims{"sub": "alice"}, loginAccess, noon); err != nil {
+		t.Error("where the one before had none: ", err)
+	}
+}
+
+func TestWhatSaysSomethingOfATokenSaysNothingOfItsUser(t *testing.T) {
+	all := Claims{"sub": "alice", "aud": "app", "scope": "admin", "cnf": map[string]any{}, "acr": "gold", "auth_time": 1, "email": "a@example.com", "groups": []any{"staff"}}
+	if of := all.OfUser(); len(of) != 4 || of["acr"] != "gold" || of["email"] == nil {
+		t.Errorf("of the user: %v", of)
+	}
+	if of := all.OfProfile(); len(of) != 2 || of["email"] == nil || of["groups"] == nil {
+		t.Errorf("of a profile: %v", of)
+	}
+	if len(all) != 8 {
+		t.Errorf("the claims have changed: %v", all)
+	}
+}
+
+// What a log-in of our own may use is refused to those who bring it, remembered or
+// not.
+func TestMarksOfAnIDTokenCountForAllButOurOwnLogIns(t *testing.T) {
+	for name, mark := range map[string]map[string]any{"nonce": {"nonce": "n"}, "at_hash": {"at_hash": "x"}, "c_hash": {"c_hash": "x"}, "typ": {"typ": "ID"}} {
+		raw := mintFor(t, "", mark, nil)
+		u, err := Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := login(t)
+		p := &Profile{Issuer: issuer, Audience: []string{"app"}, Algorithms: l.Algorithms, Skew: l.Skew, Keys: l.Keys}
+		own := *p
+		own.LoggedIn = true
+		if _, err := p.Verify(context.Background(), u, noon); ReasonOf(err) != IDToken {
+			t.Errorf("%s: a client's passes: %v", name, err)
+		}
+		facts, err := own.Verify(context.Background(), u, noon)
+		if err != nil {
+			t.Errorf("%s: our own does not pass: %v", name, err)
+			continue
+		}
+		if _, err := own.Judge(facts, noon); err != nil {
+			t.Errorf("%s: our own, remembered: %v", name, err)
+		}
+		if _, err := p.Judge(facts, noon); ReasonOf(err) != IDToken {
+			t.Errorf("%s: a client's passes, since it is remembered: %v", name, err)
+		}
+	}
+	for name, kind := range map[string]map[string]any{"a logout token": {"events": map[string]any{}}, "a refresh token": {"typ": "Refresh"}} {
+		u, err := Parse(mintFor(t, "", kind, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := login(t)
+		own := &Profile{Issuer: issuer, Audience: []string{"app"}, Algorithms: l.Algorithms, Skew: l.Skew, Keys: l.Keys, LoggedIn: true}
+		if _, err := own.Verify(context.Background(), u, noon); ReasonOf(err) != IDToken {
+			t.Errorf("%s passes: %v", name, err)
+		}
+	}
+}

@@ -68,15 +68,29 @@ const lastExpiry = lastSecond
 
 // Read makes facts of an answer about an opaque token. An error is a
 // [*Refusal], which holds for as long as the profile does. What depends on the
-// hour and on the audience is judged by [Profile.Judge], as it is for a JWT.
+// hour and on the audience is judged by [Profile.Judge], as it is for a JWT. A
+// refusal for the marks of an ID token comes with facts: a log-in of our own may
+// use them.
 func (p *Profile) Read(a *Answer) (*Facts, error) {
 	if err := p.checkAnswer(a); err != nil {
 		return nil, err
 	}
+	facts := a.facts()
+	if err := p.checkMark(facts); err != nil {
+		return facts, err
+	}
 	if p.Told && !a.isAccessToken() {
 		return nil, refuse(TypeRefused, "the issuer does not say what it is (token_type, token_use or typ), and no audience tells: it may be a refresh token")
 	}
-	return a.facts(), nil
+	return facts, nil
+}
+
+// checkMark refuses what the issuer's answer marks as an ID token.
+func (p *Profile) checkMark(facts *Facts) error {
+	if facts.Mark == "" || p.IDTokens {
+		return nil
+	}
+	return refuse(IDToken, "the issuer names "+facts.Mark+", which marks an ID, logout or event token")
 }
 
 // isAccessToken reports whether the answer says so. What says otherwise was
@@ -96,13 +110,13 @@ func (a *Answer) facts() *Facts {
 	audience := a.Claims.Audience()
 	return &Facts{
 		Subject: a.Claims.String("sub"), Scope: a.Claims.Scope(), Audience: audience, Client: a.Claims.clientFor(audience),
-		Expiry: int64(math.Floor(exp)), NotBefore: int64(math.Ceil(nbf)),
+		Expiry: int64(math.Floor(exp)), NotBefore: int64(math.Ceil(nbf)), Mark: markOf(a.Claims),
 	}
 }
 
 // Confirm makes facts of an answer about a JWT that was verified. What the
 // answer names as well can only take away: it ends earlier, has less scope, is
-// meant for fewer.
+// meant for fewer. Marks of an ID token are as with Read.
 func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
 	if err := p.checkAnswer(a); err != nil {
 		return nil, err
@@ -118,7 +132,11 @@ func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
 	if a.Claims["scope"] != nil || a.Claims["scp"] != nil {
 		facts.Scope = strings.Join(common(strings.Fields(facts.Scope), strings.Fields(said.Scope)), " ")
 	}
-	return &facts, nil
+	if said.Mark == "" {
+		return &facts, nil
+	}
+	facts.Mark = said.Mark
+	return &facts, p.checkMark(&facts)
 }
 
 func common(a, b []string) []string {
@@ -150,13 +168,12 @@ func (p *Profile) checkAnswer(a *Answer) error {
 	if use := a.Claims.String("token_use"); use != "" && !slices.Contains(usesAccess, use) && !(p.IDTokens && slices.Contains(usesID, use)) {
 		return refuse(TypeRefused, "the issuer says that token_use is "+clip(use))
 	}
-	marks, types := p.kinds()
-	for _, mark := range marks {
+	for _, mark := range marksNever {
 		if _, has := a.Claims[mark]; has {
 			return refuse(IDToken, "the issuer names "+mark+", which marks an ID, logout or event token")
 		}
 	}
-	if typ := a.Claims.String("typ"); slices.Contains(types, strings.ToLower(typ)) {
+	if typ := a.Claims.String("typ"); slices.Contains(typesNever, strings.ToLower(typ)) {
 		return refuse(IDToken, "the issuer says that typ is "+typ)
 	}
 	return nil

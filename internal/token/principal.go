@@ -27,6 +27,7 @@ type Principal struct {
 	answer string // what the issuer said of an opaque token
 	decode sync.Once
 	claims Claims
+	beside func() []Claims // nil: nothing more is known
 }
 
 // Principal is who a token speaks for that prover found to be good. claims may
@@ -45,6 +46,11 @@ func (p *Principal) Told(answer string) *Principal {
 	return p
 }
 
+// Beside has claims looked for, in this order, that the token itself does not
+// have: what its issuer says of the same user elsewhere. They are asked for once,
+// when one is needed first.
+func (p *Principal) Beside(claims func() []Claims) { p.beside = sync.OnceValue(claims) }
+
 // ProvedBy reports whether the principal is of x and not of another prover.
 func (p *Principal) ProvedBy(x any) bool { return p.prover == x }
 
@@ -59,7 +65,16 @@ func (p *Principal) Claim(path string) (any, bool) {
 	case path == "scope" && p.Scope != "":
 		return p.Scope, true
 	}
-	return p.all().Lookup(path)
+	claim, has := p.all().Lookup(path)
+	if claim != nil || p.beside == nil {
+		return claim, has
+	}
+	for _, more := range p.beside() {
+		if found, ok := more.Lookup(path); ok && found != nil {
+			return found, true
+		}
+	}
+	return claim, has
 }
 
 // Met is the JSON pointer of what [Principal.Claim] finds in the token, or "".

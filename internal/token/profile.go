@@ -20,6 +20,7 @@ type Profile struct {
 	Algorithms Algorithms    // of the signature
 	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
 	IDTokens   bool          // let ID tokens pass as access tokens
+	LoggedIn   bool          // it is of a log-in of our own: marks of an ID token are no reason to refuse it
 	Told       bool          // an answer about an opaque token must say that it is an access token
 	Skew       time.Duration // how far clocks may differ
 	Keys       KeySource
@@ -35,6 +36,7 @@ type Facts struct {
 	Client    string // client_id, where there is no audience
 	Expiry    int64  // seconds since 1970
 	NotBefore int64  // the same; 0 when absent
+	Mark      string // the claim that marks it as an ID token; "": none does
 	Key       *Key   // that verified it; nil: the issuer was asked
 }
 
@@ -79,6 +81,7 @@ func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec 
 		Audience:  u.Claims.Audience(),
 		Expiry:    int64(math.Floor(exp)),
 		NotBefore: int64(math.Ceil(nbf)),
+		Mark:      markOf(u.Claims),
 	}
 	facts.Client = strings.Clone(u.Claims.clientFor(facts.Audience))
 	if err := p.judge(facts, now, rec); err != nil {
@@ -122,6 +125,10 @@ func present(claim string, has bool) error {
 func (p *Profile) Judge(facts *Facts, now time.Time) (ok bool, err error) {
 	if facts.Key != nil && facts.Key.Retired() {
 		return false, nil
+	}
+	// What a log-in of our own may use is no access token to others who bring it.
+	if facts.Mark != "" && !p.IDTokens && !p.LoggedIn {
+		return true, marked(facts.Mark)
 	}
 	return true, p.judge(facts, now, nil)
 }
@@ -175,13 +182,6 @@ func (p *Profile) checkAudience(facts *Facts) error {
 	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q", clip(strings.Join(facts.Audience, " ")), p.Audience))
 }
 
-// prove finds the key that signed the token. A kid that the set does not have,
-// and a token without a kid that no key verifies, ask for a newer set once. A
-// bad signature by a known key asks for nothing.
-func (p *Profile) prove(ctx context.Context, u *Unverified, rec *Record) (*Key, error) {
-	set, err := p.Keys.Keys(ctx)
-	if err != nil {
-		return nil, err
 // SameResource reports whether two texts are the URL of one resource. They are
 // compared as texts; but one without a path is the same with a slash and without
 // (RFC 3986 §6.2.3), and clients write both.
@@ -196,6 +196,13 @@ func withoutRoot(url string) string {
 	return url
 }
 
+// prove finds the key that signed the token. A kid that the set does not have,
+// and a token without a kid that no key verifies, ask for a newer set once. A
+// bad signature by a known key asks for nothing.
+func (p *Profile) prove(ctx context.Context, u *Unverified, rec *Record) (*Key, error) {
+	set, err := p.Keys.Keys(ctx)
+	if err != nil {
+		return nil, err
 	}
 	rec.saw(set)
 	key, err := u.provenBy(set, p.Algorithms)

@@ -60,6 +60,8 @@ const (
 	IntrospectionUnavailable = "introspection_unavailable"
 	IntrospectionLimited     = "introspection_limited"
 
+	UserInfoUnavailable = "userinfo_unavailable"
+
 	GrantUnavailable = "grant_unavailable"
 	ClientGone       = "client_gone"
 	InternalFailure  = "internal_error"

@@ -8,6 +8,24 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
+// checkLogout looks for what a log-out needs.
+func (d *doctor) checkLogout(t target, ends *as.Endpoints) {
+	say := func(result, do, text string, args ...any) { d.say(t.url, checkLogin, result, do, text, args...) }
+	_, named := t.login.LogoutParameter["logout_uri"]
+	switch {
+	case ends.EndSession != "" && strings.Contains(t.url, "//cognito-idp.") && !named:
+		say(resultWarn, "add logout_parameter logout_uri /_oauth/logged_out to login, and https://<this site>/_oauth/logged_out to the app client's sign-out URLs",
+			"Amazon Cognito's log-out wants logout_uri, and answers 400 without it")
+	case ends.EndSession != "":
+		say(resultOK, "", "end_session_endpoint %s", ends.EndSession)
+	case t.login.PostLogout != "" || len(t.login.LogoutParameter) > 0:
+		say(resultWarn, "take post_logout and logout_parameter out, or turn RP-initiated logout on at the issuer",
+			"the metadata name no usable end_session_endpoint: post_logout and logout_parameter have no effect, and a log-out ends the session here alone")
+	default:
+		say(resultWarn, "nothing, if users may stay logged in at the issuer", "the metadata name no usable end_session_endpoint: a log-out ends the session here alone")
+	}
+}
+
 // checkLogin looks for what logging browsers in needs of the issuer.
 func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	say := func(result, do, text string, args ...any) { d.say(t.url, checkLogin, result, do, text, args...) }
@@ -31,14 +49,14 @@ func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	if !ends.NamesItself {
 		say(resultWarn, "nothing, with one issuer for a client", "the issuer does not name itself in its answers (RFC 9207)")
 	}
+	d.checkLogout(t, ends)
 	switch {
-	case ends.EndSession != "":
-		say(resultOK, "", "end_session_endpoint %s", ends.EndSession)
-	case t.login.PostLogout != "":
-		say(resultWarn, "take post_logout out, or turn RP-initiated logout on at the issuer",
-			"the metadata name no usable end_session_endpoint: post_logout has no effect, and a log-out ends the session here alone")
+	case !t.login.AsksUserInfo():
+	case ends.UserInfo == "":
+		say(resultFail, "have the issuer's metadata name a userinfo_endpoint, or take userinfo out of claims",
+			"claims userinfo: the metadata name no usable userinfo_endpoint: no browser can log in")
 	default:
-		say(resultWarn, "nothing, if users may stay logged in at the issuer", "the metadata name no usable end_session_endpoint: a log-out ends the session here alone")
+		say(resultOK, "", "userinfo_endpoint %s; which claims it has depends on the scope that login asks for", ends.UserInfo)
 	}
 	if slices.Contains(t.login.Scope, "offline_access") && len(ends.GrantTypes) > 0 && !slices.Contains(ends.GrantTypes, tokenrequest.RefreshToken) {
 		say(resultWarn, "turn refresh tokens on at the issuer", "the metadata do not list refresh_token: sessions may end with their access token")

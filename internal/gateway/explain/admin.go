@@ -49,7 +49,7 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		c, _, _ := at.gateway.JudgesBy()
-		e := Explain(r.Context(), at.gateway, text, Options{At: now, Grants: c.KeepsGrants(), Held: true})
+		e := Explain(r.Context(), at.gateway, text, optionsOf(c, Options{At: now, Held: true}))
 		e.Gateway = hidden(at.hosts.String(), text)
 		doc, err := json.Marshal(e)
 		if err != nil {

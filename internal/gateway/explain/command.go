@@ -138,7 +138,7 @@ func (f *call) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
 	defer cancel()
-	e := Explain(ctx, gateway, text, Options{At: at, Grants: s.own.KeepsGrants(), missing: missing})
+	e := Explain(ctx, gateway, text, optionsOf(s.own, Options{At: at, missing: missing}))
 	if f.issuer == "" {
 		e.Gateway = s.hosts.String()
 	}

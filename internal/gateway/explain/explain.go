@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/advice"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -62,10 +63,20 @@ const (
 // Options is how to look.
 type Options struct {
 	At     time.Time
-	Grants bool // reference tokens are taken here
-	Held   bool // the keys in memory alone: nothing is fetched
+	Grants bool     // reference tokens are taken here
+	LogsIn bool     // browsers log in here
+	Claims []string // that their sessions have beside those of a token
+	Held   bool     // the keys in memory alone: nothing is fetched
 
 	missing *missingClient // the gateway asks its issuer about tokens, and that cannot be done here; nil: it can, or need not
+}
+
+// optionsOf adds what a configuration takes beside an issuer's tokens.
+func optionsOf(c *config.Config, how Options) Options {
+	if how.Grants = c.KeepsGrants(); c.Login != nil {
+		how.LogsIn, how.Claims = true, c.Login.Claims
+	}
+	return how
 }
 
 // explaining is one explanation on its way.

@@ -25,6 +25,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 	for _, q := range order {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
 	}
+	e.noteLogin()
 	if len(e.gateway.CopyClaims) == 0 {
 		return
 	}
@@ -63,6 +64,20 @@ func (e *explaining) requirementStep(q *policy.Requirement, p *token.Principal, 
 		e.fail(&step, q.Reject(p, []*policy.Requirement{q}, e.how.At))
 	}
 	return step
+}
+
+// noteLogin says what a browser's session may have that a client's token has not.
+func (e *explaining) noteLogin() {
+	switch {
+	case !e.how.LogsIn:
+		return
+	case e.Reason == string(token.IDToken):
+		e.Notes = append(e.Notes, "It may stand behind a browser's session all the same: what the issuer grants to a log-in of this gateway is taken with the marks of an ID token.")
+	case len(e.how.Claims) > 0:
+		e.Notes = append(e.Notes, "A browser's session also has the claims of "+strings.Join(e.how.Claims, " and ")+" (claims in login), which are not known here.")
+	case e.Reason == verdict.MissingClaim:
+		e.Notes = append(e.Notes, "If the claim stands in the ID token, or is at the userinfo endpoint alone: claims id_token userinfo in login has it count for browsers' sessions. For clients the issuer has to put it into the access token (Keycloak: a mapper with \"Add to access token\").")
+	}
 }
 
 // describeRequirement tells what is asked and what there is.

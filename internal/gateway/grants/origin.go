@@ -8,6 +8,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // Origin is what a grant remembers of its beginning, sealed with it. Another
@@ -17,7 +18,8 @@ import (
 type Origin struct {
 	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: no other client may refresh it
 	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
-	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out
+	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out, and for its claims
+	Claims    bool   `json:"claims,omitempty"`     // these are used: a refresh that brings another ID token replaces it
 
 	// None of these are there in a grant from before they were remembered.
 	Server string `json:"server,omitempty"` // what said who the issuer is, as a digest
@@ -35,6 +37,15 @@ func (o Origin) Seal() secret.Text {
 func OriginOf(g *session.Grant) (o Origin) {
 	_ = json.Unmarshal([]byte(g.App.Reveal()), &o) // a grant by running again had none
 	return o
+}
+
+// IDClaims are those of the ID token, which was verified when it came.
+func (o *Origin) IDClaims() token.Claims {
+	claims, err := token.PayloadClaims(o.IDToken)
+	if err != nil {
+		return nil // there is none
+	}
+	return claims
 }
 
 // Origin is that of a grant that begins now at this site, in the words of its

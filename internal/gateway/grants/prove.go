@@ -16,8 +16,18 @@ import (
 )
 
 // Judge proves an access token that a request brings, or that stands behind what
-// it brings; then issuer names who granted it.
-type Judge func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error)
+// it brings.
+type Judge func(ctx context.Context, raw string, r *http.Request, from Source) (*token.Principal, error)
+
+// Source is where an access token comes from.
+type Source struct {
+	Issuer string         // who granted it; "": it came with the request
+	LogIn  bool           // to a log-in of the gateway's own: no client has chosen it
+	App    session.Secret // what is remembered of its grant
+}
+
+// Origin is how its grant began.
+func (f Source) Origin() Origin { return OriginOf(&session.Grant{App: f.App}) }
 
 // mostTokens is how many access tokens of one grant are judged for a request:
 // two that a renewal has made useless meanwhile, and one more.
@@ -40,7 +50,7 @@ func (k *Keeper) Prove(r *http.Request, found credential.Presented, judge Judge)
 	waited(err)
 	began := time.Now()
 	for judged := 1; err == nil && found.Token != ""; judged++ {
-		principal, refused := judge(r.Context(), found.Token, r, found.Issuer)
+		principal, refused := judge(r.Context(), found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, App: found.App})
 		if refused == nil && speaksFor(principal, &found) {
 			return principal, found, nil
 		}
@@ -125,6 +135,7 @@ func swap(found credential.Presented, access session.Access, err error) (credent
 		return found, err
 	}
 	found.Token, found.Swapped, found.Lost, found.Issuer, found.Subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
+	found.App = access.App
 	return found, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
@@ -31,6 +33,7 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	tokens, err := t.Server.Token(ctx, client, form)
 	if err == nil {
 		granted := GrantedBy(t, tokens, from.IDSubject)
+		granted.App = v.refreshed(ctx, t, from, tokens)
 		if late := t.Untimely(tokens.AccessToken); late != nil {
 			return session.Untimely{Answer: granted, Err: late}
 		}
@@ -55,6 +58,29 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 		return session.Refused{Err: err}
 	}
 	return session.Unknown{Err: err, Salvaged: failed.Salvaged}
+}
+
+// idTokenWithin bounds how long a refresh may wait for keys that an ID token is
+// proven with: nothing is stored meanwhile.
+const idTokenWithin = 2 * time.Second
+
+// refreshed is what a grant is to remember after a refresh: the ID token that came
+// with it, where its claims are used. Empty: what it remembers stays.
+func (v *vault) refreshed(ctx context.Context, t *issuers.Trust, from Origin, tokens *as.Tokens) session.Secret {
+	if !from.Claims || tokens.IDToken.Empty() || len(tokens.IDToken.Reveal()) > token.MaxSize {
+		return session.Secret{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, idTokenWithin)
+	defer cancel()
+	if err := t.VerifyIDAgain(ctx, tokens, from.IDClaims()); err != nil {
+		if keeper := v.inForce(); keeper != nil {
+			keeper.Log.Warn("the ID token of a refresh does not pass: the claims of the one before it stay",
+				zap.String("issuer", t.Profile.Issuer), zap.Error(err))
+		}
+		return session.Secret{}
+	}
+	from.IDToken = tokens.IDToken.Reveal()
+	return from.Seal()
 }
 
 // renewal is who asks, and for what. No scope is sent on a refresh: the grant's

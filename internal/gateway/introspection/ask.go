@@ -102,7 +102,10 @@ func (q *Introspector) read(answer *token.Answer, doc string, what Request, now 
 		said.Facts, said.Refusal = q.profile.Confirm(what.JWT, answer)
 	}
 	if said.Refusal != nil {
-		said.Answer, said.Until = "", now.Add(min(q.remember, inactiveFor)).UnixNano()
+		if said.Facts == nil {
+			said.Answer = ""
+		}
+		said.Until = now.Add(min(q.remember, inactiveFor)).UnixNano()
 		return said
 	}
 	// Never beyond the expiry: from then on it is the issuer's to say.

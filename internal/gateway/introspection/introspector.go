@@ -61,7 +61,7 @@ type Introspector struct {
 // Result is what an issuer said of a token, as it was judged. It does not change.
 type Result struct {
 	Facts   *token.Facts
-	Refusal error  // a *token.Refusal; nil: facts count
+	Refusal error  // a *token.Refusal; nil: facts count, and with facts they do for a log-in of the gateway's own
 	Answer  string // the issuer's JSON, for claims that are asked for later; "" for a JWT
 	Until   int64  // nanoseconds since 1970; then the issuer is asked again
 }

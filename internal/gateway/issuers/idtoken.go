@@ -19,6 +19,18 @@ func (t *Trust) VerifyID(ctx context.Context, tokens *as.Tokens, nonce string) (
 	return id, err
 }
 
+// VerifyIDAgain proves the ID token that came with a refresh: that it is of the
+// user and the log-in of the one before it. An error is as with VerifyID.
+func (t *Trust) VerifyIDAgain(ctx context.Context, tokens *as.Tokens, before token.Claims) error {
+	return t.login().VerifyIDAgain(ctx, tokens.IDToken.Reveal(), before, tokens.AccessToken.Reveal(), t.now())
+}
+
+// ReadUserInfo reads an answer of the issuer's userinfo endpoint. An error is a
+// [*token.Refusal] of the answer, or a failure to judge.
+func (t *Trust) ReadUserInfo(ctx context.Context, body string) (token.Claims, error) {
+	return t.login().ReadUserInfo(ctx, body, t.now())
+}
+
 // VerifyLogout proves a logout token (OpenID Connect Back-Channel Logout §2.6),
 // but for its jti, which may have been seen before. An error is a
 // [*token.Refusal], or a failure to judge.

@@ -159,6 +159,8 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 			Client:  client,
 			Metrics: telemetry.Metrics.ForIssuer(url),
 		}
+		t.loggedIn = t.Profile
+		t.loggedIn.LoggedIn = true
 		trusts = append(trusts, t)
 		if i.Introspect != nil && client != nil {
 			t.Introspector, done = i.Introspect.Open(introspection.Settings{

@@ -22,6 +22,7 @@ import (
 type Trust struct {
 	*authority
 	Profile      token.Profile               // what its tokens must be; Profile.Issuer is its name
+	loggedIn     token.Profile               // the same for those of the gateway's own log-ins
 	Reach        string                      // a digest of what says who the issuer is
 	Require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
 	Client       *as.Client                  // who the gateway is there; nil: there is no client
@@ -30,6 +31,15 @@ type Trust struct {
 	now          func() time.Time // the set's
 
 	remember bool // use the cache
+}
+
+// ProfileFor is what a token must be that comes with a request, or that the issuer
+// granted to a log-in of the gateway's own.
+func (t *Trust) ProfileFor(logIn bool) *token.Profile {
+	if logIn {
+		return &t.loggedIn
+	}
+	return &t.Profile
 }
 
 // Recall is what is remembered of a JWT. Where the issuer is asked about each,

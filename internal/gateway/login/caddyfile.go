@@ -7,7 +7,7 @@ import (
 )
 
 // Words are those of a login block, for errors and the manual.
-const Words = "scope, resource, parameter, post_logout, cookie"
+const Words = "scope, resource, parameter, post_logout, logout_parameter, claims, cookie"
 
 // Parse reads:
 //
@@ -16,6 +16,8 @@ const Words = "scope, resource, parameter, post_logout, cookie"
 //		resource    <url...>
 //		parameter   <name> <value>
 //		post_logout <url|path>
+//		logout_parameter <name> <value>
+//		claims      id_token|userinfo...
 //		cookie      <name>
 //	}
 func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
@@ -41,17 +43,11 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	case "resource":
 		return grammar.List(d, &l.Resource)
 	case "parameter":
-		args := d.RemainingArgs()
-		if len(args) != 2 || args[0] == "" {
-			return d.Errf("parameter takes a name and a value")
-		}
-		if _, twice := l.Parameter[args[0]]; twice {
-			return d.Errf("parameter %s is there twice", args[0])
-		}
-		if l.Parameter == nil {
-			l.Parameter = map[string]string{}
-		}
-		l.Parameter[args[0]] = args[1]
+		return parseParameter(d, &l.Parameter)
+	case "logout_parameter":
+		return parseParameter(d, &l.LogoutParameter)
+	case "claims":
+		return grammar.List(d, &l.Claims)
 	case "post_logout":
 		return seen.Text(d, &l.PostLogout)
 	case "cookie":
@@ -59,5 +55,20 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	default:
 		return grammar.Unknown(d, "login", Words)
 	}
+}
+
+// parseParameter reads a name with its value, each name once.
+func parseParameter(d *caddyfile.Dispenser, to *map[string]string) error {
+	word, args := d.Val(), d.RemainingArgs()
+	if len(args) != 2 || args[0] == "" {
+		return d.Errf("%s takes a name and a value", word)
+	}
+	if _, twice := (*to)[args[0]]; twice {
+		return d.Errf("%s %s is there twice", word, args[0])
+	}
+	if *to == nil {
+		*to = map[string]string{}
+	}
+	(*to)[args[0]] = args[1]
 	return nil
 }

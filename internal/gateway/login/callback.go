@@ -16,6 +16,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/userinfo"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -170,7 +171,12 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 	} else if err != nil {
 		return nil, nil, err
 	}
-	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, t.Profile.Issuer)
+	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, grants.Source{
+		Issuer: t.Profile.Issuer, LogIn: true, App: s.origin(id, tokens).Seal(),
+	})
+	if unfit, ok := errors.AsType[*userinfo.Unfit](err); ok {
+		return nil, nil, &failure{outcome: outcomeUserInfo, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: unfit.Error()}
+	}
 	if late := t.Untimely(tokens.AccessToken); late != nil {
 		return nil, nil, late
 	}
@@ -191,6 +197,13 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 			detail: "the access token is another issuer's",
 		}
 	}
+	// Some issuers make access tokens of ID tokens, with all that is in them.
+	if nonce, has := principal.Claim("nonce"); has && nonce != nil && nonce != p.Nonce {
+		return nil, nil, &failure{
+			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
+			detail: "the nonce in the access token is not that of this log-in",
+		}
+	}
 	if lacks := p.StepUp.lacks(principal, s.Now()); lacks != "" {
 		// To ask again would go on for ever.
 		return nil, nil, &failure{
@@ -201,20 +214,25 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 	return id, principal, nil
 }
 
-// mostHint bounds the ID token that is kept for logging out: it goes into a URL
-// then.
+// mostHint bounds the ID token that a browser takes to the issuer's log-out: it
+// goes into a URL then.
 const mostHint = 4 << 10
+
+// origin is what the grant of a log-in remembers of it.
+func (s *Site) origin(id *token.ID, tokens *as.Tokens) grants.Origin {
+	from := s.Keeper.Origin(s.Trust)
+	from.IDSubject, from.Claims = id.Subject, s.Block.uses(OfIDToken)
+	if from.Claims || len(tokens.IDToken.Reveal()) <= mostHint {
+		from.IDToken = tokens.IDToken.Reveal()
+	}
+	return from
+}
 
 // openSession keeps the grant of a log-in. subject is what the access token was
 // judged to be of: issuers may name a user differently there and in the ID token.
 func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.Vault, id *token.ID, subject string, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
 	t := s.Trust
-	from := s.Keeper.Origin(t)
-	from.IDSubject = id.Subject
-	if len(tokens.IDToken.Reveal()) <= mostHint {
-		from.IDToken = tokens.IDToken.Reveal()
-	}
-	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: t.Client.ID, Subject: subject, App: from.Seal()}
+	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: t.Client.ID, Subject: subject, App: s.origin(id, tokens).Seal()}
 	browser := session.Browser{Client: t.Client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
 	old, replaces := s.Block.handle(r)
 	if replaces {

@@ -41,6 +41,20 @@ type Login struct {
 	// issuer's own page is the last one.
 	PostLogout string `json:"post_logout,omitempty"`
 
+	// Further parameters of the log-out request, for issuers that want an address
+	// to come back to under a name of their own, such as logout_uri at Amazon
+	// Cognito or returnTo at Auth0. A value that begins with a slash is a path of
+	// this site, and is sent as its URL. Default: nothing.
+	LogoutParameter map[string]string `json:"logout_parameter,omitempty"`
+
+	// What is known of a user beside the access token: "id_token" for the claims
+	// of the ID token, "userinfo" for those of the issuer's userinfo endpoint,
+	// which is asked once for each access token. require, copy_claims and
+	// placeholders find there, in this order, what the access token of a session
+	// does not have. A token that a client brings has its own claims alone.
+	// Default: nothing.
+	Claims []string `json:"claims,omitempty"`
+
 	// The name of the session's cookie, which must begin with __Host-. Sites
 	// under one host name need different ones. Default: __Host-oauth.
 	Cookie string `json:"cookie,omitempty"`
@@ -60,6 +74,15 @@ var ownParameters = []string{
 	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "resource", "request", "request_uri",
 }
+
+// What "claims" takes.
+const (
+	OfIDToken  = "id_token"
+	OfUserInfo = "userinfo"
+)
+
+// ownLogoutParameters are set by the gateway, or by a word of its own.
+var ownLogoutParameters = []string{"id_token_hint", "post_logout_redirect_uri", "state"}
 
 // PathPrefix is the path below which the gateway answers itself.
 func (l *Login) PathPrefix() string {
@@ -115,11 +138,31 @@ func (l *Login) checkWords() error {
 		!strings.HasPrefix(p, "{") && (!strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//")) {
 		return fmt.Errorf("login: post_logout is %q; it takes a URL or a path of this site", p)
 	}
+	if err := l.checkLogoutAndClaims(); err != nil {
+		return err
+	}
 	if c := l.Cookie; c != "" && (!strings.HasPrefix(c, "__Host-") || len(c) > 64 || !httpguts.ValidHeaderFieldName(c) || c == "__Host-") {
 		return fmt.Errorf("login: cookie is %q; it takes a name that begins with __Host-, which keeps other hosts from setting it", c)
 	}
 	if credential.IsBegunName(l.Cookie) {
 		return fmt.Errorf("login: cookie is %q; with %s and %d letters end the names of log-ins that have begun: take another, such as __Host-app", l.Cookie, credential.PendingMark, credential.NameLength)
+	}
+	return nil
+}
+
+func (l *Login) checkLogoutAndClaims() error {
+	for name, value := range l.LogoutParameter {
+		switch {
+		case name == "" || slices.Contains(ownLogoutParameters, name):
+			return fmt.Errorf("login: logout_parameter %q is set by the gateway, or by post_logout", name)
+		case strings.HasPrefix(value, "//"):
+			return fmt.Errorf("login: logout_parameter %s is %q; it takes a text, a URL, or a path of this site such as /_oauth/logged_out", name, value)
+		}
+	}
+	for n, from := range l.Claims {
+		if from != OfIDToken && from != OfUserInfo || slices.Contains(l.Claims[:n], from) {
+			return fmt.Errorf("login: claims: %q is unknown, or there twice; it takes id_token, userinfo or both, in the order in which they count", from)
+		}
 	}
 	return nil
 }
@@ -142,6 +185,11 @@ func (l *Login) Provision(repl *caddy.Replacer, own string) error {
 	}
 	for name, value := range l.Parameter {
 		if l.Parameter[name], err = grammar.Resolve(repl, "login: parameter "+name, value); err != nil {
+			return err
+		}
+	}
+	for name, value := range l.LogoutParameter {
+		if l.LogoutParameter[name], err = grammar.Resolve(repl, "login: logout_parameter "+name, value); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ const (
 	outcomeBadCode     = "bad_code"
 	outcomeIDToken     = "id_token"
 	outcomeAccessToken = "access_token"
+	outcomeUserInfo    = "userinfo"
 	outcomeWeak        = "weak"
 	outcomeInsecure    = "insecure"
 	outcomeRefused     = "refused"

@@ -84,14 +84,21 @@ func (s *Site) endSessionURL(r *http.Request, t *issuers.Trust, hint string) str
 		return ""
 	}
 	q := url.Values{"client_id": {t.Client.ID}}
-	if hint != "" {
+	if hint != "" && len(hint) <= mostHint {
 		q.Set("id_token_hint", hint)
 	}
-	if back := s.Block.PostLogout; back != "" {
-		if o := siteURLOf(r); strings.HasPrefix(back, "/") {
-			back = o.origin() + o.mount + back
+	site := siteURLOf(r)
+	whole := func(value string) string {
+		if strings.HasPrefix(value, "/") {
+			return site.origin() + site.mount + value
 		}
-		q.Set("post_logout_redirect_uri", back)
+		return value
+	}
+	if back := s.Block.PostLogout; back != "" {
+		q.Set("post_logout_redirect_uri", whole(back))
+	}
+	for name, value := range s.Block.LogoutParameter {
+		q.Set(name, whole(value))
 	}
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
 	return u.String()

@@ -9,7 +9,6 @@
 package login
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
-	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/userinfo"
 )
 
 // Site is where browsers log in, at the gateway of one site: it answers the
@@ -32,13 +31,14 @@ type Site struct {
 	Trust  *issuers.Trust  // the issuer where browsers log in, with its client
 	Keeper *grants.Keeper  // keeps the sessions
 	Limits *limits.Limiter // of that issuer
+	Asker  *userinfo.Asker // nil: the issuer's userinfo endpoint is not asked
 	Log    *zap.Logger
 	Audit  *telemetry.Audit // nil: off
 	Now    func() time.Time
 
 	// Prove judges an access token that has come from an issuer, as any other
 	// token that a request brings.
-	Prove func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error)
+	Prove grants.Judge
 
 	// Advise is what an operator is told to change when a token is refused for
 	// a reason.

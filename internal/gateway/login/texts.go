@@ -29,6 +29,7 @@ var failureTexts = map[string]text{
 	outcomeBadCode:     {"The log-in failed", "The service that you logged in at does not know this log-in any more."},
 	outcomeIDToken:     {"The log-in failed", "What came back from the service that you logged in at could not be verified. Whoever runs this site finds the reason in its log."},
 	outcomeAccessToken: {"The log-in failed", "You are known, but what you were given is not meant for this site. Whoever runs it finds the reason in its log."},
+	outcomeUserInfo:    {"The log-in failed", "The service that you logged in at did not tell who you are. Those who run this site find the reason in its log."},
 	outcomeWeak:        {"That log-in was not enough", "What you wanted to see needs a stronger or a more recent log-in, and the service that you logged in at did not say that this was one. You are still logged in as before."},
 	outcomeInsecure:    {"Log-in needs https", "This address is not encrypted, so your browser would not keep you logged in. Whoever runs this site finds the reason in its log."},
 	outcomeTooMany:     {"Try again in a minute", "Too many log-ins have failed where you are, or are under way. You are not logged out by this."},

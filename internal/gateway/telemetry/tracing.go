@@ -18,6 +18,8 @@ const (
 	SpanGrant = "oauth.wait_for_grant"
 	SpanAsk   = "oauth.wait_for_introspection"
 
+	SpanUserInfo = "oauth.wait_for_userinfo"
+
 	spanLeast = time.Millisecond // what is shorter was no wait
 
 	attrReason = attribute.Key("oauth.reason")
