@@ -80,7 +80,7 @@ func (s *Server) fetch() time.Duration {
 	case <-s.wake:
 	default:
 	}
-	storage := s.env().Storage // as lent to this fetch: once it has landed, Close may come
+	storage := s.env().Storage // as attached for this fetch: once it has landed, Close may come
 	s.mu.Lock()
 	event.Turned = (err == nil) != (s.status.Err == nil)
 	s.status.Err, s.status.Tried, s.status.Next = err, began, s.cfg.Now().Add(next)

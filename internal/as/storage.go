@@ -43,18 +43,18 @@ type Event struct {
 	Took    time.Duration
 }
 
-// Attach lends env to the server until detach is called. The one attached last
+// Attach gives the server env to work in until detach is called. The one attached last
 // counts, so that after a reload the new configuration's logger and storage
 // are used, and after a failed one the old one's are again.
 func (s *Server) Attach(env Env) (detach func()) {
-	lent := &env
+	attached := &env
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.envs = append(s.envs, lent)
+	s.envs = append(s.envs, attached)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.envs = slices.DeleteFunc(s.envs, func(e *Env) bool { return e == lent })
+		s.envs = slices.DeleteFunc(s.envs, func(e *Env) bool { return e == attached })
 	}
 }
 

@@ -38,8 +38,8 @@ type cache struct {
 	alone  bool // no other process writes: the rows here are the store's
 	shards [cacheShards]cacheShard
 
-	// told is when changes were told, each of them; nil: never, as far as known.
-	told atomic.Pointer[told]
+	// followed is the time in which every change was heard of; nil: never, as far as known.
+	followed atomic.Pointer[followedSpan]
 
 	mu     sync.Mutex
 	closed bool
@@ -141,7 +141,7 @@ func (w *cache) stands(e *opened, now time.Time) bool {
 	if within(staleMost, e.read, now) {
 		return true
 	}
-	t := w.told.Load()
+	t := w.followed.Load()
 	return t != nil && !e.read.Before(t.from) && within(staleMost, t.to, now) && within(readMost, e.read, now)
 }
 

@@ -8,8 +8,8 @@ import (
 // catchUpEvery is how often a vault makes sure that it was told of all changes.
 const catchUpEvery = staleMost / 4
 
-// told is a time in which this node was told of each change that any node made.
-type told struct {
+// followedSpan is a time in which this node was told of each change that any node made.
+type followedSpan struct {
 	line     uint64
 	from, to time.Time
 }
@@ -36,18 +36,18 @@ func (v *Vault) catchUp(ctx context.Context, store CatchUp) {
 	now := v.cfg.Load().o.Now
 	ctx, cancel := context.WithTimeout(ctx, staleMost)
 	defer cancel()
-	next := &told{to: now()}
+	next := &followedSpan{to: now()}
 	var err error
 	if next.line, err = store.CatchUp(ctx); err != nil {
 		return
 	}
-	last := v.cache.told.Load()
+	last := v.cache.followed.Load()
 	if last != nil && last.line == next.line {
 		next.from = last.from
 	} else {
 		next.from = now() // the line was there by now, not when it was asked for
 	}
-	v.cache.told.Store(next)
+	v.cache.followed.Store(next)
 }
 
 // busy reports whether anything is kept.

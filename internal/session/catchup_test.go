@@ -107,12 +107,12 @@ func TestANewLineVouchesForNothingThatWasReadBefore(t *testing.T) {
 		{-time.Second, 4*time.Second + 1, true},
 		{-time.Second, 4 * time.Second, false},
 	} {
-		w.told.Store(&told{from: read.Add(c.from), to: read.Add(c.to)})
+		w.followed.Store(&followedSpan{from: read.Add(c.from), to: read.Add(c.to)})
 		if got := w.stands(e, now); got != c.want {
 			t.Errorf("told from %v to %v, five seconds after reading: %v, want %v", c.from, c.to, got, c.want)
 		}
 	}
-	w.told.Store(&told{from: read, to: read.Add(readMost - 1)})
+	w.followed.Store(&followedSpan{from: read, to: read.Add(readMost - 1)})
 	if w.stands(e, read.Add(readMost)) || !w.stands(e, read.Add(readMost-1)) {
 		t.Error("it is not read again when it should be")
 	}
@@ -126,9 +126,9 @@ func TestAVaultThatKeepsNothingDoesNotAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, store, _ := newHearing(t)
 		time.Sleep(3 * cacheTick)
-		before := b.vault.cache.told.Load()
+		before := b.vault.cache.followed.Load()
 		time.Sleep(time.Minute)
-		if b.vault.cache.told.Load() != before {
+		if b.vault.cache.followed.Load() != before {
 			t.Error("it asks, and keeps nothing")
 		}
 		b.want("at2")
@@ -160,7 +160,7 @@ func TestALineVouchesForWhatIsReadAfterItsFirstAnswer(t *testing.T) {
 		store.line.Add(1)
 		began := time.Now()
 		b.vault.catchUp(t.Context(), slowLine{store})
-		if got := b.vault.cache.told.Load(); !got.to.Equal(began) || !got.from.Equal(began.Add(staleMost/10)) {
+		if got := b.vault.cache.followed.Load(); !got.to.Equal(began) || !got.from.Equal(began.Add(staleMost/10)) {
 			t.Errorf("told from %v to %v; asked at %v", got.from, got.to, began)
 		}
 	})

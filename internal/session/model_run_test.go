@@ -160,7 +160,7 @@ func (w *world) served(ctx, outside context.Context, n *modelNode, a *actor) (Ac
 	}
 	asked := time.Now()
 	access, err := n.vault.Token(ctx, w.h)
-	if t := n.vault.cache.told.Load(); t != nil && !w.alone && within(staleMost, t.to, asked) && asked.Sub(t.from) > staleMost {
+	if t := n.vault.cache.followed.Load(); t != nil && !w.alone && within(staleMost, t.to, asked) && asked.Sub(t.from) > staleMost {
 		modelSeen.count("asked after long hearing all")
 	}
 	at := time.Now()
