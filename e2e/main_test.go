@@ -16,7 +16,11 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.parallel", "20")
 	}
 	go watchLag()
+	if flag.Lookup("test.list").Value.String() == "" {
+		foreseeKeycloak(flag.Lookup("test.run").Value.String())
+	}
 	code := m.Run()
 	endIssuerHosts()
+	endKeycloak()
 	os.Exit(code)
 }

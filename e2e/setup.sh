@@ -2,7 +2,7 @@
 # Gets what the tests need besides Go: a C compiler for the race detector, Node
 # for the real authorization servers, curl and Python's requests as clients, nginx
 # and HAProxy as proxies in front, Redis for shared sessions, Chromium to log in
-# with, buildah for the container image.
+# with, buildah for the container image; and Keycloak, which is in Java.
 # As root on Debian it installs what is missing; elsewhere it says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -53,6 +53,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 			echo "They cannot be installed here, so that test is left out." >&2
 	fi
 fi
+
+./issuers/keycloak/setup.sh
 
 version=$(node --version)
 case $version in
