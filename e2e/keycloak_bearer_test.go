@@ -148,11 +148,17 @@ func TestANewKeyOfKeycloakIsUsedAtOnceAndAnOldOneIsForgotten(t *testing.T) {
 			r.admin(http.MethodDelete, "/rotating/components/"+fmt.Sprint(key["id"]), nil, nil)
 		}
 	}
-	resp, err := http.Post("http://"+g.admin+"/oauth/issuers/fetch?issuer="+url.QueryEscape(r.url), "", nil)
-	if err != nil {
-		t.Fatal(err)
+	var fetched answer
+	await(t, 2*fetchFloor, "a fetch on request, of which there is one in five seconds", func() bool {
+		resp, err := http.Post("http://"+g.admin+"/oauth/issuers/fetch?issuer="+url.QueryEscape(r.url), "", nil)
+		if err == nil {
+			fetched, err = readAnswer(resp)
+		}
+		return err == nil && fetched.status == http.StatusOK
+	})
+	if strings.Contains(fetched.body, fmt.Sprint(before["kid"])) {
+		t.Errorf("Keycloak still publishes the old key: %s", fetched.body)
 	}
-	closeAll(resp.Body)
 	get(t, g.url("/"), old).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
 	get(t, g.url("/"), token).seen(t)
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -115,6 +116,17 @@ func (p *guest) served(address string) seen {
 		p.t.Fatal(err)
 	}
 	return a.seen(p.t)
+}
+
+// jsonText is a text in an object.
+func jsonText(t *testing.T, body, name string) string {
+	t.Helper()
+	var all map[string]any
+	if err := json.Unmarshal([]byte(body), &all); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	text, _ := all[name].(string)
+	return text
 }
 
 func (s seen) token() string { return strings.TrimPrefix(s.Header.Get("Authorization"), "Bearer ") }

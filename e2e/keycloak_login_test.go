@@ -91,11 +91,6 @@ func TestAnAdministratorsLogOutAtKeycloakEndsTheSessionHere(t *testing.T) {
 		return err == nil && a.status == http.StatusUnauthorized
 	})
 	other.served(g.url("/")) // another browser's session is another one
-	if !slices.ContainsFunc(g.logLines(func(map[string]any) bool { return true }), func(line map[string]any) bool {
-		return strings.Contains(fmt.Sprint(line["msg"]), "back-channel")
-	}) {
-		t.Log("no log line about a back-channel log-out")
-	}
 }
 
 func TestTwoTabsAtKeycloakBothComeBack(t *testing.T) {
@@ -154,11 +149,8 @@ func TestAUsedRefreshTokenThatComesAgainEndsTheSessionAtKeycloakAndHere(t *testi
 	g := keycloakSite(t, r, "site-reuse", shortLived, "")
 	p := newGuest(t)
 	page, at := p.logIn(g.url("/"), "alice")
-	wantBack(t, page, at, g.url("/"), "alice")
-	await(t, 10*time.Second, "a refresh", func() bool {
-		p.served(g.url("/"))
-		return len(w.all()) > 0
-	})
+	first := wantBack(t, page, at, g.url("/"), "alice").token()
+	await(t, 10*time.Second, "a refresh", func() bool { return p.served(g.url("/")).token() != first })
 	thief := r.post("token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": w.all()[:1], "client_id": {"site-reuse"}, "client_secret": {"site-reuse-secret"}})
 	if said := thief.reply(t); thief.status != http.StatusBadRequest || said.Error != "invalid_grant" {
 		t.Errorf("Keycloak answers a used refresh token with %d %s", thief.status, thief.body)
@@ -170,7 +162,7 @@ func TestAUsedRefreshTokenThatComesAgainEndsTheSessionAtKeycloakAndHere(t *testi
 		}
 		return a.status == http.StatusUnauthorized
 	})
-	if a, at := p.ask(g.url("/again"), nil); !strings.HasPrefix(at.String(), r.url) && at.String() != g.url("/again") {
-		t.Errorf("the next click led to %s: %d", at, a.status)
-	}
+	// Keycloak still knows the person: one click later there is a new session.
+	page, at = p.ask(g.url("/again"), nil)
+	wantBack(t, page, at, g.url("/again"), "alice")
 }

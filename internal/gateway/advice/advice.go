@@ -57,6 +57,9 @@ type Token struct {
 // this token where they are known. resource is what the gateway protects; "":
 // it does not say.
 func For(reason string, t Token, resource string) string {
+	if own := keycloak(reason, t, resource); own != "" {
+		return own
+	}
 	switch reason {
 	case string(token.NotJWT):
 		return notJWTAdvice(t.Raw)
