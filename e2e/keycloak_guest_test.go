@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// guest is a browser of a person: it follows redirects, and fills in Keycloak's
+// keycloakGuest is a browser of a person: it follows redirects, and fills in Keycloak's
 // forms as they stand.
-type guest struct {
+type keycloakGuest struct {
 	t      *testing.T
 	client *http.Client
 }
@@ -33,7 +33,7 @@ func (j plainJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	j.CookieJar.SetCookies(u, cookies)
 }
 
-func newGuest(t *testing.T) *guest {
+func newKeycloakGuest(t *testing.T) *keycloakGuest {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -41,11 +41,11 @@ func newGuest(t *testing.T) *guest {
 	}
 	client := newClient(2 * time.Minute)
 	client.Jar, client.CheckRedirect = plainJar{jar}, nil
-	return &guest{t, client}
+	return &keycloakGuest{t, client}
 }
 
 // ask sends a request as a navigation, and says where it led. A form is posted.
-func (p *guest) ask(address string, form url.Values) (a answer, at *url.URL) {
+func (p *keycloakGuest) ask(address string, form url.Values) (a answer, at *url.URL) {
 	p.t.Helper()
 	method, body := http.MethodGet, io.Reader(nil)
 	if form != nil {
@@ -74,7 +74,7 @@ func (p *guest) ask(address string, form url.Values) (a answer, at *url.URL) {
 var kcForm = regexp.MustCompile(`(?s)<form[^>]* action="([^"]+)"`)
 
 // submit sends the first form of a page with these fields.
-func (p *guest) submit(page answer, at *url.URL, fields url.Values) (answer, *url.URL) {
+func (p *keycloakGuest) submit(page answer, at *url.URL, fields url.Values) (answer, *url.URL) {
 	p.t.Helper()
 	m := kcForm.FindStringSubmatch(page.body)
 	if m == nil {
@@ -88,7 +88,7 @@ func (p *guest) submit(page answer, at *url.URL, fields url.Values) (answer, *ur
 }
 
 // logIn opens an address, and logs in at the form that it leads to.
-func (p *guest) logIn(address, name string) (answer, *url.URL) {
+func (p *keycloakGuest) logIn(address, name string) (answer, *url.URL) {
 	p.t.Helper()
 	page, at := p.ask(address, nil)
 	if !strings.Contains(page.body, "kc-form-login") {
@@ -98,7 +98,7 @@ func (p *guest) logIn(address, name string) (answer, *url.URL) {
 }
 
 // call is a request of a script in a page: it is not sent to log in.
-func (p *guest) call(address string) (answer, error) {
+func (p *keycloakGuest) call(address string) (answer, error) {
 	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
 		return answer{}, err
@@ -109,7 +109,7 @@ func (p *guest) call(address string) (answer, error) {
 }
 
 // served is what the upstream saw of a script's request.
-func (p *guest) served(address string) seen {
+func (p *keycloakGuest) served(address string) seen {
 	p.t.Helper()
 	a, err := p.call(address)
 	if err != nil {

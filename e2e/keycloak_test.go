@@ -64,11 +64,15 @@ func beginKeycloak() {
 // startKeycloak runs the built distribution in a home of its own. Its address is
 // the one that it is asked at, as in development mode; it listens on loopback alone.
 func startKeycloak() (err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
+	servers := os.Getenv("E2E_SERVERS")
+	if servers == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		servers = filepath.Join(cache, "caddyoauth-e2e")
 	}
-	there := filepath.Join(cache, "caddyoauth-e2e", "keycloak-"+keycloakVersion)
+	there := filepath.Join(servers, "keycloak-"+keycloakVersion)
 	if _, err := os.Stat(filepath.Join(there, "ready")); err != nil {
 		return errNoKeycloak
 	}

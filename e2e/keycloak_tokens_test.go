@@ -43,7 +43,7 @@ func byDevice(t *testing.T, g *gateway, name string) (reference string) {
 	if a, err := postForm(g.url("/token"), form); err != nil || a.reply(t).Error != "authorization_pending" {
 		t.Errorf("before the person has confirmed: %d %s %v", a.status, a.body, err)
 	}
-	p := newGuest(t)
+	p := newKeycloakGuest(t)
 	page, at := p.logIn(to, name)
 	page, at = p.submit(page, at, url.Values{"accept": {"Yes"}})
 	if !strings.Contains(page.body, "Device Login Successful") {

@@ -7,7 +7,7 @@ set -eu
 
 version=26.7.3
 digest=27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/caddyoauth-e2e
+cache=${E2E_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/caddyoauth-e2e}
 there=$cache/keycloak-$version
 
 leave_out() {
