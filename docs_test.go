@@ -138,6 +138,37 @@ func TestEachDefenceOfTheThreatModelNamesATestThatThereIs(t *testing.T) {
 	}
 }
 
+// The table of servers says of each what was run against it. A cell that names no
+// test, or one that is gone, would be a claim.
+func TestEachCellOfTheTableOfServersNamesATestThatThereIsOrSaysNotRun(t *testing.T) {
+	known, rows := tests(t), 0
+	for line := range strings.Lines(read(t, "docs/issuers.md")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| server |") {
+			continue
+		}
+		rows++
+		if len(cells) != 11 {
+			t.Errorf("%s: %d cells, want 11", cells[0], len(cells))
+			continue
+		}
+		for n, cell := range cells[1:10] {
+			named := proof.FindAllStringSubmatch(cell, -1)
+			if notRun := strings.TrimSpace(cell) == "not run"; notRun == (len(named) > 0) {
+				t.Errorf("%s: cell %d names no test and does not say \"not run\", or both: %s", cells[0], n+2, cell)
+			}
+			for _, m := range named {
+				if !strings.HasPrefix(m[1], "Test") || !slices.ContainsFunc(known, func(name string) bool { return matches(m[1], name) }) {
+					t.Errorf("%s: there is no test %s", cells[0], m[1])
+				}
+			}
+		}
+	}
+	if rows < 4 {
+		t.Errorf("found %d servers only", rows)
+	}
+}
+
 // matches reports whether a name is meant: whole, or with * at its end.
 func matches(pattern, name string) bool {
 	begin, open := strings.CutSuffix(pattern, "*")

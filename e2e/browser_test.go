@@ -67,17 +67,23 @@ func throughChromium(t *testing.T, g *gateway, store string) {
 	g.serve(fmt.Sprintf("%s {\n\tlog\n\t%s\n}\nhttp://localhost:%d {\n\tlog\n\t%s\n}\n",
 		site, loginGateway(issuer, app, store), down, loginGateway(fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), app, store)))
 
+	elsewhere := strings.TrimPrefix(app.URL, "http://127.0.0.1")
+	driveChromium(t, "browser.mjs", inChromium, "GATEWAY="+site, fmt.Sprintf("DOWN=http://localhost:%d", down), "ISSUER="+issuer,
+		"BESIDE=http://localhost"+elsewhere, "FAR="+app.URL)
+}
+
+// driveChromium runs one of clients/*.mjs, which says of each of its sentences
+// whether it holds.
+func driveChromium(t *testing.T, program string, sentences []string, env ...string) {
+	t.Helper()
 	// Chromium's profile has a socket in it, whose path must be short.
 	tmp, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
-	elsewhere := strings.TrimPrefix(app.URL, "http://127.0.0.1")
-	script := startProcess(t, t.TempDir(), []string{
-		"TMPDIR=" + tmp, "GATEWAY=" + site, fmt.Sprintf("DOWN=http://localhost:%d", down), "ISSUER=" + issuer,
-		"BESIDE=http://localhost" + elsewhere, "FAR=" + app.URL, "PICTURES=" + os.Getenv("E2E_PICTURES"),
-	}, "node", filepath.Join("clients", "browser.mjs"))
+	env = append(env, "TMPDIR="+tmp, "PICTURES="+os.Getenv("E2E_PICTURES"))
+	script := startProcess(t, t.TempDir(), env, "node", filepath.Join("clients", program))
 	await(t, 4*time.Minute, "Chromium to be through", func() bool {
 		select {
 		case <-script.done:
@@ -90,15 +96,15 @@ func throughChromium(t *testing.T, g *gateway, store string) {
 	if code := script.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("the browser ended with %d", code)
 	}
-	for _, sentence := range inChromium {
+	for _, sentence := range sentences {
 		t.Run(sentence, func(t *testing.T) {
 			if !strings.Contains("\n"+said, "\nok "+sentence+"\n") {
 				t.Error(lineWith(said, sentence))
 			}
 		})
 	}
-	if lines := strings.Count(said, "\n"); lines != len(inChromium) {
-		t.Errorf("the browser wrote %d lines, want %d:\n%s", lines, len(inChromium), said)
+	if lines := strings.Count(said, "\n"); lines != len(sentences) {
+		t.Errorf("the browser wrote %d lines, want %d:\n%s", lines, len(sentences), said)
 	}
 }
 
