@@ -166,3 +166,20 @@ func TestAUsedRefreshTokenThatComesAgainEndsTheSessionAtKeycloakAndHere(t *testi
 	page, at = p.ask(g.url("/again"), nil)
 	wantBack(t, page, at, g.url("/again"), "alice")
 }
+
+// Two log-ins of a browser are one session at Keycloak: giving back the refresh
+// token of the first ends that session, and the second's with it.
+func TestASecondLogInOfABrowserLivesOnAtKeycloak(t *testing.T) {
+	t.Parallel()
+	r, w := keycloakRealm(t).wired()
+	g := keycloakSite(t, r, "site-twice", shortLived, "")
+	p := newKeycloakGuest(t)
+	page, at := p.logIn(g.url("/one"), "alice")
+	wantBack(t, page, at, g.url("/one"), "alice")
+	page, at = p.ask(g.url("/_oauth/login?return=/two"), nil) // Keycloak knows the person, and asks nothing
+	token := wantBack(t, page, at, g.url("/two"), "alice").token()
+	await(t, 15*time.Second, "a refresh", func() bool { return p.served(g.url("/")).token() != token })
+	if n := len(w.all()); n != 1 {
+		t.Errorf("%d refresh tokens presented, want one", n)
+	}
+}

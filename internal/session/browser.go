@@ -58,6 +58,25 @@ func (b *Browser) mark(ring *Keyring, row *Row, issuer string) (err error) {
 	return err
 }
 
+// Shares reports whether a handle's grant is alive and may be the same session at
+// the AS as another log-in, b. Many an AS makes one grant of both, so that giving
+// back the tokens of one ends the other too: Keycloak by the session, Hydra and
+// Dex by user and client. A b without a user may be anybody's.
+func (v *Vault) Shares(ctx context.Context, h Handle, issuer string, b Browser) bool {
+	c := v.cfg.Load()
+	row, err := v.load(ctx, c, h.Key())
+	if err != nil {
+		return !errors.Is(err, ErrNotFound) // not to know is to leave tokens alone
+	}
+	if row.Dead || row.Purpose != ForGrant {
+		return false
+	}
+	if b.User != "" && !slices.Contains(c.ring.Digests("user", issuer, b.Client, b.User), row.User) {
+		return false
+	}
+	return b.Session == "" || row.Session == (ID{}) || slices.Contains(c.ring.Digests("session", issuer, b.Client, b.Session), row.Session)
+}
+
 // CreateFor is Create for a browser.
 func (v *Vault) CreateFor(ctx context.Context, b Browser, g Grant, answer Granted, asked time.Time) (Handle, Access, error) {
 	if b.User == "" {

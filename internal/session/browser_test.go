@@ -106,6 +106,33 @@ func TestAReplacedSessionIsToldFromOneThatEnded(t *testing.T) {
 	}
 }
 
+func TestALogInSharesASessionUnlessItIsKnownToBeAnother(t *testing.T) {
+	b := newBench(t, nil, always)
+	live, ended, unnamed := b.logIn("alice", "s1", ""), b.logIn("alice", "s1", ""), b.logIn("alice", "", "")
+	if err := b.vault.End(t.Context(), ended, EndedLogout); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		what          string
+		h             Handle
+		user, session string
+		want          bool
+	}{
+		{"the same session", live, "alice", "s1", true},
+		{"another session of the same user", live, "alice", "s2", false},
+		{"a log-in that names no session", live, "alice", "", true},
+		{"a grant that names no session", unnamed, "alice", "s1", true},
+		{"another user", live, "bob", "s1", false},
+		{"a log-in of which nothing is known", live, "", "", true},
+		{"a grant that has ended", ended, "alice", "s1", false},
+		{"a handle without a grant", NewHandle(), "alice", "s1", false},
+	} {
+		if got := b.vault.Shares(t.Context(), test.h, "iss", Browser{Client: "client", User: test.user, Session: test.session}); got != test.want {
+			t.Errorf("%s: %v", test.what, got)
+		}
+	}
+}
+
 func TestWhatHappensOnceHappensOnce(t *testing.T) {
 	b := newBench(t, nil, always)
 	until := time.Now().Add(time.Minute)

@@ -81,8 +81,9 @@ func (v *Vault) End(ctx context.Context, h Handle, reason string) error {
 	})
 }
 
-// EndKey is End for an operator, who has no handle: the tokens stay sealed and
-// are not given back.
+// EndKey is End for an operator, who has no handle, and for a grant that shares its
+// session at the AS with another one (see [Vault.Shares]): the tokens stay sealed
+// and are not given back.
 func (v *Vault) EndKey(ctx context.Context, key Key, reason string) error {
 	return v.end(ctx, v.cfg.Load(), key, reason, func(*Row) (*Grant, error) { return nil, nil })
 }

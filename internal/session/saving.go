@@ -172,6 +172,8 @@ func (v *Vault) write(ctx context.Context, c *config, s *saving) written {
 				c.observe(Event{Name: EventDiscard, Sref: c.ring.Sref(row.Key), Issuer: s.pair.Issuer})
 			}
 			return lost
+		case there && row.Dead && row.Reason == EndedReplaced:
+			return lost // the newer log-in may be the same grant at the AS
 		case there && row.Dead, errors.Is(loadErr, ErrNotFound):
 			v.giveBack(ctx, c, s.pair)
 			return lost

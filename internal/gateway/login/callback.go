@@ -130,7 +130,7 @@ func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callb
 	}
 	id, principal, err := s.judge(ctx, r, p, tokens)
 	if err != nil {
-		s.returnTokens(ctx, tokens)
+		s.returnTokens(ctx, r, vault, tokens)
 		return session.Handle{}, err
 	}
 	return s.openSession(ctx, r, vault, id, principal.Subject, tokens, asked)
@@ -235,8 +235,14 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: t.Client.ID, Subject: subject, App: s.origin(id, tokens).Seal()}
 	browser := session.Browser{Client: t.Client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
 	old, replaces := s.Block.handle(r)
+	end := vault.End
 	if replaces {
 		browser.Replaces = old.Key()
+		if vault.Shares(ctx, old, grant.Issuer, browser) {
+			end = func(ctx context.Context, h session.Handle, reason string) error {
+				return vault.EndKey(ctx, h.Key(), reason)
+			}
+		}
 	}
 	handle, _, err := vault.CreateFor(ctx, browser, grant, grants.GrantedBy(t, tokens, id.Subject), asked)
 	if err != nil {
@@ -244,11 +250,11 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	}
 	if err := r.Context().Err(); err != nil {
 		// The browser has gone: the handle reached no one.
-		return handle, errors.Join(err, vault.End(ctx, handle, session.EndedLogout))
+		return handle, errors.Join(err, end(ctx, handle, session.EndedLogout))
 	}
 	if replaces {
 		// Also when it fails: then it ends by itself, and no cookie holds it.
-		if err := vault.End(ctx, old, session.EndedReplaced); err != nil && !errors.Is(err, session.ErrNoGrant) {
+		if err := end(ctx, old, session.EndedReplaced); err != nil && !errors.Is(err, session.ErrNoGrant) {
 			s.Log.Warn("the session before a log-in could not be ended", zap.String("sref", vault.Sref(old.Key())), zap.Error(err))
 		}
 	}
@@ -260,8 +266,12 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	return handle, nil
 }
 
-// returnTokens gives back tokens that no session will use.
-func (s *Site) returnTokens(ctx context.Context, tokens *as.Tokens) {
+// returnTokens gives back tokens that no session will use, unless the browser has
+// a session, which goes on and may be the same one at the issuer.
+func (s *Site) returnTokens(ctx context.Context, r *http.Request, vault *session.Vault, tokens *as.Tokens) {
+	if old, has := s.Block.handle(r); has && vault.Shares(ctx, old, s.Trust.Profile.Issuer, session.Browser{}) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.Keeper.TokenTimeout())
 	defer cancel()
 	t := s.Trust
