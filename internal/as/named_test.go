@@ -196,6 +196,20 @@ func TestAnEndpointThatTheOperatorNamesIsAskedWhereverItIs(t *testing.T) {
 	}
 }
 
+func TestANameThatIsNoAddressIsComparedWithThatOfTheMetadata(t *testing.T) {
+	const elsewhere = "https://meta.example/m"
+	for _, name := range []string{"my-issuer", "urn:example:issuer", "http://auth.corp.example/realms/a?p=1"} {
+		issuer := newIssuer()
+		issuer.set(elsewhere, metadata(name, keysURL))
+		if r := probed(t, issuer, func(c *Config) { c.Issuer, c.Metadata = name, elsewhere }); r.KeysErr != nil || r.Keys.Len() != 1 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if r := probed(t, issuer, func(c *Config) { c.Issuer, c.Metadata = name+"x", elsewhere }); r.Metadata != "" {
+			t.Errorf("%s: taken for another name", name)
+		}
+	}
+}
+
 // The name of AD FS in access tokens is none that its metadata have.
 func TestMetadataWhoseAccessTokensNameTheIssuerSayWhatToWrite(t *testing.T) {
 	issuer := newIssuer()
