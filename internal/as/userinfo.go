@@ -26,7 +26,7 @@ func (s *Server) UserInfo(ctx context.Context, access secret.Text) (string, erro
 	if ends.UserInfo == "" {
 		return "", fmt.Errorf("no %s of %s: %w", endpoint, s.cfg.Issuer, ErrNoEndpoint)
 	}
-	req, err := http.NewRequestWithContext(restrictAddress(ctx, ends.from), http.MethodGet, ends.UserInfo, nil)
+	req, err := http.NewRequestWithContext(s.cfg.contextFor(ctx, ends.UserInfo, ends.from), http.MethodGet, ends.UserInfo, nil)
 	if err != nil {
 		return "", err
 	}

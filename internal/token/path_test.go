@@ -94,3 +94,53 @@ func TestAnObjectGrantsTheKeysWhoseValueSaysYes(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestScopeIsWhatCountsWhereverTheTokenHasIt(t *testing.T) {
+	beside := func() []Claims { return []Claims{{"scope": "admin", "groups": []any{"staff"}}} }
+	for payload, want := range map[string]any{
+		`{"scope":"read write"}`:     "read write",
+		`{"scp":["read","write"]}`:   "read write",
+		`{"scp":"read"}`:             "read",
+		`{"scopes":["read"]}`:        nil,
+		`{"scope":""}`:               nil,
+		`{"scope":"read","scp":"x"}`: "read",
+	} {
+		claims, err := parseClaims(payload, nil)
+		if err != nil {
+			t.Fatal(payload, err)
+		}
+		p := (&Profile{}).Principal(nil, &Facts{Scope: claims.Scope()}, "", claims)
+		p.Beside(beside)
+		if got, _ := p.Claim("scope"); got != want {
+			t.Errorf("%s: %v, not %v", payload, got, want)
+		}
+	}
+}
+
+// Microsoft Entra leaves out the groups of a user who is in many.
+func TestAClaimThatIsElsewhereIsKnownUnlessItIsThereToo(t *testing.T) {
+	for payload, want := range map[string]bool{
+		`{"_claim_names":{"groups":"src1"},"_claim_sources":{}}`: true,
+		`{"hasgroups":true}`:                                true,
+		`{"hasgroups":false}`:                               false,
+		`{"_claim_names":{"roles":"src1"}}`:                 false,
+		`{"_claim_names":["groups"]}`:                       false,
+		`{"_claim_names":{"groups":"src1"},"groups":["a"]}`: false,
+		`{}`: false,
+	} {
+		claims, err := parseClaims(payload, nil)
+		if err != nil {
+			t.Fatal(payload, err)
+		}
+		for _, path := range []string{"groups", "/groups"} {
+			p := (&Profile{}).Principal(nil, &Facts{}, "", claims)
+			if got := p.Elsewhere(path); got != want {
+				t.Errorf("%s: %s elsewhere %t", payload, path, got)
+			}
+			p.Beside(func() []Claims { return []Claims{{"groups": []any{"staff"}}} })
+			if p.Elsewhere(path) {
+				t.Errorf("%s: %s elsewhere, and the ID token has it", payload, path)
+			}
+		}
+	}
+}

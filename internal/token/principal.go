@@ -62,7 +62,9 @@ func (p *Principal) Claim(path string) (any, bool) {
 		return p.Subject, true
 	case path == "iss" && p.iss != "":
 		return p.iss, true // also where its answer about an opaque token leaves it out
-	case path == "scope" && p.Scope != "":
+	case path == "scope" && p.Scope == "":
+		return nil, false // and not what an ID token calls so
+	case path == "scope":
 		return p.Scope, true
 	}
 	claim, has := p.all().Lookup(path)

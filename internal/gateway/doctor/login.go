@@ -53,7 +53,7 @@ func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	switch {
 	case !t.login.AsksUserInfo():
 	case ends.UserInfo == "":
-		say(resultFail, "have the issuer's metadata name a userinfo_endpoint, or take userinfo out of claims",
+		say(resultFail, "have the issuer's metadata name a userinfo_endpoint, or write userinfo_endpoint <url> in the issuer block, or take userinfo out of claims",
 			"claims userinfo: the metadata name no usable userinfo_endpoint: no browser can log in")
 	default:
 		say(resultOK, "", "userinfo_endpoint %s; which claims it has depends on the scope that login asks for", ends.UserInfo)

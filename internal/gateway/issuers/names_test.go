@@ -32,6 +32,7 @@ func TestANameOrAnEndpointMakesAnotherIssuerAndATokenEndpointAnotherServer(t *te
 	}{
 		"access_token_issuer":    {func(i *Issuer) { i.AccessTokenIssuer = "https://b.example" }, true, false},
 		"token_endpoint":         {func(i *Issuer) { i.TokenEndpoint = "https://b.example/t" }, true, true},
+		"userinfo_endpoint":      {func(i *Issuer) { i.UserinfoEndpoint = "https://b.example/u" }, true, true},
 		"authorization_endpoint": {func(i *Issuer) { i.AuthorizationEndpoint = "https://b.example/a" }, true, false},
 		"bearer_token_file":      {func(i *Issuer) { i.BearerTokenFile = "/token" }, true, false},
 		"client_id_as_audience":  {func(i *Issuer) { i.ClientIDAsAudience = true }, false, false},

@@ -95,8 +95,8 @@ func reachOf(url string, set Settings, insecureHTTP bool) string {
 	var certificates bytes.Buffer
 	_ = json.Compact(&certificates, set.trustPool) // it was read before
 	words := []any{url, set.Metadata, certificates.String(), insecureHTTP}
-	if set.Named.Token != "" { // where refresh tokens and secrets go
-		words = append(words, set.Named.Token)
+	if set.Named.Token != "" || set.Named.UserInfo != "" { // where grants and secrets go
+		words = append(words, set.Named.Token, set.Named.UserInfo)
 	}
 	all, _ := json.Marshal(words)
 	sum := sha256.Sum256(all)

@@ -115,6 +115,8 @@ func (l *Login) Check(first *issuers.Issuer) error {
 		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
 	case !first.LogsIn():
 		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in: write metadata <url>, or authorization_endpoint <url> and token_endpoint <url>, in its block", url)
+	case l.AsksUserInfo() && !first.HasMetadata() && first.UserinfoEndpoint == "":
+		return fmt.Errorf("login: claims userinfo needs userinfo_endpoint <url> in the block of issuer %s: it has jwks, and no metadata to find it in", url)
 	}
 	return nil
 }
