@@ -144,3 +144,25 @@ func TestAClaimThatIsElsewhereIsKnownUnlessItIsThereToo(t *testing.T) {
 		}
 	}
 }
+
+// Where a path was met is a pointer to the same claim, whatever the names are.
+func FuzzPath(f *testing.F) {
+	for _, path := range []string{"kubernetes.io.namespace", "a.b.c", "/a/b.c", "/list/0", "", "/", "..", "~", "/~01", "a~b/c.~1"} {
+		f.Add(`{"kubernetes.io":{"namespace":"shop"},"a":{"b.c":1,"b":{"c":null}},"list":[1],"":{"":2},"a~b/c":{"~1":3}}`, path)
+	}
+	f.Fuzz(func(t *testing.T, doc, path string) {
+		members, err := ParseObject(doc)
+		if err != nil || CheckPath(path) != nil {
+			t.Skip()
+		}
+		claims := Claims(members)
+		found, ok := claims.Lookup(path)
+		met := claims.Met(path)
+		if ok != (met != "") {
+			t.Fatalf("%q: found %t, met at %q", path, ok, met)
+		}
+		if again, _ := claims.Lookup(met); ok && (CheckPath(met) != nil || !reflect.DeepEqual(again, found)) {
+			t.Errorf("%q was met at %q, where %v is and not %v", path, met, again, found)
+		}
+	})
+}
