@@ -230,6 +230,18 @@ func TestAnAccessTokenThatUserInfoRefusesEndsWithARefresh(t *testing.T) {
 	}
 }
 
+// Microsoft Entra and oidc-provider take no access token there that is for an API.
+func TestALogInWhoseAccessTokenUserInfoDoesNotTakeSaysWhatToWrite(t *testing.T) {
+	s, u := newClaimed(t, withClaims)
+	b := s.browser()
+	asked := b.begin("/orders")
+	u.fails(http.StatusUnauthorized)
+	b.want("the log-in", b.back(asked), http.StatusForbidden, "did not tell who you are")
+	if !strings.Contains(s.logged(), "claims id_token instead of userinfo") {
+		t.Error("the log does not say what to do: ", s.logged())
+	}
+}
+
 func TestAStrongerLogInMayBeToldByTheIDTokenAlone(t *testing.T) {
 	s, _ := newClaimed(t, "login {\nclaims id_token\n}\nrequire acr platinum\n")
 	s.claims = map[string]any{"acr": "platinum"}

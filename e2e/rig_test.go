@@ -41,6 +41,7 @@ type settings struct {
 	oauth   string // more lines for the oauth block
 	site    string // more lines before it
 	tokens  string // more lines for the token_endpoint block
+	login   string // more lines for the login block
 	client  string // the client's lines, instead of its secret
 	asking  string // words of introspect, if the server is asked about its tokens
 }
@@ -144,7 +145,7 @@ func (s *settings) logins() string {
 	if strings.HasPrefix(s.oauth, "forward_auth") {
 		return ""
 	}
-	return "login {\n\t\t\tscope offline_access orders:read orders:write\n\t\t\tresource " + audience + "\n\t\t\tparameter prompt consent\n\t\t}"
+	return "login {\n\t\t\tscope offline_access orders:read orders:write\n\t\t\tresource " + audience + "\n\t\t\tparameter prompt consent\n\t\t\t" + s.login + "\n\t\t}"
 }
 
 // start starts the gateway, perhaps once more.

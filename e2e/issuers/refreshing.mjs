@@ -13,6 +13,8 @@
 // refresh token is answered again; GATEWAY_JWKS, public keys that "gateway"
 // authenticates with instead of its secret; GATEWAY_AUTH, another way to authenticate.
 //
+// With EMAIL=1 there is the scope email, for a claim of ID tokens and of userinfo.
+//
 // With KILL_OLD=1 a grant's access token ends as soon as a refresh makes another,
 // as at servers that keep their access tokens; the answer leaves 300 ms later.
 // POST /_test/introspect says which are alive (RFC 7662).
@@ -20,6 +22,7 @@
 // POST /_test/ttl?seconds=60             new access tokens live that long
 // POST /_test/scope?scope=orders:read    new access tokens can do no more
 // POST /_test/secret?client=robot&secret=x   another secret, from now on
+// POST /_test/mail?host=example.org      e-mail addresses are there
 // POST /_test/clock?seconds=-120         its clock is two minutes behind
 // POST /_test/forget                     no refresh token and no grant is known any more
 // POST /_test/approve?user_code=X        whoever has the device logs in as alice
@@ -55,7 +58,9 @@ function makeProvider(env) {
   const now = {
     lifetime: Number(env.TOKEN_SECONDS ?? 6),
     scope: 'orders:read orders:write',
+    mail: 'example.com',
   };
+  const scopes = env.EMAIL === '1' ? [...offered, 'email'] : offered;
 
   const { MapAdapter, put, forget } = newStore(Number(env.REUSE_GRACE ?? 0));
 
@@ -97,9 +102,11 @@ function makeProvider(env) {
     clockTolerance: 0,
     formats: { customizers: { jwt: (ctx, token, jwt) => { jwt.payload.nbf = jwt.payload.iat; } } },
     cookies: { keys: ['only for tests'] },
-    scopes: offered,
+    scopes,
+    claims: { openid: ['sub'], email: ['email'] },
+    conformIdTokenClaims: false,
     rotateRefreshToken: env.ROTATE !== '0',
-    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@${now.mail}` }) }),
     ...(!forms && { interactions: { url: (ctx, interaction) => `/_test/interaction/${interaction.uid}` } }),
     pkce: { required: () => true },
     features: {
@@ -157,7 +164,7 @@ function makeProvider(env) {
 
   async function newGrant(accountId, clientId) {
     const grant = new provider.Grant({ accountId, clientId });
-    grant.addOIDCScope(offered.join(' '));
+    grant.addOIDCScope(scopes.join(' '));
     grant.addResourceScope(audience, 'orders:read orders:write');
     return grant.save();
   }
@@ -189,6 +196,7 @@ function makeProvider(env) {
   const controls = {
     ttl: (query) => { now.lifetime = Number(query.get('seconds')); },
     scope: (query) => { now.scope = query.get('scope'); },
+    mail: (query) => { now.mail = query.get('host'); },
     secret: (query) => {
       const id = query.get('client');
       put('Client', id, { client_id: id, ...clients[id], client_secret: query.get('secret') });

@@ -16,7 +16,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/limits"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/userinfo"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -174,8 +173,8 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, grants.Source{
 		Issuer: t.Profile.Issuer, LogIn: true, App: s.origin(id, tokens).Seal(),
 	})
-	if unfit, ok := errors.AsType[*userinfo.Unfit](err); ok {
-		return nil, nil, &failure{outcome: outcomeUserInfo, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: unfit.Error()}
+	if why := untold(err); why != "" {
+		return nil, nil, &failure{outcome: outcomeUserInfo, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: why}
 	}
 	if late := t.Untimely(tokens.AccessToken); late != nil {
 		return nil, nil, late

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
@@ -14,6 +15,19 @@ func (l *Login) uses(from string) bool { return slices.Contains(l.Claims, from) 
 
 // AsksUserInfo reports whether the issuer's userinfo endpoint is asked.
 func (l *Login) AsksUserInfo() bool { return l.uses(OfUserInfo) }
+
+// untold is why a log-in does not tell who the user is, for the log; "": that is
+// not what failed, or another log-in may tell.
+func untold(err error) string {
+	if unfit, ok := errors.AsType[*userinfo.Unfit](err); ok {
+		return unfit.Error()
+	}
+	if _, ok := errors.AsType[*userinfo.NotTaken](err); ok {
+		return "the userinfo endpoint answers 401 to the access token of this log-in: some issuers (Microsoft Entra, oidc-provider) " +
+			"take none there that is for an API. There write claims id_token instead of userinfo"
+	}
+	return ""
+}
 
 // Complete has the claims count of a log-in that its access token, which was
 // proven, does not have: those of the ID token, and of the issuer's userinfo

@@ -70,6 +70,12 @@ type Unfit struct{ Err error }
 func (e *Unfit) Error() string { return e.Err.Error() }
 func (e *Unfit) Unwrap() error { return e.Err }
 
+// NotTaken is that the endpoint does not take the access token (401).
+type NotTaken struct{ Err error }
+
+func (e *NotTaken) Error() string { return e.Err.Error() }
+func (e *NotTaken) Unwrap() error { return e.Err }
+
 var errPaused = errors.New("the userinfo endpoint failed several times, and is left alone for a while")
 
 // Acquire answers what asks the issuer of a trust, as its client, until release
@@ -105,8 +111,7 @@ type Question struct {
 }
 
 // Ask answers what the issuer says of the user. An error is a [*verdict.Rejection]
-// where it does not take the access token, else a failure, and within it perhaps
-// an [*Unfit].
+// within a [*NotTaken], or a failure, and within it perhaps an [*Unfit].
 func (a *Asker) Ask(ctx context.Context, q Question) (token.Claims, error) {
 	key := token.DigestOf(q.Token)
 	if said, hit := a.known.GetIfPresent(key); hit && q.Now().Before(said.until) {
@@ -162,7 +167,7 @@ func (a *Asker) call(c *call, key token.Digest, q Question) {
 	case err == nil:
 		c.answer, c.err = q.read(ctx, body, now)
 	case called && failed.Status == http.StatusUnauthorized:
-		c.err = verdict.OfToken(&token.Refusal{Reason: token.Inactive, Detail: "the userinfo endpoint does not take the access token"}, q.Trust.Profile.Issuer)
+		c.err = &NotTaken{verdict.OfToken(&token.Refusal{Reason: token.Inactive, Detail: "the userinfo endpoint does not take the access token"}, q.Trust.Profile.Issuer)}
 	case called && !failed.Broken(), errors.Is(err, as.ErrNoEndpoint):
 		c.err = q.failed(0, &Unfit{err})
 	case called:
