@@ -204,7 +204,7 @@ func (g *gate) refused(what string, res *httptest.ResponseRecorder, want string)
 	g.uncached(res)
 	h := res.Header()
 	challenge := map[bool]string{true: `Basic realm="token endpoint"`}[res.Code == http.StatusUnauthorized]
-	allow := map[bool]string{true: "POST"}[res.Code == http.StatusMethodNotAllowed]
+	allow := map[bool]string{true: "POST, OPTIONS"}[res.Code == http.StatusMethodNotAllowed]
 	if h.Get("WWW-Authenticate") != challenge || h.Get("Allow") != allow {
 		g.Errorf("%s: WWW-Authenticate %q, Allow %q with status %d", what, h.Get("WWW-Authenticate"), h.Get("Allow"), res.Code)
 	}

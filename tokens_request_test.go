@@ -35,7 +35,6 @@ func TestAWrongTokenRequestGetsItsErrorAndTheIssuerIsNotAsked(t *testing.T) {
 		{"HEAD", "HEAD", "", good, "405 invalid_request"},
 		{"PUT", "PUT", cc, with(good, form), "405 invalid_request"},
 		{"DELETE", "DELETE", "", good, "405 invalid_request"},
-		{"OPTIONS", "OPTIONS", "", nil, "405 invalid_request"},
 		{"JSON", "POST", `{"grant_type":"client_credentials"}`, with(good, []string{"Content-Type", "application/json"}), "400 invalid_request"},
 		{"no content type", "POST", cc, good, "400 invalid_request"},
 		{"multipart", "POST", cc, with(good, []string{"Content-Type", "multipart/form-data; boundary=x"}), "400 invalid_request"},

@@ -25,7 +25,7 @@ func (s *Server) serveAuthorization(w http.ResponseWriter, r *http.Request) {
 	q := r.Form
 	client, known := s.clients[q.Get("client_id")]
 	back := q.Get("redirect_uri")
-	if !known || !slices.Contains(client.redirectURIs, back) {
+	if !known || !client.returnsTo(back) {
 		// Never sent back: the author of this address chose where to (§4.1.2.1).
 		http.Error(w, "unknown client_id, or a redirect_uri that is not registered for it", http.StatusBadRequest)
 		return
@@ -110,6 +110,27 @@ func (s *Server) serveEnd(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("You are logged out at the development issuer.\n"))
+}
+
+// returnsTo reports whether an address is one of the client's own, to the letter.
+func (c *registered) returnsTo(address string) bool {
+	return slices.Contains(c.redirectURIs, address) ||
+		c.public && slices.ContainsFunc(c.redirectURIs, func(own string) bool { return sameButForPort(own, address) })
+}
+
+// sameButForPort reports whether two addresses are one on this machine but for the
+// port.
+func sameButForPort(own, address string) bool {
+	a, err := url.Parse(own)
+	if err != nil || a.Scheme != "http" || a.Hostname() != "127.0.0.1" && a.Hostname() != "::1" && a.Hostname() != "localhost" {
+		return false
+	}
+	b, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	a.Host, b.Host = a.Hostname(), b.Hostname()
+	return a.String() == b.String()
 }
 
 func checkRedirectURI(text string) bool {

@@ -66,10 +66,15 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Client is a confidential client.
+// Client is a client.
 type Client struct {
-	ID     string `json:"id"`
-	Secret string `json:"secret"`
+	ID string `json:"id"`
+
+	// Without a secret the client is public: a program on a user's machine or
+	// in a browser, which can keep none. It gets tokens for users alone, and
+	// its redirect URIs on loopback addresses may have any port (RFC 8252
+	// §7.3), since such a program takes one that is free.
+	Secret string `json:"secret,omitempty"`
 
 	// What the client may ask for. A request without a scope parameter
 	// gets all of it.
@@ -98,6 +103,7 @@ type Server struct {
 // so that all secrets compare in the same time whatever their length.
 type registered struct {
 	secret       [sha256.Size]byte
+	public       bool
 	scopes       []string
 	redirectURIs []string
 }
@@ -125,7 +131,7 @@ func New(opts Options) (*Server, error) {
 		if _, twice := s.clients[c.ID]; twice {
 			return nil, fmt.Errorf("client %q is listed twice", c.ID)
 		}
-		s.clients[c.ID] = registered{sha256.Sum256([]byte(c.Secret)), slices.Clone(c.Scopes), slices.Clone(c.RedirectURIs)}
+		s.clients[c.ID] = registered{sha256.Sum256([]byte(c.Secret)), c.Secret == "", slices.Clone(c.Scopes), slices.Clone(c.RedirectURIs)}
 	}
 	if err := s.route(); err != nil {
 		return nil, err
@@ -224,8 +230,8 @@ func parseIssuer(text string) (*url.URL, error) {
 }
 
 func checkClient(c Client) error {
-	if c.ID == "" || c.Secret == "" {
-		return fmt.Errorf("client %q: id and secret must not be empty", c.ID)
+	if c.ID == "" {
+		return errors.New("client: the id must not be empty")
 	}
 	for _, scope := range c.Scopes {
 		if !isScopeToken(scope) {

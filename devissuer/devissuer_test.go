@@ -69,9 +69,9 @@ func TestPathsOfOthersAreNotFound(t *testing.T) {
 func TestOnlyTheFittingMethodIsAnswered(t *testing.T) {
 	s := start(t, "/issuer", nil)
 	for _, row := range []struct{ method, path, allow string }{
-		{http.MethodGet, "/issuer/token", "POST"},
-		{http.MethodPost, "/issuer/jwks", "GET, HEAD"},
-		{http.MethodDelete, "/issuer/.well-known/openid-configuration", "GET, HEAD"},
+		{http.MethodGet, "/issuer/token", "POST, OPTIONS"},
+		{http.MethodPost, "/issuer/jwks", "GET, HEAD, OPTIONS"},
+		{http.MethodDelete, "/issuer/.well-known/openid-configuration", "GET, HEAD, OPTIONS"},
 	} {
 		req := s.request(row.path, credentials)
 		req.Method = row.method
@@ -148,7 +148,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		`issuer "http://h/?a": must have no user`: func(o *devissuer.Options) { o.Issuer = "http://h/?a" },
 		`audience is missing`:                     func(o *devissuer.Options) { o.Audience = nil },
 		`client is missing`:                       func(o *devissuer.Options) { o.Clients = nil },
-		`client "demo": id and secret must not`:   func(o *devissuer.Options) { o.Clients[0].Secret = "" },
+		`client: the id must not be empty`:        func(o *devissuer.Options) { o.Clients[0].ID = "" },
 		`client "demo": scope "a b": must be`:     func(o *devissuer.Options) { o.Clients[0].Scopes = []string{"a b"} },
 		`client "demo" is listed twice`:           func(o *devissuer.Options) { o.Clients[1].ID = "demo" },
 		`lifetime 1.5s: must be whole seconds`:    func(o *devissuer.Options) { o.Lifetime = 1500 * time.Millisecond },

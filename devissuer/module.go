@@ -98,6 +98,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	devissuer [<matcher>] <issuer_url> {
 //		audience      <aud...>
 //		client        <id> <secret> [<scope...>]     # repeatable
+//		public_client <id> [<scope...>]              # the same for one without a secret
 //		redirect_uri  <client_id> <url...>           # of a client above; browsers may log in then
 //		lifetime      <duration>                     # default 5m
 //		token_path    <path...>                      # besides <issuer_url>/token
@@ -115,7 +116,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := map[string]bool{}
 	for d.NextBlock(0) {
 		word := d.Val()
-		if seen[word] && word != "client" && word != "claim" && word != "redirect_uri" {
+		if seen[word] && !slices.Contains(repeatable, word) {
 			return d.Errf("%s: is there already; it can stand once", word)
 		}
 		seen[word] = true
@@ -123,13 +124,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
-	for _, word := range []string{"audience", "client"} {
-		if !seen[word] {
-			return d.Errf("devissuer: %s is missing", word)
-		}
+	switch {
+	case !seen["audience"]:
+		return d.Err("devissuer: audience is missing")
+	case !seen["client"] && !seen["public_client"]:
+		return d.Err("devissuer: client is missing")
 	}
 	return nil
 }
+
+var repeatable = []string{"client", "public_client", "claim", "redirect_uri"}
 
 // unmarshalWord reads one line of the block. Its errors lack the place, which
 // the caller adds.
@@ -140,6 +144,11 @@ func (h *Handler) unmarshalWord(word string, args []string) error {
 		return needArgs(word, args, 1, "<aud...>")
 	case "client":
 		return h.unmarshalClient(args)
+	case "public_client":
+		if err := needArgs(word, args, 1, "<id> [<scope...>]"); err != nil {
+			return err
+		}
+		return h.addClient(Client{ID: args[0], Scopes: args[1:]})
 	case "redirect_uri":
 		return h.unmarshalRedirectURI(args)
 	case "lifetime":
@@ -161,14 +170,20 @@ func (h *Handler) unmarshalWord(word string, args []string) error {
 	case "claim":
 		return h.unmarshalClaim(args)
 	}
-	return fmt.Errorf("%s: unknown word; there are audience, client, redirect_uri, lifetime, token_path, default_grant and claim", word)
+	return fmt.Errorf("%s: unknown word; there are audience, client, public_client, redirect_uri, lifetime, token_path, default_grant and claim", word)
 }
 
 func (h *Handler) unmarshalClient(args []string) error {
 	if err := needArgs("client", args, 2, "<id> <secret> [<scope...>]"); err != nil {
 		return err
 	}
-	c := Client{ID: args[0], Secret: args[1], Scopes: args[2:]}
+	if args[1] == "" {
+		return fmt.Errorf("client %q: the secret must not be empty; one without a secret is a public_client", args[0])
+	}
+	return h.addClient(Client{ID: args[0], Secret: args[1], Scopes: args[2:]})
+}
+
+func (h *Handler) addClient(c Client) error {
 	if slices.ContainsFunc(h.Client, func(other Client) bool { return other.ID == c.ID }) {
 		return fmt.Errorf("client %q is listed twice", c.ID)
 	}

@@ -26,6 +26,7 @@ const full = `devissuer http://127.0.0.1:8080/issuer {
 	audience http://127.0.0.1:8080/api other
 	client demo demo-secret read write
 	client plain plain-secret
+	public_client tool read
 	redirect_uri plain http://127.0.0.1:9/callback
 	lifetime 15s
 	token_path /auth /refresh
@@ -44,7 +45,7 @@ func TestTheDirectiveBecomesTheModulesJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"issuer":"http://127.0.0.1:8080/issuer","audience":["http://127.0.0.1:8080/api","other"],` +
-		`"client":[{"id":"demo","secret":"demo-secret","scopes":["read","write"]},{"id":"plain","secret":"plain-secret","redirect_uris":["http://127.0.0.1:9/callback"]}],` +
+		`"client":[{"id":"demo","secret":"demo-secret","scopes":["read","write"]},{"id":"plain","secret":"plain-secret","redirect_uris":["http://127.0.0.1:9/callback"]},{"id":"tool","scopes":["read"]}],` +
 		`"lifetime":15000000000,"token_path":["/auth","/refresh"],"default_grant":"client_credentials",` +
 		`"claim":{"groups":["staff","demo"],"tenant":"blue"}}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
@@ -71,14 +72,16 @@ func TestErrorsNameTheLineAndTheWord(t *testing.T) {
 		{"devissuer http://h/ {\naudience a\naudience b\n}", "audience: is there already; it can stand once, at Testfile:3"},
 		{"devissuer http://h/ {\nclient i\n}", "client: arguments are missing: <id> <secret> [<scope...>], at Testfile:2"},
 		{"devissuer http://h/ {\nclient i s\nclient i t\n}", `client "i" is listed twice, at Testfile:3`},
-		{"devissuer http://h/ {\nclient i \"\"\n}", `client "i": id and secret must not be empty, at Testfile:2`},
+		{"devissuer http://h/ {\nclient i \"\"\n}", `client "i": the secret must not be empty; one without a secret is a public_client, at Testfile:2`},
+		{"devissuer http://h/ {\npublic_client\n}", "public_client: arguments are missing: <id> [<scope...>], at Testfile:2"},
+		{"devissuer http://h/ {\npublic_client i\nclient i s\n}", `client "i" is listed twice, at Testfile:3`},
 		{"devissuer http://h/ {\n" + rest + "lifetime soon\n}", `lifetime: time: invalid duration "soon", at Testfile:4`},
 		{"devissuer http://h/ {\n" + rest + "lifetime 100ms\n}", "lifetime 100ms: must be whole seconds, one at least, at Testfile:4"},
 		{"devissuer http://h/ {\n" + rest + "token_path auth\n}", `token_path "auth": must begin with a slash, at Testfile:4`},
 		{"devissuer http://h/ {\n" + rest + "default_grant password\n}", "default_grant: can only be client_credentials, at Testfile:4"},
 		{"devissuer http://h/ {\n" + rest + "claim exp 1\n}", `claim "exp": the server sets it itself, at Testfile:4`},
 		{"devissuer http://h/ {\n" + rest + "claim a b\nclaim a c\n}", `claim "a": is there already; it can stand once, at Testfile:5`},
-		{"devissuer http://h/ {\n" + rest + "scope x\n}", "scope: unknown word; there are audience, client, redirect_uri, lifetime, token_path, default_grant and claim, at Testfile:4"},
+		{"devissuer http://h/ {\n" + rest + "scope x\n}", "scope: unknown word; there are audience, client, public_client, redirect_uri, lifetime, token_path, default_grant and claim, at Testfile:4"},
 	} {
 		if _, err := unmarshal(row.text); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%q:\n got %v\nwant %s", row.text, err, row.want)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
 
 // route lays out the endpoints. The discovery document answers at every place
@@ -50,12 +51,16 @@ func (s *Server) describe(base string) error {
 		scopes = append(scopes, c.Scopes...)
 	}
 	slices.Sort(scopes)
+	methods := []string{"client_secret_basic", "client_secret_post"}
+	if slices.ContainsFunc(s.opts.Clients, func(c Client) bool { return c.Secret == "" }) {
+		methods = append(methods, "none")
+	}
 	doc := map[string]any{
 		"issuer":                                s.opts.Issuer,
 		"jwks_uri":                              root + "/jwks",
 		"token_endpoint":                        root + "/token",
 		"grant_types_supported":                 []string{grantClient, grantRefresh},
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+		"token_endpoint_auth_methods_supported": methods,
 		// RFC 8414 §2 requires the member; without an authorization
 		// endpoint there is nothing to list.
 		"response_types_supported": []string{},
@@ -120,11 +125,14 @@ func (s *Server) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(jwssign.Set(s.published()...))
 }
 
-// readOnly lets only GET and HEAD through.
+// readOnly lets only GET and HEAD through, from scripts of any origin too.
 func readOnly(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if tokenrequest.AllowOrigins(w, r, "GET, HEAD") {
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
+			w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 			http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
 			return
 		}

@@ -33,6 +33,9 @@ type tokenAnswer struct {
 
 // serveToken is the token endpoint.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
+	if tokenrequest.AllowOrigins(w, r, http.MethodPost) {
+		return
+	}
 	answer, err := s.grant(w, r)
 	if err == nil {
 		tokenrequest.WriteJSON(w, http.StatusOK, answer)
@@ -57,6 +60,9 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, er
 	}
 	switch q.Form.Get("grant_type") {
 	case grantClient:
+		if s.clients[q.ClientID].public {
+			return nil, tokenrequest.Refuse(tokenrequest.UnauthorizedClient, "a client without a secret cannot speak for itself (RFC 6749 §4.4)")
+		}
 		return s.grantClient(q.ClientID, q.Form, false)
 	case grantRefresh:
 		return s.grantRefresh(q.ClientID, q.Form)
@@ -65,7 +71,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, er
 	case "":
 		// A client that sends a refresh token means the other grant, and would
 		// not notice that it was left unused.
-		if s.opts.DefaultGrant == grantClient && q.Form.Get("refresh_token") == "" {
+		if s.opts.DefaultGrant == grantClient && q.Form.Get("refresh_token") == "" && !s.clients[q.ClientID].public {
 			return s.grantClient(q.ClientID, q.Form, true)
 		}
 		return nil, tokenrequest.Refuse(tokenrequest.InvalidRequest, "grant_type is missing")
@@ -129,7 +135,8 @@ func (s *Server) issue(clientID, subject string, scopes []string) (*tokenAnswer,
 	return &tokenAnswer{AccessToken: text, TokenType: "Bearer", ExpiresIn: seconds, Scope: strings.Join(scopes, " ")}, nil
 }
 
-// authenticate proves who the client is.
+// authenticate proves who the client is. A public one has no secret, and says who
+// it is (RFC 6749 §2.3): what it gets it must prove by a verifier or a refresh token.
 func (s *Server) authenticate(q *tokenrequest.Request) *tokenrequest.Error {
 	// An unknown client compares with a digest of zeros: it takes as long.
 	client, known := s.clients[q.ClientID]

@@ -66,7 +66,7 @@ func (e *Error) Write(w http.ResponseWriter, realm string) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q", realm))
 	case http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", http.MethodPost)
+		w.Header().Set("Allow", "POST, OPTIONS")
 	}
 	WriteJSON(w, e.Status, e)
 }

@@ -66,10 +66,15 @@ func (e *Endpoint) Handler(r *http.Request) caddyhttp.HandlerFunc {
 // answer, log line and metric.
 func (e *Endpoint) answering(serve func(*call) error) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if r.URL.RawQuery != "" {
-			// Whatever it was meant to be, logs would show it.
+		misplaced := r.URL.RawQuery != ""
+		if misplaced { // whatever it was meant to be, logs would show it
 			caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 			r.URL.RawQuery, r.RequestURI = "", r.URL.Path
+		}
+		if tokenrequest.AllowOrigins(w, r, http.MethodPost) {
+			return nil
+		}
+		if misplaced {
 			e.refuse(w, r, nil, tokenrequest.Refuse(tokenrequest.InvalidRequest, "parameters belong in the body, not in the URL"))
 			return nil
 		}
