@@ -144,7 +144,7 @@ var rooms = map[string][]string{
 
 	// level 5
 	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/session", "internal/verdict"},
-	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/proxies", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 6
@@ -154,7 +154,7 @@ var rooms = map[string][]string{
 	// level 7
 	"internal/gateway/doctor":  {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},
 	"internal/gateway/explain": {"internal/credential", "internal/gateway/admin", "internal/gateway/advice", "internal/gateway/command", "internal/gateway/config", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/session", "internal/token", "internal/verdict"},
-	"internal/gateway/sidecar": {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
+	"internal/gateway/sidecar": {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
 }
 
 // forTests is the room that tests alone import.

@@ -246,3 +246,40 @@ func TestARefusalHasAStatusThatTheProxyCanPassOn(t *testing.T) {
 		}
 	}
 }
+
+// The headers of ingress-nginx, as its template sets them.
+func TestIngressNginxIsUnderstoodOrToldWhichTwoWordsToWrite(t *testing.T) {
+	token := "Bearer " + goodToken(t, `,"scope":"orders:read"`)
+	ask := func(g *gate, method, address string) *httptest.ResponseRecorder {
+		return g.send(http.MethodGet, "/", "", "X-Original-Method", method, "X-Original-Url", address,
+			"X-Auth-Request-Redirect", "/", "X-Sent-From", "nginx-ingress-controller", "Authorization", token)
+	}
+	g := judgeOf(t, "", "require @write scope orders:write")
+	res := ask(g, "GET", "https://app.example/orders/1")
+	detail, _ := g.logs.All()[0].ContextMap()["detail"].(string)
+	if got := g.verdict(res); got != "400 forward_headers" || !strings.Contains(detail, `write "method X-Original-Method" and "uri X-Original-URL"`) {
+		t.Errorf("by default: %s, %q", got, detail)
+	}
+	g = judgeOf(t, "", "require @write scope orders:write\nforward_auth {\nfrom 127.0.0.1\nmethod X-Original-Method\nuri X-Original-URL\n}")
+	for _, row := range []struct{ method, address, want string }{
+		{"GET", "https://app.example/orders/1?a=b", "200"},
+		{"POST", "https://app.example/orders/1", "403 missing_scope"},
+		{"POST", "https://app.example:8443/orders/1?x=https://other.example/", "403 missing_scope"},
+		{"POST", "http://app.example?/orders/1", "403 missing_scope"}, // a Host that is none
+		{"POST", "http://app.example#/orders/1", "403 missing_scope"},
+		{"POST", "/orders/1", "403 missing_scope"},
+		{"POST", "https://app.example//orders/1", "400 ambiguous_path"},
+		{"POST", "https://app.example/x/../orders/1", "400 ambiguous_path"},
+		{"GET", "https://app.example", "400 forward_headers"},
+		{"GET", "app.example/orders/1", "400 forward_headers"},
+	} {
+		if got := g.verdict(ask(g, row.method, row.address)); got != row.want {
+			t.Errorf("%s %s: %s, want %s", row.method, row.address, got, row.want)
+		}
+	}
+	// Of any other header nothing but a path is taken.
+	g = judgeOf(t, "", "")
+	if got := g.verdict(g.ask("GET", "https://app.example/orders/1")); got != "400 forward_headers" {
+		t.Errorf("a URL in X-Forwarded-Uri: %s", got)
+	}
+}

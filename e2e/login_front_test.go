@@ -141,3 +141,57 @@ func TestPeopleLogInBelowAPath(t *testing.T) {
 	}
 	v.wantLogIn(issuer, site+"/_oauth/callback")
 }
+
+// A load balancer ends TLS, and behind it nginx takes a path off and adds what it
+// saw to what the first one said.
+const secondProxy = `
+events {
+}
+http {
+	access_log off;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+	server {
+		listen 127.0.0.1:%[1]d;
+		location /app/ {
+			proxy_pass http://127.0.0.1:%[2]d/;
+			proxy_http_version 1.1;
+			proxy_set_header Host inner.local;
+			proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+			proxy_set_header X-Forwarded-Proto "$http_x_forwarded_proto, $scheme";
+			proxy_set_header X-Forwarded-Host "$http_x_forwarded_host, $http_host";
+			proxy_set_header X-Forwarded-Prefix /app;
+			proxy_buffer_size 32k;
+			proxy_buffers 4 32k;
+		}
+	}
+}
+`
+
+func TestPeopleLogInBehindTwoProxiesOfWhichOneTakesAPathOff(t *testing.T) {
+	t.Parallel()
+	front, g := newGateway(t), newGateway(t)
+	origin := fmt.Sprintf("https://localhost:%d", front.tlsPort)
+	site := origin + "/app"
+	issuer := startLogInIssuer(t, site)
+	g.options = "servers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\ttrusted_proxies_strict\n\t}"
+	g.serve(fmt.Sprintf("http://:%d {\n\tlog\n\t%s\n}\n", g.port, loginGateway(issuer, startApp(t), "store memory")))
+	dir, port := t.TempDir(), freePort(t)
+	text := "pid nginx.pid;\ndaemon off;\nmaster_process off;\nerror_log stderr info;\n" + fmt.Sprintf(secondProxy, port, g.port)
+	startProcess(t, dir, nil, installed(t, "nginx", "nginx-light"), "-p", dir, "-e", "stderr", "-c", writeFile(t, dir, "nginx.conf", text))
+	front.serve(fmt.Sprintf("%s {\n\treverse_proxy 127.0.0.1:%d\n}\nhttp://127.0.0.1:%d {\n}\n", origin, port, front.port))
+
+	v := newVisitor(t, site, front)
+	v.wantApp("/orders/7?page=2", "/orders/7?page=2 for alice")
+	a, at := v.do(http.MethodGet, "/_oauth/sessions", "", nil)
+	if a.status != http.StatusOK || at != site+"/_oauth/sessions" || !strings.Contains(a.body, `href="/app/"`) {
+		t.Errorf("one's own sessions: %d at %s\n%s", a.status, at, a.body)
+	}
+	if a, _ := v.do(http.MethodPost, "/_oauth/sessions", origin, url.Values{"end": {"all"}}); a.status != http.StatusOK || !strings.Contains(a.body, "You are logged out") {
+		t.Errorf("ending all sessions: %d %s", a.status, a.body)
+	}
+	v.wantLogIn(issuer, site+"/_oauth/callback")
+}

@@ -33,7 +33,9 @@ type ForwardAuth struct {
 	// The header with the method. Default: X-Forwarded-Method.
 	Method string `json:"method,omitempty"`
 
-	// The header with the path and the query. Default: X-Forwarded-Uri.
+	// The header with the path and the query. Default: X-Forwarded-Uri. In
+	// X-Original-Url a scheme and a host may stand before them, as ingress-nginx
+	// writes it; they are not looked at.
 	URI string `json:"uri,omitempty"`
 
 	// The statuses of refusals that the proxy can pass on, 401 among them; any
@@ -76,20 +78,22 @@ func (f *ForwardAuth) strip(h http.Header) {
 // this one. The two headers are off it afterwards, either way.
 func (f *ForwardAuth) Restore(r *http.Request) error {
 	methods, uris := r.Header[f.method], r.Header[f.uri]
+	hint := f.hint(r.Header)
 	f.strip(r.Header) // whatever they say: no matcher behind this may take their word
 	switch {
 	case !f.MayAsk(r):
 		return rejectQuestion(reasonPeer, fmt.Sprintf("%s is not in from", r.RemoteAddr))
 	case len(methods) != 1 || len(uris) != 1:
-		return rejectQuestion(reasonHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each", len(methods), f.method, len(uris), f.uri))
+		return rejectQuestion(reasonHeaders, fmt.Sprintf("%d fields %s and %d fields %s; the proxy must set one of each%s", len(methods), f.method, len(uris), f.uri, hint))
 	case !policy.IsMethod(methods[0]):
 		return rejectQuestion(reasonHeaders, f.method+" is not one method")
 	}
-	target, err := parseTarget(uris[0])
+	asked := f.pathOf(uris[0])
+	target, err := parseTarget(asked)
 	if err != nil {
 		return rejectQuestion(reasonHeaders, f.uri+": "+err.Error())
 	}
-	r.Method, r.URL, r.RequestURI = methods[0], target, uris[0]
+	r.Method, r.URL, r.RequestURI = methods[0], target, asked
 	return nil
 }
 

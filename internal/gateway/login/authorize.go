@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -56,7 +57,7 @@ func (s *Site) beginWith(w http.ResponseWriter, r *http.Request, target string, 
 		return s.fail(w, r, nil, &failure{
 			outcome: outcomeInsecure, status: http.StatusBadRequest, level: zapcore.ErrorLevel,
 			detail: "log-in needs https: browsers would not keep its cookies for " + telemetry.Bounded(o.origin()) +
-				"; behind a proxy that ends TLS, name it in trusted_proxies and have it set X-Forwarded-Proto",
+				"; behind a proxy that ends TLS, " + proxies.Mend(r),
 		})
 	}
 	p := s.Block.newPending(o, target, want)

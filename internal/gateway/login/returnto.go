@@ -5,14 +5,20 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
 )
 
 // targetOf is what the browser asked for, before anything was rewritten.
 func targetOf(r *http.Request) string {
+	target := r.RequestURI
 	if original := originalURL(r); original != nil {
-		return original.RequestURI()
+		target = original.RequestURI()
 	}
-	return r.RequestURI
+	if strings.HasPrefix(target, "//") {
+		return target // which is no path of this site, and stays none behind a prefix
+	}
+	return prefixOf(proxies.SaidOf(r)) + target
 }
 
 // mostReturn bounds the address that a browser comes back to, about as servers

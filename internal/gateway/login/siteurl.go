@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -8,10 +9,12 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
 )
 
-// siteURL is where a browser sees this site: its origin, and the path that
-// handle_path or uri strip_prefix took off.
+// siteURL is where a browser sees this site: its origin, and the path that was taken
+// off, by a proxy in front, handle_path or uri strip_prefix.
 type siteURL struct{ scheme, host, mount string }
 
 // siteURLOf takes the scheme and the host of the connection, or what a proxy
@@ -21,25 +24,36 @@ func siteURLOf(r *http.Request) siteURL {
 	if r.TLS != nil {
 		o.scheme = "https"
 	}
-	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
-		if proto := r.Header["X-Forwarded-Proto"]; len(proto) == 1 && (proto[0] == "https" || proto[0] == "http") {
-			o.scheme = proto[0]
-		}
-		if host := r.Header["X-Forwarded-Host"]; len(host) == 1 && host[0] != "" {
-			o.host = host[0]
-		}
-	}
-	o.host = strings.ToLower(o.host)
-	// Browsers leave the usual port out.
-	if host, port, err := net.SplitHostPort(o.host); err == nil && (port == "443" && o.scheme == "https" || port == "80" && o.scheme == "http") {
+	said := proxies.SaidOf(r)
+	o.scheme, o.host = cmp.Or(said.Scheme, o.scheme), strings.ToLower(cmp.Or(said.Host, o.host))
+	host, port, err := net.SplitHostPort(o.host)
+	switch {
+	case err != nil && said.Port != "" && said.Port != map[string]string{"https": "80", "http": "443"}[o.scheme] && said.Port != usualPorts[o.scheme]:
+		o.host += ":" + said.Port // which a proxy may leave out of the host, and a browser does not
+	case err == nil && port == usualPorts[o.scheme]: // browsers leave it out
 		if o.host = host; strings.Contains(host, ":") {
 			o.host = "[" + host + "]"
 		}
 	}
+	o.mount = prefixOf(said)
 	if original := originalURL(r); original != nil {
-		o.mount = mountOf(original.EscapedPath(), r.URL.EscapedPath())
+		o.mount += mountOf(original.EscapedPath(), r.URL.EscapedPath())
 	}
 	return o
+}
+
+var usualPorts = map[string]string{"https": "443", "http": "80"}
+
+// prefixOf is the path that a proxy in front says it took off, or "".
+func prefixOf(said proxies.Said) string {
+	if said.Prefix == "" {
+		return ""
+	}
+	prefix := strings.TrimSuffix(caddyhttp.CleanPath(said.Prefix, true), "/")
+	if !staysHere(prefix+"/") || strings.ContainsAny(prefix, "?%;") {
+		return ""
+	}
+	return prefix
 }
 
 // mountOf is what was taken off a path. Caddy takes //app for /app, and browsers
