@@ -21,11 +21,11 @@ build: go-is-here
 image: go-is-here
 	@GO="$(GO)" TAGS="$(TAGS)" ./deploy/image.sh
 
-# Builds the demo and runs it until Ctrl-C.
+# Builds the demo and runs it until Ctrl-C, at PORT (8080).
 demo: go-is-here
 	@test -x bin/demo || echo "Building the demo. The first build of Caddy takes some minutes; the next ones seconds."
 	@$(GO) build -tags $(TAGS) -o bin/demo ./cmd/demo
-	@./bin/demo
+	@DEMO_PORT="$(PORT)" ./bin/demo
 
 # Installs what the tests need, then runs all of them: the fast ones in this
 # module, and the built Caddy against real authorization servers in e2e. The race

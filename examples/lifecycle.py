@@ -3,11 +3,12 @@
 
 Needs requests: pip install requests, or apt install python3-requests.
 """
+import sys
 import time
 
 import requests
 
-SERVER = "http://127.0.0.1:8080"
+SERVER = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"
 CLIENT = {"client_id": "demo", "client_secret": "demo-secret"}
 LIFETIME = 15  # seconds, of the authorization server's access tokens in the demo
 

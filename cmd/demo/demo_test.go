@@ -171,6 +171,15 @@ func TestAPortInUseIsAClearError(t *testing.T) {
 	}
 }
 
+func TestTheDemoRunsAtAnotherPort(t *testing.T) {
+	for port, want := range map[string]string{"": address, "9000": "127.0.0.1:9000", "0": "", "65536": "", "nine": "", "80:80": ""} {
+		at, err := addressOf(port)
+		if at != want || (err == nil) != (want != "") || err != nil && !strings.Contains(err.Error(), "make demo PORT=9000") {
+			t.Errorf("%q: %q, %v", port, at, err)
+		}
+	}
+}
+
 func TestOutsideTheCheckoutItSaysWhereToRun(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := demo(t.Context()); err == nil || !strings.Contains(err.Error(), "from the top of the checkout") {

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -60,10 +62,27 @@ func demo(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if err := checkFree(address); err != nil {
+	at, err := addressOf(os.Getenv("DEMO_PORT"))
+	if err != nil {
 		return err
 	}
-	return run(ctx, config, func() { fmt.Print(guide) })
+	if err := checkFree(at); err != nil {
+		return err
+	}
+	here := strings.NewReplacer(address, at)
+	return run(ctx, []byte(here.Replace(string(config))), func() { fmt.Print(here.Replace(guide)) })
+}
+
+// addressOf is where the demo listens: at a port of one's choice, or where its files
+// say.
+func addressOf(port string) (string, error) {
+	if port == "" {
+		return address, nil
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", fmt.Errorf("the port is %q; it is a number from 1 to 65535, as in \"make demo PORT=9000\"", port)
+	}
+	return "127.0.0.1:" + port, nil
 }
 
 // checkFree looks before Caddy listens: Caddy shares its ports with other
@@ -71,7 +90,7 @@ func demo(ctx context.Context) error {
 func checkFree(address string) error {
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is in use: stop the program that listens there (perhaps another demo), and start the demo again", address)
+		return fmt.Errorf("%s is in use: stop the program that listens there (perhaps another demo), or take another port: make demo PORT=9000", address)
 	} else if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", address, err)
 	}

@@ -29,6 +29,7 @@ type Endpoints struct {
 	AskMethods          []string // introspection_endpoint_auth_methods_supported, or else AuthMethods
 	GrantTypes          []string // grant_types_supported
 	Registration        string   // RFC 7591
+	ClientDocuments     bool     // client_id_metadata_document_supported
 	Resources           []string // protected_resources (RFC 9728 §4); none: nothing is said of them
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
@@ -78,6 +79,7 @@ func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
 	ends.GrantTypes = names(members["grant_types_supported"])
 	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
 	ends.ResponseTypes = names(members["response_types_supported"])
+	ends.ClientDocuments = members["client_id_metadata_document_supported"] == true
 	ends.NamesItself = members["authorization_response_iss_parameter_supported"] == true
 	ends.AccessTokenIssuer, _ = members["access_token_issuer"].(string)
 	ends.SigningAlgorithms = names(members["id_token_signing_alg_values_supported"])

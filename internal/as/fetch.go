@@ -72,6 +72,7 @@ func (s *Server) fetch() time.Duration {
 		err = s.accept(&event, doc, began)
 		event.Err = err
 	}
+	event.Held = err != nil && s.current.Load() != nil
 	next := s.schedule(fresh, err)
 	event.Took = s.cfg.Now().Sub(began)
 

@@ -39,6 +39,7 @@ type Event struct {
 	Changed bool            // the key document differs from the last one
 	Added   []token.KeyInfo // keys that were not in force before, unless there were none
 	Removed []token.KeyInfo // keys that are in force no more
+	Held    bool            // of a fetch that failed: there are keys all the same
 	Turned  bool            // of a fetch: the first failure, or the first success after failures
 	Took    time.Duration
 }

@@ -161,7 +161,7 @@ func (p *Profile) checkNotBefore(facts *Facts, now time.Time) error {
 
 func (p *Profile) checkAudience(facts *Facts) error {
 	if p.Resource != "" && !slices.ContainsFunc(facts.Audience, func(aud string) bool { return SameResource(aud, p.Resource) }) {
-		return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected %q", clip(strings.Join(facts.Audience, " ")), p.Resource))
+		return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected %q%s", clip(strings.Join(facts.Audience, " ")), p.Resource, Near(facts.Audience, []string{p.Resource})))
 	}
 	if len(p.Audience) == 0 {
 		return nil
@@ -179,7 +179,7 @@ func (p *Profile) checkAudience(facts *Facts) error {
 	case len(facts.Audience) == 0:
 		return refuse(WrongAudience, fmt.Sprintf("there is no aud, expected one of %q", p.Audience))
 	}
-	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q", clip(strings.Join(facts.Audience, " ")), p.Audience))
+	return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected one of %q%s", clip(strings.Join(facts.Audience, " ")), p.Audience, Near(facts.Audience, p.Audience)))
 }
 
 // SameResource reports whether two texts are the URL of one resource. They are

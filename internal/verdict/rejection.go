@@ -115,7 +115,7 @@ func OfToken(err error, issuer string) error {
 func UnknownIssuer(iss string, configured []string) error {
 	return OfToken(&token.Refusal{
 		Reason: token.IssuerUnknown,
-		Detail: fmt.Sprintf("iss is %.120q, configured: %.500s", iss, strings.Join(configured, " ")),
+		Detail: fmt.Sprintf("iss is %.120q, configured: %.500s%s", iss, strings.Join(configured, " "), token.Near([]string{iss}, configured)),
 	}, "")
 }
 

@@ -1,15 +1,13 @@
 package doctor
 
 import (
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -59,7 +57,7 @@ func (d *doctor) checkMetadata(t target, r *as.Report) {
 		case r.Metadata != "": // another form answers well
 			d.say(t.url, checkMetadata, resultOK, "", "%v; the next form is asked", form.Err)
 		default:
-			d.say(t.url, checkMetadata, resultFail, adviceFor(form.Err), "%s: %v", form.URL, form.Err)
+			d.say(t.url, checkMetadata, resultFail, issuers.Cure(form.Err), "%s: %v", form.URL, form.Err)
 		}
 	}
 	if r.Endpoints == nil {
@@ -82,32 +80,6 @@ func formResult(r *as.Report) string {
 	return resultFail
 }
 
-// adviceFor says what to do about an issuer that gave no document.
-func adviceFor(err error) string {
-	if as.Guarded(err) {
-		return "it wants a credential. A Kubernetes API server shows its keys to service accounts alone: write bearer_token_file /var/run/secrets/kubernetes.io/serviceaccount/token, and jwks with the address of the keys; or show them without one: kubectl create clusterrolebinding oidc-reviewer --clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
-	}
-	if as.LedToForbiddenAddress(err) {
-		return "ask whoever runs the issuer why its metadata lead there. If it runs on this machine, name what it has there yourself: metadata <url>, jwks <url> or introspect <url>"
-	}
-	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
-		return "name the certificate authority with trust_pool file <ca.pem>, or install the system's CA certificates"
-	}
-	if _, wrong := errors.AsType[x509.HostnameError](err); wrong {
-		return "the certificate is of another name: correct the issuer's URL, or the server's certificate"
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return "the certificate has run out, or a clock is wrong: have it renewed at the issuer"
-	}
-	if _, dns := errors.AsType[*net.DNSError](err); dns {
-		return "correct the issuer's URL, or the name server of this machine"
-	}
-	if _, network := errors.AsType[*net.OpError](err); network {
-		return "see that the issuer runs and that this machine may reach it: routes, firewalls, HTTPS_PROXY"
-	}
-	return "see whether the URL is the issuer's; with its metadata elsewhere, write metadata <url>, or jwks <url> where it has none"
-}
-
 func (d *doctor) checkKeys(t target, r *as.Report) {
 	if r.KeysURL == "" {
 		d.say(t.url, checkKeys, resultFail, "first get the metadata right", "nobody can tell where the keys are")
@@ -118,7 +90,7 @@ func (d *doctor) checkKeys(t target, r *as.Report) {
 			"key %d of %s, kid %q, is left out: %v", s.Index+1, r.KeysURL, s.KeyID, s.Err)
 	}
 	if r.KeysErr != nil {
-		d.say(t.url, checkKeys, resultFail, "without keys every token is answered with 503: "+adviceFor(r.KeysErr), "%s: %v", r.KeysURL, r.KeysErr)
+		d.say(t.url, checkKeys, resultFail, "without keys every token is answered with 503: "+issuers.Cure(r.KeysErr), "%s: %v", r.KeysURL, r.KeysErr)
 		return
 	}
 	infos := r.Keys.InfosFor(t.set.Algorithms)

@@ -26,7 +26,7 @@ func newCommand() *cobra.Command {
 	var issuer string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor {--config <file> [--adapter <name>] | --issuer <url>} [--json]",
+		Use:   "doctor [--config <file> [--adapter <name>] | --issuer <url>] [--json]",
 		Short: "Reaches the issuers and the store of a configuration and says what is amiss",
 		Long: `Reaches each issuer of a configuration as the gateway would, and reports on
 its metadata, keys, algorithms, clock, certificates and endpoints, and on what
@@ -35,6 +35,8 @@ own metadata are read as clients read them. Where grants are kept, it looks at
 their store. Nothing is changed, no grant is asked for, and no secret is
 printed. With introspect the client's secret is sent to the introspection
 endpoint, as the gateway sends it.
+
+` + command.Rule + `
 
 The exit status is 0 if nothing fails, 1 if something does, and 2 after a
 mistake in the call or a configuration that cannot be read.`,
@@ -69,8 +71,8 @@ mistake in the call or a configuration that cannot be read.`,
 // one for one issuer.
 func sitesOf(of *command.Config, issuer string) (gateways []site, doc []byte, err error) {
 	switch {
-	case (of.File == "") == (issuer == ""):
-		return nil, nil, errors.New("name a configuration with --config, or one issuer with --issuer")
+	case issuer != "" && *of != command.Config{}:
+		return nil, nil, errors.New("--issuer stands instead of a configuration: it has no --config, --adapter or --address")
 	case issuer != "":
 		// The audience is not looked at here.
 		bare := &config.Config{Issuer: []*issuers.Issuer{{URL: []string{issuer}, Audience: []string{"-"}}}}

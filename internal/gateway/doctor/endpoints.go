@@ -48,7 +48,7 @@ func (d *doctor) checkTokenEndpoint(ctx context.Context, t target, r *as.Report)
 	}
 	status, certificates, err := as.Reach(ctx, t.config, r.Endpoints, address)
 	if err != nil {
-		d.say(t.url, checkEndpoints, resultFail, adviceFor(err), "token_endpoint %s cannot be reached: %v", address, err)
+		d.say(t.url, checkEndpoints, resultFail, issuers.Cure(err), "token_endpoint %s cannot be reached: %v", address, err)
 		return
 	}
 	r.Certificates = append(r.Certificates, certificates...)

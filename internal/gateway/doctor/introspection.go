@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
@@ -43,7 +44,7 @@ func (d *doctor) checkIntrospection(ctx context.Context, t target, ends *as.Endp
 	case asked && failed.Status > 0:
 		d.say(t.url, checkIntrospect, resultFail, "see the issuer's own log, and whether this is its introspection endpoint", "%s: %v", address, err)
 	case err != nil:
-		d.say(t.url, checkIntrospect, resultFail, adviceFor(err), "%s cannot be reached: %v", address, err)
+		d.say(t.url, checkIntrospect, resultFail, issuers.Cure(err), "%s cannot be reached: %v", address, err)
 	case answer.Active:
 		d.say(t.url, checkIntrospect, resultFail, "do not use it: whoever invents a token would pass", "%s calls a token active that was made up just now", address)
 	default:

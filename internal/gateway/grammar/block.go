@@ -3,6 +3,7 @@ package grammar
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -24,6 +25,9 @@ func Block(d *caddyfile.Dispenser, read func(d *caddyfile.Dispenser, seen Once) 
 // Unknown is the error of the word that d stands at, which a block does not
 // take.
 func Unknown(d *caddyfile.Dispenser, block, words string) error {
+	if near := Nearest(d.Val(), strings.Split(words, ", ")); near != "" {
+		return d.Errf("unknown word %q in %s; did you mean %s? It takes %s", d.Val(), block, near, words)
+	}
 	return d.Errf("unknown word %q in %s; it takes %s", d.Val(), block, words)
 }
 

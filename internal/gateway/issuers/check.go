@@ -106,7 +106,7 @@ func (i *Issuer) CheckAudience(resource string) error {
 	name := strings.Join(i.URL, " ")
 	switch {
 	case resource != "" && i.InsecureAnyAudience:
-		return fmt.Errorf("issuer %s: resource and insecure_any_audience exclude each other: with resource, tokens are for it", name)
+		return fmt.Errorf("issuer %s: resource and insecure_any_audience exclude each other: with resource, tokens are for it (resource_not_in_aud takes that away)", name)
 	case resource == "" && len(i.Audience) == 0 && !i.InsecureAnyAudience:
 		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
 	}

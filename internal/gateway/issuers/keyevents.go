@@ -26,11 +26,11 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 				if time.Since(warned) >= warnAgain {
 					level, warned = zapcore.WarnLevel, time.Now()
 				}
-				fields := []zap.Field{zap.Error(e.Err), zap.Duration("took", e.Took)}
-				if as.Guarded(e.Err) {
-					fields = append(fields, zap.String("change", "if they are shown to who brings a token, write bearer_token_file <path> in the issuer block, as for Kubernetes"))
+				text := "fetching the issuer's keys failed; keys that are there stay in force"
+				if !e.Held {
+					text = "no keys of this issuer yet: fetching them failed, and its tokens are answered with 503"
 				}
-				log.Log(level, "fetching the issuer's keys failed; keys that are there stay in force", fields...)
+				log.Log(level, text, zap.Error(e.Err), zap.String("do", cureOf(e.Err, issuer)), zap.String("command", AskDoctor(issuer)), zap.Duration("took", e.Took))
 				return
 			}
 			warned = time.Time{}

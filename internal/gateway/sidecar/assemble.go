@@ -31,7 +31,7 @@ func (env *environment) together(s *sidecar) {
 			env.fault("OAUTH_RESOURCE: %s", strings.TrimPrefix(inEnvironment(err), "resource: "))
 		}
 	}
-	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience)
+	env.exclude("OAUTH_RESOURCE", "OAUTH_INSECURE_ANY_AUDIENCE", "with a resource, tokens are for it", s.issuer.InsecureAnyAudience, !s.gateway.ResourceNotInAud)
 	env.exclude("OAUTH_METADATA", "OAUTH_JWKS", "keys from a file are not fetched", issuers.IsKeyFile(s.issuer.JWKS))
 	env.exclude("OAUTH_BEARER_TOKEN_FILE", "OAUTH_JWKS", "keys from a file are not fetched", issuers.IsKeyFile(s.issuer.JWKS))
 	env.exclude("OAUTH_CLIENT_ID_AS_AUDIENCE", "OAUTH_INSECURE_ANY_AUDIENCE", "it says which clients' tokens are taken, by OAUTH_AUDIENCE", s.issuer.ClientIDAsAudience, s.issuer.InsecureAnyAudience)
@@ -161,6 +161,18 @@ func (s *sidecar) server() object {
 	if len(s.proxies) > 0 {
 		server["trusted_proxies"] = object{"source": "static", "ranges": s.proxies}
 		server["trusted_proxies_strict"] = 1
+	}
+	// Caddy drops the others with such names.
+	for sign, word := range map[string]string{"_": "expected_underscore_headers", ".": "expected_dot_headers"} {
+		var names []string
+		for _, name := range s.expected {
+			if strings.Contains(name, sign) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 0 {
+			server[word] = names
+		}
 	}
 	if s.accessLog {
 		server["logs"] = object{}

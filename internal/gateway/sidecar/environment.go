@@ -32,7 +32,8 @@ type sidecar struct {
 	asking     introspection.Introspect  // how it is done, where it is
 
 	upstreams, proxies    []string
-	scheme                string // of the upstreams: http, https or h2c
+	expected              []string // headers with _ or . in their names
+	scheme                string   // of the upstreams: http, https or h2c
 	listen, health, admin string
 	level                 string
 	accessLog             bool
@@ -92,7 +93,7 @@ func (env *environment) take(v variable, s *sidecar) {
 	switch {
 	case !there && !inFile:
 		// Without an audience there must be a resource, or the word that says so.
-		named := env.given("OAUTH_RESOURCE") || env.values["OAUTH_INSECURE_ANY_AUDIENCE"] == "true"
+		named := env.given("OAUTH_RESOURCE") && env.values["OAUTH_RESOURCE_NOT_IN_AUD"] != "true" || env.values["OAUTH_INSECURE_ANY_AUDIENCE"] == "true"
 		if v.Standard == required && (v.Name != "OAUTH_AUDIENCE" || !named) {
 			env.fault("%s is missing; it takes %s", forms, v.Takes)
 		}
@@ -116,6 +117,8 @@ func (env *environment) take(v variable, s *sidecar) {
 		env.fault("%s has a user in a URL; it takes %s", v.Name, v.Takes)
 	case strings.ContainsAny(value, "{}"):
 		env.fault("%s is %q: braces mean something in Caddy's configuration; it takes %s", v.Name, value, v.Takes)
+	case v.list && strings.Contains(value, ","):
+		env.fault("%s is %q: a list is separated by spaces here, as in %q; it takes %s", v.Name, value, strings.Join(strings.FieldsFunc(value, isComma), " "), v.Takes)
 	case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		env.fault("%s is %q: there is a control character in it, perhaps a line break; it takes %s", v.Name, value, v.Takes)
 	default:
@@ -130,6 +133,8 @@ func (env *environment) take(v variable, s *sidecar) {
 		}
 	}
 }
+
+func isComma(c rune) bool { return c == ',' || c == ' ' }
 
 var userInURL = regexp.MustCompile(`://[^/\s]*@`)
 
@@ -191,54 +196,6 @@ func (env *environment) look(variable, name string) (content string, ok bool) {
 		return "", false
 	}
 	return string(raw), true
-}
-
-// serviceLink is what Kubernetes puts into the environment for a service whose
-// name begins with "oauth".
-var serviceLink = regexp.MustCompile(`^OAUTH_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
-
-// refuseUnknown finds names that are likely slips: a rule that is not read
-// protects nothing.
-func (env *environment) refuseUnknown() {
-	var known []string
-	for _, v := range variables {
-		known = append(known, v.Name)
-		if v.Secret {
-			known = append(known, v.Name+"_FILE")
-		}
-	}
-	var unknown []string
-	for name := range env.values {
-		if strings.HasPrefix(name, "OAUTH_") && !slices.Contains(known, name) && !serviceLink.MatchString(name) {
-			unknown = append(unknown, name)
-		}
-	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		nearest := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
-		env.fault("%s is not known; is it %s?", name, nearest)
-	}
-}
-
-// distance counts the characters to change, add or take away (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // setUpstream reads addresses, which have one scheme.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
@@ -29,6 +30,7 @@ type variable struct {
 	Takes    string // what would be right, for errors
 	Standard string // what holds without it
 	Secret   bool   // there is also name_FILE, with the path of a file
+	list     bool   // separated by spaces
 	needs    string // the variable without which this one has no use
 	set      func(s *sidecar, value string) error
 }
@@ -38,12 +40,14 @@ const required = "required"
 // variables is everything that the sidecar reads from the environment, besides
 // what Caddy and Go read themselves.
 var variables = []variable{
-	{Name: "OAUTH_ISSUER", Takes: "one or more issuer URLs", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.URL) }},
-	{Name: "OAUTH_AUDIENCE", Takes: "one or more audiences", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.Audience) }},
+	{Name: "OAUTH_ISSUER", list: true, Takes: "one or more issuer URLs", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.URL) }},
+	{Name: "OAUTH_AUDIENCE", list: true, Takes: "one or more audiences", Standard: required, set: func(s *sidecar, v string) error { return words(v, &s.issuer.Audience) }},
 	{Name: "OAUTH_CLIENT_ID_AS_AUDIENCE", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.ClientIDAsAudience) }},
 	{Name: "OAUTH_ACCESS_TOKEN_ISSUER", Takes: "the text of iss in access tokens", Standard: "the issuer", set: func(s *sidecar, v string) error { return word(v, &s.issuer.AccessTokenIssuer) }},
 	{Name: "OAUTH_RESOURCE", Takes: "the URL of this API", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.gateway.Resource) }},
-	{Name: "OAUTH_ALGORITHMS", Takes: "names such as RS256 ES256 EdDSA", Standard: "all of them", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_RESOURCE_NOT_IN_AUD", Takes: "true or false", Standard: "false", needs: "OAUTH_RESOURCE", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.ResourceNotInAud) }},
+	{Name: "OAUTH_SCOPES_SUPPORTED", list: true, Takes: "scope words", Standard: "none", needs: "OAUTH_RESOURCE", set: func(s *sidecar, v string) error { return words(v, &s.gateway.ScopesSupported) }},
+	{Name: "OAUTH_ALGORITHMS", list: true, Takes: "names such as RS256 ES256 EdDSA", Standard: "all of them", set: func(s *sidecar, v string) error {
 		_, err := token.ParseAlgorithms(strings.Fields(v))
 		return errors.Join(err, words(v, &s.issuer.Algorithms))
 	}},
@@ -60,7 +64,7 @@ var variables = []variable{
 		return word(v, &s.issuer.JWKS)
 	}},
 	{Name: "OAUTH_BEARER_TOKEN_FILE", Takes: "the path of a file", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.issuer.BearerTokenFile) }},
-	{Name: "OAUTH_TRUST_POOL_FILE", Takes: "paths of PEM files", Standard: "the image's certificate authorities", set: func(s *sidecar, v string) error { return words(v, &s.trust) }},
+	{Name: "OAUTH_TRUST_POOL_FILE", list: true, Takes: "paths of PEM files", Standard: "the image's certificate authorities", set: func(s *sidecar, v string) error { return words(v, &s.trust) }},
 	{Name: "OAUTH_INTROSPECT", Takes: "true, false, or the URL of the introspection endpoint", Standard: "false", set: func(s *sidecar, v string) error {
 		switch v {
 		case "false":
@@ -82,12 +86,12 @@ var variables = []variable{
 	{Name: "OAUTH_CLIENT_ID", Takes: "a client id", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.client.ID) }},
 	{Name: "OAUTH_CLIENT_SECRET", Takes: "the client's secret", Standard: "none", Secret: true, needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { s.client.Secret = v; return nil }},
 	{Name: "OAUTH_CLIENT_KEY_FILE", Takes: "the path of a private key, PEM or JWK", Standard: "none", needs: "OAUTH_CLIENT_ID", set: func(s *sidecar, v string) error { return word(v, &s.client.Key) }},
-	{Name: "OAUTH_SCOPE", Takes: "scope words", Standard: "none", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_SCOPE", list: true, Takes: "scope words", Standard: "none", set: func(s *sidecar, v string) error {
 		require := &policy.Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
 		return errors.Join(words(v, &require.Scope), require.Check())
 	}},
-	{Name: "OAUTH_ACR", Takes: "acr values", Standard: "none", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_ACR", list: true, Takes: "acr values", Standard: "none", set: func(s *sidecar, v string) error {
 		require := &policy.Requirement{}
 		s.gateway.Require = append(s.gateway.Require, require)
 		return errors.Join(words(v, &require.ACR), require.Check())
@@ -100,11 +104,11 @@ var variables = []variable{
 		}
 		return require.Check()
 	}},
-	{Name: "OAUTH_COPY_CLAIMS", Takes: "claims, each as claim>Header or claim", Standard: "none", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_COPY_CLAIMS", list: true, Takes: "claims, each as claim>Header or claim", Standard: "none", set: func(s *sidecar, v string) error {
 		_, err := identity.New(strings.Fields(v), nil)
 		return errors.Join(err, words(v, &s.gateway.CopyClaims))
 	}},
-	{Name: "OAUTH_LIST_CLAIMS", Takes: "claims", Standard: "groups roles", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_LIST_CLAIMS", list: true, Takes: "claims", Standard: "groups roles", set: func(s *sidecar, v string) error {
 		_, err := identity.New(nil, strings.Fields(v))
 		return errors.Join(err, words(v, &s.gateway.ListClaims))
 	}},
@@ -119,15 +123,15 @@ var variables = []variable{
 		}
 		return nil
 	}},
-	{Name: "OAUTH_TOKEN_ENDPOINT", Takes: "one or more paths", Standard: "none", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_TOKEN_ENDPOINT", list: true, Takes: "one or more paths", Standard: "none", set: func(s *sidecar, v string) error {
 		return errors.Join(words(v, &s.endpoint.Path), (&tokenendpoint.TokenEndpoint{Path: strings.Fields(v)}).CheckWords())
 	}},
 	{Name: "OAUTH_REVOCATION_ENDPOINT", Takes: "a path", Standard: "none", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return word(v, &s.endpoint.RevocationEndpoint) }},
 	{Name: "OAUTH_DEVICE_ENDPOINT", Takes: "a path", Standard: "none", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return word(v, &s.endpoint.DeviceAuthorizationEndpoint) }},
-	{Name: "OAUTH_GRANT_TYPES", Takes: "grant types of " + strings.Join(tokenendpoint.GrantTypes, ", "), Standard: strings.Join(tokenendpoint.DefaultGrantTypes, " "), needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error {
+	{Name: "OAUTH_GRANT_TYPES", list: true, Takes: "grant types of " + strings.Join(tokenendpoint.GrantTypes, ", "), Standard: strings.Join(tokenendpoint.DefaultGrantTypes, " "), needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error {
 		return errors.Join(words(v, &s.endpoint.GrantTypes), (&tokenendpoint.TokenEndpoint{Path: []string{"/"}, GrantTypes: strings.Fields(v)}).CheckWords())
 	}},
-	{Name: "OAUTH_PUBLIC_CLIENTS", Takes: "client ids", Standard: "none", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return words(v, &s.endpoint.PublicClients) }},
+	{Name: "OAUTH_PUBLIC_CLIENTS", list: true, Takes: "client ids", Standard: "none", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return words(v, &s.endpoint.PublicClients) }},
 	{Name: "OAUTH_SESSION_IDLE", Takes: aboveZero, Standard: "1h", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return duration(v, &s.session.Idle, 1, 0) }},
 	{Name: "OAUTH_SESSION_MAX", Takes: aboveZero, Standard: "12h", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return duration(v, &s.session.Max, 1, 0) }},
 	{Name: "OAUTH_GRANTS_PER_CLIENT", Takes: grantNumber, Standard: "100000", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error { return number(v, &s.session.GrantsPerClient, grants.MostGrants) }},
@@ -138,7 +142,7 @@ var variables = []variable{
 	{Name: "OAUTH_INSECURE_ANY_AUDIENCE", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.InsecureAnyAudience) }},
 	{Name: "OAUTH_INSECURE_ANY_TOKEN", Takes: "true or false", Standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.InsecureAnyToken) }},
 	{Name: "OAUTH_INSECURE_ID_TOKENS", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.issuer.InsecureIDTokens) }},
-	{Name: "UPSTREAM", Takes: "one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front", Standard: required, set: (*sidecar).setUpstream},
+	{Name: "UPSTREAM", list: true, Takes: "one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front", Standard: required, set: (*sidecar).setUpstream},
 	{Name: "LISTEN", Takes: "an address such as :8080 or 10.0.0.1:8080, or unix//path", Standard: ":8080", set: func(s *sidecar, v string) error { return listen(v, &s.listen) }},
 	{Name: "HEALTH_LISTEN", Takes: "an address such as :8081, or off", Standard: ":8081", set: func(s *sidecar, v string) error {
 		if v == off {
@@ -156,7 +160,7 @@ var variables = []variable{
 		s.admin = v
 		return nil
 	}},
-	{Name: "TRUSTED_PROXIES", Takes: "IP addresses and ranges", Standard: "none", set: func(s *sidecar, v string) error {
+	{Name: "TRUSTED_PROXIES", list: true, Takes: "IP addresses and ranges", Standard: "none", set: func(s *sidecar, v string) error {
 		for one := range strings.FieldsSeq(v) {
 			_, errRange := netip.ParsePrefix(one)
 			if _, err := netip.ParseAddr(one); err != nil && errRange != nil {
@@ -165,6 +169,7 @@ var variables = []variable{
 		}
 		return words(v, &s.proxies)
 	}},
+	{Name: "EXPECTED_HEADERS", list: true, Takes: "names of headers with _ or . in them", Standard: "none", set: (*sidecar).setExpected},
 	{Name: "LOG_LEVEL", Takes: "debug, info, warn or error", Standard: "info", set: func(s *sidecar, v string) error { return oneOf(v, &s.level, "debug", "info", "warn", "error") }},
 	{Name: "ACCESS_LOG", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.accessLog) }},
 	{Name: "SHUTDOWN_DELAY", Takes: aboveZero, Standard: "none", set: func(s *sidecar, v string) error { return duration(v, &s.delay, 1, 0) }},
@@ -243,4 +248,18 @@ func listen(value string, to *string) error {
 		return errWrong
 	}
 	return nil
+}
+
+// setExpected reads the names of headers that Caddy would drop: some upstreams read
+// _ and . as -, and take one header for another.
+func (s *sidecar) setExpected(value string) error {
+	for one := range strings.FieldsSeq(value) {
+		switch name := strings.TrimSuffix(one, "*"); {
+		case !httpguts.ValidHeaderFieldName(name) || strings.Contains(name, "*"):
+			return fmt.Errorf("%q is no header's name; only its end may be *", one)
+		case !strings.ContainsAny(name, "_."):
+			return fmt.Errorf("%q has neither _ nor ., and comes through without this", one)
+		}
+	}
+	return words(value, &s.expected)
 }

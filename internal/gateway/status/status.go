@@ -29,12 +29,13 @@ func init() {
 
 func newCommand() *cobra.Command {
 	var of command.Config
-	var address string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [--address <host:port>] [--json]",
 		Short: "Prints issuers, keys, caches, breakers and grants of a running gateway",
-		Long: `Asks the admin endpoint of a running Caddy how it stands with its issuers.
+		Long: `Asks the admin endpoint of a running Caddy how it stands with its issuers:
+that of --address, else what the configuration names (--config, else the
+Caddyfile here), else localhost:2019.
 
 The exit status is 0 if every issuer has keys and the last fetch went well, 1
 if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
@@ -42,7 +43,7 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			endpoint, err := caddycmd.DetermineAdminAPIAddress(address, nil, of.File, of.Adapter)
+			endpoint, err := of.Endpoint()
 			if err != nil {
 				return command.Exit(cmd, command.Misused, err)
 			}
@@ -61,7 +62,6 @@ if not, or if the gateway cannot be asked, and 2 after a mistake in the call.`,
 			return command.Exit(cmd, 1, err)
 		},
 	}
-	cmd.Flags().StringVar(&address, "address", "", "The admin endpoint. Default: that of --config, else localhost:2019")
 	of.Flags(cmd, "A configuration that names the admin endpoint", "The adapter of that configuration")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Print JSON")
 	return cmd
