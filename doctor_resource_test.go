@@ -77,9 +77,19 @@ func TestTheDoctorTellsWhatAnIssuerLacksForAResource(t *testing.T) {
 		}
 	}
 
+	d.wants(t, "ok resource: can register (RFC 7591)")
+	documents := newGrantor(t, func(m map[string]any) { m["client_id_metadata_document_supported"] = true })
+	examined(t, fmt.Sprintf(body, documents.URL, "audience api", "resource_not_in_aud")).wants(t,
+		"ok resource: are known by a document of their own", "ok resource: tokens are told by api")
+
 	client := "client gateway the-gateways-own-secret"
 	login := "login {\nresource %s\n}\nsession {\nstore memory\n}"
 	examined(t, fmt.Sprintf(body, full.URL, client, fmt.Sprintf(login, "https://other.example"))).wants(t, "fail resource: no log-in would pass")
+	for _, one := range examined(t, fmt.Sprintf(body, full.URL, client+"\naudience api", fmt.Sprintf(login, "https://other.example")+"\nresource_not_in_aud")).Findings {
+		if one.Result == "fail" && one.Check == "resource" || strings.Contains(one.Text, "one of api as well") {
+			t.Errorf("with resource_not_in_aud: %+v", one)
+		}
+	}
 	for _, good := range []string{resource, "https://other.example " + resource} {
 		for _, one := range examined(t, fmt.Sprintf(body, full.URL, client, fmt.Sprintf(login, good))).Findings {
 			if one.Result == "fail" && strings.Contains(one.Text, "log-in") {

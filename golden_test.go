@@ -70,7 +70,7 @@ var words = []string{
 	"client_id_as_audience", "access_token_issuer", "authorization_endpoint", "issuer-token_endpoint", "userinfo_endpoint",
 	"end_session_endpoint", "bearer_token_file",
 	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
-	"require_max_age", "issuer-require", "resource", "credentials",
+	"require_max_age", "issuer-require", "resource", "resource_not_in_aud", "scopes_supported", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "realm", "audit", "cache",
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "grants_per_client", "grants_per_subject", "token_endpoint",

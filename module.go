@@ -119,7 +119,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.TokenEndpoint.Provision(repl); err != nil {
 		return err
 	}
-	if err := g.Login.Provision(repl, g.Resource); err != nil {
+	if err := g.Login.Provision(repl, g.ResourceInAud()); err != nil {
 		return err
 	}
 	if err := g.ForwardAuth.Provision(ctx, repl, g); err != nil {
@@ -152,7 +152,7 @@ func (g *Gateway) newEndpoint() *tokenendpoint.Endpoint {
 	}
 	return &tokenendpoint.Endpoint{
 		Block: g.TokenEndpoint, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
-		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.Resource,
+		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.ResourceInAud(),
 		Prove: func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
 			return g.validator.judge(ctx, raw, r, grants.Source{Issuer: issuer})
 		},
@@ -183,12 +183,12 @@ func (g *Gateway) newSite() *login.Site {
 // adviceFor is what an operator is told to change when a token is refused that an
 // issuer has just granted.
 func (g *Gateway) adviceFor(raw, reason string) string {
-	return advice.OnGranted(g.validator.Set, g.Resource, reason, raw)
+	return advice.OnGranted(g.validator.Set, g.ResourceInAud(), reason, raw)
 }
 
 func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) error {
 	set, release, err := issuers.Open(ctx, repl, g.Issuer, issuers.Options{
-		Resource: g.Resource, Require: g.Require, Capacity: g.Capacity(), Log: g.log,
+		Resource: g.ResourceInAud(), Require: g.Require, Capacity: g.Capacity(), Log: g.log,
 	})
 	g.acquired = append(g.acquired, release...)
 	if err != nil {

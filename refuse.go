@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -66,6 +67,14 @@ type outcome struct {
 	retryAfter     string             // of a failure
 }
 
+// mend is what an operator does about it, where that can be said here.
+func (o *outcome) mend() string {
+	if o.reason == verdict.IssuerUnavailable && o.issuer != "" {
+		return issuers.AskDoctor(o.issuer)
+	}
+	return ""
+}
+
 // outcomeOf makes one of an error. gone: the client does not wait for the answer any more.
 func outcomeOf(err error, gone bool) outcome {
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok {
@@ -102,7 +111,7 @@ func outcomeOf(err error, gone bool) outcome {
 func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	o := outcomeOf(err, r.Context().Err() != nil)
 	if o.challenge != nil {
-		w.Header().Set("WWW-Authenticate", o.challenge.Challenge(g.realm, g.metadata.Address()))
+		w.Header().Set("WWW-Authenticate", g.challengeFor(r, o.challenge))
 	}
 	if o.retryAfter != "" {
 		w.Header().Set("Retry-After", o.retryAfter)
@@ -115,7 +124,7 @@ func (g *Gateway) account(w http.ResponseWriter, r *http.Request, err error) (st
 	}
 	if entry := g.log.Check(o.level, "refused"); entry != nil {
 		entry.Write(zap.String("reason", o.reason), zap.Int("status", o.status),
-			telemetry.Known("issuer", o.issuer), telemetry.Known("detail", verdict.DetailOf(err)), zap.String("client_ip", telemetry.ClientAddress(r)),
+			telemetry.Known("issuer", o.issuer), telemetry.Known("detail", verdict.DetailOf(err)), telemetry.Known("do", o.mend()), zap.String("client_ip", telemetry.ClientAddress(r)),
 			zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
 	return o.status

@@ -51,6 +51,17 @@ type Token struct {
 	Claims token.Claims // nil: they cannot be read
 	HMAC   bool         // it says that it is signed with one
 	Issuer string       // by whose settings it was judged; "": it is not known
+	Nearly string       // what its aud lacks to be one that is accepted, where that is little
+}
+
+// JudgedBy notes by what a token was judged.
+func (t *Token) JudgedBy(p *token.Profile) {
+	t.Issuer = p.Issuer
+	names, is := p.Audience, func(aud string) bool { return token.SameResource(aud, p.Resource) }
+	if p.Resource != "" && !slices.ContainsFunc(t.Claims.Audience(), is) {
+		names = append([]string{p.Resource}, names...)
+	}
+	t.Nearly = token.Near(t.Claims.Audience(), names)
 }
 
 // For says what to change where a token is refused for a reason, in words for
@@ -65,6 +76,9 @@ func For(reason string, t Token, resource string) string {
 		return notJWTAdvice(t.Raw)
 	case string(token.IssuerUnknown):
 		iss := t.Claims.Issuer()
+		if by := token.DifferBy(iss, t.Issuer); by == "the host" || by == "the port" {
+			return fmt.Sprintf("Caddyfile: the issuer's name is compared letter by letter, and %s alone differs. If the token's is right, write it so: %.120q; where the gateway reaches the issuer by another address only, add metadata <url> or jwks <url> with that. Issuer: if it is not, set its public address (Keycloak: hostname).", by, iss)
+		}
 		if t.Issuer != "" && issuers.Alike(iss, t.Issuer) {
 			return fmt.Sprintf("Caddyfile: the issuer's name is compared letter by letter, a slash at the end, the case and the scheme included. Write it as the token has it: %.120q.", iss)
 		}
@@ -77,8 +91,10 @@ func For(reason string, t Token, resource string) string {
 		return fmt.Sprintf("Client: get the token from a configured issuer. Caddyfile: if the token's is right, configure it: oauth %.120q <audience>.", iss)
 	case string(token.WrongAudience):
 		switch {
+		case t.Nearly != "":
+			return "aud is compared letter by letter" + t.Nearly + ". Write it in one way at the issuer and in the Caddyfile."
 		case resource != "" && !slices.ContainsFunc(t.Claims.Audience(), func(aud string) bool { return token.SameResource(aud, resource) }):
-			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter."
+			return "Client: ask for a token with resource=" + resource + " (RFC 8707). Issuer: put exactly that into aud (Keycloak: an audience mapper). Caddyfile: resource is compared letter by letter; for an issuer that cannot write it, name in audience what it does write, and add resource_not_in_aud."
 		case t.Claims["aud"] == nil && t.Claims.String("client_id") != "":
 			return "Issuer: put this API into aud, if it can. Caddyfile: where it cannot (Amazon Cognito), audience <client id…> with client_id_as_audience in the issuer block takes the tokens of these clients."
 		case t.Claims["aud"] == nil:
@@ -99,7 +115,7 @@ func OnGranted(set *issuers.Set, resource, reason, raw string) string {
 	u, _ := token.Inspect(raw)
 	t := Token{Raw: raw, Claims: u.Claims, HMAC: u.HMAC()}
 	if trust := set.Nearest(u.Claims.Issuer()); trust != nil {
-		t.Issuer = trust.Profile.Issuer
+		t.JudgedBy(&trust.Profile)
 	}
 	return For(reason, t, resource)
 }

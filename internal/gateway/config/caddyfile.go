@@ -32,6 +32,8 @@ import (
 //		require [<matcher>] acr <value...>
 //		require [<matcher>] max_age <duration>
 //		resource <url>
+//		resource_not_in_aud
+//		scopes_supported <scope...>
 //		session { ... }                      (ParseSession)
 //		token_endpoint <path...> { ... }     (parseTokenEndpoint)
 //		login [<prefix>] { ... }             (parseLogin)
@@ -68,7 +70,7 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 		return nil, err
 	}
 	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
-		err := issuer.CheckAudience(c.Resource)
+		err := issuer.CheckAudience(c.ResourceInAud())
 		if n == 0 && short && err != nil {
 			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
 		}
@@ -83,7 +85,7 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 }
 
 // Words are those of an oauth block, for error texts.
-const Words = "issuer, resource, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
+const Words = "issuer, resource, resource_not_in_aud, scopes_supported, session, token_endpoint, login, forward_auth, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
 
 func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
 	switch word := h.Val(); word {
@@ -91,10 +93,8 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 		var issuer *issuers.Issuer
 		issuer, err = issuers.Parse(h, c.Issuer)
 		c.Issuer = append(c.Issuer, issuer)
-	case "resource":
-		if err = seen.Text(h.Dispenser, &c.Resource); err == nil {
-			err = grammar.Wrap(h.Dispenser, resource.Check(c.Resource, true)) // whether http will do is not known yet
-		}
+	case "resource", "resource_not_in_aud", "scopes_supported":
+		err = c.parseResource(h.Dispenser, seen)
 	case "session":
 		c.Session, err = grants.Parse(h.Dispenser, seen)
 	case "token_endpoint":
@@ -149,6 +149,22 @@ func (c *Config) parseClaims(d *caddyfile.Dispenser, to *[]string) error {
 	}
 	_, err := identity.New(c.CopyClaims, c.ListClaims)
 	return grammar.Wrap(d, err)
+}
+
+func (c *Config) parseResource(d *caddyfile.Dispenser, seen grammar.Once) (err error) {
+	switch d.Val() {
+	case "resource":
+		if err = seen.Text(d, &c.Resource); err == nil {
+			err = grammar.Wrap(d, resource.Check(c.Resource, true)) // whether http will do is not known yet
+		}
+	case "resource_not_in_aud":
+		err = seen.Flag(d, &c.ResourceNotInAud)
+	case "scopes_supported":
+		if err = grammar.List(d, &c.ScopesSupported); err == nil {
+			err = grammar.Wrap(d, c.checkScopesSupported())
+		}
+	}
+	return err
 }
 
 func (c *Config) parseCredentials(d *caddyfile.Dispenser) error {

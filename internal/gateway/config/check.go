@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/tunnel"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -15,7 +16,7 @@ import (
 // Check finds what is wrong with the configuration itself, whether it came
 // from a Caddyfile or from JSON.
 func (c *Config) Check() error {
-	if err := issuers.Check(c.Issuer, c.Resource); err != nil {
+	if err := issuers.Check(c.Issuer, c.ResourceInAud()); err != nil {
 		return err
 	}
 	if err := c.checkResource(); err != nil {
@@ -49,10 +50,31 @@ func (c *Config) Check() error {
 }
 
 func (c *Config) checkResource() error {
-	if c.Resource == "" {
+	switch {
+	case c.Resource != "":
+	case c.ResourceNotInAud:
+		return errors.New("resource_not_in_aud: there is no resource")
+	case len(c.ScopesSupported) > 0:
+		return errors.New("scopes_supported: it is for the metadata of a resource, and there is none: write \"resource <url>\"")
+	default:
 		return nil
 	}
+	if err := c.checkScopesSupported(); err != nil {
+		return err
+	}
 	return resource.Check(c.Resource, slices.ContainsFunc(c.Issuer, func(i *issuers.Issuer) bool { return i.InsecureHTTP }))
+}
+
+func (c *Config) checkScopesSupported() error {
+	for _, word := range c.ScopesSupported {
+		switch {
+		case !policy.IsScopeWord(word):
+			return fmt.Errorf("scopes_supported: %q is not one scope word", word)
+		case word == policy.OfflineAccess:
+			return errors.New("scopes_supported: offline_access is about a client and its issuer, and of no use at this API: leave it out. A client that wants a refresh token finds it in the issuer's metadata")
+		}
+	}
+	return nil
 }
 
 func (c *Config) checkForwardAuth() error {

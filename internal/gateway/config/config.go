@@ -37,6 +37,17 @@ type Config struct {
 	// and challenges lead there. Default: none.
 	Resource string `json:"resource,omitempty"`
 
+	// Tokens need not have the resource in their aud: for an issuer that cannot
+	// write it there. What must be there is audience of each issuer block, and
+	// nothing else tells tokens for this API from those for a neighbour that
+	// shares the audience. Default: off.
+	ResourceNotInAud bool `json:"resource_not_in_aud,omitempty"`
+
+	// Scopes for scopes_supported in the metadata of the resource, beside those
+	// that every request needs: clients may ask for them, and none is required.
+	// Many clients ask for all that they find there. Default: none.
+	ScopesSupported []string `json:"scopes_supported,omitempty"`
+
 	// Where API clients get their tokens through the gateway. Default: nowhere.
 	TokenEndpoint *tokenendpoint.TokenEndpoint `json:"token_endpoint,omitempty"`
 
@@ -91,6 +102,15 @@ type Config struct {
 	// minute each, at about half a kilobyte. 0 turns remembering off.
 	// Default: 100000.
 	Cache *int `json:"cache,omitempty"`
+}
+
+// ResourceInAud is what each token must have in its aud, whatever audience its
+// issuer has besides, or "".
+func (c *Config) ResourceInAud() string {
+	if c.ResourceNotInAud {
+		return ""
+	}
+	return c.Resource
 }
 
 // CountsByAddress reports whether there are limits for each remote address.

@@ -122,14 +122,15 @@ const doPlaceholder = "set the variable or write the file that the placeholder n
 type features struct {
 	tokens     *tokenendpoint.TokenEndpoint // new grants are asked there
 	login      *login.Login                 // browsers log in there
-	resource   string                       // that its tokens must be for
+	resource   string                       // that clients ask for its tokens for
+	inAud      bool                         // and that its tokens must name
 	grants     bool                         // grants of it are kept: they are refreshed and given back
 	grantTypes []string
 }
 
 func (d *doctor) features(c *config.Config, issuer *issuers.Issuer, first bool) (f features) {
 	f.grants = c.KeepsGrants() && issuer.GrantsTokens()
-	f.resource = c.Resource
+	f.resource, f.inAud = c.Resource, !c.ResourceNotInAud
 	if first {
 		f.login = c.Login
 	}

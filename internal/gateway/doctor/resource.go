@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/config"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -27,7 +29,7 @@ func (d *doctor) checkResource(c *config.Config, hosts config.Hosts) {
 		say(resultWarn, "write the URL that clients have of this site, or the site's address; nothing, if a proxy in front changes the host",
 			"the resource %s is at another host than this site, %s", c.Resource, hosts)
 	}
-	if l := c.Login; l != nil && len(l.Resource) > 0 && !hasResource(l.Resource, c.Resource) && !mayBe(l.Resource) {
+	if l := c.Login; l != nil && !c.ResourceNotInAud && len(l.Resource) > 0 && !hasResource(l.Resource, c.Resource) && !mayBe(l.Resource) {
 		say(resultFail, "add it to resource in login, or leave that out: then it is what is asked for",
 			"log-ins ask for a token for %s, and %s must be in its aud: no log-in would pass", strings.Join(l.Resource, " "), c.Resource)
 	}
@@ -39,7 +41,7 @@ func (d *doctor) checkResource(c *config.Config, hosts config.Hosts) {
 		say(resultFail, "have the path lead to this oauth: in a handle or handle_path it has to be listed, and a proxy in front has to pass it on",
 			"clients find no document about the resource: %v", err)
 	case err != nil:
-		say(resultWarn, "nothing, before the gateway runs, or if this machine cannot reach it; else "+adviceFor(err), "%s cannot be reached: %v", at, err)
+		say(resultWarn, "nothing, before the gateway runs, or if this machine cannot reach it; else "+issuers.Cure(err), "%s cannot be reached: %v", at, err)
 	case !token.SameResource(found, c.Resource):
 		say(resultFail, "reload, if the configuration is new; else see which oauth the path leads to, and what stands in front of it",
 			"%s is about %s, and not about %s", at, found, c.Resource)
@@ -65,14 +67,18 @@ func (d *doctor) checkResourceAt(t target, ends *as.Endpoints) {
 		return
 	}
 	say := func(result, do, text string, args ...any) { d.say(t.url, checkProtected, result, do, text, args...) }
-	if len(t.set.Audience) > 0 && !hasResource(t.set.Audience, t.resource) {
-		say(resultWarn, "leave audience out, unless the issuer writes both into one token",
+	if t.inAud && len(t.set.Audience) > 0 && !hasResource(t.set.Audience, t.resource) {
+		say(resultWarn, "leave audience out, unless the issuer writes both into one token; if it writes audience alone, add resource_not_in_aud",
 			"a token must name %s in its aud, and one of %s as well", t.resource, strings.Join(t.set.Audience, " "))
+	}
+	if !t.inAud {
+		say(resultOK, "", "resource_not_in_aud: tokens are told by %s, and not by the resource", cmp.Or(strings.Join(t.set.Audience, " "), "no audience"))
 	}
 	if ends == nil {
 		return
 	}
 	switch {
+	case !t.inAud:
 	case len(ends.Resources) == 0: // which says nothing: few issuers list them
 	case hasResource(ends.Resources, t.resource):
 		say(resultOK, "", "the issuer lists %s among its protected_resources", t.resource)
@@ -80,9 +86,14 @@ func (d *doctor) checkResourceAt(t target, ends *as.Endpoints) {
 		say(resultWarn, "register it there as a resource, API or audience, to the letter; nothing, if the issuer keeps some to itself",
 			"the issuer lists protected_resources (RFC 9728 §4), and %s is not among them", t.resource)
 	}
-	if ends.Registration == "" {
-		say(resultWarn, "nothing, if the issuer knows the clients; else turn dynamic registration on there",
-			"the metadata name no usable registration_endpoint: clients that nobody has set up cannot register (RFC 7591)")
+	switch {
+	case ends.ClientDocuments:
+		say(resultOK, "", "client_id_metadata_document_supported: clients that nobody has set up are known by a document of their own")
+	case ends.Registration != "":
+		say(resultOK, "", "clients that nobody has set up can register (RFC 7591), which MCP 2026-07-28 keeps for issuers that read no client ID metadata documents")
+	default:
+		say(resultWarn, "nothing, if the issuer knows the clients: they take a client id that is given to them; else turn client ID metadata documents on there, or dynamic registration",
+			"the metadata name neither client_id_metadata_document_supported nor a usable registration_endpoint: clients that nobody has set up cannot register (RFC 7591)")
 	}
 	if !slices.Contains(ends.ChallengeMethods, "S256") {
 		say(resultWarn, "turn PKCE with S256 on at the issuer, or have its metadata say so",

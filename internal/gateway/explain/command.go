@@ -62,9 +62,9 @@ The token comes from standard input or --token-file, never as an argument:
 arguments are in the shell's history and in the list of processes. No part of
 it is printed as it was sent.
 
-The settings come from the oauth handler of a config (default: the Caddyfile
-here; --host or --index where there are several), or from --issuer and
---audience. With --jwks <file> nothing is fetched.
+The settings come from the oauth handler of a configuration (--host or --index
+where there are several), or from --issuer and --audience. With --jwks <file>
+nothing is fetched. ` + command.Rule + `
 
 About an opaque token only its issuer can say something. With a config that
 has introspect, it is asked; without one, it cannot be told.
@@ -172,8 +172,8 @@ func (f *call) settings() (s settings, err error) {
 		return f.settingsOfConfig()
 	}
 	switch {
-	case f.of.File != "" || f.of.Adapter != "" || f.host != "" || f.index != 0:
-		return s, errors.New("--issuer stands instead of --config, and has no --adapter, --host or --index")
+	case f.of != command.Config{} || f.host != "" || f.index != 0:
+		return s, errors.New("--issuer stands instead of --config, and has no --adapter, --address, --host or --index")
 	case len(f.audience) == 0:
 		return s, errors.New("--issuer needs --audience: a token is meant for somebody")
 	case f.jwks != "" && !issuers.IsKeyFile(f.jwks):

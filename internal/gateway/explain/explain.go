@@ -281,7 +281,7 @@ func (e *explaining) advice(reason string) string {
 		t.Claims, t.HMAC = e.u.Claims, e.u.HMAC()
 	}
 	if e.trust != nil {
-		t.Issuer = e.trust.Profile.Issuer
+		t.JudgedBy(&e.trust.Profile)
 	}
-	return advice.For(reason, t, e.gateway.Resource)
+	return advice.For(reason, t, e.gateway.ResourceInAud())
 }

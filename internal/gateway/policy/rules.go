@@ -42,6 +42,31 @@ func LackedScope(requirements []*Requirement, p *token.Principal, now time.Time)
 	return nil
 }
 
+// OfflineAccess asks for a refresh token (OpenID Connect Core §11). No API has a
+// use for it.
+const OfflineAccess = "offline_access"
+
+// Needed is the scope that a request needs by those of requirements that are
+// about it. Whoever sent it is not known.
+func (rules *Rules) Needed(r *http.Request, requirements []*Requirement) []string {
+	if r.Method == http.MethodConnect { // for a WebSocket, as it is judged
+		r = r.WithContext(r.Context())
+		r.Method = http.MethodGet
+	}
+	var others []string
+	if rules.looks&atMethod != 0 {
+		others, _ = otherMethods(r)
+	}
+	var fit []*Requirement
+	for _, q := range requirements {
+		// A matcher that fails is logged where a token is judged.
+		if len(q.Scope) > 0 && q.appliesAs(r, others, zap.NewNop()) {
+			fit = append(fit, q)
+		}
+	}
+	return slices.DeleteFunc(scopeOf(fit), func(word string) bool { return word == OfflineAccess })
+}
+
 // Allow sees to it that every requirement of those about r holds: of of, which
 // are about the tokens of p's issuer. Without a principal those of all issuers
 // count: where the tokens of some issuer need more, no token at all is not
