@@ -46,7 +46,7 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 		return v.introspect(ctx, raw, key, now, from)
 	}
 	for _, t := range v.All() {
-		facts := t.Recall(key, now)
+		facts, answer := t.Recall(key, now)
 		if facts == nil {
 			continue
 		}
@@ -55,7 +55,7 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 			return nil, verdict.OfToken(err, t.Profile.Issuer)
 		case ok:
 			t.Metrics.Hits.Inc()
-			return t.Profile.Principal(t, facts, raw, nil), nil
+			return t.Profile.Principal(t, facts, raw, nil).Completed(answer), nil
 		}
 	}
 	return v.verify(ctx, raw, key, now, from)
@@ -81,18 +81,20 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 	}
 	t.Metrics.Misses.Inc()
 	began := v.Now()
-	facts, err := t.ProfileFor(from.LogIn).Verify(ctx, unverified, now)
+	facts, err := t.ProfileToVerify(from.LogIn).Verify(ctx, unverified, now)
 	t.Metrics.Verifying.Observe(v.Now().Sub(began).Seconds())
 	if err != nil {
 		return nil, verdict.OfToken(err, t.Profile.Issuer)
 	}
-	switch {
-	case t.AsksAlways():
-		if facts, err = v.confirm(ctx, t, introspection.Request{Token: raw, Digest: key, JWT: facts, Remote: from.address(), Now: v.Now}, from); err != nil {
-			return nil, err
-		}
-	default:
+	if !t.AsksAlways() {
 		t.Keep(key, facts)
+		return t.Profile.Principal(t, facts, raw, unverified.Claims), nil
 	}
-	return t.Profile.Principal(t, facts, raw, unverified.Claims), nil
+	said, err := v.confirm(ctx, t, introspection.Request{
+		Token: raw, Digest: key, JWT: facts, Claims: unverified.Claims, Remote: from.address(), Now: v.Now,
+	}, from)
+	if err != nil {
+		return nil, err
+	}
+	return t.Profile.Principal(t, said.Facts, raw, unverified.Claims).Completed(said.Answer), nil
 }

@@ -42,7 +42,7 @@ func (v *Validator) introspect(ctx context.Context, raw string, key token.Digest
 }
 
 // confirm asks the issuer about a JWT that was verified.
-func (v *Validator) confirm(ctx context.Context, t *issuers.Trust, what introspection.Request, from sender) (*token.Facts, error) {
+func (v *Validator) confirm(ctx context.Context, t *issuers.Trust, what introspection.Request, from sender) (*introspection.Result, error) {
 	said := t.Introspector.Recall(what.Digest, what.Now())
 	if said != nil && said.Refusal == nil && said.Facts.Key.Retired() {
 		t.Introspector.Forget(what.Digest) // it is said anew, under the key that verified it now
@@ -58,7 +58,7 @@ func (v *Validator) confirm(ctx context.Context, t *issuers.Trust, what introspe
 			return nil, err
 		}
 	}
-	return said.Facts, judgeAnswer(t, said, v.Now(), from)
+	return said, judgeAnswer(t, said, v.Now(), from)
 }
 
 // judgeAnswer judges what an issuer said of a token that a request, or a log-in of

@@ -24,7 +24,8 @@ type Principal struct {
 	iss    string // what the issuer calls itself in access tokens
 	prover any
 	raw    string
-	answer string // what the issuer said of an opaque token
+	answer string // what the issuer said of an opaque token, or of a JWT that it completes
+	light  bool   // it completes a JWT
 	decode sync.Once
 	claims Claims
 	beside func() []Claims // nil: nothing more is known
@@ -43,6 +44,13 @@ func (p *Profile) Principal(prover any, facts *Facts, raw string, claims Claims)
 // token (RFC 7662 §2.2).
 func (p *Principal) Told(answer string) *Principal {
 	p.answer = answer
+	return p
+}
+
+// Completed is a principal whose claims are those of a JWT with those of its
+// issuer's answer about it, as [Claims.Completed] has them.
+func (p *Principal) Completed(answer string) *Principal {
+	p.answer, p.light = answer, answer != ""
 	return p
 }
 
@@ -87,6 +95,11 @@ func (p *Principal) Met(path string) string { return p.all().Met(path) }
 func (p *Principal) all() Claims {
 	p.decode.Do(func() {
 		switch {
+		case p.light:
+			if p.claims == nil {
+				p.claims, _ = PayloadClaims(p.raw) // it was decoded before, so it can be again
+			}
+			p.claims = p.claims.Completed(AnswerClaims(p.answer))
 		case p.claims != nil || p.raw == "":
 		case p.answer != "":
 			p.claims = AnswerClaims(p.answer)

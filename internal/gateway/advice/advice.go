@@ -98,7 +98,7 @@ func For(reason string, t Token, resource string) string {
 		case t.Claims["aud"] == nil && t.Claims.String("client_id") != "":
 			return "Issuer: put this API into aud, if it can. Caddyfile: where it cannot (Amazon Cognito), audience <client id…> with client_id_as_audience in the issuer block takes the tokens of these clients."
 		case t.Claims["aud"] == nil:
-			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there."
+			return "Issuer: put this API into aud (Keycloak: an audience mapper; Auth0: the parameter audience; RFC 8707: resource). Caddyfile: audience names what must be there; of Keycloak's lightweight access tokens the issuer tells it when it is asked: introspect { lightweight }."
 		}
 		return "Client: ask for a token for this API (audience, resource or scope, as the issuer wants it). Caddyfile: if the token is meant for this API, add its aud to audience."
 	case string(token.AlgRefused):

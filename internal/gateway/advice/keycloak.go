@@ -23,7 +23,7 @@ func keycloak(reason string, t Token, resource string) string {
 		case resource != "" && !slices.Contains(t.Claims.Audience(), resource):
 			return "Keycloak: add an Audience mapper to a client scope of the client " + client + ", with Included Custom Audience " + resource + ". Caddyfile: resource is compared letter by letter."
 		case t.Claims["aud"] == nil && t.Claims["sub"] == nil:
-			return "Keycloak: this is a lightweight access token, which says neither aud nor roles. Turn Always use lightweight access token off (Advanced settings of the client " + client + ")."
+			return "Keycloak: this is a lightweight access token, which says neither aud nor roles. Turn Always use lightweight access token off (Advanced settings of the client " + client + "). Caddyfile: or introspect { lightweight } in the issuer block, which has Keycloak tell the rest."
 		}
 		return "Keycloak: add an Audience mapper to a client scope of the client " + client + " (Client scopes, Mappers, Add mapper by configuration, Audience): Included Client Audience is the client that stands for this API, whose id audience in the Caddyfile names."
 	case string(token.IssuerUnknown):

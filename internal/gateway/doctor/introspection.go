@@ -49,5 +49,8 @@ func (d *doctor) checkIntrospection(ctx context.Context, t target, ends *as.Endp
 		d.say(t.url, checkIntrospect, resultFail, "do not use it: whoever invents a token would pass", "%s calls a token active that was made up just now", address)
 	default:
 		d.say(t.url, checkIntrospect, resultOK, "", "%s takes the client %s, and does not know a token that was made up", address, client.ID)
+		if t.issuer.Introspect.Lightweight {
+			d.say(t.url, checkIntrospect, resultOK, "", "its answers complete JWTs (lightweight); at Keycloak \"Add to token introspection\" of a mapper says which claims they have")
+		}
 	}
 }

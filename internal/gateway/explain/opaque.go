@@ -102,7 +102,7 @@ func (e *explaining) cannotAsk() {
 // known.
 func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
 	t := e.trust
-	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Now: e.gateway.issuers.Now}
+	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Claims: e.u.Claims, Now: e.gateway.issuers.Now}
 	said, remembered, err := t.Introspector.Consult(ctx, what)
 	step := Step{Check: introspectionStep, Result: passed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
 	if err != nil {
@@ -129,8 +129,11 @@ func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Fa
 	if said.Refusal != nil {
 		return nil
 	}
-	if jwt == nil {
+	switch {
+	case jwt == nil:
 		e.u.Claims = token.AnswerClaims(said.Answer)
+	case said.Answer != "":
+		e.u.Claims = e.u.Claims.Completed(token.AnswerClaims(said.Answer))
 	}
 	e.Checks = append(e.Checks, e.judged(said.Facts))
 	return said.Facts

@@ -18,6 +18,7 @@ type Request struct {
 	Token  string
 	Digest token.Digest     // of the token
 	JWT    *token.Facts     // of one that was verified; nil: it is opaque
+	Claims token.Claims     // of the same, if answers complete it
 	Remote string           // the address that it came from
 	Now    func() time.Time // when an answer comes, later than it is asked for
 }
@@ -95,10 +96,14 @@ func (q *Introspector) call(shared *sharedCall, what Request) {
 // read judges an answer.
 func (q *Introspector) read(answer *token.Answer, doc string, what Request, now time.Time) *Result {
 	said := &Result{Until: now.Add(q.remember).UnixNano()}
-	if what.JWT == nil {
+	switch {
+	case what.JWT == nil:
 		said.Facts, said.Refusal = q.profile.Read(answer)
 		said.Answer = doc
-	} else {
+	case q.Completes:
+		said.Facts, said.Refusal = q.profile.Complete(what.JWT, what.Claims, answer)
+		said.Answer = doc
+	default:
 		said.Facts, said.Refusal = q.profile.Confirm(what.JWT, answer)
 	}
 	if said.Refusal != nil {

@@ -25,6 +25,13 @@ type Introspect struct {
 	// it. Default: opaque tokens alone.
 	Always bool `json:"always,omitempty"`
 
+	// Ask about JWTs as well, after their signature was verified, and let the
+	// answer say what they lack: sub, aud, scope, roles and all other claims
+	// (Keycloak's lightweight access tokens). What both name is as the answer has
+	// it; but such a token lives no longer than it says itself, and is of the same
+	// issuer and subject. Default: an answer adds nothing to a JWT.
+	Lightweight bool `json:"lightweight,omitempty"`
+
 	// How long an answer counts before the issuer is asked again, and so how
 	// long a revoked token may pass. At most 60s, and never beyond the token's
 	// expiry. 0 asks for each request. Default: 60s.
@@ -49,7 +56,7 @@ const (
 )
 
 // Words are those of the block.
-const Words = "always, cache, rate, insecure_any_token"
+const Words = "always, lightweight, cache, rate, insecure_any_token"
 
 // Check finds what is wrong without looking at placeholders.
 func (n *Introspect) Check() error {
@@ -74,6 +81,9 @@ func (n *Introspect) Resolve(repl *caddy.Replacer, allowHTTP bool) (string, erro
 	return endpoint, nil
 }
 
+// AboutJWTs reports whether the issuer is asked about JWTs, too.
+func (n *Introspect) AboutJWTs() bool { return n.Always || n.Lightweight }
+
 func (n *Introspect) remember() time.Duration {
 	if n.Cache == nil {
 		return LongestCache
@@ -92,7 +102,7 @@ func (n *Introspect) rate() int {
 // the issuer itself: what was said to one client, at one address, counts for no
 // other.
 func (n *Introspect) mark(set Settings) string {
-	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
+	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.Lightweight, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
 	}
@@ -104,6 +114,7 @@ func (n *Introspect) mark(set Settings) string {
 //
 //	introspect [<url>] {
 //		always
+//		lightweight
 //		cache <duration>
 //		rate  <n>
 //		insecure_any_token
@@ -126,6 +137,8 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 	switch d.Val() {
 	case "always":
 		return seen.Flag(d, &n.Always)
+	case "lightweight":
+		return seen.Flag(d, &n.Lightweight)
 	case "insecure_any_token":
 		return seen.Flag(d, &n.InsecureAnyToken)
 	case "cache":

@@ -39,6 +39,7 @@ type Introspector struct {
 	authority string // whose tokens they are: its key
 	issuer    string
 	Always    bool // about JWTs too
+	Completes bool // its answers say what those lack
 	server    *as.Server
 	own       bool // server belongs to the introspector alone
 	at        as.Introspection
@@ -62,7 +63,7 @@ type Introspector struct {
 type Result struct {
 	Facts   *token.Facts
 	Refusal error  // a *token.Refusal; nil: facts count, and with facts they do for a log-in of the gateway's own
-	Answer  string // the issuer's JSON, for claims that are asked for later; "" for a JWT
+	Answer  string // the issuer's JSON, for claims that are asked for later; "" for a JWT that it does not complete
 	Until   int64  // nanoseconds since 1970; then the issuer is asked again
 }
 
@@ -95,7 +96,7 @@ type Settings struct {
 func (n *Introspect) Open(set Settings) (q *Introspector, release func()) {
 	return introspectors.Acquire(set.Authority+" "+n.mark(set), func() *Introspector {
 		q := &Introspector{
-			authority: set.Authority, issuer: set.Config.Issuer, Always: n.Always, server: set.Server,
+			authority: set.Authority, issuer: set.Config.Issuer, Always: n.AboutJWTs(), Completes: n.Lightweight, server: set.Server,
 			at:       as.Introspection{Endpoint: set.Endpoint, Client: set.Client},
 			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, Told: set.WantsType},
 			remember: n.remember(), limits: newAskLimits(n.rate()),

@@ -11,6 +11,7 @@ type State struct {
 	Endpoint   string        `json:"endpoint,omitempty"` // absent until it is known
 	Client     string        `json:"client"`
 	Always     bool          `json:"always"`
+	Completes  bool          `json:"lightweight,omitempty"`
 	Remembered int           `json:"remembered"`
 	Inactive   int           `json:"inactive"` // of those that are remembered as such
 	Breaker    breaker.State `json:"breaker"`
@@ -29,7 +30,7 @@ func States(authority string, now time.Time) (states []State) {
 func (q *Introspector) state(now time.Time) State {
 	state := State{
 		Breaker:  breaker.StateOf(q.Paused(now)),
-		Endpoint: q.at.Endpoint, Client: q.at.Client.ID, Always: q.Always,
+		Endpoint: q.at.Endpoint, Client: q.at.Client.ID, Always: q.Always, Completes: q.Completes,
 		Remembered: q.active.EstimatedSize(), Inactive: q.inactive.EstimatedSize(),
 	}
 	if ends, known := q.server.KnownEndpoints(); known && state.Endpoint == "" {

@@ -94,6 +94,8 @@ func (i *Issuer) checkIntrospect() error {
 		return errors.New("introspect is for one issuer, and not for several URLs: a token of one would be shown to another. Use a block for each")
 	case !i.HasMetadata() && n.URL == "":
 		return errors.New(`introspect needs a URL with jwks: without metadata nobody can tell where the endpoint is. Write "introspect <url>"`)
+	case n.Lightweight && i.TokenType != "":
+		return fmt.Errorf("introspect: lightweight and token_type %s exclude each other: a lightweight token lacks claims of that profile (RFC 9068 §2.2). Leave token_type out", i.TokenType)
 	case n.InsecureAnyToken && !i.InsecureAnyAudience:
 		return errors.New("introspect: insecure_any_token has a use with insecure_any_audience alone: where there is an audience, what the answer has to name is that. Leave it out")
 	default:

@@ -42,20 +42,30 @@ func (t *Trust) ProfileFor(logIn bool) *token.Profile {
 	return &t.Profile
 }
 
-// Recall is what is remembered of a JWT. Where the issuer is asked about each,
+// ProfileToVerify is what a JWT must be before its issuer is asked about it, if it
+// is asked.
+func (t *Trust) ProfileToVerify(logIn bool) *token.Profile {
+	profile := t.ProfileFor(logIn)
+	if t.Introspector != nil && t.Introspector.Completes {
+		return profile.Unaddressed()
+	}
+	return profile
+}
+
+// Recall is what is remembered of a JWT, and the answer that completes it. Where the issuer is asked about each,
 // only what it said counts.
-func (t *Trust) Recall(key token.Digest, now time.Time) *token.Facts {
+func (t *Trust) Recall(key token.Digest, now time.Time) (facts *token.Facts, answer string) {
 	switch {
 	case t.AsksAlways():
 		if said := t.Introspector.Recall(key, now); said != nil {
-			return said.Facts // nil for one that is inactive: verified first, all the same
+			return said.Facts, said.Answer // nil for one that is inactive: verified first, all the same
 		}
 	case t.remember:
 		if facts, hit := t.cache.GetIfPresent(key); hit {
-			return facts
+			return facts, ""
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // Keep remembers a JWT that was verified. Only such a one may be: strangers
