@@ -68,22 +68,13 @@ func text(value any, most int) (string, bool) {
 	return s, true
 }
 
-// readScope takes a string, and the list that some servers (Twitch) send.
+// readScope reads the scope that was granted, if the answer has one.
 func readScope(value any) (*string, error) {
-	if list, ok := value.([]any); ok {
-		words := make([]string, len(list))
-		for i, item := range list {
-			if words[i], ok = item.(string); !ok {
-				return nil, errors.New("its scope is none")
-			}
-		}
-		value = strings.Join(words, " ")
-	}
 	if value == nil {
 		return nil, nil
 	}
-	scope, ok := text(value, maxToken)
-	if !ok {
+	scope, ok := token.ScopeOf(value)
+	if _, letters := text(scope, maxToken); !ok || !letters {
 		return nil, errors.New("its scope is none")
 	}
 	return &scope, nil

@@ -21,7 +21,7 @@ func parseClaims(doc string, rec *Record) (Claims, error) {
 		return nil, err
 	}
 	c := Claims(members)
-	for _, name := range []string{"iss", "sub", "jti", "client_id", "scope"} {
+	for _, name := range []string{"iss", "sub", "jti", "client_id"} {
 		if v, has := c[name]; has {
 			if _, ok := v.(string); !ok {
 				if err := rec.wrong(CheckClaimTypes, name, refuse(ClaimType, name+" is not a string")); err != nil {
@@ -39,7 +39,7 @@ func parseClaims(doc string, rec *Record) (Claims, error) {
 			}
 		}
 	}
-	for _, name := range []string{"aud", "scp"} {
+	for _, name := range []string{"aud", "scope", "scp"} {
 		if v, has := c[name]; has {
 			if _, ok := words(v); !ok {
 				if err := rec.wrong(CheckClaimTypes, name, refuse(ClaimType, name+" is neither a string nor a list of strings")); err != nil {
@@ -75,13 +75,22 @@ func (c Claims) clientFor(audience []string) string {
 // Scope is the granted scope as RFC 6749 §3.3 spells it, from "scope" or, where
 // that is absent, from "scp" (a string at Entra, a list at Okta).
 func (c Claims) Scope() string {
-	if s, ok := c["scope"].(string); ok {
-		return s
+	value, has := c["scope"]
+	if !has {
+		value = c["scp"]
 	}
-	if s, ok := c["scp"].(string); ok {
-		return s
+	scope, _ := ScopeOf(value)
+	return scope
+}
+
+// ScopeOf reads a scope wherever it stands, in a token, in an answer about one,
+// or beside one: a string, as the RFCs have it, or the list that Duende, UAA,
+// WSO2 and others write. ok is false for anything else.
+func ScopeOf(value any) (scope string, ok bool) {
+	if s, is := value.(string); is {
+		return s, true
 	}
-	list, _ := words(c["scp"])
+	list, ok := words(value)
 	kept := make([]string, 0, len(list))
 	for _, word := range list {
 		// An element with a space is one odd word and must not become two.
@@ -89,7 +98,7 @@ func (c Claims) Scope() string {
 			kept = append(kept, word)
 		}
 	}
-	return strings.Join(kept, " ")
+	return strings.Join(kept, " "), ok
 }
 
 // Within are the claims with no more words of scope in them than granted has. c

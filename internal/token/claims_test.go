@@ -13,16 +13,16 @@ func TestARegisteredClaimHasItsTypeOrTheTokenIsRefused(t *testing.T) {
 	type list = []any
 	type object = map[string]any
 	for name, values := range map[string]list{
-		"iss":       {1, nil, list{issuer}, object{"x": 1}, true},
-		"sub":       {1, nil, list{"alice"}, object{}, false},
-		"jti":       {1, nil, list{}},
-		"client_id": {1, nil, list{"app"}},
-		"scope":     {1, nil, list{"orders:read"}, object{}, true},
-		"scp":       {1, nil, object{"orders:read": true}, list{1}, list{"a", nil}, list{list{"a"}}, true},
-		"aud":       {1, nil, object{audience: true}, list{1}, list{audience, nil}, list{list{audience}}, true},
-		"exp":       {"1700000300", nil, list{1700000300}, object{}, true, "never", ""},
-		"nbf":       {"1699999999", nil, list{}, object{}, false},
-		"iat":       {"1699999999", nil, list{}, object{}, true, "2023-11-14T22:13:20Z"},
+		"iss":       {1, list{issuer}, object{"x": 1}, true},
+		"sub":       {1, list{"alice"}, object{}, false},
+		"jti":       {1, list{}},
+		"client_id": {1, list{"app"}},
+		"scope":     {1, object{"orders:read": true}, list{1}, list{"a", nil}, list{list{"a"}}, true},
+		"scp":       {1, object{"orders:read": true}, list{1}, list{"a", nil}, list{list{"a"}}, true},
+		"aud":       {1, object{audience: true}, list{1}, list{audience, nil}, list{list{audience}}, true},
+		"exp":       {"1700000300", list{1700000300}, object{}, true, "never", ""},
+		"nbf":       {"1699999999", list{}, object{}, false},
+		"iat":       {"1699999999", list{}, object{}, true, "2023-11-14T22:13:20Z"},
 	} {
 		for _, v := range values {
 			t.Run(name+" "+encode(t, v), func(t *testing.T) {
@@ -30,6 +30,43 @@ func TestARegisteredClaimHasItsTypeOrTheTokenIsRefused(t *testing.T) {
 				wantReason(t, err, ClaimType)
 			})
 		}
+	}
+}
+
+// Serializers of .NET, Java and Rust write null for what is not set.
+func TestAMemberThatIsNullIsNotThere(t *testing.T) {
+	p := profile(t)
+	strict := *p
+	strict.Strict = true
+	for name, row := range map[string]struct {
+		edits        map[string]any
+		want, strict Reason
+	}{
+		"iss":       {map[string]any{"iss": nil}, IssuerUnknown, IssuerUnknown},
+		"aud":       {map[string]any{"aud": nil}, WrongAudience, ClaimMissing},
+		"exp":       {map[string]any{"exp": nil}, ClaimMissing, ClaimMissing},
+		"sub":       {map[string]any{"sub": nil}, "", ClaimMissing}, // rauthy, of a client
+		"client_id": {map[string]any{"client_id": nil}, "", ClaimMissing},
+		"iat":       {map[string]any{"iat": nil}, "", ClaimMissing},
+		"jti":       {map[string]any{"jti": nil}, "", ClaimMissing},
+		"nbf":       {map[string]any{"nbf": nil}, "", ""},
+		"scope":     {map[string]any{"scope": nil}, "", ""},
+		"marks":     {map[string]any{"nonce": nil, "at_hash": nil, "c_hash": nil, "events": nil, "cnf": nil, "typ": nil}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := mint(t, k1(), row.edits)
+			_, err := prove(p, raw)
+			wantReason(t, err, row.want)
+			_, err = prove(&strict, raw)
+			wantReason(t, err, row.strict)
+		})
+	}
+	u, err := Parse(mint(t, k1(), map[string]any{"scope": nil, "scp": []string{"a"}, "x": map[string]any{"y": nil}}))
+	if err != nil || u.Claims.Scope() != "a" {
+		t.Error(u, err)
+	}
+	if inner, _ := u.Claims["x"].(map[string]any); len(inner) != 1 {
+		t.Error("what the upstream gets of an object is not all that is in it")
 	}
 }
 
@@ -95,6 +132,9 @@ func TestScopeIsWholeWordsOfScopeOrScpAlone(t *testing.T) {
 		"scope":                             {Claims{"scope": "a b"}, "a b"},
 		"scp as a string":                   {Claims{"scp": "a b"}, "a b"},
 		"scp as a list":                     {Claims{"scp": []any{"a", "b"}}, "a b"},
+		"scope as a list":                   {Claims{"scope": []any{"a", "b"}}, "a b"},
+		"scope as an empty list before scp": {Claims{"scope": []any{}, "scp": "b"}, ""},
+		"a word of scope with a space":      {Claims{"scope": []any{"a b", "c"}}, "c"},
 		"scope before scp":                  {Claims{"scope": "a", "scp": "b"}, "a"},
 		"an empty scope before scp":         {Claims{"scope": "", "scp": "b"}, ""},
 		"neither":                           {Claims{}, ""},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -21,7 +22,9 @@ var errJSON = errors.New("not strict JSON")
 
 // ParseObject reads one JSON object, strictly: valid UTF-8, nothing behind
 // it, bounded depth, names exact and each name once, no lone surrogates.
-// Numbers stay text ([json.Number]), so that none loses digits.
+// Numbers stay text ([json.Number]), so that none loses digits. A member that is
+// null is not there: serializers write so what is not set, and it is for who
+// needs a member to say that it is missing.
 //
 // encoding/json is not used for bytes of strangers: it folds the case of names
 // into struct fields, takes duplicate names and repairs broken UTF-8, and each
@@ -39,6 +42,9 @@ func ParseObject(doc string) (map[string]any, error) {
 	if p.space(); p.i != len(p.s) {
 		return nil, p.fail("something behind the object")
 	}
+	if p.nulls {
+		maps.DeleteFunc(object, func(_ string, v any) bool { return v == nil })
+	}
 	return object, nil
 }
 
@@ -46,6 +52,7 @@ type parser struct {
 	s      string
 	i      int
 	values int
+	nulls  bool // there was one
 }
 
 func (p *parser) fail(what string) error {
@@ -139,6 +146,7 @@ func (p *parser) value(depth int) (any, error) {
 	case p.word("false"):
 		return false, nil
 	case p.word("null"):
+		p.nulls = true
 		return nil, nil
 	}
 	return p.number()

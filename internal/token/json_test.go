@@ -116,7 +116,8 @@ func TestJSONIsReadExactly(t *testing.T) {
 	}{
 		"an empty object":                  {`{}`, map[string]any{}},
 		"white space everywhere":           {" {\t\"a\"\r\n: [ 1 , 2 ] , \"b\" : { } } \n", map[string]any{"a": []any{json.Number("1"), json.Number("2")}, "b": map[string]any{}}},
-		"the three words":                  {`{"a":true,"b":false,"c":null}`, map[string]any{"a": true, "b": false, "c": nil}},
+		"the three words":                  {`{"a":true,"b":false,"c":[null]}`, map[string]any{"a": true, "b": false, "c": []any{nil}}},
+		"a member that is null":            {`{"a":null,"b":1,"c":{"d":null}}`, map[string]any{"b": json.Number("1"), "c": map[string]any{"d": nil}}},
 		"numbers keep every digit":         {`{"a":12345678901234567890.10,"b":-0,"c":1E+2}`, map[string]any{"a": json.Number("12345678901234567890.10"), "b": json.Number("-0"), "c": json.Number("1E+2")}},
 		"each escape":                      {`{"a":"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00"}`, map[string]any{"a": "\"\\/\b\f\n\r\tAé😀"}},
 		"an escaped NUL":                   {`{"a":"\u0000"}`, map[string]any{"a": "\x00"}},

@@ -141,7 +141,7 @@ func TestOnlyAccessTokensPassByTheirTyp(t *testing.T) {
 
 func TestTheMarksOfAnIDTokenAreRefused(t *testing.T) {
 	for mark, values := range map[string][]any{
-		"nonce": {"n", "", nil, 1}, "at_hash": {"h", nil}, "c_hash": {"h"},
+		"nonce": {"n", "", 1}, "at_hash": {"h"}, "c_hash": {"h"},
 		"typ": {"ID", "id", "Id"}, "token_use": {"id", "id_token"},
 	} {
 		for _, v := range values {
