@@ -98,10 +98,13 @@ func PayloadClaims(raw string) (Claims, error) {
 
 // shapeOf helps an operator to see what arrived instead of a JWT.
 func shapeOf(raw string) string {
-	switch strings.Count(raw, ".") {
-	case 0:
+	dots := strings.Count(raw, ".")
+	switch {
+	case dots == 0:
 		return "no dots: an opaque token"
-	case 4:
+	case LooksOpaque(raw):
+		return "no header of a JWT in front of the first dot: an opaque token"
+	case dots == 4:
 		return "five parts: an encrypted token (JWE)"
 	}
 	return "not three non-empty parts"
@@ -130,9 +133,16 @@ func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // x5c and x5t are not read at all: they never choose a key and are never
 // fetched (RFC 8725 §3.10).
 func (u *Unverified) readHeader(members map[string]any, rec *Record) error {
-	for _, name := range []string{"crit", "b64", "cty"} {
+	for _, name := range []string{"crit", "b64"} {
 		if _, has := members[name]; has {
 			if err := rec.wrong(CheckHeaderTypes, name, refuse(HeaderRefused, name+" is not supported")); err != nil {
+				return err
+			}
+		}
+	}
+	if cty, has := members["cty"]; has {
+		if err := checkContent(cty); err != nil {
+			if err := rec.wrong(CheckHeaderTypes, "cty", err); err != nil {
 				return err
 			}
 		}
@@ -143,8 +153,8 @@ func (u *Unverified) readHeader(members map[string]any, rec *Record) error {
 			return err
 		}
 	}
-	if kid, has := members["kid"]; has {
-		if u.kid, ok = kid.(string); !ok || u.kid == "" {
+	if kid, has := members["kid"]; has { // one that is empty names no key
+		if u.kid, ok = kid.(string); !ok {
 			if err := rec.wrong(CheckHeaderTypes, "kid", refuse(HeaderRefused, "kid is not a string")); err != nil {
 				return err
 			}
@@ -158,4 +168,17 @@ func (u *Unverified) readHeader(members map[string]any, rec *Record) error {
 		}
 	}
 	return rec.note(CheckHeaderTypes, nil)
+}
+
+// checkContent keeps a token in a token out (RFC 7519 §5.2): nobody unpacks it.
+// What else cty says is for those who know what they get (RFC 7515 §4.1.10).
+func checkContent(cty any) error {
+	text, ok := cty.(string)
+	switch {
+	case !ok:
+		return refuse(HeaderRefused, "cty is not a string")
+	case isType(text, "jwt"):
+		return refuse(HeaderRefused, "cty is "+clip(text)+": a token within the token, which is not unpacked")
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func (r *Record) Describe(check Check, raw string, u *Unverified, p *Profile, no
 	case CheckHeaderJSON, CheckPayloadJSON:
 		return r.told(check, "one JSON object"), "one strict JSON object: each name once, valid UTF-8"
 	case CheckHeaderTypes:
-		return r.told(check, "nothing out of place"), "alg, kid and typ are strings; no crit, b64 or cty"
+		return r.told(check, "nothing out of place"), "alg, kid, typ and cty are strings; no crit or b64, and no cty JWT"
 	case CheckClaimTypes:
 		return r.told(check, "nothing out of place"), "registered claims of the types that the RFC gives them"
 	}

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -18,49 +17,26 @@ func IsOpaque(raw string) bool {
 	if !two || strings.IndexByte(signature, '.') >= 0 {
 		return true
 	}
+	return !beginsWithHeader(header)
+}
+
+// LooksOpaque reports whether a token has no header of a JWT or a JWE in front,
+// whatever number of dots is in it: Hydra's opaque tokens have one.
+func LooksOpaque(raw string) bool {
+	header, _, dotted := strings.Cut(raw, ".")
+	return !dotted || !beginsWithHeader(header)
+}
+
+func beginsWithHeader(header string) bool {
 	if strings.HasPrefix(header, "eyJ") { // {" in base64url
-		return false
+		return true
 	}
 	h, err := decode(header)
 	if err != nil {
-		return true
+		return false
 	}
 	_, err = ParseObject(text(h))
-	return err != nil
-}
-
-// Answer is what an issuer says of a token when it is asked (RFC 7662 §2.2).
-type Answer struct {
-	Active bool
-	Claims Claims // the members, active included; of an inactive token nothing may be made of them
-}
-
-// ErrNoAnswer is what is not even an odd answer about a token: it does not say
-// whether it is active.
-var ErrNoAnswer = errors.New("no answer about a token")
-
-// ParseAnswer reads an answer, as strictly as a token's payload. An error is a
-// failure and never a [*Refusal]: it says something of the issuer and nothing
-// of the token.
-func ParseAnswer(doc string) (*Answer, error) {
-	claims, err := parseClaims(doc, nil)
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		return nil, errors.New(refusal.Detail)
-	}
-	if err != nil {
-		return nil, err
-	}
-	active, ok := claims["active"].(bool)
-	if !ok {
-		return nil, fmt.Errorf("%w: active is neither true nor false", ErrNoAnswer)
-	}
-	return &Answer{Active: active, Claims: claims}, nil
-}
-
-// AnswerClaims decodes an answer that was read before.
-func AnswerClaims(doc string) Claims {
-	claims, _ := parseClaims(doc, nil) // it was decoded before, so it can be again
-	return claims
+	return err == nil
 }
 
 // lastExpiry is that of a token whose issuer names none.
@@ -92,6 +68,9 @@ func (p *Profile) checkMark(facts *Facts) error {
 	}
 	return refuse(IDToken, "the issuer names "+facts.Mark+", which marks an ID, logout or event token")
 }
+
+// accessTokenURN is what token exchange calls access tokens (RFC 8693 §3).
+const accessTokenURN = "urn:ietf:params:oauth:token-type:access_token"
 
 // isAccessToken reports whether the answer says so. What says otherwise was
 // refused before.
@@ -161,7 +140,7 @@ func (p *Profile) checkAnswer(a *Answer) error {
 		if strings.EqualFold(name, "DPoP") {
 			return refuse(BoundToken, "the issuer says that token_type is "+name)
 		}
-		if !strings.EqualFold(name, "Bearer") && name != "access_token" {
+		if !strings.EqualFold(name, "Bearer") && name != "access_token" && name != accessTokenURN {
 			return refuse(TypeRefused, fmt.Sprintf("the issuer says that token_type is %.100q", clip(name)))
 		}
 	}

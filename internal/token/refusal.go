@@ -11,7 +11,7 @@ const (
 	TooLarge        Reason = "token_too_large"   // over MaxSize bytes
 	NotJWT          Reason = "not_jwt"           // not three parts: opaque, encrypted or JSON serialization
 	Malformed       Reason = "token_malformed"   // base64url or JSON that strict rules refuse
-	HeaderRefused   Reason = "header_refused"    // crit, b64, cty, or a header member of a wrong type
+	HeaderRefused   Reason = "header_refused"    // crit, b64, cty JWT, or a header member of a wrong type
 	AlgRefused      Reason = "alg_refused"       // none, HMAC, unknown, or not in the issuer's list
 	TypeRefused     Reason = "typ_refused"       // an explicit typ that is no access token
 	IDToken         Reason = "id_token"          // carries the marks of an ID or logout token
