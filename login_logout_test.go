@@ -110,6 +110,7 @@ func TestTheIssuerLogsOutBySessionAndByUser(t *testing.T) {
 	}{
 		"a session":            {map[string]any{"sid": "sid-1"}, [2]bool{false, true}},
 		"a user":               {map[string]any{"sub": "alice"}, [2]bool{false, false}},
+		"as Hydra does":        {map[string]any{"sid": "sid-1", "exp": nil}, [2]bool{false, true}},
 		"a session and a user": {map[string]any{"sub": "alice", "sid": "sid-2"}, [2]bool{true, false}},
 		"somebody else":        {map[string]any{"sub": "bob"}, [2]bool{true, true}},
 		"an unknown session":   {map[string]any{"sid": "sid-3"}, [2]bool{true, true}},
@@ -137,7 +138,7 @@ func TestAWrongLogoutTokenEndsNothing(t *testing.T) {
 		"another issuer":      {"iss": "https://evil.example", "sub": "alice"},
 		"another client":      {"aud": "somebody", "sub": "alice"},
 		"expired":             {"exp": now - 300, "sub": "alice"},
-		"no exp":              {"exp": nil, "sub": "alice"},
+		"no exp, and too old": {"exp": nil, "iat": now - 301 - 60, "sub": "alice"},
 		"too old":             {"iat": now - 3600, "sub": "alice"},
 		"of tomorrow":         {"iat": now + 86400, "exp": now + 90000, "sub": "alice"},
 		"no iat":              {"iat": nil, "sub": "alice"},
@@ -175,9 +176,17 @@ func TestAWrongLogoutTokenEndsNothing(t *testing.T) {
 
 // A copy of a logout token must not end the sessions that come later.
 func TestALogoutTokenIsTakenOnce(t *testing.T) {
+	for name, claims := range map[string]map[string]any{
+		"as the specification has it": {"sub": "alice", "jti": "the-same"},
+		"without exp":                 {"sub": "alice", "jti": "the-same", "exp": nil},
+	} {
+		t.Run(name, func(t *testing.T) { takenOnce(t, claims) })
+	}
+}
+
+func takenOnce(t *testing.T, claims map[string]any) {
 	s := newPortal(t, "", nil)
 	s.browser().logIn()
-	claims := map[string]any{"sub": "alice", "jti": "the-same"}
 	if code := s.logout("logout+jwt", claims); code != 200 {
 		t.Fatal(code, s.logged())
 	}

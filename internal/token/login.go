@@ -35,7 +35,8 @@ type Logout struct {
 	ID               string // jti
 }
 
-// LogoutFresh is how old a logout token may be by its iat.
+// LogoutFresh is how old a logout token may be by its iat, and how long one lives
+// that has no exp (Ory Hydra's have none).
 const LogoutFresh = 5 * time.Minute
 
 const (
@@ -98,7 +99,7 @@ func (l *Login) verifyID(ctx context.Context, raw, accessToken string, now time.
 	if hash, has := c["at_hash"]; has && hash != leftHash(u.alg, accessToken) {
 		return nil, refuse(ClaimWrong, "at_hash is not that of the access token")
 	}
-	if err := l.verify(ctx, u, now); err != nil {
+	if err := l.verify(ctx, u, now, 0); err != nil {
 		return nil, err
 	}
 	return id, nil
@@ -117,7 +118,10 @@ func (l *Login) VerifyLogout(ctx context.Context, raw string, now time.Time) (*L
 	c := u.Claims
 	out := &Logout{Subject: strings.Clone(c.String("sub")), Session: strings.Clone(c.String("sid")), ID: strings.Clone(c.String("jti"))}
 	events, _ := c["events"].(map[string]any)
-	_, isLogout := events[logoutEvent].(map[string]any)
+	event, isLogout := events[logoutEvent]
+	if _, object := event.(map[string]any); !object && event != nil { // null is nothing more to say of it, as {} is
+		isLogout = false
+	}
 	iat, _ := seconds(c["iat"])
 	_, odd := c["sid"]
 	_, hasNonce := c["nonce"]
@@ -126,7 +130,7 @@ func (l *Login) VerifyLogout(ctx context.Context, raw string, now time.Time) (*L
 		return nil, refuse(TypeRefused, "typ is "+clip(u.typ))
 	case !isLogout:
 		return nil, refuse(TypeRefused, "its events name no log-out")
-	case hasNonce: // null as well
+	case hasNonce:
 		return nil, refuse(ClaimWrong, "nonce is there: it may be an ID token")
 	case odd && out.Session == "" || out.Subject == "" && out.Session == "":
 		return nil, refuse(ClaimMissing, "sub and sid")
@@ -135,14 +139,15 @@ func (l *Login) VerifyLogout(ctx context.Context, raw string, now time.Time) (*L
 	case now.Add(-LogoutFresh - l.Skew).After(time.Unix(int64(iat), 0)):
 		return nil, refuse(Expired, "iat is too old")
 	}
-	if err := l.verify(ctx, u, now); err != nil {
+	if err := l.verify(ctx, u, now, LogoutFresh); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// verify makes the checks that both have, the costly ones last.
-func (l *Login) verify(ctx context.Context, u *Unverified, now time.Time) error {
+// verify makes the checks that both have, the costly ones last. A token without
+// exp lives for life from its iat; none: it has to have one.
+func (l *Login) verify(ctx context.Context, u *Unverified, now time.Time, life time.Duration) error {
 	p := Profile{Issuer: l.Issuer, Audience: []string{l.ClientID}, Algorithms: l.Algorithms, Skew: l.Skew, Keys: l.Keys}
 	if err := p.checkIssuer(u); err != nil {
 		return err
@@ -150,12 +155,15 @@ func (l *Login) verify(ctx context.Context, u *Unverified, now time.Time) error 
 	if err := p.checkAlgorithm(u); err != nil {
 		return err
 	}
-	exp, has := seconds(u.Claims["exp"])
-	if err := present("exp", has); err != nil {
-		return err
-	}
 	iat, has := seconds(u.Claims["iat"])
 	if err := present("iat", has); err != nil {
+		return err
+	}
+	exp, has := seconds(u.Claims["exp"])
+	if !has && life > 0 {
+		exp, has = iat+life.Seconds(), true
+	}
+	if err := present("exp", has); err != nil {
 		return err
 	}
 	nbf, _ := seconds(u.Claims["nbf"])
