@@ -99,6 +99,8 @@ func outcomeOf(err error, gone bool) outcome {
 	switch {
 	case gone:
 		o.status, o.reason, o.level, o.retryAfter = verdict.StatusClientGone, verdict.ClientGone, zapcore.DebugLevel, ""
+	case failure.Told:
+		o.level = zapcore.DebugLevel
 	case failure.Lasting:
 		o.level = zapcore.ErrorLevel
 	case failure.Reason == verdict.IntrospectionLimited:

@@ -92,6 +92,13 @@ func (s *Server) introspection(ctx context.Context, at Introspection) (ask conte
 	return restrictAddress(ctx, ends.from), ends.Introspection, ends.AskMethods, nil
 }
 
+// Unreadable reports whether an endpoint answered about a token, and nobody can
+// tell what.
+func Unreadable(err error) bool {
+	failed, ok := errors.AsType[*CallError](err)
+	return ok && failed.Status == http.StatusOK
+}
+
 // Blameless reports whether a call that failed says nothing against the endpoint:
 // it answered, and did not like this one question, or has an odd answer to this
 // one. Strangers choose what is asked, so they could make it look broken

@@ -107,7 +107,7 @@ func TestAnAnswerAboutATokenIsWholeOrNone(t *testing.T) {
 func TestAnOddAnswerAboutOneTokenSaysNothingAgainstTheEndpoint(t *testing.T) {
 	for name, body := range map[string]string{
 		"more than 64 KB":         `{"active":true,"x":"` + strings.Repeat("a", maxAnswer) + `"}`,
-		"a claim of another type": `{"active":true,"sub":7}`,
+		"a claim of another type": `{"active":true,"sub":{}}`,
 		"too many values":         ` {"active":true,"groups":[` + strings.Repeat(`"a",`, 2000) + `"a"]}`,
 		"a name twice":            `{"active":true,"active":true}`,
 	} {

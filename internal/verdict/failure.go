@@ -15,6 +15,7 @@ type Failure struct {
 	Issuer  string        // whose failure it is, where that is known
 	Wait    time.Duration // when to come again; 0: that is not known
 	Lasting bool          // it goes on until an operator does something
+	Told    bool          // the log has had it not long ago
 	Err     error
 }
 
@@ -38,7 +39,7 @@ func FailureOf(err error) *Failure {
 		f.Reason, f.Wait, f.Lasting = GrantUnavailable, max(later.RetryAfter, time.Second), false
 	}
 	if known, ok := errors.AsType[*Failure](err); ok {
-		f.Reason, f.Issuer, f.Lasting = known.Reason, known.Issuer, known.Lasting
+		f.Reason, f.Issuer, f.Lasting, f.Told = known.Reason, known.Issuer, known.Lasting, known.Told
 		if known.Wait > 0 {
 			f.Wait = known.Wait
 		}

@@ -83,7 +83,9 @@ func (q *Introspector) call(shared *sharedCall, what Request) {
 	if err == nil {
 		shared.result = q.read(answer, doc, what, now)
 	} else {
-		shared.err = q.failed(verdict.IntrospectionUnavailable, min(retryAfterOf(err), breakerLimits.Most), err)
+		failure := q.failed(verdict.IntrospectionUnavailable, min(retryAfterOf(err), breakerLimits.Most), err)
+		failure.Told = as.Unreadable(err) && q.unread.again(err.Error(), now)
+		shared.err = failure
 	}
 	q.account(shared, err, now, time.Since(began))
 	q.mu.Lock()
@@ -163,7 +165,7 @@ func retryAfterOf(err error) time.Duration {
 }
 
 // failed is why there is no answer about a token, and when to come again.
-func (q *Introspector) failed(reason string, after time.Duration, err error) error {
+func (q *Introspector) failed(reason string, after time.Duration, err error) *verdict.Failure {
 	return &verdict.Failure{Reason: reason, Issuer: q.issuer, Wait: after, Err: err}
 }
 

@@ -47,6 +47,7 @@ type Introspector struct {
 	remember  time.Duration // 0: not at all
 	breaker   breaker.Breaker
 	probe     probe
+	unread    unread
 	limits    *askLimits
 	metrics   telemetry.AskMetrics
 	ctx       context.Context
