@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -29,30 +32,103 @@ func wellKnown(issuer string) ([]string, error) {
 	return forms, nil
 }
 
-// discover finds the address of the keys in the issuer's metadata. The form
-// that answered last time is asked first.
+// The time that places of metadata get.
+const (
+	placeWithin  = 3 * time.Second // one of several places
+	othersWithin = time.Second     // the others, once one has answered well
+)
+
+// visit is what came of asking one place for metadata.
+type visit struct {
+	address string
+	doc     *document
+	err     error // why there is no document
+}
+
+var errSilent = errors.New("no answer in time")
+
+// places are where the issuer's metadata may be.
+func (s *Server) places() ([]string, error) {
+	if s.cfg.Metadata != "" {
+		return []string{s.cfg.Metadata}, nil
+	}
+	return wellKnown(s.cfg.Issuer)
+}
+
+// discover finds the addresses in the issuer's metadata.
 func (s *Server) discover(ctx context.Context) error {
-	forms := []string{s.cfg.Metadata}
-	if s.cfg.Metadata == "" {
-		var err error
-		if forms, err = wellKnown(s.cfg.Issuer); err != nil {
-			return err
+	places, err := s.places()
+	if err != nil {
+		return err
+	}
+	if err := s.adopt(s.ask(ctx, places)); err != nil {
+		return fmt.Errorf("reading the metadata: %w", err)
+	}
+	return nil
+}
+
+// ask asks all places at once: one that hangs, resets or is guarded must not keep
+// the others from being asked.
+func (s *Server) ask(ctx context.Context, places []string) []visit {
+	within := placeWithin
+	if len(places) == 1 && s.cfg.JWKS == "" {
+		within = attempt // else the keys, which are elsewhere, need some of it
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	type answer struct {
+		place int
+		doc   *document
+		err   error
+	}
+	came := make(chan answer, len(places))
+	found := make([]visit, len(places))
+	for i, address := range places {
+		found[i] = visit{address: address, err: fmt.Errorf("%s: %w", address, errSilent)}
+		go func() {
+			doc, err := s.readDocument(ctx, address)
+			came <- answer{i, doc, err}
+		}()
+	}
+	var enough <-chan time.Time
+	for range places {
+		select {
+		case one := <-came:
+			found[one.place].doc, found[one.place].err = one.doc, one.err
+			if one.doc != nil && enough == nil {
+				timer := time.NewTimer(othersWithin)
+				defer timer.Stop()
+				enough = timer.C
+			}
+		case <-enough:
+			return found
 		}
 	}
-	var failures []error
-	for i := range forms {
-		form := (s.form + i) % len(forms)
-		err := s.readMetadata(ctx, forms[form])
-		if err == nil {
-			s.form = form
-			return nil
+	return found
+}
+
+// distinct are the visits without those that failed for the same reason as one
+// before: no server there, however often asked.
+func distinct(found []visit) (told []visit) {
+	seen := map[string]bool{}
+	for _, v := range found {
+		if v.err == nil || !seen[reasonOf(v.err)] {
+			told = append(told, v)
 		}
-		failures = append(failures, err)
-		if _, answered := errors.AsType[*answerError](err); !answered {
-			break // no server there, or no time left: other paths will not help
+		if v.err != nil {
+			seen[reasonOf(v.err)] = true
 		}
 	}
-	return fmt.Errorf("reading the metadata: %w", errors.Join(failures...))
+	return told
+}
+
+// reasonOf is an error's text without the address that was asked, where no answer
+// came from there.
+func reasonOf(err error) string {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err.Error()
+	}
+	return err.Error()
 }
 
 // otherIssuerError is what metadata are that another issuer speaks in.
@@ -68,26 +144,68 @@ func (e *otherIssuerError) Error() string {
 	return fmt.Sprintf("its issuer is %.200q, configured is %q", e.found, e.configured)
 }
 
-func (s *Server) readMetadata(ctx context.Context, address string) error {
+func (s *Server) readDocument(ctx context.Context, address string) (*document, error) {
 	ctx, route := allowAnyAddress(ctx, s.cfg.dialing().zone)
 	doc, fresh, err := s.get(ctx, address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	members, err := token.ParseObject(string(doc))
 	if err != nil {
-		return &answerError{address, err}
+		return nil, &answerError{address: address, err: err}
 	}
 	// Exact text, or one issuer could speak for another (RFC 8414 §3.3).
 	if issuer, _ := members["issuer"].(string); issuer != s.cfg.Issuer {
-		return &answerError{address, &otherIssuerError{issuer, s.cfg.Issuer, members["access_token_issuer"] == s.cfg.Issuer}}
+		return nil, &answerError{address: address, err: &otherIssuerError{issuer, s.cfg.Issuer, members["access_token_issuer"] == s.cfg.Issuer}}
 	}
+	return &document{address: address, members: members, from: route.to, fresh: fresh}, nil
+}
+
+// adopt uses what the places answered. What a place said last time counts while
+// it does not answer and another one does.
+func (s *Server) adopt(found []visit) error {
+	var said documents
+	var failures []error
+	fresh := Ceiling
+	kept := map[string]*document{}
+	for _, v := range found {
+		switch doc := v.doc; {
+		case doc != nil:
+			kept[v.address], fresh = doc, min(fresh, doc.fresh)
+			said = append(said, doc)
+		case unanswered(v.err) && s.documents[v.address] != nil:
+			kept[v.address] = s.documents[v.address]
+			said = append(said, kept[v.address])
+		}
+	}
+	for _, v := range distinct(found) {
+		failures = append(failures, v.err)
+	}
+	if !slices.ContainsFunc(found, func(v visit) bool { return v.doc != nil }) {
+		return errors.Join(failures...)
+	}
+	s.documents = kept
 	// Before the keys: an issuer of opaque tokens alone may publish none.
-	s.endpoints.Store(s.readEndpoints(members, route.to))
-	keys, _ := members["jwks_uri"].(string)
-	if err := s.checkDiscovered(keys); err != nil && s.cfg.JWKS == "" {
-		return &answerError{address, fmt.Errorf("its jwks_uri: %w", err)}
+	s.endpoints.Store(s.readEndpoints(said))
+	s.tellDiffering(said.differ())
+	keys, err := s.usable(said, "jwks_uri")
+	if err != nil && s.cfg.JWKS == "" {
+		return &answerError{address: said[0].address, err: err}
 	}
-	s.keysURL, s.keysFrom, s.metaAt, s.metaUntil = keys, route.to, address, s.cfg.Now().Add(fresh)
+	s.keysURL, s.keysFrom, s.metaAt, s.metaUntil = keys, said.from(), said[0].address, s.cfg.Now().Add(fresh)
 	return nil
+}
+
+// tellDiffering tells of documents that contradict each other, once.
+func (s *Server) tellDiffering(differ []string) {
+	if !slices.Equal(differ, s.differ) && len(differ) > 0 {
+		s.observe(Event{Op: OpContradiction, Differ: differ})
+	}
+	s.differ = differ
+}
+
+// unanswered reports whether a place may have metadata all the same.
+func unanswered(err error) bool {
+	bad, answered := errors.AsType[*answerError](err)
+	return !answered || bad.status >= http.StatusInternalServerError || bad.status == http.StatusTooManyRequests
 }

@@ -43,25 +43,23 @@ type Endpoints struct {
 	BindsAll          bool     // dpop_bound_access_tokens: they are
 }
 
-// readEndpoints takes what the operator names first, and drops an address that may not be asked, and not the metadata
-// with it: keys are needed by more than those who ask for tokens.
-func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
+// readEndpoints takes what the operator names first. It drops an address that may
+// not be asked, and not the metadata with it: keys are needed by more than those
+// who ask for tokens.
+func (s *Server) readEndpoints(said documents) *Endpoints {
 	var refused []error
 	usable := func(name, own string) string {
 		if own != "" {
 			return own
 		}
-		address, named := members[name].(string)
-		if err := s.checkDiscovered(address); err != nil {
-			if named {
-				refused = append(refused, fmt.Errorf("%s: %w", name, err))
-			}
-			return ""
+		address, err := s.usable(said, name)
+		if err != nil && !errors.Is(err, errNotNamed) {
+			refused = append(refused, err)
 		}
 		return address
 	}
 	ends := &Endpoints{
-		from:                from,
+		from:                said.from(),
 		Token:               usable("token_endpoint", s.cfg.Named.Token),
 		Revocation:          usable("revocation_endpoint", ""),
 		DeviceAuthorization: usable("device_authorization_endpoint", ""),
@@ -70,39 +68,28 @@ func (s *Server) readEndpoints(members map[string]any, from zone) *Endpoints {
 		UserInfo:            usable("userinfo_endpoint", s.cfg.Named.UserInfo),
 		Introspection:       usable("introspection_endpoint", ""),
 		Registration:        usable("registration_endpoint", ""),
-		Resources:           names(members["protected_resources"]),
+		Resources:           said.allNames("protected_resources"),
 	}
-	ends.AuthMethods = names(members["token_endpoint_auth_methods_supported"])
-	if ends.AskMethods = names(members["introspection_endpoint_auth_methods_supported"]); ends.AskMethods == nil {
+	ends.AuthMethods = said.names("token_endpoint_auth_methods_supported")
+	if ends.AskMethods = said.names("introspection_endpoint_auth_methods_supported"); ends.AskMethods == nil {
 		ends.AskMethods = ends.AuthMethods
 	}
-	ends.GrantTypes = names(members["grant_types_supported"])
-	ends.ChallengeMethods = names(members["code_challenge_methods_supported"])
-	ends.ResponseTypes = names(members["response_types_supported"])
-	ends.ClientDocuments = members["client_id_metadata_document_supported"] == true
-	ends.NamesItself = members["authorization_response_iss_parameter_supported"] == true
-	ends.AccessTokenIssuer, _ = members["access_token_issuer"].(string)
-	ends.SigningAlgorithms = names(members["id_token_signing_alg_values_supported"])
-	ends.BindsAll = members["dpop_bound_access_tokens"] == true
-	if len(names(members["dpop_signing_alg_values_supported"])) > 0 { // RFC 9449 §5.1
+	ends.GrantTypes = said.allNames("grant_types_supported")
+	ends.ChallengeMethods = said.allNames("code_challenge_methods_supported")
+	ends.ResponseTypes = said.allNames("response_types_supported")
+	ends.ClientDocuments = said.is("client_id_metadata_document_supported")
+	ends.NamesItself = said.is("authorization_response_iss_parameter_supported")
+	ends.AccessTokenIssuer, _ = said.value("access_token_issuer").(string)
+	ends.SigningAlgorithms = said.names("id_token_signing_alg_values_supported")
+	ends.BindsAll = said.is("dpop_bound_access_tokens")
+	if len(said.names("dpop_signing_alg_values_supported")) > 0 { // RFC 9449 §5.1
 		ends.Binds = append(ends.Binds, "dpop_signing_alg_values_supported")
 	}
-	if members["tls_client_certificate_bound_access_tokens"] == true { // RFC 8705 §3.3
+	if said.is("tls_client_certificate_bound_access_tokens") { // RFC 8705 §3.3
 		ends.Binds = append(ends.Binds, "tls_client_certificate_bound_access_tokens")
 	}
 	ends.Refused = refused
 	return ends
-}
-
-// names are the strings of a list.
-func names(value any) (all []string) {
-	list, _ := value.([]any)
-	for _, one := range list {
-		if name, ok := one.(string); ok {
-			all = append(all, name)
-		}
-	}
-	return all
 }
 
 // Endpoints are those of the metadata that were read last. Before there are

@@ -84,8 +84,8 @@ func TestWithKeysFromTheStorageACallCausesTheFetchThatFindsTheEndpoints(t *testi
 				t.Fatal(err)
 			}
 		}
-		if n := len(issuer.urls()); n != 1 {
-			t.Errorf("100 calls caused %d requests", n)
+		if n := len(issuer.times(formRFC)); n != 1 {
+			t.Errorf("100 calls caused %d fetches", n)
 		}
 		issuer.up(keyA)
 		issuer.set(formRFC, tokenOnly)
@@ -103,7 +103,7 @@ func TestAfterAFailedFetchEndpointsFailAtOnce(t *testing.T) {
 		s := newServer(t, issuer)
 		began := time.Now()
 		_, err := s.Endpoints(t.Context())
-		if waited := time.Since(began); err == nil || waited != attempt {
+		if waited := time.Since(began); err == nil || waited != placeWithin {
 			t.Fatalf("the first call: %v after %s", err, waited)
 		}
 		began = time.Now()

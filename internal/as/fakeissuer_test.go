@@ -80,11 +80,12 @@ func slow(d time.Duration, then answer) answer {
 // fakeIssuer is an authorization server without a network. What it has no
 // answer for is 404.
 type fakeIssuer struct {
-	mu            sync.Mutex
-	born          time.Time
-	answers       map[string]answer
-	asked         []request
-	running, most int
+	mu      sync.Mutex
+	born    time.Time
+	answers map[string]answer
+	asked   []request
+	running map[string]int
+	most    int // requests to one address at a time
 }
 
 type request struct {
@@ -94,7 +95,7 @@ type request struct {
 
 // newIssuer has metadata where RFC 8414 wants them, and key a.
 func newIssuer() *fakeIssuer {
-	return &fakeIssuer{born: time.Now(), answers: map[string]answer{
+	return &fakeIssuer{born: time.Now(), running: map[string]int{}, answers: map[string]answer{
 		formRFC: metadata(issuerURL, keysURL),
 		keysURL: serve(keyA),
 	}}
@@ -104,19 +105,29 @@ func (f *fakeIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	url := r.URL.String()
 	f.mu.Lock()
 	f.asked = append(f.asked, request{url, time.Since(f.born)})
-	f.running++
-	f.most = max(f.most, f.running)
+	f.running[url]++
+	f.most = max(f.most, f.running[url])
 	answer := f.answers[url]
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
-		f.running--
+		f.running[url]--
 		f.mu.Unlock()
 	}()
 	if answer == nil {
 		answer = reply(404, "not here")
 	}
 	return answer(r)
+}
+
+// busy is how many requests are under way.
+func (f *fakeIssuer) busy() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, running := range f.running {
+		n += running
+	}
+	return n
 }
 
 func (f *fakeIssuer) set(url string, a answer) {

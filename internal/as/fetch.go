@@ -12,16 +12,17 @@ import (
 
 // fetcher is what the loop remembers from one fetch to the next.
 type fetcher struct {
-	keysURL   string    // from the metadata
-	keysFrom  zone      // where these came from
-	metaAt    string    // where the metadata were read
-	metaUntil time.Time // when they stop being fresh
-	form      int       // which of the well-known forms answered last
-	doc       []byte    // the last good key document
-	named     []string  // algorithms that the metadata named then
-	stored    time.Time // when it was last written to the storage
-	failures  int       // in a row
-	restored  bool      // the keys in force come from the storage
+	keysURL   string               // from the metadata
+	keysFrom  zone                 // where these came from
+	metaAt    string               // where the metadata were read
+	metaUntil time.Time            // when they stop being fresh
+	documents map[string]*document // the metadata of each place, as it gave them last
+	differ    []string             // where they contradicted each other then
+	doc       []byte               // the last good key document
+	named     []string             // algorithms that the metadata named then
+	stored    time.Time            // when it was last written to the storage
+	failures  int                  // in a row
+	restored  bool                 // the keys in force come from the storage
 }
 
 // run is the one goroutine that fetches: one fetch at a time by construction.
@@ -62,7 +63,7 @@ func (s *Server) fetch() time.Duration {
 
 	began := s.cfg.Now()
 	if s.anew.Swap(false) {
-		s.metaUntil = time.Time{}
+		s.metaUntil, s.documents = time.Time{}, nil
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.within(attempt))
 	doc, fresh, err := s.fetchKeys(ctx)

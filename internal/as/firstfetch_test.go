@@ -101,7 +101,7 @@ func TestWithoutKeysTheFetchIsRetriedEachSecondOneAtATime(t *testing.T) {
 	}{
 		"refuses":            {refuse, retryNone},
 		"fails slowly":       {slow(300*time.Millisecond, refuse), retryNone + 300*time.Millisecond},
-		"hangs to the limit": {hang, retryNone + attempt},
+		"hangs to the limit": {hang, retryNone + placeWithin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestWithoutKeysTheFetchIsRetriedEachSecondOneAtATime(t *testing.T) {
 				newServer(t, issuer).Start()
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				at := issuer.times("")
+				at := issuer.times(formRFC)
 				if want := int(time.Minute/c.every) + 1; len(at) != want {
 					t.Errorf("%d attempts in a minute, want %d", len(at), want)
 				}
@@ -138,7 +138,7 @@ func TestRequestsDoNotHastenTheRetries(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		if n := len(issuer.times("")); n > 11 {
+		if n := len(issuer.times(formRFC)); n > 11 {
 			t.Errorf("%d attempts in ten seconds", n)
 		}
 	})
@@ -174,8 +174,8 @@ func TestWithAHangingIssuerOnlyTheFirstCallersWait(t *testing.T) {
 		issuer.down(hang)
 		s := newServer(t, issuer)
 		began := time.Now()
-		if _, err := s.Keys(t.Context()); !isUnavailable(err) || time.Since(began) != attempt {
-			t.Errorf("the first caller: %v after %s, want *Unavailable after %s", err, time.Since(began), attempt)
+		if _, err := s.Keys(t.Context()); !isUnavailable(err) || time.Since(began) != placeWithin {
+			t.Errorf("the first caller: %v after %s, want *Unavailable after %s", err, time.Since(began), placeWithin)
 		}
 		for range 100 { // some of them while the next attempt hangs
 			began = time.Now()

@@ -26,7 +26,7 @@ func FuzzMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		s := newServer(t, roundTrip(reply(200, string(doc))))
-		err := s.readMetadata(t.Context(), formRFC)
+		err := s.adopt(s.ask(t.Context(), []string{formRFC}))
 		if (err == nil) != (s.keysURL != "") {
 			t.Fatalf("error %v and keys at %q", err, s.keysURL)
 		}

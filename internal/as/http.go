@@ -1,6 +1,7 @@
 package as
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,6 +22,7 @@ const maxDocument = 1 << 20
 // no answer at all.
 type answerError struct {
 	address string
+	status  int // 0: it was a good one
 	err     error
 }
 
@@ -95,24 +97,28 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 	}
 	res, err := s.client.Do(req)
 	if err != nil && res != nil {
-		return nil, 0, &answerError{address, err} // a redirect that is not followed
+		return nil, 0, &answerError{address: address, status: res.StatusCode, err: err} // a redirect that is not followed
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, 0, &answerError{address, &statusError{res.StatusCode, s.cfg.Bearer != nil && !shown}}
+		return nil, 0, &answerError{address: address, status: res.StatusCode, err: &statusError{res.StatusCode, s.cfg.Bearer != nil && !shown}}
 	}
 	doc, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: reading the answer: %w", address, err)
 	}
 	if len(doc) > maxDocument {
-		return nil, 0, &answerError{address, fmt.Errorf("more than %d bytes", maxDocument)}
+		return nil, 0, &answerError{address: address, err: fmt.Errorf("more than %d bytes", maxDocument)}
 	}
-	return doc, freshness(res.Header, s.cfg.Now()), nil
+	return withoutMark(doc), freshness(res.Header, s.cfg.Now()), nil
 }
+
+// withoutMark takes a byte order mark away, which readers of JSON may ignore
+// (RFC 8259 §8.1).
+func withoutMark(doc []byte) []byte { return bytes.TrimPrefix(doc, []byte("\ufeff")) }
 
 // freshness is how long an answer stays fresh (RFC 9111 §4.2), within Floor and
 // Ceiling. Answers that say nothing, or forbid caching, get the usual time:

@@ -86,7 +86,7 @@ func TestCloseEndsTheCallersThatWait(t *testing.T) {
 			t.Errorf("Keys: %v after %s, want *Unavailable when it closes", err, time.Since(began))
 		}
 		synctest.Wait()
-		if issuer.running != 0 {
+		if issuer.busy() != 0 {
 			t.Error("a request to the issuer is still under way")
 		}
 		if _, err := s.Keys(t.Context()); !isUnavailable(err) {

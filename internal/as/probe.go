@@ -20,7 +20,8 @@ type Report struct {
 	KeysURL   string
 	Keys      *token.KeySet
 	Skipped   []token.Skipped
-	KeysErr   error // why there are no keys
+	KeysErr   error    // why there are no keys
+	Differ    []string // where the documents of two places contradict each other
 
 	Certificates []Certificate // of each server that was asked over TLS
 	// Clock is how far the server's clock is ahead of ours, to about a second.
@@ -66,27 +67,25 @@ func Probe(ctx context.Context, cfg Config) *Report {
 }
 
 func (s *Server) probeMetadata(ctx context.Context, report *Report) {
-	forms := []string{s.cfg.Metadata}
-	if s.cfg.Metadata == "" {
-		var err error
-		if forms, err = wellKnown(s.cfg.Issuer); err != nil {
-			report.Forms = []Form{{s.cfg.Issuer, err}}
-			return
+	places, err := s.places()
+	if err != nil {
+		report.Forms = []Form{{s.cfg.Issuer, err}}
+		return
+	}
+	found := s.ask(ctx, places)
+	err = s.adopt(found)
+	for _, v := range distinct(found) {
+		report.Forms = append(report.Forms, Form{v.address, v.err})
+		if v.doc != nil && report.Metadata == "" {
+			report.Metadata = v.address
 		}
 	}
-	for _, form := range forms {
-		err := s.readMetadata(ctx, form)
-		report.Forms = append(report.Forms, Form{form, err})
-		if err == nil {
-			report.Metadata, report.Endpoints = form, s.endpoints.Load()
-			if s.cfg.JWKS == "" {
-				report.KeysURL = s.keysURL
-			}
-			return
-		}
-		if _, answered := errors.AsType[*answerError](err); !answered {
-			return // no server there: other paths will not help
-		}
+	report.Endpoints, report.Differ = s.endpoints.Load(), s.differ
+	if s.cfg.JWKS == "" {
+		report.KeysURL = s.keysURL
+	}
+	if err != nil && report.Metadata != "" {
+		report.KeysErr = err // all is well but for the keys
 	}
 }
 
@@ -122,7 +121,7 @@ func FetchResource(ctx context.Context, cfg Config, address string) (resource st
 	}
 	members, err := token.ParseObject(string(doc))
 	if err != nil {
-		return "", &answerError{address, err}
+		return "", &answerError{address: address, err: err}
 	}
 	resource, _ = members["resource"].(string)
 	return resource, nil

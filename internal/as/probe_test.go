@@ -47,7 +47,7 @@ func TestAProbeOfAnIssuerThatIsNotThereTellsSo(t *testing.T) {
 	issuer := newIssuer()
 	issuer.down(refuse)
 	r := probed(t, issuer, nil)
-	if len(r.Forms) != 1 || r.Forms[0].Err == nil || r.Metadata != "" || r.KeysURL != "" {
+	if len(r.Forms) != 3 || r.Forms[0].Err == nil || r.Metadata != "" || r.KeysURL != "" { // two are 404
 		t.Errorf("%+v", r)
 	}
 	r = probed(t, issuer, func(cfg *Config) { cfg.JWKS = keysURL })

@@ -113,7 +113,7 @@ func New(cfg Config) *Server {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client, s.caller = newClient(cfg), newCaller(cfg)
 	if !cfg.hasMetadata() && cfg.Named != (Named{}) {
-		s.endpoints.Store(s.readEndpoints(nil, routableZone)) // there is nothing to wait for
+		s.endpoints.Store(s.readEndpoints(nil)) // there is nothing to wait for
 	}
 	return s
 }

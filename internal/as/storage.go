@@ -28,6 +28,8 @@ const (
 	OpMetadata = "metadata" // of those alone, where the keys are elsewhere
 	OpRestore  = "restore"  // of keys from the storage
 	OpStore    = "store"    // of keys in the storage
+
+	OpContradiction = "contradiction" // of two documents of metadata
 )
 
 // Event is something an operator may want to know.
@@ -40,6 +42,7 @@ type Event struct {
 	Added   []token.KeyInfo // keys that were not in force before, unless there were none
 	Removed []token.KeyInfo // keys that are in force no more
 	Held    bool            // of a fetch that failed: there are keys all the same
+	Differ  []string        // where two documents of metadata contradict each other
 	Turned  bool            // of a fetch: the first failure, or the first success after failures
 	Took    time.Duration
 }

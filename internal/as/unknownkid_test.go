@@ -22,7 +22,7 @@ func TestAKnownKidNeverWaits(t *testing.T) {
 		time.Sleep(kidAfter)
 		go s.Newer(t.Context(), set)
 		synctest.Wait()
-		if issuer.running != 1 {
+		if issuer.busy() != 1 {
 			t.Fatal("no fetch hangs")
 		}
 		began := time.Now()
