@@ -110,6 +110,25 @@ func TestTheDoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 	examined(t, "oauth "+down.URL+" api").wants(t, "fail metadata: see that the issuer runs")
 }
 
+func TestTheDoctorReadsTwoDocumentsAsOneAndTellsWhereTheyContradict(t *testing.T) {
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.well-known/oauth-authorization-server":
+			fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q,"revocation_endpoint":%q}`, server.URL, server.URL+"/token", server.URL+"/revoke")
+		case "/.well-known/openid-configuration":
+			fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q,"jwks_uri":%q,"end_session_endpoint":%q}`, server.URL, server.URL+"/old", server.URL+"/jwks", server.URL+"/end")
+		default:
+			_, _ = w.Write(jwssign.Set(benchKey(t, "EdDSA")))
+		}
+	}))
+	defer server.Close()
+	examined(t, "oauth {\nissuer "+server.URL+" {\naudience api\nclient app the-secret\n}\nlogin\n}").wants(t,
+		"ok metadata: "+server.URL+"/.well-known/oauth-authorization-server answers", "ok metadata: "+server.URL+"/.well-known/openid-configuration answers",
+		"ok keys: 1 usable keys", "ok endpoints: revocation_endpoint", "ok login: end_session_endpoint",
+		`warn metadata: token_endpoint is "`+server.URL+`/token" at `)
+}
+
 func TestTheDoctorTellsOfKeysThatAreLeftOutAndOfClocks(t *testing.T) {
 	key, late := benchKey(t, "EdDSA"), time.Duration(0)
 	var server *httptest.Server
@@ -125,6 +144,11 @@ func TestTheDoctorTellsOfKeysThatAreLeftOutAndOfClocks(t *testing.T) {
 	examined(t, "oauth "+server.URL+" api").wants(t, `warn keys: key 1 of `+server.URL+`/jwks, kid "shared", is left out`, "ok keys: 1 usable")
 	late = 20 * time.Second
 	examined(t, "oauth "+server.URL+" api").wants(t, "warn clock: its clock is 20s ahead of ours; skew allows 30s")
+	file := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(file, []byte(`{"keys":[{"kty":"oct","kid":"shared","k":"AAAA"},`+strings.TrimPrefix(string(jwssign.Set(key)), `{"keys":[`)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	examined(t, "oauth {\nissuer "+server.URL+" {\naudience api\njwks "+file+"\n}\n}").wants(t, `warn keys: key 1 of `+file+`, kid "shared", is left out`, "ok keys: 1 usable")
 	late = -2 * time.Minute
 	examined(t, "oauth "+server.URL+" api").wants(t, "fail clock: its clock is 2m0s behind ours")
 }

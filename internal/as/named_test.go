@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,12 +70,13 @@ func TestABearerTokenGoesToAddressesOfTheConfigurationAndToTheHostOfTheMetadata(
 		shown  []string // who sees the token
 		hidden string
 	}{
-		"metadata at the issuer":         {func(*Config) {}, []string{formRFC}, elsewhere},
+		"metadata at the issuer":         {func(*Config) {}, []string{formRFC, formEnd}, elsewhere},
 		"keys by their own address":      {func(c *Config) { c.JWKS = elsewhere }, []string{elsewhere}, ""},
 		"keys and metadata by their own": {func(c *Config) { c.JWKS, c.Metadata = elsewhere, formEnd }, []string{formEnd, elsewhere}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			issuer := newIssuer()
+			var mu sync.Mutex // places of metadata are asked at once
 			var shown []string
 			for _, address := range []string{formRFC, formEnd, elsewhere} {
 				then := metadata(issuerURL, elsewhere)
@@ -83,6 +85,8 @@ func TestABearerTokenGoesToAddressesOfTheConfigurationAndToTheHostOfTheMetadata(
 				}
 				issuer.set(address, func(r *http.Request) (*http.Response, error) {
 					if r.Header.Get("Authorization") == "Bearer pod-token" {
+						mu.Lock()
+						defer mu.Unlock()
 						shown = append(shown, address)
 						return then(r)
 					}
@@ -93,7 +97,7 @@ func TestABearerTokenGoesToAddressesOfTheConfigurationAndToTheHostOfTheMetadata(
 				c.Bearer = func() (secret.Text, error) { return secret.New("pod-token"), nil }
 				row.change(c)
 			})
-			if !slices.Equal(shown, row.shown) {
+			if slices.Sort(shown); !slices.Equal(shown, slices.Sorted(slices.Values(row.shown))) {
 				t.Errorf("shown to %q", shown)
 			}
 			if row.hidden == "" && r.KeysErr != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -86,6 +87,12 @@ func (k *Key) readUse(members map[string]any) error {
 	if k.kty, ok = members["kty"].(string); !ok || material[k.kty] == nil {
 		return fmt.Errorf("kty %.40v is not RSA, EC or OKP", members["kty"])
 	}
+	// What serializers write of members that are not set says nothing: .NET's
+	// JsonWebKey has oth and key_ops as empty lists. Null was left out before.
+	maps.DeleteFunc(members, func(_ string, v any) bool {
+		list, is := v.([]any)
+		return is && len(list) == 0 || v == ""
+	})
 	for _, name := range private {
 		if _, has := members[name]; has {
 			return fmt.Errorf("has the private member %s", name)

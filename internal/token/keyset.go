@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
-// maxKeys bounds the keys of a set, and with it what a token without a kid can
-// make us try.
-const maxKeys = 100
+const (
+	maxKeys  = 1000 // of a set that are looked at
+	maxTried = 100  // that one token can make us try: one without a kid, or with a kid that many keys share
+	maxTold  = 10   // of the keys that are left out, in an error
+)
 
 // KeySource gives the keys of one issuer. An error is a failure (there is
 // nothing to judge by), never a verdict.
@@ -46,12 +49,9 @@ func ParseKeySet(doc []byte, named ...string) (*KeySet, []Skipped, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading a JWK Set: %w", err)
 	}
-	if len(list) > maxKeys {
-		return nil, nil, fmt.Errorf("reading a JWK Set: %d keys, more than %d", len(list), maxKeys)
-	}
 	set := &KeySet{byID: make(map[string][]*Key), named: rsaOf(named)}
 	var skipped []Skipped
-	for i, entry := range list {
+	for i, entry := range list[:min(len(list), maxKeys)] {
 		key, err := ParseKey(string(entry))
 		if err != nil {
 			skipped = append(skipped, Skipped{Index: i, KeyID: kidOf(entry), Err: err})
@@ -59,16 +59,44 @@ func ParseKeySet(doc []byte, named ...string) (*KeySet, []Skipped, error) {
 		}
 		set.add(key)
 	}
-	if len(set.keys) == 0 {
-		return nil, skipped, fmt.Errorf("reading a JWK Set: none of its %d keys can be used", len(list))
+	if len(list) > maxKeys {
+		skipped = append(skipped, Skipped{Index: maxKeys, Err: fmt.Errorf("it and what follows: the set has %d keys, of which %d are looked at", len(list), maxKeys)})
+	}
+	switch {
+	case len(list) == 0:
+		return nil, nil, errors.New("reading a JWK Set: there is no key in it")
+	case len(set.keys) == 0:
+		return nil, skipped, fmt.Errorf("reading a JWK Set: none of its %d keys can be used: %s", len(list), why(skipped))
 	}
 	return set, skipped, nil
+}
+
+// String names the key and says why it was left out.
+func (s Skipped) String() string {
+	name := fmt.Sprintf("key %d", s.Index+1)
+	if s.KeyID != "" {
+		name += " (kid " + quote(s.KeyID) + ")"
+	}
+	return name + ": " + s.Err.Error()
+}
+
+func why(skipped []Skipped) string {
+	var all []string
+	for i, one := range skipped {
+		if i == maxTold {
+			all = append(all, fmt.Sprintf("and %d more", len(skipped)-maxTold))
+			break
+		}
+		all = append(all, one.String())
+	}
+	return strings.Join(all, "; ")
 }
 
 // keyList is the value of the one member "keys". The entries stay text, so
 // that an odd one spoils itself alone; and no struct reads them, which would
 // fold the case of names.
 func keyList(doc []byte) (list []json.RawMessage, err error) {
+	doc = bytes.TrimPrefix(doc, []byte("\ufeff")) // RFC 8259 §8.1: readers may ignore it
 	if !json.Valid(doc) {
 		return nil, errors.New("not JSON")
 	}
@@ -179,7 +207,9 @@ func (s *KeySet) candidates(kid, alg string, configured Algorithms) (fit []*Key,
 	for _, key := range from {
 		switch {
 		case s.takes(key, alg, configured):
-			fit = append(fit, key)
+			if len(fit) < maxTried {
+				fit = append(fit, key)
+			}
 		case key.fits(alg):
 			plain = true
 		}

@@ -73,8 +73,7 @@ func TestADocumentThatIsNoKeySetIsAnError(t *testing.T) {
 		"cut short":               `{"keys":[` + good,
 		"something behind":        `{"keys":[` + good + `]}{}`,
 		"an error answer":         `{"error":"server_error"}`,
-		"a byte order mark":       "\ufeff" + `{"keys":[` + good + `]}`,
-		"too many keys":           `{"keys":[` + strings.Repeat(good+",", maxKeys) + good + `]}`,
+		"two byte order marks":    "\ufeff\ufeff" + `{"keys":[` + good + `]}`,
 		"keys twice":              `{"keys":[` + good + `],"keys":[` + good + `]}`,
 		"keys twice, escaped":     `{"keys":[` + good + `],"\u006beys":[` + good + `]}`,
 	} {
@@ -82,9 +81,38 @@ func TestADocumentThatIsNoKeySetIsAnError(t *testing.T) {
 			t.Errorf("%s: taken as a set of %d", name, set.Len())
 		}
 	}
-	set, _, err := ParseKeySet([]byte(`{"keys":[` + strings.Repeat(good+",", maxKeys-1) + good + `],"x":1}`))
-	if err != nil || set.Len() != maxKeys {
-		t.Error(set.Len(), err)
+	set, _, err := ParseKeySet([]byte("\ufeff" + `{"keys":[` + good + `],"x":1}`))
+	if err != nil || set.Len() != 1 {
+		t.Error("behind a byte order mark:", set.Len(), err)
+	}
+}
+
+func TestOfManyKeysAsManyAreUsedAsAreLookedAt(t *testing.T) {
+	ours, other := jwkOf(t, k1(), nil), jwkOf(t, signer("", "ES256", "other P-256"), nil)
+	first := `{"keys":[` + ours
+	set, skipped, err := ParseKeySet([]byte(first + strings.Repeat(","+other, maxKeys-1) + `]}`))
+	if err != nil || set.Len() != maxKeys || skipped != nil {
+		t.Fatal(set.Len(), skipped, err)
+	}
+	if fit, _, _ := set.candidates("", "ES256", every(t)); len(fit) != maxTried {
+		t.Errorf("a token without a kid makes us try %d keys", len(fit))
+	}
+	p := profile(t)
+	p.Keys = set
+	_, err = prove(p, mint(t, k1(), nil))
+	wantReason(t, err, "")
+	set, skipped, err = ParseKeySet([]byte(first + strings.Repeat(","+other, maxKeys+6) + `]}`))
+	if err != nil || set.Len() != maxKeys || len(skipped) != 1 || !strings.Contains(skipped[0].String(), "key 1001: it and what follows: the set has 1007 keys") {
+		t.Errorf("%d of 1007 keys, %v, %v", set.Len(), skipped, err)
+	}
+}
+
+func TestASetWithoutAUsableKeySaysWhatIsWrongWithEach(t *testing.T) {
+	_, _, err := ParseKeySet([]byte(`{"keys":[{"kty":"oct","kid":"a\u001b"},{"kty":"RSA","kid":"b","use":"enc"},{"kty":"EC","crv":"P-256","alg":"ES999"}` + strings.Repeat(",{}", maxTold) + `]}`))
+	for _, want := range []string{`key 1 (kid "a\x1b"): kty oct is not RSA, EC or OKP`, `key 2 (kid "b"): use is enc, not sig`, "key 3: alg ES999 does not fit", "and 3 more"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, without %s", err, want)
+		}
 	}
 }
 

@@ -55,10 +55,13 @@ func (d *doctor) checkMetadata(t target, r *as.Report) {
 			d.say(t.url, checkMetadata, formResult(r), fmt.Sprintf("if that is the issuer you mean, write it exactly so: %s", other),
 				"%s is the metadata of another issuer, %s", form.URL, other)
 		case r.Metadata != "": // another form answers well
-			d.say(t.url, checkMetadata, resultOK, "", "%v; the next form is asked", form.Err)
+			d.say(t.url, checkMetadata, resultOK, "", "%v; another place answers", form.Err)
 		default:
 			d.say(t.url, checkMetadata, resultFail, issuers.Cure(form.Err), "%s: %v", form.URL, form.Err)
 		}
+	}
+	for _, where := range r.Differ {
+		d.say(t.url, checkMetadata, resultWarn, "have the issuer's documents corrected, or name the one that is right: metadata <url>; until then what is named first counts", "%s", where)
 	}
 	if r.Endpoints == nil {
 		return
@@ -82,13 +85,14 @@ func formResult(r *as.Report) string {
 
 func (d *doctor) checkKeys(t target, r *as.Report) {
 	if r.KeysURL == "" {
-		d.say(t.url, checkKeys, resultFail, "first get the metadata right", "nobody can tell where the keys are")
+		text := "nobody can tell where the keys are"
+		if r.KeysErr != nil {
+			text += ": " + r.KeysErr.Error()
+		}
+		d.say(t.url, checkKeys, resultFail, "first get the metadata right", "%s", text)
 		return
 	}
-	for _, s := range r.Skipped {
-		d.say(t.url, checkKeys, resultWarn, "nothing, if no access token is signed with it; else have the issuer publish a usable key",
-			"key %d of %s, kid %q, is left out: %v", s.Index+1, r.KeysURL, s.KeyID, s.Err)
-	}
+	d.checkSkipped(t, r.Skipped, r.KeysURL)
 	if r.KeysErr != nil {
 		d.say(t.url, checkKeys, resultFail, "without keys every token is answered with 503: "+issuers.Cure(r.KeysErr), "%s: %v", r.KeysURL, r.KeysErr)
 		return
@@ -97,6 +101,13 @@ func (d *doctor) checkKeys(t target, r *as.Report) {
 	d.say(t.url, checkKeys, resultOK, "", "%d usable keys at %s: %s", len(infos), r.KeysURL, keyNames(infos))
 	d.checkAlgorithms(t, infos)
 	d.checkPlainKeys(t, infos, r.Endpoints)
+}
+
+func (d *doctor) checkSkipped(t target, skipped []token.Skipped, where string) {
+	for _, s := range skipped {
+		d.say(t.url, checkKeys, resultWarn, "nothing, if no access token is signed with it; else have the issuer publish a usable key",
+			"key %d of %s, kid %q, is left out: %v", s.Index+1, where, s.KeyID, s.Err)
+	}
 }
 
 func keyNames(keys []token.KeyInfo) string {

@@ -205,6 +205,7 @@ func (d *doctor) visit(t target) {
 	defer cancel()
 	d.checkSettings(t)
 	if t.set.Fixed != nil {
+		d.checkSkipped(t, t.set.Skipped, t.set.JWKS)
 		infos := t.set.Fixed.InfosFor(t.set.Algorithms)
 		d.say(t.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), t.set.JWKS, keyNames(infos))
 		d.checkAlgorithms(t, infos)

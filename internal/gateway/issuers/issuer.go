@@ -140,6 +140,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 	if err != nil {
 		return nil, nil, fmt.Errorf("issuer %s: %w", strings.Join(urls, " "), err)
 	}
+	tellSkipped(with.Log, set.Skipped, zap.String("file", set.JWKS))
 	var done func()
 	for _, url := range urls {
 		if err := i.CheckURL(url); err != nil { // now that its placeholders are known

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // warnAgain is how often an outage is told of. Keys may be asked for each second.
@@ -17,6 +18,7 @@ const warnAgain = time.Minute
 func observer(log *zap.Logger, issuer string) func(as.Event) {
 	log = log.With(zap.String("issuer", issuer))
 	var warned, unread time.Time // of the outage that lasts; the loop is the one caller
+	var unusable string          // what was said of a set without a usable key
 	return func(e as.Event) {
 		switch e.Op {
 		case as.OpFetch:
@@ -31,9 +33,13 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 					text = "no keys of this issuer yet: fetching them failed, and its tokens are answered with 503"
 				}
 				log.Log(level, text, zap.Error(e.Err), zap.String("do", cureOf(e.Err, issuer)), zap.String("command", AskDoctor(issuer)), zap.Duration("took", e.Took))
+				if text := e.Err.Error(); len(e.Skipped) > 0 && text != unusable {
+					unusable = text
+					tellSkipped(log, e.Skipped)
+				}
 				return
 			}
-			warned = time.Time{}
+			warned, unusable = time.Time{}, ""
 			if !e.Changed {
 				log.Debug("fetched the issuer's keys, unchanged", zap.Int("keys", e.Keys), zap.Duration("took", e.Took))
 				return
@@ -48,14 +54,22 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 		case as.OpRestore:
 			if e.Err != nil {
 				log.Warn("stored keys were not used", zap.Error(e.Err))
-				return
+				break
 			}
 			log.Info("using stored keys until the issuer answers", zap.Int("keys", e.Keys))
+		case as.OpContradiction:
+			log.Warn("the issuer's documents of metadata contradict each other; what is named first counts", zap.Strings("where", e.Differ))
 		case as.OpStore:
 			log.Warn("storing the issuer's keys failed: a restart will need the issuer", zap.Error(e.Err))
 		}
-		for _, s := range e.Skipped {
-			log.Warn("left a key of the issuer out", zap.String("kid", s.KeyID), zap.Int("index", s.Index), zap.Error(s.Err))
-		}
+		tellSkipped(log, e.Skipped)
+	}
+}
+
+// tellSkipped names the keys that cannot be used. They are no more than a set
+// may have.
+func tellSkipped(log *zap.Logger, skipped []token.Skipped, where ...zap.Field) {
+	for _, s := range skipped {
+		log.With(where...).Warn("left a key of the issuer out", zap.String("kid", s.KeyID), zap.Int("index", s.Index), zap.Error(s.Err))
 	}
 }

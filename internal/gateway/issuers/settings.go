@@ -24,8 +24,9 @@ type Settings struct {
 	Named      as.Named
 	Introspect string // the endpoint; "": the metadata name it
 	Algorithms token.Algorithms
-	Fixed      *token.KeySet  // keys from a file; nil: they are fetched
-	Roots      *x509.CertPool // nil: the system's
+	Fixed      *token.KeySet   // keys from a file; nil: they are fetched
+	Skipped    []token.Skipped // keys of the file that cannot be used
+	Roots      *x509.CertPool  // nil: the system's
 
 	content   string          // of the file of keys
 	trustPool json.RawMessage // the words that Roots were made of
@@ -91,7 +92,7 @@ func (set *Settings) readKeys() error {
 		return fmt.Errorf("jwks: %w", err)
 	}
 	set.content = string(doc)
-	set.Fixed, _, err = token.ParseKeySet(doc)
+	set.Fixed, set.Skipped, err = token.ParseKeySet(doc)
 	if err != nil {
 		return fmt.Errorf("jwks %s: %w", set.JWKS, err)
 	}
