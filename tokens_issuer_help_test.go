@@ -23,6 +23,7 @@ import (
 type asked struct {
 	Path         string
 	ID, Password string // of the Basic header, decoded
+	Sent         string // the password of the Basic header as it came
 	Basic        bool
 	Form         url.Values
 }
@@ -84,6 +85,7 @@ func (i *grantor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := asked{Path: r.URL.Path, Form: form}
 	if q.ID, q.Password, q.Basic = r.BasicAuth(); q.Basic {
+		q.Sent = q.Password
 		q.ID, _ = url.QueryUnescape(q.ID)
 		q.Password, _ = url.QueryUnescape(q.Password)
 	}

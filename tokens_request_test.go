@@ -1,7 +1,6 @@
 package caddyoauth
 
 import (
-	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -58,7 +57,6 @@ func TestAWrongTokenRequestGetsItsErrorAndTheIssuerIsNotAsked(t *testing.T) {
 		{"Basic with an empty secret", "POST", cc, with(basic("orders", ""), form), "401 invalid_client"},
 		{"Basic with an empty id", "POST", cc, with(basic("", "orders-secret"), form), "401 invalid_client"},
 		{"Basic that is no base64", "POST", cc, with([]string{"Authorization", "Basic !"}, form), "401 invalid_client"},
-		{"Basic that is not form-encoded", "POST", cc, with([]string{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("orders:%zz"))}, form), "400 invalid_request"},
 		{"Bearer", "POST", cc, with([]string{"Authorization", "Bearer abc"}, form), "401 invalid_client"},
 		{"Basic and post at once", "POST", cc + "&client_id=orders&client_secret=orders-secret", with(good, form), "400 invalid_request"},
 		{"Basic twice", "POST", cc, with(good, good, form), "400 invalid_request"},

@@ -140,8 +140,12 @@ func (s *Server) issue(clientID, subject string, scopes []string) (*tokenAnswer,
 func (s *Server) authenticate(q *tokenrequest.Request) *tokenrequest.Error {
 	// An unknown client compares with a digest of zeros: it takes as long.
 	client, known := s.clients[q.ClientID]
-	presented := sha256.Sum256([]byte(q.ClientSecret.Reveal()))
-	if subtle.ConstantTimeCompare(presented[:], client.secret[:]) != 1 || !known {
+	same := 0
+	for _, meant := range q.Secrets() {
+		presented := sha256.Sum256([]byte(meant.Reveal()))
+		same |= subtle.ConstantTimeCompare(presented[:], client.secret[:])
+	}
+	if same != 1 || !known {
 		return tokenrequest.RefuseClient("unknown client, or wrong or missing secret")
 	}
 	return nil

@@ -104,7 +104,7 @@ func readLife(value any) *time.Duration {
 // the grant type that was asked with, if any.
 func (r *response) refused(members map[string]any, grant string) *CallError {
 	e := &CallError{
-		Status: r.status, RetryAfter: r.after,
+		Status: r.status, RetryAfter: r.after, encoded: r.encoded,
 		Code:        plain(members["error"], maxCode),
 		Description: plain(members["error_description"], maxDescription),
 		Said:        said(members["error_description"], r.sent),

@@ -60,7 +60,8 @@ type CallError struct {
 	Salvaged               secret.Text   // the new refresh token, if it could be read out of a bad answer
 	Err                    error         // holds no part of a body or of the form
 
-	odd bool // about a token: an answer to the question, and none that can be used
+	encoded bool // Basic had the client's id or secret form-encoded
+	odd     bool // about a token: an answer to the question, and none that can be used
 }
 
 // Error is for logs. It has the description as they may hold it.
@@ -71,6 +72,9 @@ func (e *CallError) Error() string {
 	}
 	if e.Said != "" {
 		text += " (" + e.Said + ")"
+	}
+	if e.encoded && e.Fate == BadClient {
+		text += "; the id or the secret has letters that client_secret_basic form-encodes (RFC 6749 §2.3.1): a server that does not decode them wants client_secret_post"
 	}
 	return text
 }
@@ -106,6 +110,7 @@ func newCaller(cfg Config) http.RoundTripper {
 type response struct {
 	endpoint string   // what was asked, for errors
 	sent     []string // secrets that were sent
+	encoded  bool     // Basic had the client's id or secret form-encoded
 	status   int
 	after    time.Duration // Retry-After
 	body     []byte
@@ -161,6 +166,7 @@ func (s *Server) send(ctx context.Context, client Client, endpoint, target strin
 	defer res.Body.Close()
 	r := s.readResponse(endpoint, res)
 	r.sent = secretsOf(proven, client)
+	r.encoded = header.Get("Authorization") != "" && client.Encoded()
 	return r, nil
 }
 
@@ -173,6 +179,7 @@ func (s *Server) readResponse(endpoint string, res *http.Response) *response {
 	if len(r.body) > maxDocument {
 		r.body, r.broken = r.body[:maxDocument], fmt.Errorf("more than %d bytes", maxDocument)
 	}
+	r.body = withoutMark(r.body)
 	return r
 }
 

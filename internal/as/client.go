@@ -78,6 +78,12 @@ func (c Client) usualMethod(offered []string) string {
 	return AuthPost
 }
 
+// Encoded reports whether the id or the secret looks different in Basic, which
+// has them form-encoded (RFC 6749 §2.3.1). Some servers do not decode them.
+func (c Client) Encoded() bool {
+	return url.QueryEscape(c.ID) != c.ID || url.QueryEscape(c.Secret.Reveal()) != c.Secret.Reveal()
+}
+
 // Print tells clients apart, the secret and the key included, and shows neither.
 func (c Client) Print() string {
 	var public []byte

@@ -44,6 +44,23 @@ func TestASecretInTheHeaderIsFormEncodedFirst(t *testing.T) {
 	}
 }
 
+func TestAServerThatMayNotDecodeASecretIsNamedInTheError(t *testing.T) {
+	l := serveRaw(t, say(whole(401, `{"error":"invalid_client"}`)))
+	for _, row := range []struct {
+		client Client
+		want   bool
+	}{
+		{Client{ID: "app", Secret: secret.New(oddSecret)}, true},
+		{Client{ID: "app", Secret: secret.New("letters")}, false},
+		{Client{ID: "app", Secret: secret.New(oddSecret), Method: AuthPost}, false},
+	} {
+		_, err := asking(t, l.url).Token(t.Context(), row.client, refreshing)
+		if err == nil || strings.Contains(err.Error(), "wants client_secret_post") != row.want || strings.Contains(err.Error(), oddSecret) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestASecretInTheFormIsNotInTheHeader(t *testing.T) {
 	header, sent := presented(t, Client{ID: oddID, Secret: secret.New(oddSecret), Method: AuthPost}, refreshing)
 	if header != "" || sent.Get("client_id") != oddID || sent.Get("client_secret") != oddSecret || len(sent) != 4 {

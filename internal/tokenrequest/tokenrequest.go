@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
@@ -97,6 +98,23 @@ type Request struct {
 	ClientSecret secret.Text
 	Method       Method
 	Form         url.Values // of the body, without the client's credentials
+
+	// Unencoded reports that Basic had an id and a secret that nothing has
+	// form-encoded, as RFC 6749 §2.3.1 wants it: so sends curl -u.
+	Unencoded bool
+
+	// Literal is the secret as it stood in Basic where it has a plus sign, which
+	// means a space if it was form-encoded, and itself if it was not. Else it is
+	// empty.
+	Literal secret.Text
+}
+
+// Secrets are what the client may have meant, the likeliest first.
+func (q *Request) Secrets() []secret.Text {
+	if q.Literal.Empty() {
+		return []secret.Text{q.ClientSecret}
+	}
+	return []secret.Text{q.ClientSecret, q.Literal}
 }
 
 // Read takes the body, and the body alone: RFC 6749 §2.3.1 forbids secrets in
@@ -151,15 +169,46 @@ func authenticate(r *http.Request) (*Request, *Error) {
 	if !ok {
 		return nil, RefuseClient("only Basic authentication is taken here")
 	}
-	// RFC 6749 §2.3.1 has both form-encoded before they are joined.
-	user, errID := url.QueryUnescape(user)
-	password, errSecret := url.QueryUnescape(password)
-	if errID != nil || errSecret != nil || id != "" && id != user {
-		return nil, Refuse(InvalidRequest, "the client's id and secret cannot be read, or differ from the body's")
-	}
-	q.ClientID, q.ClientSecret, q.Method = user, secret.New(password), Basic
-	if password == "" {
-		q.Method = None
+	q.readBasic(user, password)
+	if id != "" && id != q.ClientID {
+		return nil, Refuse(InvalidRequest, "the client's id differs from the body's")
 	}
 	return q, nil
 }
+
+// readBasic takes what stood in Basic. RFC 6749 §2.3.1 has both form-encoded
+// before they are joined, and many clients do not know.
+func (q *Request) readBasic(id, password string) {
+	q.Method = Basic
+	if password == "" {
+		q.Method = None
+	}
+	if !isEncoded(id) || !isEncoded(password) {
+		q.ClientID, q.ClientSecret, q.Unencoded = id, secret.New(password), true
+		return
+	}
+	plainID, _ := url.QueryUnescape(id)
+	plain, _ := url.QueryUnescape(password)
+	q.ClientID, q.ClientSecret = plainID, secret.New(plain)
+	if strings.Contains(password, "+") && !strings.Contains(password, "%") { // what encodes one sign encodes the other
+		q.Literal = secret.New(password)
+	}
+}
+
+// isEncoded reports whether a text may be what some form-encoder made: letters
+// that one leaves as they are, whole escapes, and plus signs.
+func isEncoded(text string) bool {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("*-._~!'()+", c) >= 0:
+		case c == '%' && len(text)-i > 2 && isHex(text[i+1]) && isHex(text[i+2]):
+			i += 2
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }

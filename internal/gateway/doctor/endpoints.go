@@ -74,6 +74,9 @@ func (d *doctor) checkClient(t target, ends *as.Endpoints) {
 		case !slices.Contains(offered, method):
 			d.say(t.url, checkClient, resultFail, "set auth in the client block to one of: "+strings.Join(usableMethods(offered), ", "),
 				"client %s would use %s; the issuer takes %s", t.client.ID, method, strings.Join(offered, ", "))
+		case method == as.AuthBasic && t.client.Encoded() && slices.Contains(offered, as.AuthPost):
+			d.say(t.url, checkClient, resultWarn, "nothing, if log-ins and grants work; if the issuer says invalid_client, write auth client_secret_post into the client block",
+				"client %s uses client_secret_basic, which form-encodes some letters of its id or secret (RFC 6749 §2.3.1): not every server decodes them", t.client.ID)
 		default:
 			d.say(t.url, checkClient, resultOK, "", "client %s uses %s, which the issuer takes; whether it knows the client can be told by a grant alone", t.client.ID, method)
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
@@ -79,19 +80,32 @@ func (t *Trust) Keep(key token.Digest, facts *token.Facts) {
 // AsksAlways reports whether the issuer is asked about JWTs, too.
 func (t *Trust) AsksAlways() bool { return t.Introspector != nil && t.Introspector.Always }
 
-// MethodFor is how a caller's credentials are presented to the issuer: as the
-// caller presented them, unless the issuer says that it does not take that.
-func (t *Trust) MethodFor(ctx context.Context, method tokenrequest.Method) string {
+// MethodsFor are the ways to present a caller's secret to the issuer, best first:
+// as the caller presented it, unless the issuer says that it does not take that,
+// or in the issuer's own order where anyOrder says that the caller's way tells
+// nothing. "" is what the metadata offer.
+func (t *Trust) MethodsFor(ctx context.Context, method tokenrequest.Method, anyOrder bool) []string {
 	ends, err := t.Server.Endpoints(ctx)
 	if err != nil || len(ends.AuthMethods) == 0 {
-		return string(method)
+		if method == tokenrequest.Basic {
+			return []string{as.AuthBasic, as.AuthPost}
+		}
+		return []string{string(method)}
 	}
+	var methods []string
 	for _, offered := range ends.AuthMethods {
-		if offered == string(method) {
-			return offered
+		switch {
+		case offered != as.AuthBasic && offered != as.AuthPost || slices.Contains(methods, offered):
+		case offered == string(method) && !anyOrder:
+			methods = slices.Insert(methods, 0, offered)
+		default:
+			methods = append(methods, offered)
 		}
 	}
-	return "" // what the metadata offer
+	if len(methods) == 0 {
+		return []string{""}
+	}
+	return methods
 }
 
 // IsClient reports whether the gateway is this client at the issuer.

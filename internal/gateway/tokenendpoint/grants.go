@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/credential"
@@ -75,12 +74,7 @@ func (c *call) grantClient() error {
 	case t.Client != nil && c.ClientID == t.Client.ID:
 		return tokenrequest.RefuseClient("these are not credentials of a client of this endpoint")
 	}
-	own := grants.Caller{
-		ID: c.ClientID, Secret: c.ClientSecret.Reveal(), Method: t.MethodFor(c.r.Context(), c.Method),
-		Scope: c.Form.Get("scope"), Audience: c.Form.Get("audience"), Resource: c.Form["resource"],
-	}
-	began := time.Now()
-	tokens, err := c.ask(own.Client(), own.Form())
+	own, tokens, began, err := c.askAsCaller()
 	if err != nil {
 		return err
 	}
@@ -132,8 +126,10 @@ func (c *call) grantPublic() error {
 // ask is the one call to the issuer's token endpoint, within token_timeout. It
 // goes on when the caller hangs up: a code would be used up for nothing.
 func (c *call) ask(client as.Client, form url.Values) (*as.Tokens, error) {
-	if err := c.enter(); err != nil {
-		return nil, err
+	if c.leave == nil {
+		if err := c.enter(); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.endpoint.Keeper.TokenTimeout())
 	defer cancel()
@@ -235,8 +231,12 @@ func (c *call) holds(grant *session.Grant) error {
 	if err != nil {
 		return err
 	}
-	want, have := sha256.Sum256([]byte(own.Secret)), sha256.Sum256([]byte(c.ClientSecret.Reveal()))
-	if subtle.ConstantTimeCompare(want[:], have[:]) != 1 || own.ID != c.ClientID {
+	want, same := sha256.Sum256([]byte(own.Secret)), 0
+	for _, meant := range c.Secrets() {
+		have := sha256.Sum256([]byte(meant.Reveal()))
+		same |= subtle.ConstantTimeCompare(want[:], have[:])
+	}
+	if same != 1 || own.ID != c.ClientID {
 		return tokenrequest.RefuseClient("the credentials are not those of the client that the token was given to")
 	}
 	return nil
