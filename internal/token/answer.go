@@ -55,7 +55,7 @@ func AnswerClaims(doc string) Claims {
 // them, where it is clear what is meant. Where it is not, there is no answer.
 func (c Claims) straighten() error {
 	for _, name := range []string{"iss", "sub", "client_id"} {
-		if err := c.straightenName(name); err != nil && name != "client_id" { // which decides nothing here
+		if err := c.straightenName(name); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ func TestWhatIsMerelyOddInAnAnswerIsRead(t *testing.T) {
 		"nulls":                                {good + `"exp":null,"nbf":null,"iss":null,"client_id":null,"token_type":null,"cnf":null,"nonce":null}`, endless},
 		"a scope in a list":                    {`{"active":true,"aud":"api","sub":"u","exp":1000,"scope":["read"]}`, want}, // UAA
 		"a list with more than strings":        {`{"active":true,"aud":["api",null,7],"sub":"u","exp":1000,"scope":["read",null]}`, want},
-		"members that decide nothing":          {good + `"exp":1000,"iat":"yesterday","jti":17,"client_id":["c"],"username":{}}`, want},
+		"members that decide nothing":          {good + `"exp":1000,"iat":"yesterday","jti":17,"client_id":7,"username":{}}`, want},
 		"the type that token exchange has":     {good + `"exp":1000,"token_type":"urn:ietf:params:oauth:token-type:access_token"}`, want}, // RFC 8693
 		"the type that old Keycloak has":       {good + `"exp":1000,"token_type":"access_token"}`, want},
 		"the id of a user that is a number":    {`{"active":true,"aud":"api","sub":42,"scope":"read","exp":1000}`, Facts{Subject: "42", Scope: "read", Audience: []string{"api"}, Expiry: 1000}},
@@ -55,6 +55,7 @@ func TestAnAnswerWhoseMeaningIsNotClearIsNone(t *testing.T) {
 		"an aud that is a number":  `{"active":true,"aud":7}`,
 		"an aud that is an object": `{"active":true,"aud":{"api":true}}`,
 		"a scope that is one":      `{"active":true,"scope":{"read":true}}`,
+		"a client that is a list":  `{"active":true,"client_id":["app"]}`,
 		"a subject that is one":    `{"active":true,"sub":{}}`,
 		"a subject of a fraction":  `{"active":true,"sub":4.2}`,
 		"an issuer that is a list": `{"active":true,"iss":["https://issuer.example"]}`,

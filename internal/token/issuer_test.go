@@ -123,7 +123,7 @@ func TestAnAnswerTakesTheClientAwayThatWouldStandForAnAudience(t *testing.T) {
 		`{"active":true}`:                               "",
 		`{"active":true,"client_id":"app"}`:             "",
 		`{"active":true,"client_id":"other"}`:           WrongAudience,
-		`{"active":true,"client_id":null}`:              WrongAudience,
+		`{"active":true,"client_id":null}`:              "", // which is not there
 		`{"active":true,"aud":"x"}`:                     WrongAudience,
 		`{"active":true,"aud":[],"client_id":"app"}`:    WrongAudience,
 		`{"active":true,"aud":"app","client_id":"app"}`: WrongAudience, // it adds nothing

@@ -19,7 +19,7 @@ import (
 var advices = map[string]string{
 	string(token.TooLarge):           "Issuer: put fewer claims (groups, most often) into access tokens.",
 	string(token.Malformed):          "Client: look at what was cut, padded or pasted. If the issuer made it so, it is broken.",
-	string(token.HeaderRefused):      "Issuer: access tokens have no crit, b64 or cty, and alg, kid and typ are strings.",
+	string(token.HeaderRefused):      "Issuer: access tokens have no crit, b64 or cty of JWT, and alg, kid and typ are strings.",
 	string(token.AlgRefused):         "Issuer: sign with one of the algorithms listed. Caddyfile: if this one is right, add it to algorithms in the issuer block; HMAC and none are never taken.",
 	string(token.TypeRefused):        "Client: send the access token. Caddyfile: leave token_type out if the issuer does not write at+jwt.",
 	string(token.IDToken):            "Client: send the access_token and not the id_token: an ID token tells the client who logged in, and opens no API. Caddyfile: insecure_id_tokens, for issuers that know no other (Dex).",
@@ -122,14 +122,15 @@ func OnGranted(set *issuers.Set, resource, reason, raw string) string {
 
 // notJWTAdvice knows what people send instead of a JWT.
 func notJWTAdvice(text string) string {
-	switch dots := strings.Count(text, "."); {
-	case dots == 4:
+	dots := strings.Count(text, ".")
+	switch {
+	case dots == 4 && !token.LooksOpaque(text):
 		return "It is encrypted (a JWE), for its audience alone. Issuer: give signed tokens (JWS) for this API; Auth0 encrypts when no audience is asked for. Caddyfile: if the issuer has an introspection endpoint, introspect in its block has it asked."
 	case strings.HasPrefix(text, credential.SessionPrefix):
 		return "It is the handle of a browser's session, which counts in its cookie alone. Client: get a token of its own, at the token_endpoint or the issuer."
 	case strings.HasPrefix(text, credential.AccessPrefix) || strings.HasPrefix(text, credential.RefreshPrefix):
 		return "It is a reference token of a gateway: send it to the site with the token_endpoint that gave it out. Caddyfile: this oauth has neither token_endpoint nor session."
-	case dots == 0:
+	case token.LooksOpaque(text):
 		return "It is opaque: only its issuer can read it. Caddyfile: if the issuer has an introspection endpoint (RFC 7662), introspect in its block has it asked. Issuer: or give JWTs for this API. Auth0 does when the client asks for an audience; Google never does, and GitHub neither, and both have no such endpoint."
 	}
 	return "It is cut or not a JWT. Client: send the whole access token, with both dots and the part behind the second."

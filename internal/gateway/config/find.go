@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -30,10 +32,57 @@ func (h Hosts) Serve(host string) bool {
 	})
 }
 
-// Site is an oauth handler in a config, and the hosts of its site.
+// Place is where requests for a site come in.
+type Place struct {
+	Hosts  Hosts    // that the routes around it match
+	Listen []string // the addresses of its server
+}
+
+// Serves reports whether requests for host get there. host may have a port.
+func (at Place) Serves(host string) bool {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return at.Hosts.Serve(host)
+	}
+	return at.Hosts.Serve(name) && slices.Contains(at.ports(), port)
+}
+
+// ports are those that its server listens on.
+func (at Place) ports() (ports []string) {
+	for _, address := range at.Listen {
+		parsed, err := caddy.ParseNetworkAddress(address)
+		for n := uint(0); err == nil && !parsed.IsUnixNetwork() && n < parsed.PortRangeSize(); n++ {
+			ports = append(ports, strconv.FormatUint(uint64(parsed.StartPort+n), 10))
+		}
+	}
+	return ports
+}
+
+// Name is what people call it: its hosts, with its ports where another one has
+// the same hosts and other ports.
+func (at Place) Name(all []Place) string {
+	name := at.Hosts.String()
+	if slices.ContainsFunc(all, func(other Place) bool {
+		return slices.Equal(other.Hosts, at.Hosts) && !slices.Equal(other.Listen, at.Listen)
+	}) {
+		name += " on port " + strings.Join(at.ports(), ", ")
+	}
+	return name
+}
+
+// Site is an oauth handler in a config, and where it stands.
 type Site struct {
-	Hosts Hosts // that the routes around it match
-	raw   json.RawMessage
+	Place
+	raw json.RawMessage
+}
+
+// PlacesOf are those of sites.
+func PlacesOf(sites []Site) []Place {
+	all := make([]Place, len(sites))
+	for i, at := range sites {
+		all[i] = at.Place
+	}
+	return all
 }
 
 // Read answers what stands there. A word that the gateway does not know is an
@@ -53,34 +102,38 @@ func Find(config []byte) ([]Site, error) {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	var found []Site
-	var walk func(at any, hosts Hosts)
-	walk = func(at any, hosts Hosts) {
+	var walk func(at any, where Place)
+	walk = func(at any, where Place) {
 		switch at := at.(type) {
 		case []any:
 			for _, e := range at {
-				walk(e, hosts)
+				walk(e, where)
 			}
 		case map[string]any:
 			if at["handler"] == "oauth" {
 				own := maps.Clone(at)
 				delete(own, "handler")
 				raw, _ := json.Marshal(own) // it was JSON before
-				if !slices.ContainsFunc(found, func(p Site) bool {
-					return slices.Equal(p.Hosts, hosts) && bytes.Equal(p.raw, raw)
-				}) {
-					found = append(found, Site{hosts, raw})
+				same := slices.IndexFunc(found, func(p Site) bool { return slices.Equal(p.Hosts, where.Hosts) && bytes.Equal(p.raw, raw) })
+				if same < 0 {
+					found = append(found, Site{where, raw})
+				} else if p := &found[same]; !slices.Equal(p.Listen, where.Listen) { // http:// and https:// of one site
+					p.Listen = slices.Concat(p.Listen, where.Listen)
 				}
 				return
 			}
 			if own := hostsOf(at["match"]); len(own) > 0 {
-				hosts = own
+				where.Hosts = own
+			}
+			if listen, is := at["listen"].([]any); is { // a server
+				where.Listen = texts(listen)
 			}
 			for _, name := range slices.Sorted(maps.Keys(at)) {
-				walk(at[name], hosts)
+				walk(at[name], where)
 			}
 		}
 	}
-	walk(doc, nil)
+	walk(doc, Place{})
 	return found, nil
 }
 
@@ -90,20 +143,26 @@ func hostsOf(match any) (hosts Hosts) {
 	for _, set := range sets {
 		members, _ := set.(map[string]any)
 		list, _ := members["host"].([]any)
-		for _, host := range list {
-			if name, ok := host.(string); ok {
-				hosts = append(hosts, name)
-			}
-		}
+		hosts = append(hosts, texts(list)...)
 	}
 	return hosts
 }
 
-// Select picks one by host or by number, which begins at 1.
+// texts are the strings of a list.
+func texts(list []any) (all []string) {
+	for _, one := range list {
+		if text, ok := one.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// Select picks one by host, with or without a port, or by number, which begins at 1.
 func Select(all []Site, host string, index int) (Site, error) {
 	fit := all
 	if host != "" {
-		fit = slices.DeleteFunc(slices.Clone(all), func(at Site) bool { return !at.Hosts.Serve(host) })
+		fit = slices.DeleteFunc(slices.Clone(all), func(at Site) bool { return !at.Serves(host) })
 	}
 	switch {
 	case len(all) == 0:
@@ -122,6 +181,7 @@ func Select(all []Site, host string, index int) (Site, error) {
 
 func listSites(all []Site) string {
 	var out strings.Builder
+	places := PlacesOf(all)
 	for i, at := range all {
 		var c Config
 		_ = json.Unmarshal(at.raw, &c) // what is wrong with it is told when it is chosen
@@ -129,7 +189,7 @@ func listSites(all []Site) string {
 		for _, issuer := range c.Issuer {
 			issuers = append(issuers, issuer.URL...)
 		}
-		fmt.Fprintf(&out, "\n  %d  %s: %s", i+1, at.Hosts, strings.Join(issuers, " "))
+		fmt.Fprintf(&out, "\n  %d  %s: %s", i+1, at.Name(places), strings.Join(issuers, " "))
 	}
 	return out.String()
 }

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("no token is longer than %d bytes", longest)}
 	}
-	text, err := givenToken(body)
+	text, note, err := givenToken(body)
 	if err != nil {
 		return admin.BadRequest(err.Error())
 	}
@@ -44,13 +43,17 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		Gateways []*Explanation `json:"gateways"`
 	}{[]*Explanation{}}
 	now, host, told := time.Now(), r.URL.Query().Get("host"), map[string]bool{}
+	places := make([]config.Place, len(all))
+	for i := range all {
+		places[i] = all[i].at
+	}
 	for _, at := range all {
-		if host != "" && !at.hosts.Serve(host) {
+		if host != "" && !at.at.Serves(host) {
 			continue
 		}
 		c, _, _ := at.gateway.JudgesBy()
-		e := Explain(r.Context(), at.gateway, text, optionsOf(c, Options{At: now, Held: true}))
-		e.Gateway = hidden(at.hosts.String(), text)
+		e := Explain(r.Context(), at.gateway, text, optionsOf(c, Options{At: now, Held: true, note: note}))
+		e.Gateway = hidden(at.at.Name(places), text)
 		doc, err := json.Marshal(e)
 		if err != nil {
 			return err
@@ -64,30 +67,9 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	return admin.Answer(w, answer)
 }
 
-var errNoToken = errors.New("no token was given")
-
-// givenToken takes a token as text, or the one in {"token": "…"}. What is
-// wrong with it is never repeated.
-func givenToken(body []byte) (string, error) {
-	text := bytes.TrimSpace(body)
-	if bytes.HasPrefix(text, []byte("{")) {
-		var given struct {
-			Token string `json:"token"`
-		}
-		// Anything else that begins so is a token too, and a bad one.
-		if err := json.Unmarshal(text, &given); err == nil && given.Token != "" {
-			text = []byte(given.Token)
-		}
-	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		return "", errNoToken
-	}
-	return string(text), nil
-}
-
 // runningGateway is a gateway of the config in force.
 type runningGateway struct {
-	hosts   config.Hosts
+	at      config.Place
 	gateway Gateway
 }
 
@@ -105,20 +87,21 @@ func runningGateways() (found []runningGateway, err error) {
 	servers := app.(*caddyhttp.App).Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		server := servers[name]
-		found = gatewaysOf(found, server.Routes, nil)
+		at := config.Place{Listen: server.Listen}
+		found = gatewaysOf(found, server.Routes, at)
 		if server.Errors != nil {
-			found = gatewaysOf(found, server.Errors.Routes, nil)
+			found = gatewaysOf(found, server.Errors.Routes, at)
 		}
 		for _, route := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
-			found = gatewaysOf(found, caddyhttp.RouteList{*server.NamedRoutes[route]}, nil)
+			found = gatewaysOf(found, caddyhttp.RouteList{*server.NamedRoutes[route]}, at)
 		}
 	}
 	return found, nil
 }
 
-func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config.Hosts) []runningGateway {
+func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, at config.Place) []runningGateway {
 	for _, route := range routes {
-		around := hosts
+		around := at
 		var own config.Hosts
 		for _, set := range route.MatcherSets {
 			for _, m := range set {
@@ -128,7 +111,7 @@ func gatewaysOf(found []runningGateway, routes caddyhttp.RouteList, hosts config
 			}
 		}
 		if len(own) > 0 {
-			around = own
+			around.Hosts = own
 		}
 		for _, handler := range route.Handlers {
 			switch handler := handler.(type) {

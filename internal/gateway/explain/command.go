@@ -60,7 +60,7 @@ found, what was expected, which rule and RFC decided, and what to change.
 
 The token comes from standard input or --token-file, never as an argument:
 arguments are in the shell's history and in the list of processes. No part of
-it is printed as it was sent.
+it is printed as it was sent. A whole answer of a token endpoint will do too.
 
 The settings come from the oauth handler of a configuration (--host or --index
 where there are several), or from --issuer and --audience. With --jwks <file>
@@ -73,7 +73,7 @@ Exit status: 0 accepted, 1 refused, 2 could not judge.`,
 	}
 	flags := cmd.Flags()
 	f.of.Flags(cmd, "the config whose oauth handler judges", "the adapter of that config")
-	flags.StringVar(&f.host, "host", "", "the host of the site, where a config has several")
+	flags.StringVar(&f.host, "host", "", "the host of the site, where a config has several; with :port where the host has")
 	flags.IntVar(&f.index, "index", 0, "the number of the handler, from 1, where there are several")
 	flags.StringVar(&f.issuer, "issuer", "", "the issuer, instead of a config")
 	flags.StringArrayVar(&f.audience, "audience", nil, "who the token must be meant for; with --issuer, may be repeated")
@@ -124,7 +124,7 @@ func (f *call) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, err
 	}
-	text, err := f.readToken()
+	text, note, err := f.readToken()
 	if err != nil {
 		return exitUnknown, err
 	}
@@ -138,10 +138,8 @@ func (f *call) run(ctx context.Context) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
 	defer cancel()
-	e := Explain(ctx, gateway, text, optionsOf(s.own, Options{At: at, missing: missing}))
-	if f.issuer == "" {
-		e.Gateway = s.hosts.String()
-	}
+	e := Explain(ctx, gateway, text, optionsOf(s.own, Options{At: at, note: note, missing: missing}))
+	e.Gateway = s.site
 	if err := f.print(e); err != nil {
 		return exitUnknown, err
 	}
@@ -162,8 +160,8 @@ func (f *call) print(e *Explanation) error {
 // settings are those of the handler that judges.
 type settings struct {
 	own   *config.Config
-	hosts config.Hosts // of its site
-	whole []byte       // the config that it stands in; empty: it is made of flags
+	site  string // where it stands; "": it is made of flags
+	whole []byte // the config that it stands in
 }
 
 // settings finds the handler that judges, in a config or made of flags.
@@ -201,7 +199,7 @@ func (f *call) settingsOfConfig() (s settings, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.hosts = site.Hosts
+	s.site = site.Name(config.PlacesOf(all))
 	if s.own, err = site.Read(); err != nil {
 		return s, fmt.Errorf("reading the oauth handler: %w", err)
 	}
@@ -209,22 +207,22 @@ func (f *call) settingsOfConfig() (s settings, err error) {
 }
 
 // readToken reads what is given, and no more than is looked at.
-func (f *call) readToken() (string, error) {
+func (f *call) readToken() (text, note string, err error) {
 	in := f.stdin
 	switch {
 	case f.file != "" && f.file != "-":
 		file, err := os.Open(f.file)
 		if err != nil {
-			return "", fmt.Errorf("reading the token: %w", err)
+			return "", "", fmt.Errorf("reading the token: %w", err)
 		}
 		defer func() { _ = file.Close() }() // it was only read
 		in = file
 	case f.typed:
 		_, _ = fmt.Fprintln(f.stderr, "Paste the token, then Enter and Ctrl-D.")
 	}
-	text, err := io.ReadAll(io.LimitReader(in, longest))
+	body, err := io.ReadAll(io.LimitReader(in, longest))
 	if err != nil {
-		return "", fmt.Errorf("reading the token: %w", err)
+		return "", "", fmt.Errorf("reading the token: %w", err)
 	}
-	return givenToken(text)
+	return givenToken(body)
 }

@@ -36,6 +36,9 @@ type Explanation struct {
 	At      time.Time `json:"at"`
 	Notes   []string  `json:"notes,omitempty"`
 	Checks  []Step    `json:"checks"`
+
+	// Upstream is what the upstream would see of who calls, where it is accepted.
+	Upstream []string `json:"upstream,omitempty"`
 }
 
 // Step is how one check went.
@@ -67,6 +70,7 @@ type Options struct {
 	LogsIn bool     // browsers log in here
 	Claims []string // that their sessions have beside those of a token
 	Held   bool     // the keys in memory alone: nothing is fetched
+	note   string   // of what was given
 
 	missing *missingClient // the gateway asks its issuer about tokens, and that cannot be done here; nil: it can, or need not
 }
@@ -96,6 +100,9 @@ func Explain(ctx context.Context, j Gateway, text string, how Options) *Explanat
 	e := &explaining{how: how}
 	e.gateway.Config, e.gateway.issuers, e.gateway.identity = j.JudgesBy()
 	e.At, e.Verdict, e.Checks = how.At.UTC(), accepted, []Step{}
+	if how.note != "" {
+		e.Notes = append(e.Notes, how.note)
+	}
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
@@ -185,6 +192,9 @@ func (e *explaining) readReference() (ok bool) {
 // readToken makes the checks of package token, then those of this gateway.
 func (e *explaining) readToken(ctx context.Context) {
 	e.u, e.rec = token.Inspect(e.bare)
+	if strings.Count(e.bare, ".") == 2 && token.IsOpaque(e.bare) {
+		e.Notes = append(e.Notes, "Its first part is no header of a JWT: most likely it is an opaque token that happens to have two dots. With introspect its issuer would be asked.")
+	}
 	e.chooseTrust()
 	facts := &token.Facts{}
 	var profile *token.Profile

@@ -26,6 +26,7 @@ func (e *explaining) readPolicy(facts *token.Facts, readable bool) {
 		e.Checks = append(e.Checks, e.requirementStep(q, p, readable))
 	}
 	e.noteLogin()
+	defer e.readUpstream(p)
 	if len(e.gateway.CopyClaims) == 0 {
 		return
 	}
@@ -128,6 +129,9 @@ func hide(e *Explanation, secret string) {
 	}
 	for i := range e.Notes {
 		e.Notes[i] = hidden(e.Notes[i], secret)
+	}
+	for i := range e.Upstream {
+		e.Upstream[i] = hidden(e.Upstream[i], secret)
 	}
 	for i := range e.Checks {
 		for _, text := range []*string{&e.Checks[i].Check, &e.Checks[i].Found, &e.Checks[i].Expected, &e.Checks[i].Change} {

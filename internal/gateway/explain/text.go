@@ -53,6 +53,12 @@ func (e *Explanation) Write(w io.Writer, colours bool) {
 			out("     %-16s %s\n", "", command.Printable(step.Change))
 		}
 	}
+	for i, line := range e.Upstream {
+		if i == 0 {
+			out("\n%s\n", "the upstream would see")
+		}
+		out("  %s\n", command.Printable(line))
+	}
 }
 
 // answer is what the client gets.

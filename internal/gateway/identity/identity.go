@@ -159,6 +159,14 @@ func (id *Headers) Headers(h http.Header, p *token.Principal) error {
 	return nil
 }
 
+// Each names the headers and the claims that they are made of, in the order of
+// the configuration.
+func (id *Headers) Each(do func(claim, header string)) {
+	for _, c := range id.copies {
+		do(c.claim, c.header)
+	}
+}
+
 // Answer tells another proxy what its upstream may see: who calls, and the token,
 // with an access token in place of a reference token. What is not in it the
 // proxy must remove.
