@@ -1,221 +1,208 @@
 package e2e
 
 import (
-	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"net/http"
-
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 )
-
-// job is what a client has to do: to call an API, to wait until the issuer's
-// token has run out, and to call it twice more.
-type job struct {
-	Issuer string            `json:"issuer"`
-	Token  string            `json:"token"` // the token endpoint
-	ID     string            `json:"id"`
-	Secret string            `json:"secret"`
-	Scope  string            `json:"scope"`
-	More   map[string]string `json:"more"` // of the token request
-	API    string            `json:"api"`
-	Wait   int               `json:"wait"`
-	Given  *reply            `json:"given,omitempty"` // what the client has already: it refreshes
-}
-
-// done is what became of it.
-type done struct {
-	Statuses []int `json:"statuses"`
-	Tokens   int   `json:"tokens"` // how many it held
-}
-
-// lastingClients are clients that people have, each with its own way to go on.
-var lastingClients = map[string]func(t *testing.T, j job) done{
-	"curl": func(t *testing.T, j job) done {
-		return runLasting(t, "sh", filepath.Join("clients", "lasting.sh"), j.Token, j.ID, j.Secret, j.API, fmt.Sprint(j.Wait),
-			"-d", "audience="+j.More["audience"], "--data-urlencode", "scope="+j.Scope)
-	},
-	"requests-oauthlib": inPython("requests-oauthlib"),
-	"Authlib":           inPython("authlib"),
-	"openid-client":     inNode("openid-client"),
-	"oauth4webapi":      inNode("oauth4webapi"),
-	"x/oauth2":          withGo,
-}
-
-func inPython(library string) func(t *testing.T, j job) done {
-	return func(t *testing.T, j job) done {
-		t.Helper()
-		return runLasting(t, python, filepath.Join("clients", "lasting.py"), library, asJSON(t, j))
-	}
-}
-
-func inNode(library string) func(t *testing.T, j job) done {
-	return func(t *testing.T, j job) done {
-		t.Helper()
-		return runLasting(t, "node", filepath.Join("clients", "lasting.mjs"), library, asJSON(t, j))
-	}
-}
-
-func asJSON(t *testing.T, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-func runLasting(t *testing.T, program string, args ...string) (d done) {
-	t.Helper()
-	out, stderr, code := runCommand(t, t.TempDir(), "", program, args...)
-	if code != 0 || json.Unmarshal([]byte(out), &d) != nil {
-		t.Fatalf("the client ended with %d: %s\n%s", code, out, tail(stderr, 20))
-	}
-	return d
-}
-
-// withGo is what a Go program does: its client knows when to get another token.
-func withGo(t *testing.T, j job) (d done) {
-	t.Helper()
-	more := url.Values{}
-	for name, value := range j.More {
-		more.Set(name, value)
-	}
-	config := clientcredentials.Config{ClientID: j.ID, ClientSecret: j.Secret, TokenURL: j.Token, Scopes: []string{j.Scope}, EndpointParams: more}
-	ctx := context.WithValue(t.Context(), oauth2.HTTPClient, plainClient)
-	source := config.TokenSource(ctx)
-	if j.Given != nil {
-		var life int
-		_ = json.Unmarshal(j.Given.ExpiresIn, &life) // a number, or no token would have come
-		app := oauth2.Config{ClientID: j.ID, ClientSecret: j.Secret, Endpoint: oauth2.Endpoint{TokenURL: j.Token}}
-		source = app.TokenSource(ctx, &oauth2.Token{AccessToken: j.Given.AccessToken, RefreshToken: j.Given.RefreshToken,
-			TokenType: j.Given.TokenType, Expiry: time.Now().Add(time.Duration(life) * time.Second)})
-	}
-	client := oauth2.NewClient(ctx, source)
-	held := map[string]bool{}
-	for i := range 3 {
-		if i == 1 {
-			time.Sleep(time.Duration(j.Wait) * time.Second)
-		}
-		a, err := try(client, j.API, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := source.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		held[token.AccessToken] = true
-		d.Statuses = append(d.Statuses, a.status)
-	}
-	d.Tokens = len(held)
-	return d
-}
 
 // lastingLife is how long a token of these tests lives: x/oauth2 gets another one
 // ten seconds before its end.
 const lastingLife = 14
 
-func TestClientsAsTheyAreGetATokenLetItRunOutAndGoOn(t *testing.T) {
+// lasting is a gateway, and an API behind it that remembers the first access token
+// of each path.
+type lasting struct {
+	*gateway
+	up    *upstream
+	mu    sync.Mutex
+	first map[string]string
+}
+
+func startLasting(t *testing.T, oauth string) *lasting {
+	t.Helper()
+	l := &lasting{up: &upstream{}, first: map[string]string{}}
+	l.up.server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.first[r.URL.Path] == "" {
+			l.first[r.URL.Path] = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		}
+	}))
+	t.Cleanup(l.up.server.Close)
+	l.gateway = startGateway(t, l.up, oauth)
+	return l
+}
+
+// until is an address that answers once now is true of how long it was asked, or fails.
+func until(t *testing.T, now func(waited time.Duration) bool) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for asked := time.Now(); !now(time.Since(asked)); time.Sleep(50 * time.Millisecond) {
+			if time.Since(asked) > 100*time.Second {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// runOut answers when the access token that was first seen at a path has run out,
+// also by the clock of a client to which it came late.
+func (l *lasting) runOut(t *testing.T, path string) string {
+	t.Helper()
+	return until(t, func(waited time.Duration) bool {
+		l.mu.Lock()
+		token := l.first[path]
+		l.mu.Unlock()
+		a, err := try(plainClient, l.url("/"), token)
+		return err == nil && a.status == http.StatusUnauthorized && waited > (lastingLife+1)*time.Second
+	})
+}
+
+// lastingIssuer is an oidc-provider whose tokens live for lastingLife.
+func lastingIssuer(t *testing.T) *realIssuer {
+	t.Helper()
+	port := freePort(t)
+	return startRefreshing(t, fmt.Sprintf("PORT=%d", port), fmt.Sprintf("ISSUER=http://127.0.0.1:%d", port),
+		fmt.Sprintf("TOKEN_SECONDS=%d", lastingLife), "GATEWAY_SECRET=secret", "ROBOT_SECRET=secret")
+}
+
+// forLastingClients runs a test for each.
+func forLastingClients(t *testing.T, test func(t *testing.T, name string, run func(t *testing.T, j job) done, issuer *realIssuer)) {
+	t.Helper()
 	t.Parallel()
+	issuer := lastingIssuer(t)
 	for name, run := range lastingClients {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := runHydra(t, strictHydra)
-			g := startGateway(t, startUpstream(t), bearerOf(h.desk.url, "audience "+audience+"\nskew 1s", "token_endpoint /token"))
-			for place, address := range map[string]string{"at Hydra": h.desk.url + "/oauth2/token", "at the gateway": g.url("/token")} {
-				t.Run(place, func(t *testing.T) {
-					t.Parallel()
-					c := h.client(t, nil)
-					c.lives(t, fmt.Sprintf("%ds", lastingLife))
-					got := run(t, job{
-						Issuer: h.desk.url, Token: address, ID: c.id, Secret: c.secret, Scope: "orders:read",
-						More: map[string]string{"audience": audience}, API: g.url("/orders"), Wait: lastingLife + 2,
-					})
-					want := done{[]int{200, 200, 200}, 2}
-					if place == "at the gateway" { // the gateway goes on, and the client's token is good for hours
-						want.Tokens = 1
-					}
-					if !slices.Equal(got.Statuses, want.Statuses) || got.Tokens != want.Tokens {
-						t.Errorf("it got %v with %d tokens, want %v with %d", got.Statuses, got.Tokens, want.Statuses, want.Tokens)
-					}
-				})
-			}
+			test(t, name, run, issuer)
 		})
 	}
+}
+
+// newJob is one of the client that acts for itself.
+func newJob(issuer *realIssuer) job {
+	return job{Issuer: issuer.url, Token: issuer.url + "/token", ID: "robot", Secret: "secret", Scope: "orders:read",
+		More: map[string]string{"resource": audience}, Margin: 5}
+}
+
+// lastingSite keeps what the issuer granted, and gives references for it.
+func lastingSite(issuer *realIssuer, client, endpoint string) string {
+	return fmt.Sprintf(`oauth {
+		issuer %s {
+			audience %s
+			skew 1s
+			%s
+		}
+		session {
+			store memory
+		}
+		token_endpoint /token %s
+	}`, issuer.url, audience, client, endpoint)
+}
+
+func TestClientsAsTheyAreGetATokenLetItRunOutAndGoOn(t *testing.T) {
+	forLastingClients(t, func(t *testing.T, _ string, run func(t *testing.T, j job) done, issuer *realIssuer) {
+		l := startLasting(t, lastingSite(issuer, "", ""))
+		for place, tokens := range map[string]int{"at the issuer": 2, "at the gateway": 1} { // whose tokens are good for hours
+			t.Run(place, func(t *testing.T) {
+				t.Parallel()
+				j, path := newJob(issuer), fmt.Sprintf("/orders/%d", tokens)
+				if place == "at the gateway" {
+					j.Token = l.url("/token")
+				}
+				j.API, j.Until = l.url(path), l.runOut(t, path)
+				run(t, j).want(t, tokens, 200, 200, 200)
+			})
+		}
+	})
 }
 
 func TestClientsAsTheyAreRefreshWhatALogInGave(t *testing.T) {
-	t.Parallel()
-	for name, run := range lastingClients {
+	forLastingClients(t, func(t *testing.T, name string, run func(t *testing.T, j job) done, issuer *realIssuer) {
 		if name == "curl" {
-			continue // it keeps nothing
+			return // it keeps nothing
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := runHydra(t, strictHydra)
-			for _, place := range []string{"at Hydra", "at the gateway"} {
-				t.Run(place, func(t *testing.T) {
-					t.Parallel()
-					c := h.client(t, nil)
-					c.lives(t, fmt.Sprintf("%ds", lastingLife))
-					g := startGateway(t, startUpstream(t), bearerOf(h.desk.url, fmt.Sprintf("audience %s\nskew 1s\nclient %s %s", audience, c.id, c.secret), `token_endpoint /token {
-						grant_types authorization_code refresh_token
-						public_clients app
-					}`))
-					j := job{Issuer: h.desk.url, Token: h.desk.url + "/oauth2/token", ID: c.id, Secret: c.secret, Scope: "orders:read", API: g.url("/orders"), Wait: lastingLife + 2}
-					want := done{[]int{200, 200, 200}, 2}
-					if place == "at the gateway" {
-						j.Token, j.ID, j.Secret = g.url("/token"), "app", ""
-						want.Tokens = 1
-					}
-					j.Given = c.loggedIn(t, j)
-					if got := run(t, j); !slices.Equal(got.Statuses, want.Statuses) || got.Tokens != want.Tokens {
-						t.Errorf("it got %v with %d tokens, want %v with %d", got.Statuses, got.Tokens, want.Statuses, want.Tokens)
-					}
-				})
-			}
-		})
-	}
+		l := startLasting(t, lastingSite(issuer, "client gateway secret", `{
+			grant_types authorization_code refresh_token
+			public_clients app
+		}`))
+		for place, tokens := range map[string]int{"at the issuer": 2, "at the gateway": 1} {
+			t.Run(place, func(t *testing.T) {
+				t.Parallel()
+				j, path := newJob(issuer), fmt.Sprintf("/orders/%d", tokens)
+				j.ID = "gateway"
+				if place == "at the gateway" {
+					j.Token, j.ID, j.Secret = l.url("/token"), "app", ""
+				}
+				j.API, j.Until = l.url(path), l.runOut(t, path)
+				j.Given = loggedIn(t, j)
+				run(t, j).want(t, tokens, 200, 200, 200)
+			})
+		}
+	})
 }
 
-// loggedIn is what the token endpoint of a job gives for a log-in at Hydra.
-func (c hydraClient) loggedIn(t *testing.T, j job) *reply {
-	t.Helper()
-	verifier := rand.Text() + rand.Text()
-	sum := sha256.Sum256([]byte(verifier))
-	v := newGuest(t, nil)
-	v.stop = callback
-	back := v.open(c.h.desk.url + "/oauth2/auth?" + url.Values{
-		"client_id": {c.id}, "response_type": {"code"}, "redirect_uri": {callback}, "state": {rand.Text()}, "audience": {audience},
-		"scope": {"openid offline_access orders:read"}, "code_challenge": {b64.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-	}.Encode())
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {back.url.Query().Get("code")}, "code_verifier": {verifier}, "redirect_uri": {callback}}
-	if j.Secret == "" {
-		form.Set("client_id", j.ID)
+func TestClientsThatGoByTheirClockAloneGoOnSendingATokenThatHasEnded(t *testing.T) {
+	forLastingClients(t, func(t *testing.T, name string, run func(t *testing.T, j job) done, issuer *realIssuer) {
+		l, j := startLasting(t, lastingSite(issuer, "", "")), newJob(issuer)
+		j.Token, j.API = l.url("/token"), l.url("/orders")
+		j.Until = until(t, func(time.Duration) bool {
+			req, err := http.NewRequest(http.MethodDelete, "http://"+l.admin+"/oauth/grants?"+
+				url.Values{"issuer": {issuer.url}, "subject": {j.ID}}.Encode(), nil)
+			if err != nil {
+				return false
+			}
+			a, err := send(plainClient, req)
+			return err == nil && a.status == http.StatusOK
+		})
+		got := run(t, j)
+		switch name {
+		case "curl": // the script asks again
+			got.want(t, 2, 200, 200, 200)
+		case "Spring Security": // it forgets a token that was refused
+			got.want(t, 2, 200, 401, 200)
+		default:
+			got.want(t, 1, 200, 401, 401)
+		}
+	})
+}
+
+func TestSpringSecurityGetsATokenForEachCallWhereTokensLiveForLessThanItsMargin(t *testing.T) {
+	t.Parallel()
+	issuer := lastingIssuer(t)
+	j := newJob(issuer)
+	j.API = startLasting(t, identity(issuer.url, audience)).url("/orders")
+	j.Margin = 60 // its own default
+	j.Until = until(t, func(time.Duration) bool { return true })
+	inJava(t, j).want(t, 3, 200, 200, 200)
+}
+
+func TestRequestsOAuthlibRaisesWhereLessScopeIsGrantedUnlessItIsToldToRelax(t *testing.T) {
+	t.Parallel()
+	issuer := lastingIssuer(t)
+	if a, err := post(issuer.url+"/_test/scope?scope=orders:read", ""); err != nil || a.status != http.StatusOK {
+		t.Fatalf("changing the scope: %d %v", a.status, err)
 	}
-	req, err := http.NewRequest(http.MethodPost, j.Token, strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
+	l := startLasting(t, lastingSite(issuer, "", ""))
+	for place, endpoint := range map[string]string{"at the issuer": issuer.url + "/token", "at the gateway": l.url("/token")} {
+		j := newJob(issuer)
+		j.Token, j.Scope, j.API = endpoint, "orders:read orders:write", l.url("/orders")
+		j.Until = until(t, func(time.Duration) bool { return true })
+		_, stderr, code := runCommand(t, t.TempDir(), "", python, filepath.Join("clients", "lasting.py"), "requests-oauthlib", asJSON(t, j))
+		if code == 0 || !strings.Contains(stderr, "Scope has changed from") {
+			t.Errorf("%s it ends with %d:\n%s", place, code, tail(stderr, 5))
+		}
+		j.Relax = true
+		inPython("requests-oauthlib")(t, j).want(t, 1, 200, 200, 200)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if j.Secret != "" {
-		req.SetBasicAuth(j.ID, j.Secret)
-	}
-	a, err := send(plainClient, req)
-	given := a.reply(t)
-	if err != nil || given.AccessToken == "" || given.RefreshToken == "" {
-		t.Fatalf("%s answers %d %s %v", j.Token, a.status, a.body, err)
-	}
-	return &given
 }

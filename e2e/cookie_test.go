@@ -54,8 +54,13 @@ func (r *rig) browse() session {
 // address that begins with stop, which is not asked for.
 func (r *rig) followTo(address, stop string) *url.URL {
 	r.t.Helper()
+	return followTo(r.t, r.tap.client.Transport, address, stop)
+}
+
+func followTo(t *testing.T, transport http.RoundTripper, address, stop string) *url.URL {
+	t.Helper()
 	jar, _ := cookiejar.New(nil) // it fails for no input
-	browser := &http.Client{Jar: jar, Timeout: time.Minute, Transport: r.tap.client.Transport}
+	browser := &http.Client{Jar: jar, Timeout: time.Minute, Transport: transport}
 	var last *url.URL
 	browser.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
 		last = req.URL
@@ -66,11 +71,11 @@ func (r *rig) followTo(address, stop string) *url.URL {
 	}
 	resp, err := browser.Get(address)
 	if err != nil {
-		r.t.Fatalf("logging in: %v", err)
+		t.Fatalf("logging in: %v", err)
 	}
 	closeAll(resp.Body)
 	if last == nil || last.Query().Get("code") == "" {
-		r.t.Fatalf("logging in ended with %d at %v", resp.StatusCode, last)
+		t.Fatalf("logging in ended with %d at %v", resp.StatusCode, last)
 	}
 	return last
 }

@@ -55,6 +55,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 fi
 
 ./issuers/keycloak/setup.sh
+./clients/setup.sh
 
 version=$(node --version)
 case $version in

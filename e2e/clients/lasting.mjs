@@ -6,11 +6,14 @@ const job = JSON.parse(text);
 const kept = new Set();
 const more = { scope: job.scope, ...job.more };
 
+// Without metadata of the server they take ID tokens of RS256 alone.
+const signed = { id_token_signed_response_alg: 'ES256' };
+
 async function withOpenIDClient() {
   const client = await import('openid-client');
   const config = new client.Configuration(
     { issuer: job.issuer, token_endpoint: job.token },
-    job.id, undefined, job.secret ? client.ClientSecretBasic(job.secret) : client.None(),
+    job.id, signed, job.secret ? client.ClientSecretBasic(job.secret) : client.None(),
   );
   client.allowInsecureRequests(config); // everything is on this machine
   return {
@@ -24,7 +27,7 @@ async function withOAuth4WebAPI() {
   const oauth = await import('oauth4webapi');
   const insecure = { [oauth.allowInsecureRequests]: true };
   const server = { issuer: job.issuer, token_endpoint: job.token };
-  const client = { client_id: job.id };
+  const client = { client_id: job.id, ...signed };
   const auth = job.secret ? oauth.ClientSecretBasic(job.secret) : oauth.None();
   return {
     credentials: async () => oauth.processClientCredentialsResponse(server, client,
@@ -40,7 +43,7 @@ const { credentials, refresh, call } = await { 'openid-client': withOpenIDClient
 
 let held;
 const hold = (answer) => {
-  held = { ...held, ...answer, until: Date.now() + answer.expires_in * 1000 };
+  held = { ...held, ...answer, until: answer.expires_at ? answer.expires_at * 1000 : Date.now() + answer.expires_in * 1000 };
   kept.add(held.access_token);
 };
 // Neither library keeps tokens: who uses it looks at expires_in.
@@ -51,6 +54,6 @@ const next = async () => {
 
 hold(job.given ?? await credentials());
 const statuses = [await next()];
-await new Promise((resolve) => setTimeout(resolve, job.wait * 1000));
+await (await fetch(job.until)).text();
 statuses.push(await next(), await next());
 process.stdout.write(JSON.stringify({ statuses, tokens: kept.size }));
