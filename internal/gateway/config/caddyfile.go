@@ -135,10 +135,7 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 			c.Cache = &n
 		}
 	default:
-		if block := blockOf(word); block != "" {
-			return h.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
-		}
-		err = grammar.Unknown(h.Dispenser, "oauth", Words)
+		err = unknown(h.Dispenser, word)
 	}
 	return err
 }
@@ -149,6 +146,19 @@ func (c *Config) parseClaims(d *caddyfile.Dispenser, to *[]string) error {
 	}
 	_, err := identity.New(c.CopyClaims, c.ListClaims)
 	return grammar.Wrap(d, err)
+}
+
+// unknown is the error of a word that an oauth block does not take.
+func unknown(d *caddyfile.Dispenser, word string) error {
+	if block := blockOf(word); block != "" {
+		return d.Errf("%s belongs in a block: %s { %[1]s ... }", word, block)
+	}
+	if grammar.Nearest(word, strings.Split(Words, ", ")) == "" {
+		if near := grammar.Nearest(word, strings.Split(issuers.Words, ", ")); near != "" {
+			return d.Errf("unknown word %q in oauth; did you mean %s, in a block: issuer <url> { %[2]s ... }? It takes %s", word, near, Words)
+		}
+	}
+	return grammar.Unknown(d, "oauth", Words)
 }
 
 func (c *Config) parseResource(d *caddyfile.Dispenser, seen grammar.Once) (err error) {

@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
+	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -30,7 +32,10 @@ func Cure(err error) string {
 		return "correct the issuer's URL, or the name server of this machine"
 	}
 	if _, network := errors.AsType[*net.OpError](err); network {
-		return "see that the issuer runs and that this machine may reach it: routes, firewalls, HTTPS_PROXY"
+		return "see that the issuer runs and that this machine may reach it: routes, firewalls, HTTPS_PROXY. Where it is reached from here by another address, name that in metadata <url> or jwks <url>, and have the metadata lead there too (Keycloak: hostname-backchannel-dynamic)"
+	}
+	if err != nil && strings.HasSuffix(err.Error(), http.StatusText(http.StatusProxyAuthRequired)) {
+		return "the proxy of this network wants a password: HTTPS_PROXY=http://<user>:<password>@<host>:<port>, in the environment of Caddy"
 	}
 	return "see whether the URL is the issuer's; with its metadata elsewhere, write metadata <url>, or jwks <url> where it has none"
 }
