@@ -23,8 +23,8 @@ func untold(err error) string {
 		return unfit.Error()
 	}
 	if _, ok := errors.AsType[*userinfo.NotTaken](err); ok {
-		return "the userinfo endpoint answers 401 to the access token of this log-in: some issuers (Microsoft Entra, oidc-provider) " +
-			"take none there that is for an API. There write claims id_token instead of userinfo"
+		return "the userinfo endpoint answers 401 to the access token of this log-in: some issuers take none there that is for an API " +
+			"(Microsoft Entra, oidc-provider), or that is lightweight (Keycloak). There write claims id_token instead of userinfo"
 	}
 	return ""
 }
