@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxRedacted = 200     // characters of a description in a log
+	maxRedacted = 400     // characters of a description in a log: Hydra comes to the point after 200
 	maxRead     = 2 << 10 // bytes of it that are looked at
 	longRun     = 20      // characters without a break: more is no word, but a secret perhaps
 )

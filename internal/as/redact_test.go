@@ -22,7 +22,7 @@ func TestALogHoldsWhatTheIssuerSaidAndNothingSecretOfIt(t *testing.T) {
 		"token eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl": "token ….….c2lnbmF0dXJl",
 		"trace 4eac9f5c-0a21-4b7e-9d21-3d0f6a4b7c11 ends":              "trace … ends",
 		"":                                  "",
-		strings.Repeat("word ", 1000):       strings.Repeat("word ", 39) + "word…",
+		strings.Repeat("word ", 1000):       strings.Repeat("word ", 79) + "word…",
 		"half " + strings.Repeat("x", 5000): "half",
 	} {
 		if got := said(text, sent); got != want {

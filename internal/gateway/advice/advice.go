@@ -71,6 +71,9 @@ func For(reason string, t Token, resource string) string {
 	if own := keycloak(reason, t, resource); own != "" {
 		return own
 	}
+	if known := byServer(reason, t); known != "" {
+		return known
+	}
 	switch reason {
 	case string(token.NotJWT):
 		return notJWTAdvice(t.Raw)

@@ -221,6 +221,7 @@ func (d *doctor) visit(t target) {
 	d.checkClock(t, report)
 	d.checkEndpoints(ctx, t, report)
 	d.checkIntrospection(ctx, t, report.Endpoints)
+	d.checkKnown(t, report.Endpoints)
 	d.checkResourceAt(t, report.Endpoints)
 	d.checkCertificates(t, report.Certificates)
 }
