@@ -17,16 +17,22 @@ import (
 // the page tells people to write.
 func recipe(t *testing.T, language, mark string) string {
 	t.Helper()
-	page, err := os.ReadFile("../docs/forward-auth.md")
+	return recipeOf(t, "forward-auth.md", language, mark)
+}
+
+// recipeOf is the same of any page.
+func recipeOf(t *testing.T, page, language, mark string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", filepath.FromSlash(page)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+	for _, block := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 		if block[1] == language && strings.Contains(block[2], mark) {
 			return block[2]
 		}
 	}
-	t.Fatalf("docs/forward-auth.md has no block of %s with %q", language, mark)
+	t.Fatalf("docs/%s has no block of %s with %q", page, language, mark)
 	return ""
 }
 

@@ -22,5 +22,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	endIssuerHosts()
 	endKeycloak()
+	endShared()
 	os.Exit(code)
 }

@@ -2,7 +2,7 @@
 # Gets what the tests need besides Go: a C compiler for the race detector, Node
 # for the real authorization servers, curl and Python's requests as clients, nginx
 # and HAProxy as proxies in front, Redis for shared sessions, Chromium to log in
-# with, buildah for the container image; and Keycloak, which is in Java.
+# with, buildah for the container image; and Keycloak, Hydra, Dex and Spring.
 # As root on Debian it installs what is missing; elsewhere it says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -18,6 +18,8 @@ int main(void) { return 0; }' | "${CC:-gcc}" -x c - -o /dev/null; }
 need "gcc libc6-dev" compiles # first: without it nothing can be tested with -race
 need curl command -v curl
 need python3-requests /usr/bin/python3 -c 'import requests'
+need python3-requests-oauthlib /usr/bin/python3 -c 'import requests_oauthlib'
+need python3-authlib /usr/bin/python3 -c 'import authlib'
 need nodejs command -v node
 need npm command -v npm
 need nginx-light sh -c 'command -v nginx || test -x /usr/sbin/nginx' # proxies that ask the gateway, and a cache before it
@@ -65,3 +67,4 @@ v1[0-9].* | v[0-9].*)
 	;;
 esac
 npm ci --silent --no-audit --no-fund
+./servers.sh

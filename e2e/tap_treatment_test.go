@@ -130,6 +130,7 @@ type reply struct {
 	IDToken      string          `json:"id_token"`
 	DeviceCode   string          `json:"device_code"`
 	UserCode     string          `json:"user_code"`
+	Interval     int             `json:"interval"`
 	TokenType    string          `json:"token_type"`
 	Scope        string          `json:"scope"`
 	ExpiresIn    json.RawMessage `json:"expires_in"`
