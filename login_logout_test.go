@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -41,6 +42,31 @@ func TestALogOutEndsTheSessionHereAndAtTheIssuer(t *testing.T) {
 		t.Errorf("the tokens are not given back: %v", asked)
 	}
 	b.want("once more", b.do("POST", "/_oauth/logout", here...), 303, "")
+}
+
+// Spring Authorization Server knows the latest ID token alone, and answers 400 to
+// a log-out with the one before it.
+func TestALogOutAfterARefreshHasTheIDTokenOfTheRefreshAsItsHint(t *testing.T) {
+	s := newPortal(t, "", nil)
+	b := s.browser().logIn()
+	answer, next := s.issuer.grant, s.sign("JWT", map[string]any{"sub": "alice", "sid": "sid-1"})
+	s.issuer.reply(func(w http.ResponseWriter, q *asked) {
+		if q.Form.Get("grant_type") != "refresh_token" {
+			answer(w, q)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"token_type": "Bearer", "expires_in": 300, "access_token": s.issuer.access("alice"), "refresh_token": "next", "id_token": next,
+		})
+	})
+	s.skip(accessLife + time.Second)
+	if code := b.status(); code != http.StatusOK {
+		t.Fatal(code, s.logged())
+	}
+	at, err := url.Parse(b.do("POST", "/_oauth/logout", here...).Header().Get("Location"))
+	if err != nil || at.Query().Get("id_token_hint") != next {
+		t.Errorf("the hint is not the ID token of the refresh: %v", at)
+	}
 }
 
 func TestALogOutNeedsNothingOfTheIssuer(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 type Origin struct {
 	Client    string `json:"client,omitempty"`     // who the gateway was at the issuer, for a grant by refresh token: no other client may refresh it
 	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
-	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out, and for its claims
-	Claims    bool   `json:"claims,omitempty"`     // these are used: a refresh that brings another ID token replaces it
+	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out, and for its claims: a refresh that brings another one replaces it
+	Claims    bool   `json:"claims,omitempty"`     // these are used
 
 	// None of these are there in a grant from before they were remembered.
 	Server string `json:"server,omitempty"` // what said who the issuer is, as a digest

@@ -64,17 +64,25 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 // proven with: nothing is stored meanwhile.
 const idTokenWithin = 2 * time.Second
 
+// maxHint bounds an ID token that is kept for logging out alone: it goes into a URL.
+const maxHint = 4 << 10
+
 // refreshed is what a grant is to remember after a refresh: the ID token that came
-// with it, where its claims are used. Empty: what it remembers stays.
+// with it, where its claims are used, or where it is kept for logging out: Spring
+// Authorization Server knows none but the latest. Empty: what it remembers stays.
 func (v *vault) refreshed(ctx context.Context, t *issuers.Trust, from Origin, tokens *as.Tokens) session.Secret {
-	if !from.Claims || tokens.IDToken.Empty() || len(tokens.IDToken.Reveal()) > token.MaxSize {
+	most, level := token.MaxSize, zapcore.WarnLevel
+	if !from.Claims {
+		most, level = maxHint, zapcore.DebugLevel
+	}
+	if from.IDToken == "" || tokens.IDToken.Empty() || len(tokens.IDToken.Reveal()) > most {
 		return session.Secret{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, idTokenWithin)
 	defer cancel()
 	if err := t.VerifyIDAgain(ctx, tokens, from.IDClaims()); err != nil {
 		if keeper := v.inForce(); keeper != nil {
-			keeper.Log.Warn("the ID token of a refresh does not pass: the claims of the one before it stay",
+			keeper.Log.Log(level, "the ID token of a refresh does not pass: the one before it stays, with its claims",
 				zap.String("issuer", t.Profile.Issuer), zap.Error(err))
 		}
 		return session.Secret{}
