@@ -21,17 +21,18 @@ import (
 // job is what a client has to do: to call an API, to ask when it may go on, and to
 // call it twice more.
 type job struct {
-	Issuer string            `json:"issuer"`
-	Token  string            `json:"token"` // the token endpoint
-	ID     string            `json:"id"`
-	Secret string            `json:"secret"`
-	Scope  string            `json:"scope"`
-	More   map[string]string `json:"more"` // of the token request
-	API    string            `json:"api"`
-	Until  string            `json:"until"`           // answers when it is time to go on
-	Margin int               `json:"margin"`          // seconds that a token has to have left, where the client can be told
-	Relax  bool              `json:"relax"`           // take less scope than was asked for, where a client has to be told
-	Given  *given            `json:"given,omitempty"` // what the client has already: it refreshes
+	Issuer  string            `json:"issuer"`
+	Token   string            `json:"token"` // the token endpoint
+	ID      string            `json:"id"`
+	Secret  string            `json:"secret"`
+	Scope   string            `json:"scope"`
+	More    map[string]string `json:"more"` // of the token request
+	API     string            `json:"api"`
+	Until   string            `json:"until"`           // answers when it is time to go on
+	Margin  int               `json:"margin"`          // seconds that a token has to have left, where the client can be told
+	Relax   bool              `json:"relax"`           // take less scope than was asked for, where a client has to be told
+	Default bool              `json:"byDefault"`       // authenticate as the client does where it is not told
+	Given   *given            `json:"given,omitempty"` // what the client has already: it refreshes
 }
 
 // given is what a client keeps of a log-in.

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -113,15 +115,22 @@ func lastingSite(issuer *realIssuer, client, endpoint string) string {
 func TestClientsAsTheyAreGetATokenLetItRunOutAndGoOn(t *testing.T) {
 	forLastingClients(t, func(t *testing.T, _ string, run func(t *testing.T, j job) done, issuer *realIssuer) {
 		l := startLasting(t, lastingSite(issuer, "", ""))
-		for place, tokens := range map[string]int{"at the issuer": 2, "at the gateway": 1} { // whose tokens are good for hours
+		short := startLasting(t, strings.Replace(lastingSite(issuer, "", ""), "store memory",
+			fmt.Sprintf("store memory\nidle %ds\nmax %ds", lastingLife, lastingLife), 1))
+		for place, at := range map[string]struct {
+			site   *lasting
+			token  string
+			tokens int
+		}{
+			"at the issuer":                          {l, issuer.url + "/token", 2},
+			"at the gateway":                         {l, l.url("/token"), 1}, // whose tokens are good for hours
+			"at the gateway, where they run out too": {short, short.url("/token"), 2},
+		} {
 			t.Run(place, func(t *testing.T) {
 				t.Parallel()
-				j, path := newJob(issuer), fmt.Sprintf("/orders/%d", tokens)
-				if place == "at the gateway" {
-					j.Token = l.url("/token")
-				}
-				j.API, j.Until = l.url(path), l.runOut(t, path)
-				run(t, j).want(t, tokens, 200, 200, 200)
+				j, path := newJob(issuer), fmt.Sprintf("/orders/%d", at.tokens)
+				j.Token, j.API, j.Until = at.token, at.site.url(path), at.site.runOut(t, path)
+				run(t, j).want(t, at.tokens, 200, 200, 200)
 			})
 		}
 	})
@@ -204,5 +213,32 @@ func TestRequestsOAuthlibRaisesWhereLessScopeIsGrantedUnlessItIsToldToRelax(t *t
 		}
 		j.Relax = true
 		inPython("requests-oauthlib")(t, j).want(t, 1, 200, 200, 200)
+	}
+}
+
+func TestOpenIDClientSendsItsSecretInTheBodyUnlessItIsToldOtherwiseAndTheGatewayTakesIt(t *testing.T) {
+	t.Parallel()
+	issuer := lastingIssuer(t)
+	l := startLasting(t, lastingSite(issuer, "", ""))
+	to, err := url.Parse(l.url(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, basic := httputil.NewSingleHostReverseProxy(to), atomic.Int32{}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			basic.Add(1)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	j := newJob(issuer)
+	j.Token, j.API, j.Until = front.URL+"/token", l.url("/orders"), until(t, func(time.Duration) bool { return true })
+	for told, want := range []int32{0, 1} {
+		j.Default = told == 0
+		inNode("openid-client")(t, j).want(t, 1, 200, 200, 200)
+		if n := basic.Load(); n != want {
+			t.Errorf("told otherwise: %v; %d token requests had an Authorization, want %d", !j.Default, n, want)
+		}
 	}
 }

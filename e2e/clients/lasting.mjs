@@ -13,7 +13,8 @@ async function withOpenIDClient() {
   const client = await import('openid-client');
   const config = new client.Configuration(
     { issuer: job.issuer, token_endpoint: job.token },
-    job.id, signed, job.secret ? client.ClientSecretBasic(job.secret) : client.None(),
+    job.id, { ...signed, client_secret: job.secret || undefined },
+    job.byDefault ? undefined : job.secret ? client.ClientSecretBasic(job.secret) : client.None(),
   );
   client.allowInsecureRequests(config); // everything is on this machine
   return {
@@ -48,7 +49,7 @@ const hold = (answer) => {
 };
 // Neither library keeps tokens: who uses it looks at expires_in.
 const next = async () => {
-  if (Date.now() >= held.until) hold(await (held.refresh_token ? refresh(held.refresh_token) : credentials()));
+  if (Date.now() >= held.until) hold(await (job.given ? refresh(held.refresh_token) : credentials()));
   return call(held.access_token);
 };
 
