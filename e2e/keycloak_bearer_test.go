@@ -53,6 +53,33 @@ func TestKeycloakScopesAndRolesAreRequirements(t *testing.T) {
 	}
 }
 
+// Roles of a client stand below its name, which may have dots in it.
+func TestRolesOfAKeycloakClientWithADotInItsNameAreReached(t *testing.T) {
+	t.Parallel()
+	r := keycloakRealm(t)
+	for _, path := range []string{"resource_access.billing.api.roles", "/resource_access/billing.api/roles"} {
+		g := startGateway(t, startUpstream(t), keycloakAPI(r, "require claim "+path+" reader\n\t\tcopy_claims "+path+">X-Billing-Roles"))
+		if got := get(t, g.url("/"), r.userToken("alice")).seen(t).Header.Get("X-Billing-Roles"); !strings.Contains(got, "reader") {
+			t.Errorf("%s: the upstream saw %q", path, got)
+		}
+		if a := get(t, g.url("/"), r.userToken("bob")); a.status != http.StatusForbidden {
+			t.Errorf("%s, without the role: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+func TestALightweightTokenOfKeycloakIsRefusedAndExplained(t *testing.T) {
+	t.Parallel()
+	r := keycloakRealm(t)
+	g := startGateway(t, startUpstream(t), keycloakAPI(r, ""))
+	token := r.robotToken("lightweight")
+	get(t, g.url("/"), token).wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+	said, _, code := runCommand(t, g.home, token, g.binary, "oauth", "explain", "--config", g.config, "--adapter", "caddyfile")
+	if code != 1 || !strings.Contains(said, "Always use lightweight access token") {
+		t.Errorf("explain ends with %d, and does not name Keycloak's setting:\n%s", code, said)
+	}
+}
+
 func TestKeycloakIDAndRefreshTokensAreNoAccessTokens(t *testing.T) {
 	t.Parallel()
 	r := keycloakRealm(t)

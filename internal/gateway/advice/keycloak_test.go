@@ -21,6 +21,8 @@ func TestAdviceNamesKeycloaksOwnSetting(t *testing.T) {
 		{"aud is another client's", string(token.WrongAudience), full, realm, "", `add an Audience mapper to a client scope of the client "robot"`},
 		{"the resource is missing", string(token.WrongAudience), full, realm, "https://api.example.com", "Included Custom Audience https://api.example.com"},
 		{"a lightweight token", string(token.WrongAudience), token.Claims{"iss": realm, "azp": "robot", "typ": "Bearer"}, realm, "", "Always use lightweight access token"},
+		{"a lightweight token of a service", string(token.WrongAudience), token.Claims{"iss": realm, "sub": "u", "azp": "robot", "jti": "trltcc:7d"}, realm, "", "Always use lightweight access token"},
+		{"a token without aud", string(token.WrongAudience), token.Claims{"iss": realm, "sub": "u", "azp": "robot", "jti": "trrtcc:7d"}, realm, "", "add an Audience mapper"},
 		{"another host name", string(token.IssuerUnknown), token.Claims{"iss": "http://keycloak:8080/realms/main"}, realm, "", "KC_HOSTNAME"},
 		{"another realm", string(token.IssuerUnknown), token.Claims{"iss": "https://keycloak.example.com/realms/other"}, realm, "", "get the token from a configured issuer"},
 		{"no issuer to compare with", string(token.IssuerUnknown), full, "", "", "configure it"},
