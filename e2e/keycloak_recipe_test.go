@@ -67,6 +67,25 @@ func TestTheRecipeForKeycloakRunsAsItStands(t *testing.T) {
 	}
 }
 
+func TestTheDoctorNamesWhatToSetAtKeycloak(t *testing.T) {
+	t.Parallel()
+	r := keycloakRealm(t)
+	for name, test := range map[string]struct{ words, want string }{
+		"another name": {fmt.Sprintf("issuer %s {\naudience orders\nmetadata %s/.well-known/openid-configuration\n}",
+			strings.Replace(r.url, "127.0.0.1", "localhost", 1), r.url), "set hostname (KC_HOSTNAME) at Keycloak"},
+		"a client that learns nothing": {fmt.Sprintf("issuer %s {\naudience orders\nclient robot robot-secret\nintrospect\n}", r.url), "introspect as the client that is the audience"},
+		"everybody's audience":         {fmt.Sprintf("issuer %s {\naudience account\n}", r.url), "add an Audience mapper"},
+		"as it should be":              {fmt.Sprintf("issuer %s {\naudience orders\nclient orders orders-secret\nintrospect\n}", r.url), ""},
+	} {
+		g := newGateway(t)
+		g.write(g.site(g.port, "oauth {\n"+test.words+"\n}", startUpstream(t)))
+		said, stderr, _ := g.with("oauth", "doctor")
+		if !strings.Contains(said, "keys") || !strings.Contains(said, test.want) || test.want == "" && strings.Contains(said, "warn introspection") {
+			t.Errorf("%s: the doctor says\n%s%s\nwant %q in it", name, said, stderr, test.want)
+		}
+	}
+}
+
 // move changes where a client of the realm has its site.
 func (r *realm) move(id, from, to string) {
 	r.t.Helper()

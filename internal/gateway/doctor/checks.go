@@ -51,6 +51,9 @@ func (d *doctor) checkMetadata(t target, r *as.Report) {
 		case other != "" && strings.TrimSuffix(other, "/") == strings.TrimSuffix(t.url, "/"):
 			d.say(t.url, checkMetadata, formResult(r), fmt.Sprintf("write the issuer exactly so: %s", other),
 				"%s names the issuer %s: a slash at the end counts", form.URL, other)
+		case sameRealm(other, t.url):
+			d.say(t.url, checkMetadata, formResult(r), "set hostname (KC_HOSTNAME) at Keycloak, so that it has one name, and write the issuer as that; where it is reached elsewhere, also metadata with that address",
+				"%s names the issuer %s: Keycloak takes the address that it is asked at for its name", form.URL, other)
 		case other != "":
 			d.say(t.url, checkMetadata, formResult(r), fmt.Sprintf("if that is the issuer you mean, write it exactly so: %s", other),
 				"%s is the metadata of another issuer, %s", form.URL, other)

@@ -204,6 +204,7 @@ func (d *doctor) visit(t target) {
 	ctx, cancel := context.WithTimeout(d.ctx, visitWithin)
 	defer cancel()
 	d.checkSettings(t)
+	d.checkKeycloak(t)
 	if t.set.Fixed != nil {
 		d.checkSkipped(t, t.set.Skipped, t.set.JWKS)
 		infos := t.set.Fixed.InfosFor(t.set.Algorithms)
