@@ -97,8 +97,8 @@ func pointed(at any, pointer string, met *[]string) any {
 
 // element is the one of a list that an array index of RFC 6901 §4 names.
 func element(list []any, index string) any {
-	n, err := strconv.ParseUint(index, 10, 31)
-	if err != nil || int(n) >= len(list) || len(index) > 1 && index[0] == '0' {
+	n, err := strconv.Atoi(index)
+	if err != nil || index[0] < '0' || n >= len(list) || len(index) > 1 && index[0] == '0' { // + and - are below 0
 		return nil
 	}
 	return list[n]
