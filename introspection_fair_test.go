@@ -51,7 +51,7 @@ func TestAnOddAnswerAboutOneTokenBreaksNoBreaker(t *testing.T) {
 		for n := range 6 {
 			g.expects(fmt.Sprint("odd-", n), http.StatusServiceUnavailable)
 		}
-		if left := g.validator.ForOpaque().Introspector.Paused(g.clock.now()); left > 0 {
+		if left := g.validator.ForOpaque("")[0].Introspector.Paused(g.clock.now()); left > 0 {
 			t.Errorf("%s: the endpoint is left alone", name)
 		}
 	}
@@ -83,7 +83,7 @@ func TestABurstOfFailuresPausesAsShortAsFiveInARow(t *testing.T) {
 	for range burst {
 		<-done
 	}
-	if left := g.validator.ForOpaque().Introspector.Paused(g.clock.now()); left > time.Second {
+	if left := g.validator.ForOpaque("")[0].Introspector.Paused(g.clock.now()); left > time.Second {
 		t.Errorf("left alone for %s after one burst", left)
 	}
 }
@@ -144,7 +144,7 @@ func TestAFloodThatOutlivesTheCacheLeavesKnownTokensTheirCalls(t *testing.T) {
 func TestExplainingATokenIsNotRememberedAndCountsForNothing(t *testing.T) {
 	issuer := newKnower(t)
 	g := newAsker(t, issuer, "rate 2", "")
-	asking := g.validator.ForOpaque().Introspector
+	asking := g.validator.ForOpaque("")[0].Introspector
 	explain := func(tok string) error {
 		said, remembered, err := asking.Consult(t.Context(), introspection.Request{Token: tok, Digest: sha256.Sum256([]byte(tok)), Now: g.clock.now})
 		if remembered || err == nil && (said.Refusal == nil) != (tok == "good") {
@@ -179,7 +179,7 @@ func TestACallToAnIssuerThatHangsEnds(t *testing.T) {
 		"by itself": func(*gate) {},
 		"with the configuration": func(g *gate) {
 			_ = g.Gateway.Cleanup()
-			if slices.Contains(introspection.All(), g.validator.ForOpaque().Introspector) {
+			if slices.Contains(introspection.All(), g.validator.ForOpaque("")[0].Introspector) {
 				g.Error("what no configuration asks for any more is still held")
 			}
 		},

@@ -72,7 +72,7 @@ func TestAnOutageStillOpensTheBreakerAndItsEndClosesIt(t *testing.T) {
 	for n := range 5 {
 		g.expects(fmt.Sprint("good-", n), http.StatusServiceUnavailable)
 	}
-	if left := g.validator.ForOpaque().Introspector.Paused(g.clock.now()); left <= 0 {
+	if left := g.validator.ForOpaque("")[0].Introspector.Paused(g.clock.now()); left <= 0 {
 		t.Fatal("the endpoint is not left alone")
 	}
 	issuer.take()
@@ -84,7 +84,7 @@ func TestAnOutageStillOpensTheBreakerAndItsEndClosesIt(t *testing.T) {
 	}
 	g.clock.ahead.Add(int64(2 * time.Second))
 	g.expects("good-first", http.StatusServiceUnavailable)
-	if left := g.validator.ForOpaque().Introspector.Paused(g.clock.now()); left <= time.Second {
+	if left := g.validator.ForOpaque("")[0].Introspector.Paused(g.clock.now()); left <= time.Second {
 		t.Errorf("left alone for %s after the call that went first failed too, want longer", left)
 	}
 	issuer.reply(issuer.knows)

@@ -144,7 +144,7 @@ func TestJSONIsCheckedAsTheCaddyfileIs(t *testing.T) {
 	zero, long := caddy.Duration(-1), caddy.Duration(2*time.Minute)
 	for want, issuers := range map[string][]*issuers.Issuer{
 		"needs a client": {{Introspect: &introspection.Introspect{}}},
-		"it can stand in one": {
+		"nothing tells whose an opaque token is": {
 			{URL: []string{"https://a.example"}, Introspect: &introspection.Introspect{}, Client: client},
 			{URL: []string{"https://b.example"}, Introspect: &introspection.Introspect{}, Client: client},
 		},

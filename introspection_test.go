@@ -142,7 +142,7 @@ func TestAnIssuerThatDiesWhileItIsAskedIsAFailure(t *testing.T) {
 	for range 6 {
 		g.expects("good-two", http.StatusServiceUnavailable)
 	}
-	if left := g.validator.ForOpaque().Introspector.Paused(g.clock.now()); left <= 0 {
+	if left := g.validator.ForOpaque("")[0].Introspector.Paused(g.clock.now()); left <= 0 {
 		t.Error("the breaker is closed")
 	}
 }

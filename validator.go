@@ -42,8 +42,8 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 	}
 	now := v.Now()
 	key := token.DigestOf(raw)
-	if v.ForOpaque() != nil && token.IsOpaque(raw) {
-		return v.introspect(ctx, raw, key, now, from)
+	if v.AsksAboutOpaque() && token.IsOpaque(raw) {
+		return v.introspect(ctx, raw, key, from)
 	}
 	for _, t := range v.All() {
 		facts, answer := t.Recall(key, now)

@@ -28,6 +28,10 @@ func (d *doctor) checkSettings(t target) {
 		d.say(t.url, checkSettings, resultWarn, "see that its answers have token_type, token_use or typ: \"caddy oauth explain\" tells what is said of a token",
 			"introspect without an audience: opaque tokens pass only if the issuer says that they are access tokens")
 	}
+	if n := t.issuer.Introspect; n != nil && n.InOrder {
+		d.say(t.url, checkSettings, resultWarn, "where its tokens begin differently from the others', write token_prefix <text...> instead",
+			"in_order: opaque tokens of other issuers may be shown to it, and it could use them")
+	}
 	if strings.HasPrefix(t.url, "https://cognito-idp.") && len(t.set.Audience) > 0 && !t.issuer.ClientIDAsAudience {
 		d.say(t.url, checkSettings, resultWarn, "write client_id_as_audience beside it, and the ids of the app clients as audience",
 			"audience: Amazon Cognito's access tokens have no aud, and none passes (its ID tokens have one)")

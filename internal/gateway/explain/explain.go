@@ -92,6 +92,7 @@ type explaining struct {
 	rec     *token.Record
 	u       *token.Unverified
 	trust   *issuers.Trust // nil: it is not known whose token it is
+	unasked error          // why one of the issuers of opaque tokens gave no answer
 }
 
 // Explain takes what a client would send behind "Bearer" through the checks of
@@ -106,7 +107,7 @@ func Explain(ctx context.Context, j Gateway, text string, how Options) *Explanat
 	e.readCredential(text)
 	switch {
 	case !e.readReference():
-	case (e.gateway.issuers.ForOpaque() != nil || how.missing != nil) && token.IsOpaque(e.bare):
+	case (e.gateway.issuers.AsksAboutOpaque() || how.missing != nil) && token.IsOpaque(e.bare):
 		e.readOpaque(ctx)
 	default:
 		e.readToken(ctx)

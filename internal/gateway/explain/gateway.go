@@ -38,7 +38,7 @@ func newGateway(whole []byte, c *config.Config) (j Gateway, release func(), miss
 			if err == nil {
 				continue
 			}
-			missing = &missingClient{issuer, issuer.Introspect.AboutJWTs(), err}
+			missing = &missingClient{issuer, *issuer.Introspect, err}
 		}
 		issuer.Client, issuer.Introspect = nil, nil
 	}

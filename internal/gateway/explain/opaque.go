@@ -1,11 +1,13 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
@@ -38,12 +40,24 @@ var ofAnswers = map[token.Reason]struct{ expected, change string }{
 // client's secret or key is not here.
 type missingClient struct {
 	issuer *issuers.Issuer
-	always bool // it would be asked about JWTs too
+	asked  introspection.Introspect // what stands in its block
 	why    error
 }
 
 func (m *missingClient) of(issuer string) bool {
-	return m != nil && m.always && slices.Contains(m.issuer.URL, issuer)
+	return m != nil && m.asked.AboutJWTs() && slices.Contains(m.issuer.URL, issuer)
+}
+
+// mayKnow reports whether it would be asked about an opaque token, beside others
+// or alone.
+func (m *missingClient) mayKnow(raw string, others []*issuers.Trust) bool {
+	if m == nil {
+		return false
+	}
+	if len(m.asked.TokenPrefix) > 0 {
+		return slices.ContainsFunc(m.asked.TokenPrefix, func(text string) bool { return strings.HasPrefix(raw, text) })
+	}
+	return len(others) == 0 || len(others[0].TokenPrefix) == 0
 }
 
 // readOpaque tells what the issuer says of a token that only it can read.
@@ -57,31 +71,74 @@ func (e *explaining) readOpaque(ctx context.Context) {
 		e.fail(&size, verdict.OfToken(&token.Refusal{Reason: token.TooLarge}, ""))
 	}
 	e.Checks = append(e.Checks, size)
-	if e.how.missing != nil {
+	asked := e.gateway.issuers.ForOpaque(e.bare)
+	if e.how.missing.mayKnow(e.bare, asked) {
 		e.cannotAsk()
 		return
 	}
-	e.trust = e.gateway.issuers.ForOpaque()
-	e.Issuer = e.trust.Profile.Issuer
-	form := Step{
-		Check: string(token.CheckForm), Result: passed, Clause: "RFC 7662 §1",
-		Found: "no JWT: an opaque token, which only its issuer can read", Expected: "any token of " + e.Issuer,
-	}
-	err := introspection.MayAsk(e.bare)
-	if err != nil {
-		form.Found = verdict.DetailOf(err)
-		e.fail(&form, err)
-	}
-	e.Checks = append(e.Checks, form)
+	err := e.readForm(asked)
 	var facts *token.Facts
 	if err == nil && len(e.bare) <= token.MaxSize {
-		facts = e.readAnswer(ctx, nil)
+		facts = e.readAnswers(ctx, asked)
 	}
 	readable := facts != nil
 	if !readable {
 		facts = &token.Facts{}
 	}
 	e.readPolicy(facts, readable)
+}
+
+// readForm tells whether some issuer is asked about a token that looks like this.
+func (e *explaining) readForm(asked []*issuers.Trust) error {
+	form := Step{
+		Check: string(token.CheckForm), Result: passed, Clause: "RFC 7662 §1",
+		Found: "no JWT: an opaque token, which only its issuer can read",
+	}
+	err := introspection.MayAsk(e.bare)
+	if len(asked) > 0 {
+		e.trust = asked[0]
+		e.Issuer = e.trust.Profile.Issuer
+		form.Expected = "any token of " + e.Issuer
+		for _, other := range asked[1:] {
+			form.Expected += " or " + other.Profile.Issuer
+		}
+	} else {
+		form.Expected = "one that begins as those of an issuer do: " + e.gateway.issuers.Prefixes()
+		form.Change = "Client: get the token from a configured issuer. Caddyfile: name what its issuer's tokens begin with, token_prefix in introspect; of the tokens without any such prefix, an issuer without the word is asked."
+		err = cmp.Or(err, verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: "none of the prefixes that are asked about"}, ""))
+	}
+	if err != nil {
+		form.Found = verdict.DetailOf(err)
+		e.fail(&form, err)
+	}
+	e.Checks = append(e.Checks, form)
+	return err
+}
+
+// readAnswers asks the issuers as the gateway would, until one takes the token
+// for its own. Those before it are notes.
+func (e *explaining) readAnswers(ctx context.Context, asked []*issuers.Trust) *token.Facts {
+	for i, t := range asked {
+		e.trust, e.Issuer = t, t.Profile.Issuer
+		if i == len(asked)-1 {
+			break
+		}
+		said, _, err := t.Introspector.Consult(ctx, e.question(nil))
+		if err == nil && said.Knows() {
+			return e.readAnswer(ctx, nil)
+		}
+		if err != nil {
+			e.unasked = cmp.Or(e.unasked, err)
+			e.Notes = append(e.Notes, e.Issuer+" gives no answer: "+err.Error()+". The next one is asked.")
+			continue
+		}
+		e.Notes = append(e.Notes, e.Issuer+" does not know it. The next one is asked.")
+	}
+	return e.readAnswer(ctx, nil)
+}
+
+func (e *explaining) question(jwt *token.Facts) introspection.Request {
+	return introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Claims: e.u.Claims, Now: e.gateway.issuers.Now}
 }
 
 // cannotAsk says what would happen where the issuer cannot be asked from here.
@@ -102,9 +159,12 @@ func (e *explaining) cannotAsk() {
 // known.
 func (e *explaining) readAnswer(ctx context.Context, jwt *token.Facts) *token.Facts {
 	t := e.trust
-	what := introspection.Request{Token: e.bare, Digest: sha256.Sum256([]byte(e.bare)), JWT: jwt, Claims: e.u.Claims, Now: e.gateway.issuers.Now}
+	what := e.question(jwt)
 	said, remembered, err := t.Introspector.Consult(ctx, what)
 	step := Step{Check: introspectionStep, Result: passed, Clause: askedClause, Found: "active", Expected: "active: true, as " + e.Issuer + " says"}
+	if err == nil && e.unasked != nil && !said.Knows() { // the token may be of the one that did not answer
+		err = e.unasked
+	}
 	if err != nil {
 		step.Found = "no answer: " + err.Error()
 		e.fail(&step, err)

@@ -194,8 +194,13 @@ func MayAsk(raw string) error {
 	switch {
 	case !credential.IsToken68(raw):
 		return verdict.OfToken(&token.Refusal{Reason: token.Malformed, Detail: "characters that no Bearer token has (RFC 6750 §2.1)"}, "")
-	case strings.HasPrefix(raw, credential.AccessPrefix) || strings.HasPrefix(raw, credential.RefreshPrefix) || strings.HasPrefix(raw, credential.SessionPrefix):
+	case isOwn(raw):
 		return verdict.OfToken(&token.Refusal{Reason: token.NotJWT, Detail: "a token of a gateway, and no grants are kept here"}, "")
 	}
 	return nil
+}
+
+// isOwn reports whether a text begins as the gateway's own tokens do.
+func isOwn(raw string) bool {
+	return strings.HasPrefix(raw, credential.AccessPrefix) || strings.HasPrefix(raw, credential.RefreshPrefix) || strings.HasPrefix(raw, credential.SessionPrefix)
 }

@@ -4,13 +4,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 )
 
@@ -31,6 +35,17 @@ type Introspect struct {
 	// it; but such a token lives no longer than it says itself, and is of the same
 	// issuer and subject. Default: an answer adds nothing to a JWT.
 	Lightweight bool `json:"lightweight,omitempty"`
+
+	// What the issuer's opaque tokens begin with (ghp_, say). Others are not shown
+	// to it, and these to no other issuer. Default: whatever has no prefix of
+	// another issuer.
+	TokenPrefix []string `json:"token_prefix,omitempty"`
+
+	// Where several issuers without token_prefix have opaque tokens: ask them one
+	// after the other, in the order of their blocks, until one calls the token
+	// active. Nothing in such a token tells whose it is, so each may be shown tokens
+	// of the others, and could use them. Default: only one can be asked.
+	InOrder bool `json:"in_order,omitempty"`
 
 	// How long an answer counts before the issuer is asked again, and so how
 	// long a revoked token may pass. At most 60s, and never beyond the token's
@@ -53,10 +68,12 @@ const (
 	LongestCache = time.Minute
 	DefaultRate  = 100 // calls per second
 	MostRate     = 100_000
+	mostPrefixes = 16
+	mostPrefix   = 64 // bytes
 )
 
 // Words are those of the block.
-const Words = "always, lightweight, cache, rate, insecure_any_token"
+const Words = "always, lightweight, token_prefix, in_order, cache, rate, insecure_any_token"
 
 // Check finds what is wrong without looking at placeholders.
 func (n *Introspect) Check() error {
@@ -65,6 +82,28 @@ func (n *Introspect) Check() error {
 		return fmt.Errorf("introspect: cache is %s; it takes 0s to 60s", time.Duration(*n.Cache))
 	case n.Rate < 0 || n.Rate > MostRate:
 		return fmt.Errorf("introspect: rate is %d; it takes calls per second, 1 to %d", n.Rate, MostRate)
+	case len(n.TokenPrefix) > mostPrefixes:
+		return fmt.Errorf("introspect: token_prefix has %d texts; it takes up to %d", len(n.TokenPrefix), mostPrefixes)
+	case len(n.TokenPrefix) > 0 && n.InOrder:
+		return errors.New("introspect: token_prefix and in_order exclude each other: one says whose a token is, the other that nothing does. Leave one out")
+	}
+	for i, text := range n.TokenPrefix {
+		if err := checkPrefix(text); err != nil {
+			return err
+		}
+		if slices.Contains(n.TokenPrefix[:i], text) {
+			return fmt.Errorf("introspect: token_prefix %s is there twice", text)
+		}
+	}
+	return nil
+}
+
+func checkPrefix(text string) error {
+	switch {
+	case len(text) > mostPrefix || !credential.IsToken68(text) || strings.HasSuffix(text, "="):
+		return fmt.Errorf("introspect: token_prefix is %q; it takes what tokens begin with: 1 to %d letters, digits and -._~+/", text, mostPrefix)
+	case isOwn(text):
+		return fmt.Errorf("introspect: token_prefix is %q, which is how the gateway's own tokens begin: no issuer is asked about those", text)
 	}
 	return nil
 }
@@ -115,6 +154,8 @@ func (n *Introspect) mark(set Settings) string {
 //	introspect [<url>] {
 //		always
 //		lightweight
+//		token_prefix <text...>
+//		in_order
 //		cache <duration>
 //		rate  <n>
 //		insecure_any_token
@@ -139,6 +180,10 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 		return seen.Flag(d, &n.Always)
 	case "lightweight":
 		return seen.Flag(d, &n.Lightweight)
+	case "token_prefix":
+		return grammar.List(d, &n.TokenPrefix)
+	case "in_order":
+		return seen.Flag(d, &n.InOrder)
 	case "insecure_any_token":
 		return seen.Flag(d, &n.InsecureAnyToken)
 	case "cache":

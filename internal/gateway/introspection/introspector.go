@@ -68,6 +68,13 @@ type Result struct {
 	Until   int64  // nanoseconds since 1970; then the issuer is asked again
 }
 
+// Knows reports whether the issuer takes the token for one of its own, whether it
+// passes or not.
+func (r *Result) Knows() bool {
+	reason := token.ReasonOf(r.Refusal)
+	return reason != token.Inactive && reason != token.IssuerUnknown
+}
+
 // sharedCall is a call under way, and those who ask about its token wait for it.
 type sharedCall struct {
 	done   chan struct{}
@@ -156,6 +163,12 @@ func (q *Introspector) Recall(key token.Digest, now time.Time) *Result {
 		}
 	}
 	return nil
+}
+
+// Knew reports whether the issuer called a token active within the last hour.
+func (q *Introspector) Knew(key token.Digest) bool {
+	_, known := q.limits.known.GetIfPresent(key)
+	return known
 }
 
 // Forget forgets that a token was called active.

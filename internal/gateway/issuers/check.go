@@ -153,18 +153,3 @@ func alreadyThere(url string) error {
 func IsKeyFile(jwks string) bool {
 	return jwks != "" && !strings.HasPrefix(jwks, "https://") && !strings.HasPrefix(jwks, "http://") && !strings.HasPrefix(jwks, "{")
 }
-
-// CheckIntrospect keeps opaque tokens from issuers that they are not of: nothing in
-// one tells whose it is.
-func CheckIntrospect(all []*Issuer) error {
-	var asked []string
-	for _, issuer := range all {
-		if issuer.Introspect != nil {
-			asked = append(asked, strings.Join(issuer.URL, " "))
-		}
-	}
-	if len(asked) > 1 {
-		return fmt.Errorf("introspect stands in the blocks of %s: it can stand in one, since nothing in an opaque token tells whose it is, and no issuer may see another's tokens. Give the other one a site of its own", strings.Join(asked, " and "))
-	}
-	return nil
-}

@@ -168,6 +168,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 				Authority: l.key, Server: l.Server, Config: l.config, Endpoint: set.Introspect, Client: *client,
 				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: with.Capacity,
 			})
+			t.TokenPrefix = i.Introspect.TokenPrefix
 			// Before the authority, whose server it asks.
 			release = slices.Insert(release, len(release)-1, done)
 		}

@@ -18,7 +18,8 @@ type Set struct {
 
 	trusts   []*Trust
 	byIssuer map[string]*Trust
-	opaque   *Trust // the one that is asked about opaque tokens; nil: they are refused
+	prefixes []prefix // of opaque tokens, the longest first
+	others   []*Trust // that are asked about opaque tokens with none of these, in this order
 }
 
 // Options are what a gateway says of all its issuers.
@@ -62,9 +63,7 @@ func (s *Set) add(t *Trust) error {
 	}
 	t.now = func() time.Time { return s.Now() }
 	s.trusts = append(s.trusts, t)
-	if t.Introspector != nil {
-		s.opaque = t
-	}
+	s.ask(t)
 	return nil
 }
 
@@ -86,9 +85,6 @@ func (s *Set) First() *Trust { return s.trusts[0] }
 // Named is the issuer of exactly this name, or whose access tokens name it, or
 // nil: the iss of a token only selects among those that are configured.
 func (s *Set) Named(issuer string) *Trust { return s.byIssuer[issuer] }
-
-// ForOpaque is the issuer that is asked about opaque tokens, or nil.
-func (s *Set) ForOpaque() *Trust { return s.opaque }
 
 // Of is the issuer of a principal that was proved by one of these.
 func (s *Set) Of(p *token.Principal) *Trust { return s.byIssuer[p.Issuer] }

@@ -28,6 +28,7 @@ type Trust struct {
 	Require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
 	Client       *as.Client                  // who the gateway is there; nil: there is no client
 	Introspector *introspection.Introspector // asks about tokens; nil: they are not asked about
+	TokenPrefix  []string                    // what its opaque tokens begin with; none: it is not said
 	Metrics      telemetry.IssuerMetrics
 	now          func() time.Time // the set's
 
