@@ -26,6 +26,7 @@ type asked struct {
 	Sent         string // the password of the Basic header as it came
 	Basic        bool
 	Form         url.Values
+	Accept       string
 }
 
 // grantor is an authorization server made by hand. It notes what it is asked,
@@ -83,7 +84,7 @@ func (i *grantor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a form", http.StatusTeapot)
 		return
 	}
-	q := asked{Path: r.URL.Path, Form: form}
+	q := asked{Path: r.URL.Path, Form: form, Accept: r.Header.Get("Accept")}
 	if q.ID, q.Password, q.Basic = r.BasicAuth(); q.Basic {
 		q.Sent = q.Password
 		q.ID, _ = url.QueryUnescape(q.ID)

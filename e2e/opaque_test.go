@@ -227,3 +227,24 @@ func TestWithAlwaysZitadelIsAskedAboutItsJWTs(t *testing.T) {
 		return get(t, g.url("/orders"), token).status == http.StatusUnauthorized
 	})
 }
+
+// oidc-provider signs its answers (RFC 9701) with the feature jwtIntrospection alone.
+func TestSignedAnswersOfOIDCProviderCountAndUnsignedOnesDoNot(t *testing.T) {
+	t.Parallel()
+	issuer, up := startNode(t, "opaque.mjs", "SIGNED_ANSWERS=1"), startUpstream(t)
+	token := issuer.opaqueToken(t, audience)
+	g := startGateway(t, up, asking(issuer.url, audience, "gateway-basic secret", "jwt_response"))
+	get(t, g.url("/orders"), token).wantPass(t, "service")
+	get(t, g.url("/orders"), "made-up").wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+	issuer = startNode(t, "opaque.mjs")
+	token = issuer.opaqueToken(t, audience)
+	g = startGateway(t, up, asking(issuer.url, audience, "gateway-basic secret", "jwt_response"))
+	for range 3 {
+		if a := get(t, g.url("/orders"), token); a.status != http.StatusServiceUnavailable {
+			t.Errorf("plain JSON: %d %s", a.status, a.body)
+		}
+	}
+	if log := g.proc.out.String(); strings.Count(log, "it is plain JSON") != 1 {
+		t.Errorf("the log says:\n%s", log)
+	}
+}

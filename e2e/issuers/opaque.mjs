@@ -64,6 +64,7 @@ await serve((issuer) => {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      jwtIntrospection: { enabled: Boolean(process.env.SIGNED_ANSWERS) },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,

@@ -138,8 +138,13 @@ func (s *Server) post(ctx context.Context, client Client, endpoint string, addre
 // send posts a form to an address, once. offered are the authentication methods
 // that the server lists.
 func (s *Server) send(ctx context.Context, client Client, endpoint, target string, offered []string, form url.Values) (*response, *CallError) {
+	return s.sendFor(ctx, "application/json", client, endpoint, target, offered, form)
+}
+
+// sendFor is send for an answer of another type.
+func (s *Server) sendFor(ctx context.Context, accept string, client Client, endpoint, target string, offered []string, form url.Values) (*response, *CallError) {
 	header := http.Header{
-		"Accept":       {"application/json"},
+		"Accept":       {accept},
 		"Content-Type": {"application/x-www-form-urlencoded"},
 		"User-Agent":   {"caddy-oauth"},
 	}

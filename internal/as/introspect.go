@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -22,19 +23,26 @@ type Introspection struct {
 	Endpoint string     // "": the one that the metadata name
 	Named    *Endpoints // the metadata that Endpoint is of; nil: it is the operator's own words
 	Client   Client
+	Signed   *token.SignedAnswer // what answers must be that come as JWTs (RFC 9701); nil: they are plain JSON
 }
+
+const signedType = "application/token-introspection+jwt"
 
 // Introspect asks what a token is (RFC 7662 §2.1). It answers the server's JSON
 // as it came, too. Only a whole answer with status 200 counts. An error is a
 // [*CallError] if the endpoint was asked, else a failure to find it; none says
 // anything of the token.
 func (s *Server) Introspect(ctx context.Context, at Introspection, presented secret.Text) (*token.Answer, string, error) {
-	ctx, target, offered, err := s.introspection(ctx, at)
+	asking, target, offered, err := s.introspection(ctx, at)
 	if err != nil {
 		return nil, "", err
 	}
 	form := url.Values{"token": {presented.Reveal()}, "token_type_hint": {"access_token"}}
-	r, failed := s.send(ctx, at.Client, "introspection endpoint", target, offered, form)
+	accept := "application/json"
+	if at.Signed != nil {
+		accept = signedType
+	}
+	r, failed := s.sendFor(asking, accept, at.Client, "introspection endpoint", target, offered, form)
 	if failed != nil {
 		return nil, "", failed
 	}
@@ -46,28 +54,43 @@ func (s *Server) Introspect(ctx context.Context, at Introspection, presented sec
 		}
 		return nil, "", failed
 	}
-	answer, err := r.answer()
+	doc := string(r.body)
+	if at.Signed != nil {
+		doc, err = r.proven(ctx, at.Signed, s.cfg.Now())
+	}
+	var answer *token.Answer
+	if err == nil {
+		answer, err = r.answer(doc)
+	}
 	if err != nil {
 		return nil, "", &CallError{
 			Status: r.status, RetryAfter: r.after, odd: r.broken == nil && !errors.Is(err, token.ErrNoAnswer),
 			Err: fmt.Errorf("the %s answered with status %d and nothing of use: %w", r.endpoint, r.status, err),
 		}
 	}
-	return answer, string(r.body), nil
+	return answer, doc, nil
+}
+
+// proven is what a signed answer says.
+func (r *response) proven(ctx context.Context, by *token.SignedAnswer, now time.Time) (string, error) {
+	if r.broken != nil {
+		return "", r.broken
+	}
+	return by.Read(ctx, string(bytes.TrimSpace(r.body)), now)
 }
 
 // answer reads a whole one. Half an answer may lack the half that matters.
-func (r *response) answer() (*token.Answer, error) {
-	doc := bytes.TrimSpace(r.body)
+func (r *response) answer(said string) (*token.Answer, error) {
+	doc := strings.TrimSpace(said)
 	switch {
 	case r.broken != nil:
 		return nil, r.broken
-	case !bytes.HasPrefix(doc, []byte("{")) || !bytes.HasSuffix(doc, []byte("}")):
+	case !strings.HasPrefix(doc, "{") || !strings.HasSuffix(doc, "}"):
 		return nil, fmt.Errorf("%w: no JSON object", token.ErrNoAnswer)
-	case len(r.body) > maxAnswer:
+	case len(said) > maxAnswer:
 		return nil, fmt.Errorf("more than %d bytes", maxAnswer)
 	}
-	return token.ParseAnswer(string(r.body))
+	return token.ParseAnswer(said)
 }
 
 // introspection is the endpoint with a context for asking it, and the

@@ -211,7 +211,7 @@ func (d *doctor) visit(t target) {
 		d.say(t.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), t.set.JWKS, keyNames(infos))
 		d.checkAlgorithms(t, infos)
 		d.checkPlainKeys(t, infos, nil)
-		d.checkIntrospection(ctx, t, nil)
+		d.checkIntrospection(ctx, t, nil, t.set.Fixed)
 		d.checkResourceAt(t, nil)
 		return
 	}
@@ -221,7 +221,7 @@ func (d *doctor) visit(t target) {
 	d.checkBinding(t, report.Endpoints)
 	d.checkClock(t, report)
 	d.checkEndpoints(ctx, t, report)
-	d.checkIntrospection(ctx, t, report.Endpoints)
+	d.checkIntrospection(ctx, t, report.Endpoints, report.Keys)
 	d.checkKnown(t, report.Endpoints)
 	d.checkResourceAt(t, report.Endpoints)
 	d.checkCertificates(t, report.Certificates)

@@ -9,11 +9,12 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // checkIntrospection asks the introspection endpoint about a token that was
 // made up, as the gateway would: it is there, it takes the client, and it says no.
-func (d *doctor) checkIntrospection(ctx context.Context, t target, ends *as.Endpoints) {
+func (d *doctor) checkIntrospection(ctx context.Context, t target, ends *as.Endpoints, keys *token.KeySet) {
 	if t.issuer.Introspect == nil || t.client == nil {
 		return // not asked, or what is wrong with the client has been said
 	}
@@ -34,13 +35,22 @@ func (d *doctor) checkIntrospection(ctx context.Context, t target, ends *as.Endp
 			"the metadata name no usable introspection_endpoint")
 		return
 	}
+	at := as.Introspection{Endpoint: address, Named: named, Client: client}
+	if t.issuer.Introspect.JWTResponse {
+		if keys == nil {
+			return // what is wrong with them has been said
+		}
+		at.Signed = &token.SignedAnswer{Issuer: t.url, Client: client.ID, Algorithms: t.set.Algorithms, Keys: keys}
+	}
 	s := as.New(t.config)
 	defer s.Close()
-	answer, _, err := s.Introspect(ctx, as.Introspection{Endpoint: address, Named: named, Client: client}, secret.New(rand.Text()))
+	answer, _, err := s.Introspect(ctx, at, secret.New(rand.Text()))
 	switch failed, asked := errors.AsType[*as.CallError](err); {
 	case asked && (failed.Status == http.StatusUnauthorized || failed.Status == http.StatusForbidden || failed.Code == "invalid_client"):
 		d.say(t.url, checkIntrospect, resultFail, "correct the client's id, its secret or key, or auth; and have the issuer let it introspect",
 			"%s does not take the client %s: %v", address, client.ID, err)
+	case asked && failed.Status == http.StatusOK && at.Signed != nil:
+		d.say(t.url, checkIntrospect, resultFail, "have the issuer sign its answers for this client (introspection_signed_response_alg; oidc-provider: features.jwtIntrospection too), or take jwt_response out: until then no token that it is asked about passes", "%s: %v", address, err)
 	case asked && failed.Status > 0:
 		d.say(t.url, checkIntrospect, resultFail, "see the issuer's own log, and whether this is its introspection endpoint", "%s: %v", address, err)
 	case err != nil:

@@ -47,6 +47,12 @@ type Introspect struct {
 	// of the others, and could use them. Default: only one can be asked.
 	InOrder bool `json:"in_order,omitempty"`
 
+	// Ask for answers that are signed (RFC 9701), and take no others: they prove
+	// who made them, whatever is between the issuer and the gateway. The issuer
+	// has to be told so for the client (introspection_signed_response_alg).
+	// Default: plain JSON.
+	JWTResponse bool `json:"jwt_response,omitempty"`
+
 	// How long an answer counts before the issuer is asked again, and so how
 	// long a revoked token may pass. At most 60s, and never beyond the token's
 	// expiry. 0 asks for each request. Default: 60s.
@@ -73,7 +79,7 @@ const (
 )
 
 // Words are those of the block.
-const Words = "always, lightweight, token_prefix, in_order, cache, rate, insecure_any_token"
+const Words = "always, lightweight, token_prefix, in_order, jwt_response, cache, rate, insecure_any_token"
 
 // Check finds what is wrong without looking at placeholders.
 func (n *Introspect) Check() error {
@@ -141,7 +147,7 @@ func (n *Introspect) rate() int {
 // the issuer itself: what was said to one client, at one address, counts for no
 // other.
 func (n *Introspect) mark(set Settings) string {
-	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.Lightweight, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
+	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.Lightweight, n.JWTResponse, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
 	}
@@ -156,6 +162,7 @@ func (n *Introspect) mark(set Settings) string {
 //		lightweight
 //		token_prefix <text...>
 //		in_order
+//		jwt_response
 //		cache <duration>
 //		rate  <n>
 //		insecure_any_token
@@ -184,6 +191,8 @@ func (n *Introspect) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 		return grammar.List(d, &n.TokenPrefix)
 	case "in_order":
 		return seen.Flag(d, &n.InOrder)
+	case "jwt_response":
+		return seen.Flag(d, &n.JWTResponse)
 	case "insecure_any_token":
 		return seen.Flag(d, &n.InsecureAnyToken)
 	case "cache":

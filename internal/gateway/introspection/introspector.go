@@ -89,14 +89,16 @@ var (
 
 // Settings are whom an issuer is asked as, and about which tokens.
 type Settings struct {
-	Authority string     // the key of the authority whose tokens they are
-	Server    *as.Server // that of the authority; nil: its keys come from a file
-	Config    as.Config  // of the issuer
-	Endpoint  string     // "": the one in its metadata
-	Client    as.Client
-	IDTokens  bool // take ID tokens as access tokens
-	WantsType bool // an answer has to say what an opaque token is
-	Entries   int  // how many answers are remembered, about; 0: none
+	Authority  string     // the key of the authority whose tokens they are
+	Server     *as.Server // that of the authority; nil: its keys come from a file
+	Config     as.Config  // of the issuer
+	Endpoint   string     // "": the one in its metadata
+	Client     as.Client
+	Keys       token.KeySource // of the issuer, and its algorithms, for answers that are signed
+	Algorithms token.Algorithms
+	IDTokens   bool // take ID tokens as access tokens
+	WantsType  bool // an answer has to say what an opaque token is
+	Entries    int  // how many answers are remembered, about; 0: none
 }
 
 // Open answers the introspector of these settings, which may be there since an
@@ -109,6 +111,9 @@ func (n *Introspect) Open(set Settings) (q *Introspector, release func()) {
 			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, Told: set.WantsType},
 			remember: n.remember(), limits: newAskLimits(n.rate()),
 			metrics: telemetry.Metrics.ForIntrospection(set.Config.Issuer), calls: map[token.Digest]*sharedCall{},
+		}
+		if n.JWTResponse {
+			q.at.Signed = &token.SignedAnswer{Issuer: set.Config.Issuer, Client: set.Client.ID, Algorithms: set.Algorithms, Keys: set.Keys}
 		}
 		if q.server == nil {
 			q.server, q.own = as.New(set.Config), true
