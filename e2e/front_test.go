@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// page is a fenced block of a page of docs/.
-func page(t *testing.T, name, language, mark string) string {
+// fencedBlock is one of a page of docs/.
+func fencedBlock(t *testing.T, name, language, mark string) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/" + name)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestBehindNginxAndHAProxyStreamsLargeTokensAndLargeBodiesPass(t *testing.T)
 	for name, run := range map[string]func(t *testing.T, port, grpc int, gateway string){
 		"nginx": func(t *testing.T, port, grpc int, gateway string) {
 			dir := t.TempDir()
-			text := change(t, page(t, "recipes.md", "nginx", "grpc_pass"), "127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port),
+			text := change(t, fencedBlock(t, "recipes.md", "nginx", "grpc_pass"), "127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port),
 				"127.0.0.1:8082", fmt.Sprint("127.0.0.1:", grpc), "127.0.0.1:8081", gateway)
 			text = "pid nginx.pid;\ndaemon off;\nmaster_process off;\nerror_log stderr info;\n" +
 				strings.Replace(text, "http {\n", "http {\naccess_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\n"+
@@ -84,7 +84,7 @@ func TestBehindNginxAndHAProxyStreamsLargeTokensAndLargeBodiesPass(t *testing.T)
 			startProcess(t, dir, nil, installed(t, "nginx", "nginx-light"), "-p", dir, "-e", "stderr", "-c", writeFile(t, dir, "nginx.conf", text))
 		},
 		"haproxy": func(t *testing.T, port, _ int, gateway string) {
-			text := change(t, page(t, "recipes.md", "haproxy", "proto h2"), "127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port), "127.0.0.1:8081", gateway)
+			text := change(t, fencedBlock(t, "recipes.md", "haproxy", "proto h2"), "127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port), "127.0.0.1:8081", gateway)
 			startProcess(t, t.TempDir(), nil, installed(t, "haproxy", "haproxy"), "-db", "-f", writeFile(t, t.TempDir(), "haproxy.cfg", text))
 		},
 	} {
