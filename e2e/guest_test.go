@@ -27,20 +27,20 @@ func newGuest(t *testing.T, types map[string]string) *guest {
 	return &guest{t: t, client: newClient(time.Minute), cookies: map[string]map[string]string{}, types: types}
 }
 
-// page is where redirects ended.
-type page struct {
+// view is where redirects ended.
+type view struct {
 	answer
 	url *url.URL
 }
 
 // open follows a link.
-func (v *guest) open(address string) page {
+func (v *guest) open(address string) view {
 	v.t.Helper()
 	return v.follow(http.MethodGet, address, "", "none")
 }
 
 // logIn opens a page of the site and does what the issuer asks for on the way.
-func (v *guest) logIn(address string) page {
+func (v *guest) logIn(address string) view {
 	v.t.Helper()
 	site, err := url.Parse(address)
 	if err != nil {
@@ -54,11 +54,11 @@ func (v *guest) logIn(address string) page {
 		at = v.submit(at)
 	}
 	v.t.Fatalf("the log-in does not end: %d at %s\n%s", at.status, at.url, at.body)
-	return page{}
+	return view{}
 }
 
 // submit sends the first form of a page.
-func (v *guest) submit(at page) page {
+func (v *guest) submit(at view) view {
 	v.t.Helper()
 	form := v.form(at)
 	to, err := at.url.Parse(form.action)
@@ -73,7 +73,7 @@ func (v *guest) submit(at page) page {
 }
 
 // follow asks, and goes where redirects lead.
-func (v *guest) follow(method, address, body, site string) page {
+func (v *guest) follow(method, address, body, site string) view {
 	v.t.Helper()
 	for range 20 {
 		at, err := url.Parse(address)
@@ -84,14 +84,14 @@ func (v *guest) follow(method, address, body, site string) page {
 		a := v.ask(method, at, body, site)
 		to := a.header.Get("Location")
 		if a.status < 300 || a.status > 399 || to == "" {
-			return page{a, at}
+			return view{a, at}
 		}
 		next, err := at.Parse(to)
 		if err != nil {
 			v.t.Fatal(err)
 		}
 		if v.stop != "" && strings.HasPrefix(next.String(), v.stop) {
-			return page{a, next}
+			return view{a, next}
 		}
 		if next.Host != at.Host {
 			site = "cross-site"
@@ -99,7 +99,7 @@ func (v *guest) follow(method, address, body, site string) page {
 		method, address, body = http.MethodGet, next.String(), ""
 	}
 	v.t.Fatalf("redirects without an end: %q", v.seen)
-	return page{}
+	return view{}
 }
 
 func (v *guest) ask(method string, at *url.URL, body, site string) answer {
@@ -151,7 +151,7 @@ type filled struct {
 
 // form fills the first form of a page: what stands in it, what the guest types,
 // every box, and the first button.
-func (v *guest) form(at page) filled {
+func (v *guest) form(at view) filled {
 	v.t.Helper()
 	tree, err := parse.Parse(strings.NewReader(at.body))
 	if err != nil {

@@ -236,3 +236,20 @@ func TestALogOutAtHydraLeavesItsTokensAlive(t *testing.T) {
 		}
 	}
 }
+
+func TestHydrasBackChannelLogOutEndsTheSession(t *testing.T) {
+	t.Parallel()
+	h := runHydra(t, strictHydra)
+	s := h.site(t, "1h", nil)
+	v := newGuest(t, nil)
+	v.logIn(s.g.url("/orders")).wantPass(t, "alice")
+	session := v.session(s.g)
+	// Not the gateway's log-out, but Hydra's own, in the same browser.
+	v.open(h.desk.url + "/oauth2/sessions/logout")
+	await(t, 10*time.Second, "the session to end", func() bool {
+		return present(t, s.g, session).status == http.StatusUnauthorized
+	})
+	if strings.Contains(s.g.proc.out.String(), "a back-channel log-out was not done") {
+		t.Error("the gateway refused the log-out token")
+	}
+}

@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTheSpringServerOfTheTestsHasTheBeanOfThePage(t *testing.T) {
@@ -35,4 +38,117 @@ func TestSpringsTwoMetadataDocumentsDiffer(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestSpringsScopeIsAListAndCounts(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	g := startGateway(t, startUpstream(t), bearerOf(s.desk.url, "audience "+audience, "require scope orders:read"))
+	token := s.token(t, "robot", "orders:read")
+	if header, claims := tokenParts(t, token); header["typ"] != nil || claims["sub"] != "robot" {
+		t.Errorf("another token than the page says: %v %v", header, claims)
+	} else if _, list := claims["scope"].([]any); !list {
+		t.Errorf("scope is no list: %v", claims["scope"])
+	}
+	get(t, g.url("/"), token).wantPass(t, "robot")
+	get(t, g.url("/"), s.token(t, "robot", "profile")).wantChallenge(t, http.StatusForbidden, "insufficient_scope")
+}
+
+func TestSpringIsAskedAboutItsTokens(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	g := newGateway(t)
+	g.serve(change(t, recipeOf(t, "issuers/spring.md", "caddyfile", "introspect"), "api.example.com", g.url(""),
+		"https://login.example.com", s.desk.url, "orders:8080", startUpstream(t).address(), "always\n", "always\ncache 1s\n",
+		"api://orders orders-app", "api://orders opaque", "orders-app {$SPRING_SECRET:change-me}", "robot "+springSecret("robot")))
+	for _, client := range []string{"robot", "opaque"} {
+		token := s.token(t, client, "orders:read")
+		if (strings.Count(token, ".") == 2) != (client == "robot") {
+			t.Errorf("the token of %s is of another kind", client)
+		}
+		get(t, g.url("/"), token).wantPass(t, client)
+		if a := s.form(t, "/oauth2/revoke", client, url.Values{"token": {token}}); a.status != http.StatusOK {
+			t.Errorf("revoking: %d %s", a.status, a.body)
+		}
+		await(t, 10*time.Second, "the revocation to be seen", func() bool { return get(t, g.url("/"), token).status == http.StatusUnauthorized })
+	}
+	get(t, g.url("/"), "made-up").wantChallenge(t, http.StatusUnauthorized, "invalid_token")
+}
+
+func TestTheRecipeForSpringLogsInRefreshesAndLogsOut(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	site := s.site(t)
+	v := s.alice(t)
+	at := v.logIn(site.g.url("/orders"))
+	at.wantPass(t, "alice")
+	if roles := at.seen(t).Header.Get("X-User-Roles"); !strings.Contains(roles, "ROLE_staff") {
+		t.Errorf("the upstream saw the roles %q", roles)
+	}
+	session := v.session(site.g)
+	fifty(t, site.g, session)
+	s.desk.wantOnce(t, site.id)
+	s.desk.wantNoTokens(t, site.id, site.g)
+	out := v.submit(v.open(site.g.url("/_oauth/logout")))
+	if out.url.String() != site.g.url("/_oauth/logged_out") || out.status != http.StatusOK {
+		t.Errorf("the log-out ends with %d at %s\n%s", out.status, out.url, out.body)
+	}
+	wantEnded(t, site.g, session)
+	if next := v.open(site.g.url("/orders")); !strings.Contains(next.url.Path, "/login") {
+		t.Errorf("after the log-out the server knows alice still: %d at %s", next.status, next.url)
+	}
+}
+
+// Spring does not notice that a refresh token is used twice: it refuses the one
+// that was used, and the one after it lives on, with whoever has it.
+func TestSpringRefusesARefreshTokenThatWasUsedAndEndsNothingElse(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	site := s.site(t)
+	v := s.alice(t)
+	v.logIn(site.g.url("/orders")).wantPass(t, "alice")
+	s.desk.look(site.id, func(c *customer) { c.lose = 1 })
+	await(t, 60*time.Second, "the session to end", func() bool {
+		return present(t, site.g, v.session(site.g)).status == http.StatusUnauthorized
+	})
+	s.desk.look(site.id, func(c *customer) {
+		if strings.Join(c.refused, " ") != "invalid_grant" {
+			t.Errorf("refused with %q, want invalid_grant once", c.refused)
+		}
+	})
+}
+
+func TestSpringGivesTheSameRefreshTokenBackUnlessItIsToldToRotate(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	site := s.siteAt(t, springPlaces-1)
+	v := s.alice(t)
+	v.logIn(site.g.url("/orders")).wantPass(t, "alice")
+	fifty(t, site.g, v.session(site.g))
+	s.desk.look(site.id, func(c *customer) {
+		if len(c.presented) != 1 || len(c.refused) != 0 {
+			t.Errorf("%d refresh tokens presented, want one; %q refused", len(c.presented), c.refused)
+		}
+	})
+}
+
+func TestADeviceLogsInAtSpringThroughTheGateway(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	g := startGateway(t, startUpstream(t), bearerOf(s.desk.url, "audience "+audience+"\nclient robot secret-of-robot", `token_endpoint /token {
+			grant_types device_code refresh_token
+			public_clients tv
+			device_authorization_endpoint /device
+		}`))
+	tv := device{t, g}
+	begun := tv.begin("orders:read")
+	v := s.alice(t)
+	at := v.open(s.desk.url + "/oauth2/device_verification?user_code=" + url.QueryEscape(begun.UserCode))
+	for range 3 {
+		if !strings.Contains(at.body, "<form") {
+			break
+		}
+		at = v.submit(at)
+	}
+	get(t, g.url("/"), tv.wait(begun)).wantPass(t, "alice")
 }
