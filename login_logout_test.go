@@ -44,8 +44,8 @@ func TestALogOutEndsTheSessionHereAndAtTheIssuer(t *testing.T) {
 	b.want("once more", b.do("POST", "/_oauth/logout", here...), 303, "")
 }
 
-// Spring Authorization Server knows the latest ID token alone, and answers 400 to
-// a log-out with the one before it.
+// Servers may know the latest ID token alone, and refuse a log-out with the one
+// before it.
 func TestALogOutAfterARefreshHasTheIDTokenOfTheRefreshAsItsHint(t *testing.T) {
 	s := newPortal(t, "", nil)
 	b := s.browser().logIn()

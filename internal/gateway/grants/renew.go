@@ -68,8 +68,8 @@ const idTokenWithin = 2 * time.Second
 const maxHint = 4 << 10
 
 // refreshed is what a grant is to remember after a refresh: the ID token that came
-// with it, where its claims are used, or where it is kept for logging out: Spring
-// Authorization Server knows none but the latest. Empty: what it remembers stays.
+// with it, where its claims are used, or where it is kept for logging out, since servers
+// may know none but the latest. Empty: what it remembers stays.
 func (v *vault) refreshed(ctx context.Context, t *issuers.Trust, from Origin, tokens *as.Tokens) session.Secret {
 	most, level := token.MaxSize, zapcore.WarnLevel
 	if !from.Claims {
