@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -130,11 +131,7 @@ func TestATabThatWasSlowerThanAnotherLeadsOn(t *testing.T) {
 	}
 	handle := b.cookies["__Host-oauth"]
 	for failure, description := range map[string]string{"temporarily_unavailable": "authentication_expired", "access_denied": "", "server_error": "x"} {
-		cookies := map[string]string{}
-		for name, value := range b.cookies {
-			cookies[name] = value
-		}
-		one := &tab{s, cookies}
+		one := &tab{s, maps.Clone(b.cookies)}
 		res := one.back(slow, "error", failure, "error_description", description, "code", "")
 		if res.Code != http.StatusSeeOther || res.Header().Get("Location") != "/tab-two?x=1" || one.cookies["__Host-oauth"] != handle {
 			t.Errorf("%s: %d %v", failure, res.Code, res.Header())

@@ -70,7 +70,7 @@ func (p *Profile) checkMark(facts *Facts) error {
 }
 
 // accessTokenURN is what token exchange calls access tokens (RFC 8693 §3).
-const accessTokenURN = "urn:ietf:params:oauth:token-type:access_token"
+const accessTokenURN = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name, no secret
 
 // isAccessToken reports whether the answer says so. What says otherwise was
 // refused before.

@@ -22,7 +22,7 @@ import (
 // Caddy's own default.
 type Config struct{ File, Adapter, Address string }
 
-// The rule, for the help of commands.
+// Rule says by which rule, for the help of commands.
 const Rule = `Without --config it is the Caddyfile here, and where there is none what the
 running Caddy runs, by its admin endpoint: --address, else what the
 configuration names, else localhost:2019.`

@@ -51,11 +51,9 @@ func New(copyClaims, listClaims []string, noTrailers ...string) (*Headers, error
 		}
 	}
 	for _, arg := range copyClaims {
-		claim, header := arg, ""
+		claim, header := arg, strings.NewReplacer("_", "-", ".", "-").Replace(arg)
 		if end := strings.LastIndexByte(arg, '>'); end >= 0 { // a claim's name may have one, a header's never
 			claim, header = arg[:end], arg[end+1:]
-		} else {
-			header = strings.NewReplacer("_", "-", ".", "-").Replace(claim)
 		}
 		folded := lenient.Fold(header)
 		switch {

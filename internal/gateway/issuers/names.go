@@ -146,7 +146,7 @@ func readBearer(name string) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("bearer_token_file: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(file, mostBearer+1))
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("bearer_token_file: %w", err)

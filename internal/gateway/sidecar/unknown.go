@@ -14,7 +14,7 @@ var serviceLink = regexp.MustCompile(`^OAUTH_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_
 
 // meant are names that mean something here by another name. Other gateways, and
 // the RFCs, call it so.
-var meant = map[string]string{
+var meant = map[string]string{ //nolint:gosec // names of variables, no secrets
 	"BACKEND": "UPSTREAM", "TARGET": "UPSTREAM", "PROXY_TO": "UPSTREAM", "UPSTREAMS": "UPSTREAM", "UPSTREAM_URL": "UPSTREAM",
 	"ADDRESS": "LISTEN", "LISTEN_ADDRESS": "LISTEN", "HTTP_ADDRESS": "LISTEN", "BIND": "LISTEN",
 	"HEALTH": "HEALTH_LISTEN", "METRICS": "HEALTH_LISTEN", "METRICS_ADDRESS": "HEALTH_LISTEN", "METRICS_LISTEN": "HEALTH_LISTEN",
