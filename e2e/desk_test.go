@@ -69,6 +69,12 @@ func (d *desk) look(id string, with func(c *customer)) {
 	with(d.of(id))
 }
 
+// count is how many tokens a client was given.
+func (d *desk) count(id string) (n int) {
+	d.look(id, func(c *customer) { n = len(c.tokens) })
+	return n
+}
+
 func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.queue != nil && !strings.Contains(r.URL.Path, "/.well-known/") {
 		select {
