@@ -260,8 +260,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	telemetry.Metrics.Login(t.Profile.Issuer, outcomeDone)
 	sref := vault.Sref(handle.Key())
 	s.Audit.LoggedIn(r, t.Profile.Issuer, id.Subject, sref)
-	s.Log.Info("logged in", zap.String("sref", sref), zap.String("issuer", t.Profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)),
-		zap.Bool("refreshable", !tokens.RefreshToken.Empty()))
+	s.logLoggedIn(r, sref, tokens)
 	return handle, nil
 }
 
