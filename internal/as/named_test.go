@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,21 +26,23 @@ func guarded(bearer string, then answer) answer {
 
 func TestABearerTokenIsReadForEachFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer, current := newIssuer(), "first"
+		issuer := newIssuer()
+		var current atomic.Value // of text
+		current.Store("first")
 		issuer.set(formRFC, guarded("first", metadata(issuerURL, keysURL)))
 		issuer.set(keysURL, guarded("first", serve(keyA)))
 		s, _ := ready(t, issuer, func(c *Config) {
-			c.Bearer = func() (secret.Text, error) { return secret.New(current), nil }
+			c.Bearer = func() (secret.Text, error) { return secret.New(current.Load().(string)), nil }
 		})
 		issuer.set(formRFC, guarded("second", metadata(issuerURL, keysURL)))
 		issuer.set(keysURL, guarded("second", serve(keyA, keyB)))
-		current = "second"
+		current.Store("second")
 		time.Sleep(2 * Usual)
 		synctest.Wait()
 		if status := s.Status(); status.Err != nil || status.Keys != 2 {
 			t.Errorf("after the token had changed: %+v", status)
 		}
-		current = "third"
+		current.Store("third")
 		time.Sleep(2 * Usual)
 		synctest.Wait()
 		if err := s.Status().Err; !Guarded(err) || strings.Contains(err.Error(), "third") {
