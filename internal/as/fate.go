@@ -59,3 +59,7 @@ func (e *CallError) Guess() bool {
 	}
 	return !slices.Contains([]string{"temporarily_unavailable", "authorization_pending", "slow_down"}, e.Code)
 }
+
+// Broken reports whether a call that failed says something against the endpoint
+// itself: it did not answer, broke off, or could not answer at all.
+func (e *CallError) Broken() bool { return e.Status == 0 || e.Status == http.StatusOK || e.Busy() }

@@ -9,10 +9,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 )
 
-// Broken reports whether a call that failed says something against the endpoint
-// itself: it did not answer, broke off, or could not answer at all.
-func (e *CallError) Broken() bool { return e.Status == 0 || e.Status == http.StatusOK || e.Busy() }
-
 // UserInfo asks what the server says of the user whom an access token speaks for
 // (OpenID Connect Core §5.3), once: no retry, no redirect. It answers the body of
 // a whole answer with status 200 as it came: a JSON object, or a JWT. An error is

@@ -15,23 +15,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// GET    /oauth/grants[?limit=n]            lists grants, without anything secret
-// DELETE /oauth/grants/<sref>               ends one
-// DELETE /oauth/grants?issuer=…&subject=…   ends all of one subject
-func init() {
-	Register("admin.api.oauth",
-		Route{Path: grantsPath, Takes: "GET or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
-			http.MethodGet:    serveGrants,
-			http.MethodDelete: endGrantsOfSubject,
-		}},
-		Route{Path: grantsPath + "/", Takes: "DELETE alone", Methods: map[string]caddy.AdminHandlerFunc{
-			http.MethodDelete: endGrant,
-		}},
-	)
-}
-
-const grantsPath = "/oauth/grants"
-
 // grant is what an operator sees of a grant.
 type grant struct {
 	Sref     string    `json:"sref"`  // as in the logs

@@ -16,21 +16,6 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
-// GET  /oauth/issuers                   each issuer's keys, cache and breaker
-// POST /oauth/issuers/fetch?issuer=…    fetches its metadata and keys now
-// GET  /oauth/status                    the issuers, and each store's counts (status.go)
-func init() {
-	Register("admin.api.oauth_issuers",
-		reading(issuersPath, func() any { return issuers.States(time.Now(), grants.OpenBreakers()) }),
-		Route{Path: issuersPath + "/fetch", Takes: "POST alone", Methods: map[string]caddy.AdminHandlerFunc{
-			http.MethodPost: fetchIssuer,
-		}},
-		reading(StatusPath, readStatus),
-	)
-}
-
-const issuersPath = "/oauth/issuers"
-
 // fetchWithin bounds a fetch that an operator waits for.
 const fetchWithin = 15 * time.Second
 

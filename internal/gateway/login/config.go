@@ -211,9 +211,6 @@ func (l *Login) Provision(repl *caddy.Replacer, own string) error {
 // CallbackPath is where the issuer sends a browser back to.
 func (l *Login) CallbackPath() string { return l.PathPrefix() + pathCallback }
 
-// Paths are those that a site answers itself, as Caddy's path matcher has them.
-func (l *Login) Paths() []string { return []string{l.PathPrefix() + "/*"} }
-
 // Owns reports whether a path is below the prefix. Case does not count,
 // as it does not for Caddy's own path matcher.
 func (l *Login) Owns(path string) bool {

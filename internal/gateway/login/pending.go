@@ -27,7 +27,7 @@ const (
 
 // pending is a log-in that has begun. It travels with the browser, sealed, in a
 // cookie of its own: so any node can finish it, each tab has its own, and a
-// dump of the store opens nothing. pending_text.go says how it is written.
+// dump of the store opens nothing. pendingcodec.go says how it is written.
 type pending struct {
 	State, Nonce string `json:"-"`
 	Verifier     string `json:"-"` // RFC 7636 §4.1

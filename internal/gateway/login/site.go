@@ -10,10 +10,8 @@ package login
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
@@ -43,43 +41,6 @@ type Site struct {
 	// Advise is what an operator is told to change when a token is refused for
 	// a reason.
 	Advise func(raw, reason string) string
-}
-
-// The paths below the prefix.
-const (
-	pathLogin       = "/login"
-	pathCallback    = "/callback"
-	pathLogout      = "/logout"
-	pathLoggedOut   = "/logged_out"
-	pathBackchannel = "/backchannel_logout"
-	pathSessions    = "/sessions"
-)
-
-// Handler finds what answers a request to a path of the site's own, or nil.
-// Queries of these paths hold codes and states: none is logged as it came.
-func (s *Site) Handler(r *http.Request) caddyhttp.HandlerFunc {
-	if s == nil || !s.Block.Owns(r.URL.Path) {
-		return nil
-	}
-	switch strings.ToLower(r.URL.Path[len(s.Block.PathPrefix()):]) {
-	case pathLogin:
-		return s.serveLogin
-	case pathCallback:
-		return s.serveCallback
-	case pathLogout:
-		return s.serveLogout
-	case pathLoggedOut:
-		return serveLoggedOut
-	case pathBackchannel:
-		return s.serveBackchannel
-	case pathSessions:
-		return s.serveSessions
-	}
-	return serveNothing
-}
-
-func serveNothing(w http.ResponseWriter, r *http.Request) error {
-	return writePage(w, r, http.StatusNotFound, &page{text: textNotFound, Home: true})
 }
 
 // redirect sends a browser elsewhere. Nothing of where it was goes along.

@@ -1,4 +1,5 @@
-// Package proxies is about whose word on a client's address Caddy takes.
+// Package proxies is about whose word Caddy takes on where a request comes from,
+// and on the address that it was sent to.
 package proxies
 
 import (

@@ -111,17 +111,6 @@ func (e *TokenEndpoint) needsClient() bool {
 	return e.Takes(tokenrequest.AuthorizationCode) || e.Takes(tokenrequest.DeviceCode)
 }
 
-// Paths are all that the gateway answers itself.
-func (e *TokenEndpoint) Paths() []string {
-	paths := slices.Clone(e.Path)
-	for _, path := range []string{e.RevocationEndpoint, e.DeviceAuthorizationEndpoint} {
-		if path != "" {
-			paths = append(paths, path)
-		}
-	}
-	return paths
-}
-
 // Provision replaces the placeholders, if there is a block.
 func (e *TokenEndpoint) Provision(repl *caddy.Replacer) (err error) {
 	if e == nil {

@@ -5,8 +5,6 @@ package tokenendpoint
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -42,24 +40,6 @@ type Endpoint struct {
 	// Advise is what an operator is told to change when a token is refused for a
 	// reason.
 	Advise func(raw, reason string) string
-}
-
-// Handler finds what answers a request to a path of the endpoint's, or nil.
-func (e *Endpoint) Handler(r *http.Request) caddyhttp.HandlerFunc {
-	if e == nil {
-		return nil
-	}
-	// Case does not count, as it does not for Caddy's own path matcher.
-	is := func(path string) bool { return path != "" && strings.EqualFold(path, r.URL.Path) }
-	switch b := e.Block; {
-	case slices.ContainsFunc(b.Path, is):
-		return e.answering((*call).serveToken)
-	case is(b.RevocationEndpoint):
-		return e.answering((*call).serveRevocation)
-	case is(b.DeviceAuthorizationEndpoint):
-		return e.answering((*call).serveDeviceAuthorization)
-	}
-	return nil
 }
 
 // answering reads a client's request and makes of what serve answers the one
