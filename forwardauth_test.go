@@ -265,8 +265,9 @@ func TestIngressNginxIsUnderstoodOrToldWhichTwoWordsToWrite(t *testing.T) {
 		{"GET", "https://app.example/orders/1?a=b", "200"},
 		{"POST", "https://app.example/orders/1", "403 missing_scope"},
 		{"POST", "https://app.example:8443/orders/1?x=https://other.example/", "403 missing_scope"},
-		{"POST", "http://app.example?/orders/1", "403 missing_scope"}, // a Host that is none
-		{"POST", "http://app.example#/orders/1", "403 missing_scope"},
+		{"GET", "http://app.example?a=/orders/1", "400 forward_headers"}, // "GET http://app.example?a=/orders/1", which nginx forwards as /?a=…
+		{"GET", "http://app.example?/orders/1", "400 forward_headers"},   // that, or a Host that is none
+		{"GET", "http://app.example#/orders/1", "400 forward_headers"},
 		{"POST", "/orders/1", "403 missing_scope"},
 		{"POST", "https://app.example//orders/1", "400 ambiguous_path"},
 		{"POST", "https://app.example/x/../orders/1", "400 ambiguous_path"},

@@ -22,13 +22,15 @@ func (f *ForwardAuth) hint(h http.Header) string {
 
 // pathOf is what a request line had, of a URL that nginx has put together of the
 // scheme, the Host and that ($scheme://$http_host$request_uri). It lets no slash in
-// Host pass, so the first one behind the scheme begins the path.
+// Host pass, so the first one behind the scheme begins the path: unless there is
+// none, as in "GET http://host?a=/b", where nginx forwards /?a=/b. What stands
+// before it could be such a query, or a Host that is none: then it is no answer.
 func (f *ForwardAuth) pathOf(text string) string {
 	if f.uri != originalURL {
 		return text
 	}
 	if _, behind, ok := strings.Cut(text, "://"); ok && !strings.HasPrefix(text, "/") {
-		if n := strings.IndexByte(behind, '/'); n >= 0 {
+		if n := strings.IndexAny(behind, "/?#"); n >= 0 && behind[n] == '/' {
 			return behind[n:]
 		}
 	}
