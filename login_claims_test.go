@@ -179,6 +179,21 @@ func TestUserInfoOfAnotherUserIsNotUsed(t *testing.T) {
 	}
 }
 
+func TestUserInfoThatIsRememberedIsOfItsOwnUserAlone(t *testing.T) {
+	s, u := newClaimed(t, withClaims+claimsRules)
+	s.tokens = map[string]any{"access_token": s.issuer.access("alice")}
+	alice := s.browser().logIn()
+	s.claims["sub"] = "bob" // with the access token of alice, who is known
+	b := s.browser()
+	if res := b.back(b.begin("/staff/list")); res.Code != http.StatusForbidden || len(b.cookies) != 0 {
+		t.Errorf("bob logs in and gets %d, cookies %v", res.Code, b.cookies)
+	}
+	// That costs alice nothing, whose token it is.
+	if code := alice.do("GET", "/staff/list").Code; code != http.StatusOK || u.asked.Load() != 1 {
+		t.Errorf("alice gets %d then, with %d calls", code, u.asked.Load())
+	}
+}
+
 func TestSignedUserInfoIsProven(t *testing.T) {
 	for name, row := range map[string]struct {
 		claims map[string]any

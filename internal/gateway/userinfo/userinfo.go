@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type Asker struct {
 // answer is what an issuer said. It does not change.
 type answer struct {
 	claims  token.Claims
+	subject string // whom they are about
 	size    int
 	refused error // instead: it does not take the access token, or says nothing of use
 	until   time.Time
@@ -115,7 +117,7 @@ type Question struct {
 func (a *Asker) Ask(ctx context.Context, q Question) (token.Claims, error) {
 	key := token.DigestOf(q.Token)
 	if said, hit := a.known.GetIfPresent(key); hit && q.Now().Before(said.until) {
-		return said.claims, said.refused
+		return said.about(&q)
 	}
 	c, err := a.join(key, q)
 	if err != nil {
@@ -129,8 +131,20 @@ func (a *Asker) Ask(ctx context.Context, q Question) (token.Claims, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return c.answer.claims, c.answer.refused
+	return c.answer.about(&q)
 }
+
+// about are the claims, for the user whom the question is about. One about another
+// user than the ID token's must not be used (OpenID Connect Core §5.3.2): the access
+// token may have been put in the place of another's, which is known already.
+func (a *answer) about(q *Question) (token.Claims, error) {
+	if a.refused == nil && a.subject != q.Subject() {
+		return nil, q.failed(0, &Unfit{errOtherSubject})
+	}
+	return a.claims, a.refused
+}
+
+var errOtherSubject = errors.New("the userinfo endpoint speaks of another sub than the ID token, or of none (OpenID Connect Core §5.3.2)")
 
 // join finds the call about a token that is under way, or begins one.
 func (a *Asker) join(key token.Digest, q Question) (*call, error) {
@@ -195,9 +209,8 @@ func (a *Asker) keep(c *call, key token.Digest, now time.Time) {
 	close(c.done)
 }
 
-// read takes an answer apart. One about another user than the ID token's must not
-// be used (OpenID Connect Core §5.3.2): the access token may have been put in the
-// place of another's.
+// read takes an answer apart. One about another user than was asked about is
+// remembered for a moment, as a refusal is.
 func (q *Question) read(ctx context.Context, body string, now time.Time) (*answer, error) {
 	claims, err := q.Trust.ReadUserInfo(ctx, body)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
@@ -206,10 +219,15 @@ func (q *Question) read(ctx context.Context, body string, now time.Time) (*answe
 	if err != nil {
 		return nil, err
 	}
-	if sub, _ := claims["sub"].(string); sub == "" || sub != q.Subject() {
-		return nil, q.failed(0, &Unfit{errors.New("the userinfo endpoint speaks of another sub than the ID token, or of none (OpenID Connect Core §5.3.2)")})
+	sub, _ := claims["sub"].(string)
+	if sub == "" {
+		return nil, q.failed(0, &Unfit{errOtherSubject})
 	}
-	return &answer{claims: claims.OfProfile(), size: len(body), until: now.Add(knownFor)}, nil
+	known := knownFor
+	if sub != q.Subject() {
+		known = refusedFor
+	}
+	return &answer{claims: claims.OfProfile(), subject: strings.Clone(sub), size: len(body), until: now.Add(known)}, nil
 }
 
 // failed is why it is not known who the user is, and when to come again.
