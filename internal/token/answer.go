@@ -113,7 +113,8 @@ func (c Claims) straightenTime(name string) error {
 }
 
 // straightenWords leaves what is no string out of a list. Less is granted then,
-// and to fewer.
+// and to fewer. An aud of which nothing is left is not one that is absent, where
+// client_id may stand for it: it names an audience that meets none.
 func (c Claims) straightenWords(name string) error {
 	v, has := c[name]
 	if !has {
@@ -125,6 +126,9 @@ func (c Claims) straightenWords(name string) error {
 			if _, is := one.(string); is {
 				kept = append(kept, one)
 			}
+		}
+		if name == "aud" && len(kept) == 0 && len(list) > 0 {
+			kept = append(kept, "")
 		}
 		c[name] = kept
 		return nil

@@ -111,7 +111,7 @@ func (c Claims) Within(granted string) Claims {
 	for _, name := range []string{"scope", "scp"} {
 		switch v := c[name].(type) {
 		case string:
-			less[name] = strings.Join(slices.DeleteFunc(strings.Fields(v), func(word string) bool { return !HasScope(granted, word) }), " ")
+			less[name] = strings.Join(slices.DeleteFunc(scopeWords(v), func(word string) bool { return !HasScope(granted, word) }), " ")
 		case []any:
 			less[name] = slices.DeleteFunc(slices.Clone(v), func(e any) bool {
 				word, _ := e.(string)
@@ -120,6 +120,12 @@ func (c Claims) Within(granted string) Claims {
 		}
 	}
 	return less
+}
+
+// scopeWords are the words of a scope, as HasScope tells them apart: no other
+// white space makes one word two.
+func scopeWords(scope string) []string {
+	return strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' })
 }
 
 // HasScope reports whether word is one of the space-separated words of scope.

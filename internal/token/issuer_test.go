@@ -141,8 +141,15 @@ func TestAnAnswerTakesTheClientAwayThatWouldStandForAnAudience(t *testing.T) {
 			t.Fatal(doc)
 		}
 	}
+	// Whom an odd aud names is not told; it names somebody.
+	odd, _ := ParseAnswer(`{"active":true,"aud":[{"id":"other"},7],"client_id":"app"}`)
+	facts, err := p.Read(odd)
+	if err == nil {
+		_, err = p.Judge(facts, noon)
+	}
+	wantReason(t, err, WrongAudience)
 	answer, _ := ParseAnswer(`{"active":true,"client_id":"app"}`)
-	facts, err := p.Read(answer)
+	facts, err = p.Read(answer)
 	if err == nil {
 		_, err = p.Judge(facts, noon)
 	}

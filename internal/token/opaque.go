@@ -109,7 +109,7 @@ func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
 		facts.Client = ""
 	}
 	if a.Claims["scope"] != nil || a.Claims["scp"] != nil {
-		facts.Scope = strings.Join(common(strings.Fields(facts.Scope), strings.Fields(said.Scope)), " ")
+		facts.Scope = strings.Join(common(scopeWords(facts.Scope), scopeWords(said.Scope)), " ")
 	}
 	if said.Mark == "" {
 		return &facts, nil

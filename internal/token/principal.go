@@ -120,8 +120,8 @@ func (p *Principal) Withdraw(words string) {
 	if words == "" {
 		return
 	}
-	gone := strings.Fields(words)
-	p.Scope = strings.Join(slices.DeleteFunc(strings.Fields(p.Scope), func(word string) bool {
+	gone := scopeWords(words)
+	p.Scope = strings.Join(slices.DeleteFunc(scopeWords(p.Scope), func(word string) bool {
 		return slices.ContainsFunc(gone, func(lost string) bool { return lost == word || strings.HasSuffix(lost, "/"+word) })
 	}), " ")
 }
