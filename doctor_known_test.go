@@ -32,6 +32,16 @@ func TestTheDoctorSaysWhatHydraNeedsAndItsMetadataDoNotTell(t *testing.T) {
 	}
 }
 
+func TestTheDoctorTakesKeycloakForNoDex(t *testing.T) {
+	const realm = "/protocol/openid-connect"
+	keycloak := addressed(t, map[string]string{
+		"authorization_endpoint": realm + "/auth", "token_endpoint": realm + "/token", "introspection_endpoint": realm + "/token/introspect",
+	})
+	if d := examined(t, fmt.Sprintf("oauth %s api", keycloak.URL)); !strings.Contains(d.raw, "answers, and names the issuer") || strings.Contains(d.raw, "Dex") {
+		t.Errorf("the doctor says\n%s", d.raw)
+	}
+}
+
 func TestTheDoctorSaysWhatDexNeedsAndItsMetadataDoNotTell(t *testing.T) {
 	dex := addressed(t, map[string]string{
 		"authorization_endpoint": "/auth", "token_endpoint": "/token", "introspection_endpoint": "/token/introspect",

@@ -18,7 +18,7 @@ func (d *doctor) checkKnown(t target, ends *as.Endpoints) {
 	switch {
 	case at(ends.Authorization, "/oauth2/auth") && at(ends.Token, "/oauth2/token") && at(ends.Revocation, "/oauth2/revoke"):
 		d.checkHydra(t, ends)
-	case at(ends.Authorization, "/auth") && at(ends.Introspection, "/token/introspect"):
+	case ends.Introspection == strings.TrimSuffix(t.url, "/")+"/token/introspect": // Keycloak's only ends like it
 		d.checkDex(t)
 	}
 }
