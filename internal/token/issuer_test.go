@@ -148,10 +148,32 @@ func TestAnAnswerTakesTheClientAwayThatWouldStandForAnAudience(t *testing.T) {
 		_, err = p.Judge(facts, noon)
 	}
 	wantReason(t, err, WrongAudience)
-	answer, _ := ParseAnswer(`{"active":true,"client_id":"app"}`)
+	answer, _ := ParseAnswer(`{"active":true,"client_id":"app","token_type":"Bearer"}`)
 	facts, err = p.Read(answer)
 	if err == nil {
 		_, err = p.Judge(facts, noon)
 	}
 	wantReason(t, err, "")
+}
+
+// A refresh token has the same client, and servers' answers say no more of it.
+func TestAClientStandsForAnAudienceWhereTheAnswerSaysThatItIsAnAccessToken(t *testing.T) {
+	p := &Profile{Issuer: issuer, Audience: []string{"app"}, ByClient: true}
+	for doc, want := range map[string]Reason{
+		`{"active":true,"client_id":"app"}`:                                 TypeRefused,
+		`{"active":true,"client_id":"app","aud":[]}`:                        TypeRefused,
+		`{"active":true,"client_id":"app","token_use":"refresh_token"}`:     TypeRefused,
+		`{"active":true,"client_id":"app","token_type":"Bearer"}`:           "",
+		`{"active":true,"client_id":"app","token_use":"access_token"}`:      "",
+		`{"active":true,"client_id":"other","aud":"app","token_type":null}`: "", // an audience tells
+	} {
+		answer, err := ParseAnswer(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Read(answer)
+		if wantReason(t, err, want); t.Failed() {
+			t.Fatal(doc)
+		}
+	}
 }

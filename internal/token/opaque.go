@@ -55,7 +55,7 @@ func (p *Profile) Read(a *Answer) (*Facts, error) {
 	if err := p.checkMark(facts); err != nil {
 		return facts, err
 	}
-	if p.Told && !a.isAccessToken() {
+	if (p.Told || p.ByClient && facts.Client != "") && !a.isAccessToken() {
 		return nil, refuse(TypeRefused, "the issuer does not say what it is (token_type, token_use or typ), and no audience tells: it may be a refresh token")
 	}
 	return facts, nil

@@ -143,7 +143,7 @@ func (n *Introspect) rate() int {
 // the issuer itself: what was said to one client, at one address, counts for no
 // other.
 func (n *Introspect) mark(set Settings) string {
-	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.Lightweight, n.JWTResponse, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType})
+	all, err := json.Marshal([]any{set.Endpoint, n.Always, n.Lightweight, n.JWTResponse, n.remember(), n.rate(), set.Entries, set.Client.Print(), set.WantsType, set.ByClient})
 	if err != nil {
 		panic("caddyoauth: a fingerprint that cannot be encoded: " + err.Error())
 	}

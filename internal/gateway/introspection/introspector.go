@@ -97,6 +97,7 @@ type Settings struct {
 	Keys       token.KeySource // of the issuer, and its algorithms, for answers that are signed
 	Algorithms token.Algorithms
 	IDTokens   bool // take ID tokens as access tokens
+	ByClient   bool // a client may stand for an audience; then an answer without one has to say what an opaque token is
 	WantsType  bool // an answer has to say what an opaque token is
 	Entries    int  // how many answers are remembered, about; 0: none
 }
@@ -108,7 +109,7 @@ func (n *Introspect) Open(set Settings) (q *Introspector, release func()) {
 		q := &Introspector{
 			authority: set.Authority, issuer: set.Config.Issuer, Always: n.AboutJWTs(), Completes: n.Lightweight, server: set.Server,
 			at:       as.Introspection{Endpoint: set.Endpoint, Client: set.Client},
-			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, Told: set.WantsType},
+			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, ByClient: set.ByClient, Told: set.WantsType},
 			remember: n.remember(), limits: newAskLimits(n.rate()),
 			metrics: telemetry.Metrics.ForIntrospection(set.Config.Issuer), calls: map[token.Digest]*sharedCall{},
 		}

@@ -166,7 +166,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 		if i.Introspect != nil && client != nil {
 			t.Introspector, done = i.Introspect.Open(introspection.Settings{
 				Authority: l.key, Server: l.Server, Config: l.config, Endpoint: set.Introspect, Client: *client, Keys: l.keys, Algorithms: set.Algorithms,
-				IDTokens: i.InsecureIDTokens, WantsType: i.wantsType(), Entries: with.Capacity,
+				IDTokens: i.InsecureIDTokens, ByClient: i.ClientIDAsAudience, WantsType: i.wantsType(), Entries: with.Capacity,
 			})
 			t.TokenPrefix = i.Introspect.TokenPrefix
 			// Before the authority, whose server it asks.
