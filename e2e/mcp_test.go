@@ -233,7 +233,7 @@ func TestAScriptOfAnyOriginFindsItsWayToALogIn(t *testing.T) {
 		}
 	}
 	a := ask(http.MethodPost, "/mcp")
-	if want := fmt.Sprintf("Bearer resource_metadata=%q", s.g.url(document)); a.status != http.StatusUnauthorized || a.header.Get("Www-Authenticate") != want ||
+	if want := fmt.Sprintf("Bearer scope=%q, resource_metadata=%q", "mcp:tools", s.g.url(document)); a.status != http.StatusUnauthorized || a.header.Get("Www-Authenticate") != want ||
 		!strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") {
 		t.Errorf("without a token: %d %v, want %s", a.status, a.header, want)
 	}

@@ -92,7 +92,7 @@ func TestAWrongEnvironmentStartsNothingAndSaysWhatIsWrong(t *testing.T) {
   OAUTH_SKEW is "5m"; it takes a duration from 0s to 60s
   UPSTREAM is missing; it takes one or more addresses: host:port, unix//path, or with http://, https:// or h2c:// in front
   OAUTH_SCOPES is not known; is it OAUTH_SCOPE?
-  OAUTH_ISSUER: "http://login.example.com" is plain http; use https, or OAUTH_INSECURE_HTTP=true to take the risk
+  OAUTH_ISSUER: "http://login.example.com" is plain http; use https, or OAUTH_INSECURE_HTTP=true to take the risk; if it is a name that leads nowhere, set OAUTH_JWKS or OAUTH_METADATA
 `
 	if got := p.out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -113,7 +113,10 @@ func TestACaddyfileHasHealthToo(t *testing.T) {
 		t.Fatal("no such block in docs/sidecar.md")
 	}
 	g.serve(g.site(g.port, "oauth "+issuer.url+" "+audience, up) + fmt.Sprintf("http://127.0.0.1:%d {", g.open) + block)
-	await(t, 10*time.Second, "it to be ready", func() bool { return get(t, g.openURL()+"ready", "").status == http.StatusOK })
+	await(t, 10*time.Second, "it to be ready", func() bool { // its server listens later than the site's
+		a, err := try(plainClient, g.openURL()+"ready", "")
+		return err == nil && a.status == http.StatusOK
+	})
 	for path, status := range map[string]int{"live": http.StatusOK, "metrics": http.StatusOK, "other": http.StatusNotFound} {
 		if a := get(t, g.openURL()+path, ""); a.status != status {
 			t.Errorf("/%s: %d, want %d", path, a.status, status)
