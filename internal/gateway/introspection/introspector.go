@@ -94,6 +94,7 @@ type Settings struct {
 	Config     as.Config  // of the issuer
 	Endpoint   string     // "": the one in its metadata
 	Client     as.Client
+	Tokens     string          // what iss of its access tokens is; "": the issuer
 	Keys       token.KeySource // of the issuer, and its algorithms, for answers that are signed
 	Algorithms token.Algorithms
 	IDTokens   bool // take ID tokens as access tokens
@@ -109,7 +110,7 @@ func (n *Introspect) Open(set Settings) (q *Introspector, release func()) {
 		q := &Introspector{
 			authority: set.Authority, issuer: set.Config.Issuer, Always: n.AboutJWTs(), Completes: n.Lightweight, server: set.Server,
 			at:       as.Introspection{Endpoint: set.Endpoint, Client: set.Client},
-			profile:  token.Profile{Issuer: set.Config.Issuer, IDTokens: set.IDTokens, ByClient: set.ByClient, Told: set.WantsType},
+			profile:  token.Profile{Issuer: set.Config.Issuer, Tokens: set.Tokens, IDTokens: set.IDTokens, ByClient: set.ByClient, Told: set.WantsType},
 			remember: n.remember(), limits: newAskLimits(n.rate()),
 			metrics: telemetry.Metrics.ForIntrospection(set.Config.Issuer), calls: map[token.Digest]*sharedCall{},
 		}

@@ -165,7 +165,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 		trusts = append(trusts, t)
 		if i.Introspect != nil && client != nil {
 			t.Introspector, done = i.Introspect.Open(introspection.Settings{
-				Authority: l.key, Server: l.Server, Config: l.config, Endpoint: set.Introspect, Client: *client, Keys: l.keys, Algorithms: set.Algorithms,
+				Authority: l.key, Server: l.Server, Config: l.config, Endpoint: set.Introspect, Client: *client, Tokens: set.Tokens, Keys: l.keys, Algorithms: set.Algorithms,
 				IDTokens: i.InsecureIDTokens, ByClient: i.ClientIDAsAudience, WantsType: i.wantsType(), Entries: with.Capacity,
 			})
 			t.TokenPrefix = i.Introspect.TokenPrefix
