@@ -128,7 +128,7 @@ func (q *Introspector) keep(key token.Digest, said *Result, now time.Time) {
 	if said == nil {
 		return
 	}
-	q.limits.learn(key, said.Refusal == nil)
+	q.limits.learn(key, said.Facts != nil)
 	switch {
 	case now.UnixNano() >= said.Until:
 	case said.Refusal != nil:
