@@ -90,15 +90,14 @@ func TestTheRecipeForSpringLogsInRefreshesAndLogsOut(t *testing.T) {
 	s.desk.wantOnce(t, site.id)
 	s.desk.wantNoTokens(t, site.id, site.g)
 	// Spring knows the ID token of the latest refresh alone, and answers 400 to any
-	// other: the log-out comes when no refresh is under way.
-	await(t, 30*time.Second, "an access token that came just now", func() bool {
-		before := s.desk.count(site.id)
-		token := strings.TrimPrefix(present(t, site.g, session).seen(t).Header.Get("Authorization"), "Bearer ")
-		_, claims := tokenParts(t, token)
-		issued, _ := claims["iat"].(float64)
-		return time.Since(time.Unix(int64(issued), 0)) < 2*time.Second && s.desk.count(site.id) == before
-	})
-	out := v.submit(v.open(site.g.url("/_oauth/logout")))
+	// other. So the log-out comes when none is due; and where one fell in between all
+	// the same, Spring's own session goes on, and the next log-out ends it.
+	out := s.logOut(t, site, v)
+	for tries := 0; out.status == http.StatusBadRequest && tries < 4; tries++ {
+		v.logIn(site.g.url("/orders")).wantPass(t, "alice")
+		session = v.session(site.g)
+		out = s.logOut(t, site, v)
+	}
 	if out.url.String() != site.g.url("/_oauth/logged_out") || out.status != http.StatusOK {
 		t.Errorf("the log-out ends with %d at %s", out.status, out.url)
 	}
@@ -106,6 +105,20 @@ func TestTheRecipeForSpringLogsInRefreshesAndLogsOut(t *testing.T) {
 	if next := v.open(site.g.url("/orders")); !strings.Contains(next.body, `name="password"`) {
 		t.Errorf("after the log-out Spring does not ask for the password: %d at %s", next.status, next.url)
 	}
+}
+
+// logOut ends a session just after its access token came.
+func (s *spring) logOut(t *testing.T, site *springSite, v *guest) view {
+	t.Helper()
+	session := v.session(site.g)
+	await(t, 30*time.Second, "an access token that came just now", func() bool {
+		before := s.desk.count(site.id)
+		token := strings.TrimPrefix(present(t, site.g, session).seen(t).Header.Get("Authorization"), "Bearer ")
+		_, claims := tokenParts(t, token)
+		issued, _ := claims["iat"].(float64)
+		return time.Since(time.Unix(int64(issued), 0)) < 1500*time.Millisecond && s.desk.count(site.id) == before
+	})
+	return v.submit(v.open(site.g.url("/_oauth/logout")))
 }
 
 // Spring does not notice that a refresh token is used twice: it refuses the one
