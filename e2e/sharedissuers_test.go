@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // issuerHost is a process for the providers of many tests: what Node loads for the
@@ -70,12 +72,16 @@ func startRefreshing(t *testing.T, env ...string) *realIssuer {
 }
 
 func post(url, text string) (answer, error) {
-	resp, err := plainClient.Post(url, "application/json", strings.NewReader(text)) //nolint:noctx // a test's
+	resp, err := freshClient.Post(url, "application/json", strings.NewReader(text)) //nolint:noctx // a test's
 	if err != nil {
 		return answer{}, err
 	}
 	return readAnswer(resp)
 }
+
+// freshClient keeps no connection: Node closes idle ones after five seconds, and a
+// POST that meets the end of one is not sent again.
+var freshClient = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // build starts the process, for the first who asks.
 func (h *issuerHost) build(t *testing.T) {
