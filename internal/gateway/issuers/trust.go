@@ -54,8 +54,8 @@ func (t *Trust) ProfileToVerify(logIn bool) *token.Profile {
 	return profile
 }
 
-// Recall is what is remembered of a JWT, and the answer that completes it. Where the issuer is asked about each,
-// only what it said counts.
+// Recall is what is remembered of a JWT, and the answer that completes it. Where
+// the issuer is asked about each, only what it said counts.
 func (t *Trust) Recall(key token.Digest, now time.Time) (facts *token.Facts, answer string) {
 	switch {
 	case t.AsksAlways():
