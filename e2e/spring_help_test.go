@@ -64,7 +64,6 @@ func (s *spring) begin(t *testing.T, home, built string) (*process, error) {
 server: {address: 127.0.0.1, port: %d, forward-headers-strategy: none}
 spring:
   main: {banner-mode: "off"}
-  security: {user: {name: alice, password: "{noop}wonder", roles: staff}}
 logging: {level: {root: warn}}
 `, port))
 	java := "java"
@@ -109,9 +108,10 @@ func (s *spring) siteAt(t *testing.T, place int, pairs ...string) *springSite {
 	return &springSite{id, g}
 }
 
-// alice types her name and her password.
-func (s *spring) alice(t *testing.T) *guest {
-	return newGuest(t, map[string]string{"username": "alice", "password": "wonder"})
+// user types a name and the password that is everybody's. The names of tests that
+// log out are their own: another's log-in changes what Spring says of a log-out.
+func (s *spring) user(t *testing.T, name string) *guest {
+	return newGuest(t, map[string]string{"username": name, "password": "wonder"})
 }
 
 func (s *spring) token(t *testing.T, client, scope string) string {

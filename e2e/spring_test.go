@@ -79,9 +79,9 @@ func TestTheRecipeForSpringLogsInRefreshesAndLogsOut(t *testing.T) {
 	t.Parallel()
 	s := runSpring(t)
 	site := s.site(t)
-	v := s.alice(t)
+	v := s.user(t, "bob")
 	at := v.logIn(site.g.url("/orders"))
-	at.wantPass(t, "alice")
+	at.wantPass(t, "bob")
 	if roles := at.seen(t).Header.Get("X-User-Roles"); !strings.Contains(roles, "ROLE_staff") {
 		t.Errorf("the upstream saw the roles %q", roles)
 	}
@@ -89,12 +89,11 @@ func TestTheRecipeForSpringLogsInRefreshesAndLogsOut(t *testing.T) {
 	fifty(t, site.g, session)
 	s.desk.wantOnce(t, site.id)
 	s.desk.wantNoTokens(t, site.id, site.g)
-	// Spring knows the ID token of the latest refresh alone, and answers 400 to any
-	// other. So the log-out comes when none is due; and where one fell in between all
-	// the same, Spring's own session goes on, and the next log-out ends it.
+	// Where a refresh fell in between all the same, Spring's own session goes on, and
+	// the next log-out ends it.
 	out := s.logOut(t, site, v)
 	for tries := 0; out.status == http.StatusBadRequest && tries < 4; tries++ {
-		v.logIn(site.g.url("/orders")).wantPass(t, "alice")
+		v.logIn(site.g.url("/orders")).wantPass(t, "bob")
 		session = v.session(site.g)
 		out = s.logOut(t, site, v)
 	}
@@ -107,7 +106,25 @@ func TestTheRecipeForSpringLogsInRefreshesAndLogsOut(t *testing.T) {
 	}
 }
 
-// logOut ends a session just after its access token came.
+// Whichever browser a log-in is for, Spring writes into its ID token the session in
+// which the user typed the password last, and compares that with the session of the
+// browser that logs out. So where another browser was the last, 400 is the end.
+func TestSpringRefusesTheLogOutOfABrowserThatLoggedInAgainAfterAnother(t *testing.T) {
+	t.Parallel()
+	s := runSpring(t)
+	site := s.site(t)
+	older, latest := s.user(t, "carol"), s.user(t, "carol")
+	older.logIn(site.g.url("/orders")).wantPass(t, "carol")
+	latest.logIn(site.g.url("/orders")).wantPass(t, "carol")
+	clear(older.cookies[strings.TrimPrefix(site.g.url(""), "http://")])
+	older.logIn(site.g.url("/orders")).wantPass(t, "carol") // without a password
+	if out := s.logOut(t, site, older); out.status != http.StatusBadRequest {
+		t.Fatalf("the log-out ends with %d at %s", out.status, out.url)
+	}
+}
+
+// logOut ends a session just after its access token came. Spring knows the ID token
+// of the latest refresh alone, and answers 400 to any other.
 func (s *spring) logOut(t *testing.T, site *springSite, v *guest) view {
 	t.Helper()
 	session := v.session(site.g)
@@ -127,7 +144,7 @@ func TestSpringRefusesARefreshTokenThatWasUsedAndEndsNothingElse(t *testing.T) {
 	t.Parallel()
 	s := runSpring(t)
 	site := s.site(t)
-	v := s.alice(t)
+	v := s.user(t, "alice")
 	v.logIn(site.g.url("/orders")).wantPass(t, "alice")
 	s.desk.look(site.id, func(c *customer) { c.lose = 1 })
 	await(t, 60*time.Second, "the session to end", func() bool {
@@ -144,7 +161,7 @@ func TestSpringGivesTheSameRefreshTokenBackUnlessItIsToldToRotate(t *testing.T) 
 	t.Parallel()
 	s := runSpring(t)
 	site := s.siteAt(t, springPlaces-1)
-	v := s.alice(t)
+	v := s.user(t, "alice")
 	v.logIn(site.g.url("/orders")).wantPass(t, "alice")
 	fifty(t, site.g, v.session(site.g))
 	s.desk.look(site.id, func(c *customer) {
@@ -164,7 +181,7 @@ func TestADeviceLogsInAtSpringThroughTheGateway(t *testing.T) {
 		}`))
 	tv := device{t, g}
 	begun := tv.begin("orders:read")
-	v := s.alice(t)
+	v := s.user(t, "alice")
 	at := v.open(s.desk.url + "/oauth2/device_verification?user_code=" + url.QueryEscape(begun.UserCode))
 	for range 3 {
 		if !strings.Contains(at.body, "<form") {

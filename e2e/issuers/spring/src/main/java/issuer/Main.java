@@ -10,6 +10,8 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.core.annotation.Order;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.core.GrantedAuthority;
+import org.springframework.security.core.userdetails.User;
+import org.springframework.security.core.userdetails.UserDetailsService;
 import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
 import org.springframework.security.oauth2.server.authorization.token.JwtEncodingContext;
 import org.springframework.security.oauth2.server.authorization.token.OAuth2TokenCustomizer;
@@ -46,6 +48,12 @@ public class Main {
 		http.authorizeHttpRequests(requests -> requests.anyRequest().authenticated());
 		http.formLogin(withDefaults());
 		return http.build();
+	}
+
+	// Every name is a user's, so that each test has users of its own.
+	@Bean
+	UserDetailsService users() {
+		return name -> User.withUsername(name).password("{noop}wonder").roles("staff").build();
 	}
 
 	// As docs/issuers/spring.md has it.
