@@ -187,3 +187,28 @@ func TestAStoreThatCannotBeAskedIsToldToTheOperator(t *testing.T) {
 		}
 	}
 }
+
+func TestABackupSaysWhyThereIsNone(t *testing.T) {
+	const id, path = "admin.api.oauth_issuers", "/oauth/stores/backup"
+	g := newGate(t, newGrantor(t, nil), publicEndpoint)
+	if _, err := g.keeper.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{
+		path: "only by its own means", path + "?store=memory": "only by its own means", path + "?store=other": `of ["memory"]`,
+	} {
+		if status, body := adminOf(t, id, http.MethodGet, target, ""); status != 400 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", target, status, body)
+		}
+	}
+	if status, _ := adminOf(t, id, http.MethodPost, path, ""); status != 405 {
+		t.Errorf("POST: %d", status)
+	}
+	for args, want := range map[string]string{
+		"backup": "name one file", "backup a b": "name one file", "backup admin_test.go": "is there already",
+	} {
+		if status, _, said := oauthCommand(t, "", strings.Fields(args)...); status != 2 || !strings.Contains(said, want) {
+			t.Errorf("%s: %d %s", args, status, said)
+		}
+	}
+}

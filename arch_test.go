@@ -149,6 +149,7 @@ var rooms = map[string][]string{
 
 	// level 6
 	"internal/gateway/config": {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/backup": {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/status": {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers"},
 
 	// level 7

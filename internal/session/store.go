@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -67,6 +68,22 @@ type Waker interface {
 type CatchUp interface {
 	CatchUp(ctx context.Context) (line uint64, err error)
 }
+
+// Copier is what a store may offer beside: Copy is the whole store as it is at one
+// moment, ready to be read while the store is in use. Where one is not closed yet,
+// it answers ErrCopying.
+type Copier interface {
+	Copy(ctx context.Context) (Copied, error)
+}
+
+// Copied is a copy of a store. Closing it gives back what it takes.
+type Copied interface {
+	io.ReadCloser
+	Size() int64
+}
+
+// ErrCopying is what a store answers that makes one copy at a time.
+var ErrCopying = errors.New("another copy is being made")
 
 // Unread is the error of a walk that has shown all rows but for some that cannot
 // be read: damaged ones, or those of a newer version.

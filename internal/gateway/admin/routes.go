@@ -23,6 +23,7 @@ const (
 //	GET    /oauth/issuers                     each issuer's keys, cache and breaker
 //	POST   /oauth/issuers/fetch?issuer=…      fetches its metadata and keys now
 //	GET    /oauth/status                      the issuers, and each store's counts
+//	GET    /oauth/stores/backup[?store=…]     a copy of a store that is a file
 func init() {
 	Register("admin.api.oauth",
 		Route{Path: grantsPath, Takes: "GET or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
@@ -39,5 +40,8 @@ func init() {
 			http.MethodPost: fetchIssuer,
 		}},
 		reading(StatusPath, readStatus),
+		Route{Path: BackupPath, Takes: "GET alone", Methods: map[string]caddy.AdminHandlerFunc{
+			http.MethodGet: serveBackup,
+		}},
 	)
 }

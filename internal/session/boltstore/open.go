@@ -93,7 +93,7 @@ func syncDirectory(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// inspected looks at the file in a mode in which bbolt cannot write, and then
+// inspected looks at the file first, in a mode in which bbolt cannot write, and then
 // opens it.
 func inspected(path string) (*bbolt.DB, *os.File, error) {
 	switch info, err := os.Stat(path); { //nolint:gosec // the operator's own path
@@ -104,18 +104,23 @@ func inspected(path string) (*bbolt.DB, *os.File, error) {
 	case info.Size() == 0: // bbolt would take it for a new one
 		return nil, nil, fmt.Errorf("%w: it is empty", ErrDamaged)
 	}
-	db, file, err := open(path, 0, bbolt.Options{ReadOnly: true})
-	if err != nil {
-		return nil, nil, err
-	}
-	err = guarded(func() error { return db.View(func(tx *bbolt.Tx) error { return inspect(tx, file) }) })
-	if _, jammed := errors.AsType[*fault](err); jammed {
-		return nil, nil, errors.Join(err, file.Close()) // bbolt may hold its own locks
-	}
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err := looked(path); err != nil {
 		return nil, nil, err
 	}
 	return open(path, 0, bbolt.Options{})
+}
+
+// looked looks at a file in a mode in which bbolt cannot write.
+func looked(path string) error {
+	db, file, err := open(path, 0, bbolt.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	err = guarded(func() error { return db.View(func(tx *bbolt.Tx) error { return inspect(tx, file) }) })
+	if _, jammed := errors.AsType[*fault](err); jammed {
+		return errors.Join(err, file.Close()) // bbolt may hold its own locks
+	}
+	return errors.Join(err, db.Close())
 }
 
 func inspect(tx *bbolt.Tx, file *os.File) error {

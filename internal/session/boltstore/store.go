@@ -41,6 +41,7 @@ type Store struct {
 
 	closed  atomic.Bool
 	closing sync.Once
+	copying atomic.Bool // until the copy is closed
 	writer  writer
 	// A write ran into damage: bbolt's memory of what is free may be wrong, and
 	// another write might spread the damage. Reading goes on.
@@ -160,15 +161,21 @@ func (s *Store) Delete(ctx context.Context, key session.Key) error {
 // read calls fn in a read transaction, which holds up the file's growth: fn
 // makes no other call.
 func (s *Store) read(fn func(*bbolt.Bucket) error) error {
+	return s.view(func(tx *bbolt.Tx) error {
+		rows := tx.Bucket(bucket)
+		if rows == nil {
+			return fmt.Errorf("%w: its records are gone", ErrDamaged)
+		}
+		return fn(rows)
+	})
+}
+
+func (s *Store) view(fn func(*bbolt.Tx) error) error {
 	entered := false
 	err := guarded(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			entered = true
-			rows := tx.Bucket(bucket)
-			if rows == nil {
-				return fmt.Errorf("%w: its records are gone", ErrDamaged)
-			}
-			return fn(rows)
+			return fn(tx)
 		})
 	})
 	if err == nil {
