@@ -31,7 +31,8 @@ type mcpSite struct {
 	hear     sync.Once
 }
 
-func startMCP(t *testing.T) *mcpSite {
+// startMCP starts a server at this path of its host.
+func startMCP(t *testing.T, path string) *mcpSite {
 	t.Helper()
 	s := &mcpSite{t: t, g: newGateway(t), heard: make(chan struct{})}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
@@ -59,7 +60,7 @@ func startMCP(t *testing.T) *mcpSite {
 		s.upstream.CloseClientConnections()
 		s.upstream.Close()
 	})
-	s.resource = s.g.url("/mcp")
+	s.resource = s.g.url(path)
 	s.as = startNode(t, "mcp.mjs", "RESOURCE="+s.resource)
 	s.write("mcp:tools")
 	s.g.start()
@@ -102,7 +103,7 @@ func (s *mcpSite) refusals() (reasons []string) {
 
 func TestTheGoClientOfMCPLogsInCallsToolsAndStepsUpThroughTheGateway(t *testing.T) {
 	t.Parallel()
-	s, alice := startMCP(t), newPerson()
+	s, alice := startMCP(t, "/mcp"), newPerson()
 	handler, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
 		DynamicClientRegistrationConfig: &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
 			ClientName: "a test", RedirectURIs: []string{callback}, TokenEndpointAuthMethod: "none",
@@ -173,9 +174,50 @@ func (s *mcpSite) checkAsked(asked []string) {
 	}
 }
 
-func TestTheTypeScriptClientOfMCPLogsInCallsToolsAndStepsUpThroughTheGateway(t *testing.T) {
+// The packages of two revisions of the specification, for a server below its host
+// and at the root of it.
+func TestTheTypeScriptClientsOfMCPLogInCallToolsAndStepUpThroughTheGateway(t *testing.T) {
 	t.Parallel()
-	s := startMCP(t)
+	for _, sdk := range []string{"@modelcontextprotocol/client", "@modelcontextprotocol/sdk"} {
+		for _, path := range []string{"/mcp", ""} {
+			t.Run(sdk+" at the path "+path, func(t *testing.T) {
+				t.Parallel()
+				s := startMCP(t, path)
+				got := s.typeScript(sdk)
+				s.checkAsked(got.Asked)
+				if len(got.Resources) != 1 || got.Resources[0] != s.resource {
+					t.Errorf("it asked for %q, want %s", got.Resources, s.resource)
+				}
+			})
+		}
+	}
+}
+
+// A client of before writes the address of a server at the root of its host with a
+// slash, and the server puts that into aud. It asks for the scope that it was told,
+// and knows of no more.
+func TestATypeScriptClientOfMCPThatAddsASlashIsLetInToAServerAtTheRoot(t *testing.T) {
+	t.Parallel()
+	s := startMCP(t, "")
+	got := s.typeScript("@modelcontextprotocol/sdk-1.20", "mcp:tools mcp:admin")
+	if want := s.resource + "/"; len(got.Resources) != 1 || got.Resources[0] != want {
+		t.Errorf("it asked for %q, want %s", got.Resources, want)
+	}
+	if refusals := s.refusals(); len(refusals) != 1 || refusals[0] != "401 no_credential" {
+		t.Errorf("the gateway refused: %q", refusals)
+	}
+}
+
+// typeScriptSaw is what a TypeScript client tells.
+type typeScriptSaw struct {
+	First, Second, Last string
+	Asked, Resources    []string
+	Logins              int
+}
+
+// typeScript runs a client with these words, from log-in to log-out.
+func (s *mcpSite) typeScript(words ...string) (got typeScriptSaw) {
+	s.t.Helper()
 	test := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/called":
@@ -185,27 +227,23 @@ func TestTheTypeScriptClientOfMCPLogsInCallsToolsAndStepsUpThroughTheGateway(t *
 		}
 	}))
 	defer test.Close()
-	out, stderr, code := runCommand(t, t.TempDir(), "", "node", filepath.Join("clients", "mcp.mjs"), s.resource, test.URL)
+	words = append([]string{filepath.Join("clients", "mcp.mjs"), s.resource, test.URL}, words...)
+	out, stderr, code := runCommand(s.t, s.t.TempDir(), "", "node", words...)
 	if code != 0 {
-		t.Fatalf("the TypeScript client ended with %d:\n%s", code, stderr)
-	}
-	var got struct {
-		First, Second, Last string
-		Asked               []string
-		Logins              int
+		s.t.Fatalf("the TypeScript client ended with %d:\n%s", code, stderr)
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatalf("the TypeScript client wrote %q: %v", out, err)
+		s.t.Fatalf("the TypeScript client wrote %q: %v", out, err)
 	}
 	if got.First != "alice" || got.Second != "alice" || got.Last != "heard" || got.Logins != 1 {
-		t.Errorf("the TypeScript client got %+v", got)
+		s.t.Errorf("the TypeScript client got %+v", got)
 	}
-	s.checkAsked(got.Asked)
+	return got
 }
 
 func TestAScriptOfAnyOriginFindsItsWayToALogIn(t *testing.T) {
 	t.Parallel()
-	s := startMCP(t)
+	s := startMCP(t, "/mcp")
 	ask := func(method, path string, headers ...string) answer {
 		t.Helper()
 		req, err := http.NewRequest(method, s.g.url(path), nil)

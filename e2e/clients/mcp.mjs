@@ -1,16 +1,18 @@
-// The official TypeScript client of MCP, as it is: it finds the authorization
-// server by itself, registers, logs in and calls tools. The person at the
+// The official TypeScript clients of MCP, as they are: they find the authorization
+// server by themselves, register, log in and call tools. The person at the
 // browser is played here: the log-in and consent forms are sent as they stand.
 //
-//   node mcp.mjs <the MCP server> <where the test listens>
+//   node mcp.mjs <the MCP server> <where the test listens> <the package> [<scope>]
 //
 // It tells the test when it has called a tool ("/called"), and when a message of
 // a tool that is still running has come ("/heard"), and prints what it got.
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+const [server, test, sdk, scope] = process.argv.slice(2);
+const package2 = sdk.endsWith('/client'); // one entrance, and not one for each file
+const from = (path) => import(package2 ? sdk : sdk + path);
+const { Client } = await from('/client/index.js');
+const { UnauthorizedError } = await from('/client/auth.js');
+const { StreamableHTTPClientTransport } = await from('/client/streamableHttp.js');
 
-const [server, test] = process.argv.slice(2);
 const callback = 'http://127.0.0.1:9/callback'; // where nobody listens
 
 // Person is a browser with cookies, and what the client wants to be kept.
@@ -18,8 +20,9 @@ class Person {
   cookies = new Map();
   logins = 0;
   asked = []; // scope of each authorization request
+  resources = new Set(); // that were asked for
   redirectUrl = callback;
-  clientMetadata = { client_name: 'a test', redirect_uris: [callback], token_endpoint_auth_method: 'none', grant_types: ['authorization_code'], response_types: ['code'] };
+  clientMetadata = { client_name: 'a test', redirect_uris: [callback], token_endpoint_auth_method: 'none', grant_types: ['authorization_code'], response_types: ['code'], scope };
   clientInformation() { return this.client; }
   saveClientInformation(client) { this.client = client; }
   tokens() { return this.saved; }
@@ -29,10 +32,11 @@ class Person {
 
   async redirectToAuthorization(url) {
     this.asked.push(url.searchParams.get('scope'));
+    this.resources.add(url.searchParams.get('resource'));
     let [next, form] = [url.href, undefined];
     for (let step = 0; step < 20; step += 1) {
       if (next.startsWith(callback)) {
-        this.code = new URL(next).searchParams.get('code');
+        this.back = new URL(next).searchParams;
         return;
       }
       const answer = await this.visit(next, form);
@@ -74,7 +78,7 @@ async function authorized(what) {
     if (!(err instanceof UnauthorizedError)) {
       throw err;
     }
-    await transport.finishAuth(person.code);
+    await transport.finishAuth(package2 ? person.back : person.back.get('code'));
     return what();
   }
 }
@@ -89,6 +93,7 @@ const text = (result) => result.content[0].text;
 const first = text(await client.callTool({ name: 'whoami', arguments: {} }));
 await fetch(`${test}/called`); // from here on more scope is needed
 const second = text(await authorized(() => client.callTool({ name: 'whoami', arguments: {} })));
-const last = text(await client.callTool({ name: 'wait', arguments: {} }, undefined, { onprogress: () => fetch(`${test}/heard`) }));
+const progress = { onprogress: () => fetch(`${test}/heard`) };
+const last = text(await client.callTool({ name: 'wait', arguments: {} }, ...(package2 ? [progress] : [undefined, progress])));
 await client.close();
-console.log(JSON.stringify({ first, second, last, asked: person.asked, logins: person.logins }));
+console.log(JSON.stringify({ first, second, last, asked: person.asked, resources: [...person.resources], logins: person.logins }));

@@ -1,7 +1,8 @@
 // A certified OpenID provider as MCP clients expect one: whoever comes registers
 // itself (RFC 7591), PKCE is required, and access tokens are JWTs for the
-// resource that was asked for, which must be RESOURCE (RFC 8707). Scripts of any
-// origin may talk to it. Logging in and consenting are the forms of the
+// resource that was asked for, which must be RESOURCE (RFC 8707), with or without
+// the slash of a root; it stands in aud as it was asked for. Scripts of any origin
+// may talk to it. Logging in and consenting are the forms of the
 // provider's own development pages.
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider, errors } from 'oidc-provider';
@@ -37,7 +38,7 @@ await serve((issuer) => {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource) => {
-          if (resource !== process.env.RESOURCE) {
+          if (new URL(resource).href !== new URL(process.env.RESOURCE).href) {
             throw new errors.InvalidTarget(`there is no resource ${resource}`);
           }
           return { audience: resource, scope: scopes.join(' '), accessTokenFormat: 'jwt', accessTokenTTL: 600, jwt: { sign: { alg: 'ES256' } } };
