@@ -26,6 +26,7 @@ type Principal struct {
 	raw    string
 	answer string // what the issuer said of an opaque token, or of a JWT that it completes
 	light  bool   // it completes a JWT
+	known  *Decoded
 	decode sync.Once
 	claims Claims
 	beside func() []Claims // nil: nothing more is known
@@ -36,7 +37,7 @@ type Principal struct {
 func (p *Profile) Principal(prover any, facts *Facts, raw string, claims Claims) *Principal {
 	return &Principal{
 		Issuer: p.Issuer, Subject: facts.Subject, Scope: facts.Scope, Skew: p.Skew,
-		iss: p.tokenName(), prover: prover, raw: raw, claims: claims,
+		iss: p.tokenName(), prover: prover, raw: raw, claims: claims, known: facts.Decoded,
 	}
 }
 
@@ -63,8 +64,30 @@ func (p *Principal) Beside(claims func() []Claims) { p.beside = sync.OnceValue(c
 func (p *Principal) ProvedBy(x any) bool { return p.prover == x }
 
 // Claim finds a claim by its name or path, as [Claims.Lookup] does. "scope" is
-// the scope that counts, wherever the token has it.
-func (p *Principal) Claim(path string) (any, bool) {
+// the scope that counts, wherever the token has it. A claim may be that of other
+// requests, too: who reads it must not change it.
+func (p *Principal) Claim(path string) (claim any, has bool) {
+	claim, _ = p.find(path, true)
+	return claim, claim != nil
+}
+
+// Text is a claim in a form of texts, as write makes it. It is remembered with the
+// token, if the token is: a form always means the same write.
+func (p *Principal) Text(path string, form Form, write func(claim any) (string, error)) (string, error) {
+	if one := p.known.find(path, form); one != nil {
+		return one.text, nil
+	}
+	claim, own := p.find(path, false) // its text will do
+	text, err := write(claim)
+	if err == nil && own {
+		p.known.add(decodedClaim{path: path, form: form, text: text})
+	}
+	return text, err
+}
+
+// find finds a claim, or nil. own reports whether it is of the token itself; then
+// it is kept if that is asked for.
+func (p *Principal) find(path string, keep bool) (claim any, own bool) {
 	switch {
 	case path == "sub" && p.Subject != "":
 		return p.Subject, true
@@ -75,16 +98,28 @@ func (p *Principal) Claim(path string) (any, bool) {
 	case path == "scope":
 		return p.Scope, true
 	}
-	claim, has := p.all().Lookup(path)
-	if claim != nil || p.beside == nil {
-		return claim, has
+	if claim = p.decoded(path, keep); claim != nil || p.beside == nil {
+		return claim, claim != nil
 	}
 	for _, more := range p.beside() {
 		if found, ok := more.Lookup(path); ok && found != nil {
-			return found, true
+			return found, false
 		}
 	}
-	return claim, has
+	return nil, false
+}
+
+// decoded is what the token has at a path, or nil. That there is nothing is kept
+// always.
+func (p *Principal) decoded(path string, keep bool) any {
+	if one := p.known.find(path, asItIs); one != nil {
+		return one.claim
+	}
+	claim, _ := p.all().Lookup(path)
+	if keep || claim == nil {
+		p.known.add(decodedClaim{path: path, claim: claim})
+	}
+	return claim
 }
 
 // Met is the JSON pointer of what [Principal.Claim] finds in the token, or "".
@@ -120,6 +155,7 @@ func (p *Principal) Withdraw(words string) {
 	if words == "" {
 		return
 	}
+	p.known = nil // it is of the token with all its scope
 	gone := scopeWords(words)
 	p.Scope = strings.Join(slices.DeleteFunc(scopeWords(p.Scope), func(word string) bool {
 		return slices.ContainsFunc(gone, func(lost string) bool { return lost == word || strings.HasSuffix(lost, "/"+word) })

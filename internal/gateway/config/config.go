@@ -98,8 +98,9 @@ type Config struct {
 	// logger http.handlers.oauth.audit. Default: off.
 	Audit bool `json:"audit,omitempty"`
 
-	// How many verified tokens are remembered for each issuer, for at most a
-	// minute each, at about half a kilobyte. 0 turns remembering off.
+	// How many verified tokens are remembered for each issuer, at half a kilobyte
+	// each, until they run out or their key is withdrawn. One whose claims are
+	// asked for, and take more, counts for more. 0 turns remembering off.
 	// Default: 100000.
 	Cache *int `json:"cache,omitempty"`
 }

@@ -37,6 +37,15 @@ func headerValue(claim any) (string, error) {
 	return jsonValue(claim)
 }
 
+// listValue is a claim that is a list, also where it is one text: a comma in it is
+// no second element.
+func listValue(claim any) (string, error) {
+	if claim != nil && claim != "" {
+		claim = listOf(claim)
+	}
+	return headerValue(claim)
+}
+
 // elementValue is one element of a list. One with a comma in it goes encoded,
 // or it would be two.
 func elementValue(e any) (string, error) {

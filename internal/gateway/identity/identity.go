@@ -30,7 +30,16 @@ type Headers struct {
 	trailers []string
 }
 
-type claimCopy struct{ claim, header string }
+type claimCopy struct {
+	claim, header string
+	list          bool // the claim is one
+}
+
+// How claims are written into headers.
+const (
+	plain token.Form = 1 + iota
+	list             // of a claim that is a list
+)
 
 // reserved are headers that carry the request itself.
 var reserved = []string{
@@ -72,7 +81,7 @@ func New(copyClaims, listClaims []string, noTrailers ...string) (*Headers, error
 		}
 		id.names = append(id.names, folded)
 		id.trailers = append(id.trailers, folded)
-		id.copies = append(id.copies, claimCopy{claim, http.CanonicalHeaderKey(header)})
+		id.copies = append(id.copies, claimCopy{claim, http.CanonicalHeaderKey(header), slices.Contains(id.lists, claim)})
 	}
 	for _, name := range noTrailers {
 		id.trailers = append(id.trailers, lenient.Fold(name))
@@ -136,11 +145,11 @@ func (g *trailerGuard) Read(p []byte) (int, error) {
 func (id *Headers) Headers(h http.Header, p *token.Principal) error {
 	values := make([]string, len(id.copies))
 	for i, c := range id.copies {
-		claim, _ := p.Claim(c.claim)
-		if claim != nil && claim != "" && slices.Contains(id.lists, c.claim) {
-			claim = listOf(claim) // a comma in a text is no second element
+		form, write := plain, headerValue
+		if c.list {
+			form, write = list, listValue
 		}
-		value, err := headerValue(claim)
+		value, err := p.Text(c.claim, form, write)
 		if err != nil {
 			return &verdict.Rejection{
 				Status: http.StatusUnauthorized, Reason: verdict.UnsafeClaim, Code: verdict.InvalidToken, Issuer: p.Issuer,

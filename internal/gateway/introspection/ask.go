@@ -134,6 +134,7 @@ func (q *Introspector) keep(key token.Digest, said *Result, now time.Time) {
 	case said.Refusal != nil:
 		q.inactive.Set(key, said)
 	default:
+		said.Facts.Decoded = new(token.Decoded)
 		q.active.Set(key, said)
 	}
 }

@@ -75,6 +75,14 @@ func (r *Result) Knows() bool {
 	return reason != token.Inactive && reason != token.IssuerUnknown
 }
 
+// decoded are the claims that were asked for of it.
+func (r *Result) decoded() *token.Decoded {
+	if r.Facts == nil {
+		return nil
+	}
+	return r.Facts.Decoded
+}
+
 // sharedCall is a call under way, and those who ask about its token wait for it.
 type sharedCall struct {
 	done   chan struct{}
@@ -138,7 +146,7 @@ func All() []*Introspector { return introspectors.All() }
 func newResults(weight uint64, life time.Duration) *otter.Cache[token.Digest, *Result] {
 	return otter.Must(&otter.Options[token.Digest, *Result]{
 		MaximumWeight:    weight,
-		Weigher:          func(_ token.Digest, o *Result) uint32 { return uint32(resultSize + len(o.Answer)) }, //nolint:gosec // answers are bounded
+		Weigher:          func(_ token.Digest, o *Result) uint32 { return uint32(resultSize + len(o.Answer) + o.decoded().Size()) }, //nolint:gosec // answers are bounded
 		ExpiryCalculator: otter.ExpiryWriting[token.Digest, *Result](life),
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
@@ -166,6 +174,9 @@ func (q *Introspector) Recall(key token.Digest, now time.Time) *Result {
 	}
 	for _, cache := range []*otter.Cache[token.Digest, *Result]{q.active, q.inactive} {
 		if said, hit := cache.GetIfPresent(key); hit && now.UnixNano() < said.Until {
+			if said.decoded().Grew() {
+				cache.Set(key, said) // has it weighed again
+			}
 			return said // one of the two: what is said anew ends what was said before
 		}
 	}

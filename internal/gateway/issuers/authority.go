@@ -16,9 +16,21 @@ import (
 // authorities has one for each issuer and fingerprint.
 var authorities = pool.New[*authority]()
 
-// remembered is how long a verified token is not verified again (it is judged
-// each time all the same).
-const remembered = time.Minute
+// longestKept is how long a verified token is remembered at the most. It is judged
+// each time, so it may be for as long as it lives; but one of a year that is not
+// used any more is to leave the memory.
+const longestKept = 24 * time.Hour
+
+// bytesPerToken is what the cache may take for each of as many tokens as it is to
+// remember. One that takes less counts for as much.
+const bytesPerToken = 512
+
+// lives is how much longer a token is worth remembering: no gateway takes it when
+// it has run out by the largest skew. It is the same cache for all of them.
+func lives(e otter.Entry[token.Digest, *token.Facts]) time.Duration {
+	left := e.Value.Expiry + int64(MaxSkew/time.Second) - time.Now().Unix()
+	return time.Duration(min(max(left, 1), int64(longestKept/time.Second))) * time.Second
+}
 
 // authority is the state of one issuer that sites share and that outlives a
 // reload: its keys, and the tokens that were verified by them. The cache
@@ -59,8 +71,9 @@ const DefaultCache = 100_000
 func newAuthority(key string, set *Settings, cfg as.Config) *authority {
 	auth := &authority{key: key, issuer: cfg.Issuer, signed: set.Algorithms}
 	auth.cache = otter.Must(&otter.Options[token.Digest, *token.Facts]{
-		MaximumSize:      DefaultCache,
-		ExpiryCalculator: otter.ExpiryWriting[token.Digest, *token.Facts](remembered),
+		MaximumWeight:    DefaultCache * bytesPerToken,
+		Weigher:          func(_ token.Digest, facts *token.Facts) uint32 { return uint32(max(facts.Size(), bytesPerToken)) }, //nolint:gosec // tokens are bounded
+		ExpiryCalculator: otter.ExpiryWritingFunc(lives),
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
 	if set.Fixed != nil {
@@ -99,7 +112,7 @@ func (a *authority) removeCapacity(capacity int) {
 
 func (a *authority) resize() {
 	if len(a.capacities) > 0 {
-		a.cache.SetMaximum(uint64(slices.Max(a.capacities))) //nolint:gosec // never below zero
+		a.cache.SetMaximum(uint64(slices.Max(a.capacities)) * bytesPerToken) //nolint:gosec // never below zero
 	}
 }
 

@@ -82,7 +82,7 @@ func States(now time.Time, paused map[string]time.Duration) []State {
 
 func (a *authority) state(now time.Time) State {
 	state := State{Issuer: a.issuer, Source: keysFromIssuer, Keys: []KeyState{}}
-	state.Cache = CacheState{Entries: a.cache.EstimatedSize(), Most: a.cache.GetMaximum()}
+	state.Cache = CacheState{Entries: a.cache.EstimatedSize(), Most: a.cache.GetMaximum() / bytesPerToken}
 	if a.Server == nil {
 		state.Source = keysFromFile
 		if set, ok := a.keys.(*token.KeySet); ok {

@@ -64,6 +64,9 @@ func (t *Trust) Recall(key token.Digest, now time.Time) (facts *token.Facts, ans
 		}
 	case t.remember:
 		if facts, hit := t.cache.GetIfPresent(key); hit {
+			if facts.Decoded.Grew() {
+				t.cache.Set(key, facts) // has it weighed again
+			}
 			return facts, ""
 		}
 	}
@@ -74,6 +77,7 @@ func (t *Trust) Recall(key token.Digest, now time.Time) (facts *token.Facts, ans
 // could fill the cache with others.
 func (t *Trust) Keep(key token.Digest, facts *token.Facts) {
 	if t.remember {
+		facts.Decoded = new(token.Decoded)
 		t.cache.Set(key, facts)
 	}
 }
