@@ -42,7 +42,7 @@ func newTestIssuer(t *testing.T, keys ...*jwssign.Key) *testIssuer {
 		i.fetches.Add(1)
 		_, _ = w.Write(jwssign.Set(keys...))
 	})
-	i.Server = httptest.NewServer(mux)
+	i.Server = newServer(mux)
 	t.Cleanup(i.Close)
 	return i
 }

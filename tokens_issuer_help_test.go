@@ -54,7 +54,7 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 func newGrantor(tb testing.TB, change func(metadata map[string]any)) *grantor {
 	tb.Helper()
 	i := &grantor{key: benchKey(tb, "EdDSA")}
-	i.Server = httptest.NewServer(i)
+	i.Server = newServer(i)
 	tb.Cleanup(i.Close)
 	i.metadata = map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/jwks", "token_endpoint": i.URL + "/token",
@@ -64,6 +64,26 @@ func newGrantor(tb testing.TB, change func(metadata map[string]any)) *grantor {
 		change(i.metadata)
 	}
 	return i
+}
+
+var (
+	serversMu sync.Mutex
+	servers   = map[string]bool{} // the addresses of all that there were
+)
+
+// newServer has an address that no server of these tests had before: metrics are
+// counted by the issuer's, and nothing takes them back.
+func newServer(handler http.Handler) *httptest.Server {
+	serversMu.Lock()
+	defer serversMu.Unlock()
+	for {
+		server := httptest.NewServer(handler)
+		if !servers[server.URL] {
+			servers[server.URL] = true
+			return server
+		}
+		defer server.Close() // not before another one is found
+	}
 }
 
 func (i *grantor) ServeHTTP(w http.ResponseWriter, r *http.Request) {

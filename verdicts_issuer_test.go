@@ -34,7 +34,7 @@ type liveIssuer struct {
 func (f *fact) serveIssuer(body string) {
 	if f.issuer == nil {
 		f.issuer = &liveIssuer{}
-		f.issuer.Server = httptest.NewServer(f.issuer)
+		f.issuer.Server = newServer(f.issuer)
 		f.Cleanup(f.issuer.Close)
 	}
 	set := map[string]string{"status": "200", "introspect_status": "200", "issuer": f.issuer.URL}
