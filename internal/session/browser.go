@@ -103,9 +103,9 @@ func (v *Vault) Browsers(ctx context.Context, user User) (all []Seen, err error)
 	c := v.cfg.Load()
 	digests, holders := c.ring.Digests("user", user.Issuer, user.Client, user.Sub), user.holders(c.ring)
 	now := c.o.Now()
-	if err := v.store.Each(ctx, func(row Row) bool {
-		if row.Dead || row.Purpose != ForGrant || !slices.Contains(digests, row.User) || row.ofAnother(holders) ||
-			!now.Before(row.Until) || !now.Before(row.LastUsed.Add(c.o.Idle)) {
+	if err := v.find(ctx, c, ByUser, digests, func(row *Row) bool {
+		if row.ofAnother(holders) || !now.Before(row.Until) ||
+			!now.Before(row.LastUsed.Add(c.o.Idle)) {
 			return true
 		}
 		note, _ := c.ring.openText("note", row.Key[:], row.Note) // of a key that is gone: ""
@@ -135,14 +135,20 @@ func (v *Vault) EndBrowsersBut(ctx context.Context, user User, but Key, reason s
 }
 
 func (v *Vault) endBrowsers(ctx context.Context, user User, session, reason string, but Key) (ended int, err error) {
-	ring := v.cfg.Load().ring
-	users, holders := ring.Digests("user", user.Issuer, user.Client, user.Sub), user.holders(ring)
+	c := v.cfg.Load()
+	ring := c.ring
 	sessions := ring.Digests("session", user.Issuer, user.Client, session)
-	return v.endEach(ctx, reason, func(row *Row) bool {
-		if row.Key == but || row.User == (ID{}) || user.Sub != "" && !slices.Contains(users, row.User) || row.ofAnother(holders) {
-			return false
+	if user.Sub == "" {
+		if session == "" {
+			return 0, nil
 		}
-		return session == "" && user.Sub != "" || session != "" && slices.Contains(sessions, row.Session) ||
-			user.Sub != "" && row.Session == (ID{})
+		return v.endEach(ctx, c, reason, BySession, sessions, func(row *Row) bool {
+			return row.Key != but && row.User != (ID{})
+		})
+	}
+	users, holders := ring.Digests("user", user.Issuer, user.Client, user.Sub), user.holders(ring)
+	return v.endEach(ctx, c, reason, ByUser, users, func(row *Row) bool {
+		return row.Key != but && !row.ofAnother(holders) &&
+			(session == "" || row.Session == (ID{}) || slices.Contains(sessions, row.Session))
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -52,8 +51,11 @@ func (v *Vault) create(ctx context.Context, h Handle, b Browser, g Grant, answer
 	}
 	asking, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
-	if err := v.store.Create(asking, row); err != nil {
+	err = v.store.Create(asking, row)
+	v.holders.wrote(row.Holder)
+	if err != nil {
 		v.liveCount.gone(row.Holder)
+		v.holders.gone(row.Holder)
 		v.giveBack(ctx, c, &g)
 		return Access{}, &Unavailable{time.Second, fmt.Errorf("storing a new grant: %w", err)}
 	}
@@ -90,16 +92,16 @@ func (v *Vault) EndKey(ctx context.Context, key Key, reason string) error {
 
 // EndSubject ends all grants of one subject, and counts them.
 func (v *Vault) EndSubject(ctx context.Context, issuer, subject, reason string) (ended int, err error) {
-	digests := v.cfg.Load().ring.Digests("subject", issuer, subject)
-	return v.endEach(ctx, reason, func(row *Row) bool { return slices.Contains(digests, row.Subject) })
+	c := v.cfg.Load()
+	return v.endEach(ctx, c, reason, BySubject, c.ring.Digests("subject", issuer, subject), func(*Row) bool { return true })
 }
 
-// endEach ends the live grants that fit. What was found ends also if others may
-// not have been found.
-func (v *Vault) endEach(ctx context.Context, reason string, fits func(*Row) bool) (ended int, err error) {
+// endEach ends the live grants under one of some digests that fit. What was found
+// ends also if others may not have been found.
+func (v *Vault) endEach(ctx context.Context, c *config, reason string, by Index, ids []ID, fits func(*Row) bool) (ended int, err error) {
 	var keys []Key
-	walked := v.store.Each(ctx, func(row Row) bool {
-		if !row.Dead && row.Purpose == ForGrant && fits(&row) {
+	looked := v.find(ctx, c, by, ids, func(row *Row) bool {
+		if !row.Dead && fits(row) {
 			keys = append(keys, row.Key)
 		}
 		return true
@@ -112,8 +114,8 @@ func (v *Vault) endEach(ctx context.Context, reason string, fits func(*Row) bool
 			return ended, err
 		}
 	}
-	if walked != nil {
-		return ended, &Unavailable{time.Second, fmt.Errorf("looking for grants to end: %w", walked)}
+	if looked != nil {
+		return ended, &Unavailable{time.Second, fmt.Errorf("looking for grants to end: %w", looked)}
 	}
 	return ended, nil
 }

@@ -47,6 +47,7 @@ func (c *config) observe(e Event) {
 // ended reports an end that this node has written.
 func (c *config) ended(row *Row) {
 	c.liveCount.gone(row.Holder)
+	c.holders.gone(row.Holder)
 	c.tellEnd(row)
 }
 

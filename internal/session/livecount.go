@@ -27,8 +27,8 @@ func (f *Full) whose() string {
 	return "client"
 }
 
-// liveCount knows how many live grants each holder has. Each sweep counts them
-// anew; in between, what begins and ends on this node is added and taken off.
+// liveCount knows how many live grants each holder has, where the store has no
+// index of them. Each sweep counts them anew; in between, what begins and ends on this node is added and taken off.
 // So what happens on other nodes is known at the next sweep, and for a grant that
 // ends while a sweep goes on there may be one more until the next.
 type liveCount struct {
@@ -126,20 +126,30 @@ func (v *Vault) count(ctx context.Context, c *config, b Browser, g *Grant) (ID, 
 		full, purpose, name = &Full{Subject: true, Limit: c.o.GrantsPerSubject}, holderSubject, user
 	}
 	names := c.ring.Digests(purpose, c.o.Authority(g), name)
-	if !v.liveCount.take(names, full.Limit) && !v.replaces(ctx, c, b.Replaces, names) {
+	take := func(limit int) bool { return v.liveCount.take(names, limit) }
+	f, err := v.indexed(ctx, c)
+	if err == nil && f != nil {
+		asking, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
+		defer cancel()
+		err = v.holders.learn(asking, f, names)
+		take = func(limit int) bool { return v.holders.take(names, limit) }
+	}
+	if err != nil {
+		return ID{}, unavailable(0, "counting the grants there are: %w", err)
+	}
+	if !take(full.Limit) && (!v.replaces(ctx, c, b.Replaces, names) || !take(c.o.GrantsPerSubject+1)) {
 		c.observe(Event{Name: EventFull, Issuer: g.Issuer, Detail: full.whose()})
 		return ID{}, full
 	}
 	return names[0], nil
 }
 
-// replaces counts a grant in the place of a live one of the same holder, which
-// ends next. There is never more than the one beyond the limit.
+// replaces reports whether a grant comes in the place of a live one of the same
+// holder, which ends next. There is never more than the one beyond the limit.
 func (v *Vault) replaces(ctx context.Context, c *config, key Key, names []ID) bool {
 	if key == (Key{}) {
 		return false
 	}
 	row, err := v.load(ctx, c, key)
-	live := err == nil && !row.Dead && row.Purpose == ForGrant && slices.Contains(names, row.Holder)
-	return live && v.liveCount.take(names, c.o.GrantsPerSubject+1)
+	return err == nil && !row.Dead && row.Purpose == ForGrant && slices.Contains(names, row.Holder)
 }

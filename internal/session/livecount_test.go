@@ -191,7 +191,7 @@ func TestAStoreThatCannotBeWalkedLocksNoUserOutForLong(t *testing.T) {
 
 // One damaged record is an error of each walk, and the others were counted.
 func TestARecordThatCannotBeReadStopsNoCountAndNoPageOfSessions(t *testing.T) {
-	store, ring := &damaged{NewMemory(time.Now)}, testRing(t, 1)
+	store, ring := &damaged{Memory: NewMemory(time.Now)}, testRing(t, 1)
 	v, other := crowd(t, store, ring), crowd(t, store, ring)
 	var first Handle
 	for range 3 {
@@ -220,7 +220,10 @@ func TestARecordThatCannotBeReadStopsNoCountAndNoPageOfSessions(t *testing.T) {
 	}
 }
 
-type damaged struct{ *Memory }
+type damaged struct {
+	*Memory
+	noIndex
+}
 
 func (s *damaged) Each(ctx context.Context, visit func(Row) bool) error {
 	if err := s.Memory.Each(ctx, visit); err != nil {
@@ -231,6 +234,7 @@ func (s *damaged) Each(ctx context.Context, visit func(Row) bool) error {
 
 type trackless struct {
 	*Memory
+	noIndex
 	fails bool
 }
 
@@ -263,6 +267,7 @@ func TestAGrantThatBeginsDuringASweepIsCountedOnce(t *testing.T) {
 // late is a store in which something happens when a walk has begun.
 type late struct {
 	*Memory
+	noIndex
 	before func()
 }
 

@@ -12,15 +12,19 @@ import (
 type Memory struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	rows map[Key]Row
+	mu    sync.Mutex
+	rows  map[Key]Row
+	index memoryIndex
 }
 
-var _ Store = (*Memory)(nil)
+var (
+	_ Store  = (*Memory)(nil)
+	_ Finder = (*Memory)(nil)
+)
 
 // NewMemory is an empty store with the clock now.
 func NewMemory(now func() time.Time) *Memory {
-	return &Memory{now: now, rows: map[Key]Row{}}
+	return &Memory{now: now, rows: map[Key]Row{}, index: newMemoryIndex()}
 }
 
 func own(row Row) Row {
@@ -46,10 +50,20 @@ func (m *Memory) Load(ctx context.Context, key Key) (Row, error) {
 func (m *Memory) live(key Key) (Row, bool) {
 	row, ok := m.rows[key]
 	if ok && m.now().After(row.Until) {
-		delete(m.rows, key)
+		m.put(&row, nil)
 		return Row{}, false
 	}
 	return row, ok
+}
+
+// put replaces a row, none by nil or nil by none, with the lock held.
+func (m *Memory) put(old, next *Row) {
+	m.index.moved(old, next)
+	if next == nil {
+		delete(m.rows, old.Key)
+		return
+	}
+	m.rows[next.Key] = own(*next)
 }
 
 // Create writes a new row.
@@ -62,7 +76,7 @@ func (m *Memory) Create(ctx context.Context, row Row) error {
 	if _, ok := m.live(row.Key); ok {
 		return ErrExists
 	}
-	m.rows[row.Key] = own(row)
+	m.put(nil, &row)
 	return nil
 }
 
@@ -80,7 +94,7 @@ func (m *Memory) CompareAndSwap(ctx context.Context, old Version, next Row) erro
 	if row.Version() != old {
 		return ErrConflict
 	}
-	m.rows[next.Key] = own(next)
+	m.put(&row, &next)
 	return nil
 }
 
@@ -91,14 +105,20 @@ func (m *Memory) Delete(ctx context.Context, key Key) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.rows, key)
+	if row, ok := m.rows[key]; ok {
+		m.put(&row, nil)
+	}
 	return nil
 }
 
 // Each shows the rows there were when it was called.
 func (m *Memory) Each(ctx context.Context, visit func(Row) bool) error {
 	m.mu.Lock()
-	maps.DeleteFunc(m.rows, func(_ Key, row Row) bool { return m.now().After(row.Until) })
+	for _, row := range m.rows {
+		if m.now().After(row.Until) {
+			m.put(&row, nil)
+		}
+	}
 	rows := slices.Collect(maps.Values(m.rows))
 	m.mu.Unlock()
 	for _, row := range rows {

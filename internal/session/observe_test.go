@@ -156,7 +156,7 @@ func TestSweepingDeletesWhatIsOver(t *testing.T) {
 		}
 		sweep(Counts{Live: 1, Dead: 1})
 		time.Sleep(2 * time.Hour)
-		sweep(Counts{})
+		sweep(Counts{Deleted: 3})
 		if len(b.store.rows) != 0 {
 			t.Errorf("%d rows are left", len(b.store.rows))
 		}
@@ -164,7 +164,10 @@ func TestSweepingDeletesWhatIsOver(t *testing.T) {
 }
 
 // A store that shows what is past its end, as a file does.
-type keepsAll struct{ *Memory }
+type keepsAll struct {
+	*Memory
+	noIndex
+}
 
 func (k keepsAll) Each(_ context.Context, visit func(Row) bool) error {
 	k.mu.Lock()
@@ -181,7 +184,7 @@ func (k keepsAll) Each(_ context.Context, visit func(Row) bool) error {
 func TestSweepingDeletesWhatTheStoreHides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, always)
-		b.vault.store = keepsAll{b.store}
+		b.vault.store = keepsAll{Memory: b.store}
 		time.Sleep(13 * time.Hour)
 		if n, err := b.vault.Sweep(t.Context()); err != nil || n != (Counts{Deleted: 1}) || len(b.store.rows) > 0 {
 			t.Errorf("%+v, %v, %d rows", n, err, len(b.store.rows))
@@ -202,16 +205,34 @@ func (u *usedMeanwhile) Each(ctx context.Context, visit func(Row) bool) error {
 	return err
 }
 
+func (u *usedMeanwhile) Due(ctx context.Context, used, now time.Time, over func(*Row) bool, most int) ([]Key, bool, error) {
+	keys, more, err := u.Memory.Due(ctx, used, now, over, most)
+	u.once.Do(u.use)
+	return keys, more, err
+}
+
 func TestSweepingSparesWhatIsUsedMeanwhile(t *testing.T) {
+	t.Run("found by an index", func(t *testing.T) { sparesWhatIsUsed(t, func(u *usedMeanwhile) Store { return u }) })
+	t.Run("found by a walk", func(t *testing.T) {
+		sparesWhatIsUsed(t, func(u *usedMeanwhile) Store {
+			return struct {
+				*usedMeanwhile
+				noIndex
+			}{usedMeanwhile: u}
+		})
+	})
+}
+
+func sparesWhatIsUsed(t *testing.T, as func(*usedMeanwhile) Store) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, always)
-		b.vault.store = &usedMeanwhile{Memory: b.store, use: func() {
+		b.vault.store = as(&usedMeanwhile{Memory: b.store, use: func() {
 			row, err := b.store.Load(t.Context(), b.h.Key())
 			row.LastUsed = time.Now()
 			if err := errors.Join(err, b.store.CompareAndSwap(t.Context(), row.Version(), row)); err != nil {
 				t.Error(err)
 			}
-		}}
+		}})
 		time.Sleep(62 * time.Minute)
 		if n, err := b.vault.Sweep(t.Context()); err != nil || n != (Counts{Live: 1}) {
 			t.Errorf("%+v, %v", n, err)

@@ -24,19 +24,48 @@ const (
 	sweepAtOnce = 32
 )
 
-// Sweep walks the store once, counts its grants, and then deletes what is past
-// its absolute end, and grants that lay idle for too long, which no request would
-// be served from any more. It calls Delete for each row by itself, so that a
-// store never has to hold much at once. On an error the counts are what there
-// was so far.
+// Sweep deletes what is past its absolute end, and grants that lay idle for too
+// long, which no request would be served from any more, and counts the others. It
+// calls Delete for each row by itself, so that a store never has to hold much at
+// once. On an error the counts are what there was so far.
+//
+// A store with indexes is asked for what is due; any other is walked.
 func (v *Vault) Sweep(ctx context.Context) (Counts, error) {
 	c := v.cfg.Load()
-	var n Counts
 	storeNow, err := v.storeNow(ctx, c)
 	if err != nil {
-		return n, unavailable(0, "reading the store's clock: %w", err)
+		return Counts{}, unavailable(0, "reading the store's clock: %w", err)
 	}
 	now := c.o.Now()
+	v.holders.forget()
+	f, err := v.indexed(ctx, c)
+	switch {
+	case err != nil:
+		return Counts{}, unavailable(0, "asking for the store's indexes: %w", err)
+	case f != nil:
+		return v.sweepDue(ctx, c, f, now, storeNow)
+	}
+	return v.sweepAll(ctx, c, now, storeNow)
+}
+
+// sweepDue touches what may be over, and nothing else.
+func (v *Vault) sweepDue(ctx context.Context, c *config, f Finder, now, storeNow time.Time) (Counts, error) {
+	over, more, looked := f.Due(ctx, now.Add(-c.o.Idle-sweepGrace), storeNow,
+		func(row *Row) bool { return c.o.over(row, now, storeNow) }, sweepMost)
+	swept, err := v.sweepAway(ctx, c, Counts{}, over, now, storeNow)
+	if looked != nil { // and what was found has gone all the same
+		return swept, unavailable(0, "looking for what is over: %w", errors.Join(looked, err))
+	}
+	n, counted := f.Counts(ctx, storeNow)
+	if counted != nil {
+		err = errors.Join(err, unavailable(0, "counting: %w", counted))
+	}
+	n.Deleted, n.More = swept.Deleted, more
+	return n, err
+}
+
+// sweepAll walks the store once, and counts.
+func (v *Vault) sweepAll(ctx context.Context, c *config, now, storeNow time.Time) (n Counts, err error) {
 	var over []Key
 	live := map[ID]int{}
 	v.liveCount.begin(now)

@@ -10,7 +10,16 @@ import (
 
 // unreadable is a store with a record that cannot be read: a walk shows all the
 // others, and then it is an error.
-type unreadable struct{ *Memory }
+type unreadable struct {
+	*Memory
+	noIndex
+}
+
+// noIndex stands beside a Memory, and hides its indexes.
+type noIndex struct{}
+
+// Indexed is false, or of two of one name none of the store.
+func (noIndex) Indexed(context.Context) (bool, error) { return false, nil }
 
 func (s unreadable) Each(ctx context.Context, visit func(Row) bool) error {
 	return errors.Join(s.Memory.Each(ctx, visit), errTest)
@@ -19,7 +28,7 @@ func (s unreadable) Each(ctx context.Context, visit func(Row) bool) error {
 // What is found ends, and the failure is told: some may be left.
 func TestARecordThatCannotBeReadKeepsNoOtherFromEnding(t *testing.T) {
 	b := newBench(t, nil, always)
-	b.vault.store = unreadable{b.store}
+	b.vault.store = unreadable{Memory: b.store}
 	ended, err := b.vault.EndSubject(t.Context(), "iss", "sub", EndedLogout)
 	if wantUnavailable(t, err); ended != 1 {
 		t.Errorf("%d have ended", ended)
@@ -30,7 +39,7 @@ func TestARecordThatCannotBeReadKeepsNoOtherFromEnding(t *testing.T) {
 func TestARecordThatCannotBeReadKeepsNoOtherFromBeingSwept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, always)
-		b.vault.store = unreadable{b.store}
+		b.vault.store = unreadable{Memory: b.store}
 		time.Sleep(2 * time.Hour)
 		n, err := b.vault.Sweep(t.Context())
 		if wantUnavailable(t, err); n.Deleted != 1 || len(b.store.rows) > 0 {

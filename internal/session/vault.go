@@ -51,6 +51,7 @@ type Vault struct {
 	brk       breakers
 	cache     cache
 	liveCount *liveCount
+	holders   *holders
 	base      context.Context // of the writes that go on; ended by Close
 	stop      context.CancelFunc
 	unwake    func()         // nil: the store has no wake-ups
@@ -69,6 +70,7 @@ type config struct {
 	ring      *Keyring
 	o         Options
 	liveCount *liveCount
+	holders   *holders
 }
 
 // New makes a vault over a store that others may use too. It asks nothing of
@@ -76,7 +78,7 @@ type config struct {
 func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	v := &Vault{
 		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{}, waiters: map[string]int{},
-		liveCount: newLiveCount(),
+		liveCount: newLiveCount(), holders: &holders{},
 	}
 	if x, ok := store.(Exclusive); ok {
 		v.cache.alone = x.Exclusive()
@@ -107,7 +109,7 @@ func (v *Vault) Apply(ring *Keyring, options Options) error {
 	if ring == nil {
 		return errors.New("a vault needs a keyring")
 	}
-	v.cfg.Store(&config{ring, o, v.liveCount})
+	v.cfg.Store(&config{ring, o, v.liveCount, v.holders})
 	return nil
 }
 

@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
@@ -69,3 +70,40 @@ func (s counted) Exclusive() bool {
 	exclusive, ok := s.Store.(interface{ Exclusive() bool })
 	return ok && exclusive.Exclusive()
 }
+
+// What follows is for a store with indexes; of another one Indexed is false, and
+// nothing else is asked.
+
+func (s counted) Indexed(ctx context.Context) (bool, error) {
+	f, ok := s.Store.(session.Finder)
+	if !ok {
+		return false, nil
+	}
+	whole, err := f.Indexed(ctx)
+	return whole, s.failed("find", err)
+}
+
+func (s counted) Find(ctx context.Context, by session.Index, id session.ID, visit func(session.Row) bool) error {
+	return s.failed("find", s.finder().Find(ctx, by, id, visit))
+}
+
+func (s counted) Number(ctx context.Context, by session.Index, id session.ID) (int, error) {
+	n, err := s.finder().Number(ctx, by, id)
+	return n, s.failed("find", err)
+}
+
+func (s counted) Due(ctx context.Context, used, now time.Time, over func(*session.Row) bool, most int) ([]session.Key, bool, error) {
+	keys, more, err := s.finder().Due(ctx, used, now, over, most)
+	return keys, more, s.failed("due", err)
+}
+
+func (s counted) Counts(ctx context.Context, now time.Time) (session.Counts, error) {
+	n, err := s.finder().Counts(ctx, now)
+	return n, s.failed("find", err)
+}
+
+func (s counted) Keys(ctx context.Context, visit func(session.Key) bool) error {
+	return s.failed("find", s.finder().Keys(ctx, visit))
+}
+
+func (s counted) finder() session.Finder { return s.Store.(session.Finder) }

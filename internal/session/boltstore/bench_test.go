@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
@@ -22,11 +20,11 @@ func large(b *testing.B, n int) (path string, keys []session.Key) {
 		b.Fatal(err)
 	}
 	for len(keys) < n {
-		wantError(b, s.write(b.Context(), func(rows *bbolt.Bucket) (bool, error) {
+		wantError(b, s.write(b.Context(), func(t *table) (bool, error) {
 			for range min(10_000, n-len(keys)) {
 				row := newRow(time.Now().Add(time.Hour))
 				keys = append(keys, row.Key)
-				if err := rows.Put(row.Key[:], marshalled(b, row)); err != nil {
+				if err := t.put(nil, &row, marshalled(b, row)); err != nil {
 					return false, err
 				}
 			}

@@ -208,7 +208,7 @@ func marshalled(t testing.TB, row session.Row) []byte {
 
 func put(t testing.TB, s *Store, key, value []byte) {
 	t.Helper()
-	wantError(t, s.write(t.Context(), func(rows *bbolt.Bucket) (bool, error) { return true, rows.Put(key, value) }), nil)
+	wantError(t, s.write(t.Context(), func(t *table) (bool, error) { return true, t.rows.Put(key, value) }), nil)
 }
 
 func FuzzRecord(f *testing.F) {

@@ -88,14 +88,14 @@ func (s *Store) forget(ctx context.Context, keys []session.Key) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(rows *bbolt.Bucket) (changed bool, err error) {
+	return s.write(ctx, func(t *table) (changed bool, err error) {
 		for _, key := range keys {
 			var row session.Row
-			found := rows.Get(key[:])
+			found := t.rows.Get(key[:])
 			if found == nil || decode(key[:], found, &row) != nil || !s.now().After(row.Until) {
 				continue
 			}
-			if err := rows.Delete(key[:]); err != nil {
+			if err := t.remove(&row); err != nil {
 				return changed, err
 			}
 			changed = true

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
 // lockWait is how long a process that is about to end may still hold the file.
@@ -35,8 +38,10 @@ func Open(path string, now func() time.Time) (*Store, error) {
 	default:
 		return nil, fmt.Errorf("opening the store of grants: %w", err)
 	}
-	s := &Store{now: now, path: path, db: db, file: file}
+	s := &Store{now: now, path: path, db: db, file: file, open: map[session.Key]time.Time{}}
 	s.writer.quiet.L = &s.writer.mu
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.lookAtIndexes()
 	return s, nil
 }
 
@@ -74,8 +79,14 @@ func initialize(path string) error {
 	}
 	err = guarded(func() error {
 		return db.Update(func(tx *bbolt.Tx) error {
-			_, err := tx.CreateBucket(bucket)
-			return err
+			if _, err := tx.CreateBucket(bucket); err != nil {
+				return err
+			}
+			t, err := new(Store).table(tx)
+			if err != nil {
+				return err
+			}
+			return t.close(tx)
 		})
 	})
 	return errors.Join(err, db.Close())

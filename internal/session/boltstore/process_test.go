@@ -43,6 +43,9 @@ func child(role, path string) error {
 		_, err = io.Copy(io.Discard, os.Stdin) // until the parent lets go
 		return err
 	}
+	if role == "scramble" {
+		return scramble(s)
+	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for range 4 {

@@ -39,10 +39,19 @@ type Store struct {
 	db   *bbolt.DB
 	file *os.File // db's own, to let go of it when db cannot
 
-	closed  atomic.Bool
-	closing sync.Once
-	copying atomic.Bool // until the copy is closed
-	writer  writer
+	closed   atomic.Bool
+	closing  sync.Once
+	copying  atomic.Bool // until the copy is closed
+	writer   writer
+	whole    atomic.Bool // all rows are in the indexes
+	indexing atomic.Bool
+	ctx      context.Context // of the indexing; ended by Close
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[session.Key]time.Time // leases of intents that this process has opened
+
 	// A write ran into damage: bbolt's memory of what is free may be wrong, and
 	// another write might spread the damage. Reading goes on.
 	damage atomic.Pointer[fault]
@@ -118,15 +127,18 @@ func (s *Store) Create(ctx context.Context, row session.Row) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(rows *bbolt.Bucket) (bool, error) {
+	return s.write(ctx, func(t *table) (bool, error) {
 		var there session.Row
-		switch err := s.live(rows, row.Key, &there); {
+		var over *session.Row
+		switch err := s.live(t.rows, row.Key, &there); {
 		case err == nil:
 			return false, session.ErrExists
 		case !errors.Is(err, session.ErrNotFound):
 			return false, err
+		case there.Key == row.Key: // it is past its end
+			over = &there
 		}
-		return true, rows.Put(row.Key[:], value)
+		return true, t.put(over, &row, value)
 	})
 }
 
@@ -136,25 +148,34 @@ func (s *Store) CompareAndSwap(ctx context.Context, old session.Version, next se
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(rows *bbolt.Bucket) (bool, error) {
+	return s.write(ctx, func(t *table) (bool, error) {
 		var there session.Row
-		if err := s.live(rows, next.Key, &there); err != nil {
+		if err := s.live(t.rows, next.Key, &there); err != nil {
 			return false, err
 		}
 		if there.Version() != old {
 			return false, session.ErrConflict
 		}
-		return true, rows.Put(next.Key[:], value)
+		return true, t.put(&there, &next, value)
 	})
 }
 
 // Delete forgets a row, also one that cannot be read.
 func (s *Store) Delete(ctx context.Context, key session.Key) error {
-	return s.write(ctx, func(rows *bbolt.Bucket) (bool, error) {
-		if found, _ := rows.Cursor().Seek(key[:]); !bytes.Equal(found, key[:]) {
+	return s.write(ctx, func(t *table) (bool, error) {
+		found, value := t.rows.Cursor().Seek(key[:])
+		if !bytes.Equal(found, key[:]) {
 			return false, nil
 		}
-		return true, rows.Delete(key[:])
+		var row session.Row
+		if decode(found, value, &row) == nil {
+			return true, t.remove(&row)
+		}
+		// What stands in the indexes for it is not known, nor what it was counted as.
+		if err := t.do(t.rows.Delete(key[:])); err != nil {
+			return false, err
+		}
+		return true, t.do(t.empty(t.rows.Tx()))
 	})
 }
 
@@ -201,6 +222,8 @@ func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
 		s.writer.close(func() bool { return s.stuck.Load() != nil })
 		s.closed.Store(true)
+		s.stop()
+		s.work.Wait()
 		if f := s.stuck.Load(); f != nil {
 			err = errors.Join(f, s.file.Close())
 			return

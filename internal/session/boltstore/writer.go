@@ -17,7 +17,7 @@ const mostWrites = 256
 // write is one change. apply finds its verdict before it touches anything, so
 // that an error leaves the transaction as it was and harms no neighbour.
 type write struct {
-	apply func(*bbolt.Bucket) (changed bool, err error)
+	apply func(*table) (changed bool, err error)
 	done  chan struct{}
 	err   error // once done is closed
 }
@@ -34,7 +34,7 @@ type writer struct {
 
 // write answers once the change is on the disk. When ctx ends earlier, it
 // answers that nothing was written where it knows, and else that it does not.
-func (s *Store) write(ctx context.Context, apply func(*bbolt.Bucket) (bool, error)) error {
+func (s *Store) write(ctx context.Context, apply func(*table) (bool, error)) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
@@ -136,28 +136,34 @@ func (s *Store) commit(batch []*write) error {
 		return f
 	}
 	var open *bbolt.Tx
+	var t *table
 	err := guarded(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
+		return s.db.Update(func(tx *bbolt.Tx) (err error) {
 			open = tx
-			rows := tx.Bucket(bucket)
-			if rows == nil {
-				return fmt.Errorf("%w: its records are gone", ErrDamaged)
+			if t, err = s.table(tx); err != nil {
+				return err
 			}
 			changed := false
 			for _, w := range batch {
 				var did bool
-				did, w.err = w.apply(rows)
+				did, w.err = w.apply(t)
 				changed = changed || did && w.err == nil
 			}
 			if !changed {
 				return errUnchanged
 			}
-			return nil
+			return t.close(tx)
 		})
 	})
 	f, panicked := errors.AsType[*fault](err)
 	switch {
-	case err == nil, errors.Is(err, errUnchanged):
+	case err == nil:
+		s.opened(t.opened)
+		if s.whole.Store(t.state.whole); !t.state.whole {
+			s.startIndexing()
+		}
+		return nil
+	case errors.Is(err, errUnchanged):
 		return nil
 	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return ErrClosed

@@ -164,7 +164,7 @@ func TestAVerdictOnAChangeThatFailedIsNoVerdict(t *testing.T) {
 		go swap(answers)
 	}
 	go func() {
-		answers <- s.write(t.Context(), func(*bbolt.Bucket) (bool, error) { panic("a page that bbolt does not like") })
+		answers <- s.write(t.Context(), func(*table) (bool, error) { panic("a page that bbolt does not like") })
 	}()
 	awaitQueue(t, s, true, 3)
 	wantError(t, lock.Rollback(), nil)

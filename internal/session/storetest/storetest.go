@@ -17,19 +17,22 @@ import (
 // open itself closes with the test that it is given.
 func Run(t *testing.T, open func(t *testing.T) session.Store) {
 	for name, test := range map[string]func(*testing.T, session.Store){
-		"what is not there is not found":        notFound,
-		"a row comes back as it was":            comesBack,
-		"a row is created once":                 createdOnce,
-		"a swap compares generation and intent": compares,
-		"a swap does not compare the clock":     ignoresTheClock,
-		"rows share no memory":                  sharesNothing,
-		"a deleted row is gone":                 deleted,
-		"every row is shown":                    showsAll,
-		"an ended context is not an answer":     endedContext,
-		"of many swaps one wins":                oneWins,
-		"the clock runs forward":                clockRuns,
-		"a waker wakes, if the store has one":   wakes,
-		"who has caught up was told of all":     catchesUp,
+		"what is not there is not found":         notFound,
+		"a row comes back as it was":             comesBack,
+		"a row is created once":                  createdOnce,
+		"a swap compares generation and intent":  compares,
+		"a swap does not compare the clock":      ignoresTheClock,
+		"rows share no memory":                   sharesNothing,
+		"a deleted row is gone":                  deleted,
+		"every row is shown":                     showsAll,
+		"an ended context is not an answer":      endedContext,
+		"of many swaps one wins":                 oneWins,
+		"the clock runs forward":                 clockRuns,
+		"a waker wakes, if the store has one":    wakes,
+		"who has caught up was told of all":      catchesUp,
+		"an index finds what a walk finds":       findsAll,
+		"what is due is found, and nothing else": sweepsWhatIsDue,
+		"an ended context finds nothing":         endedFinder,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -1,0 +1,264 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddyoauth/caddyoauth/internal/session"
+)
+
+// Beside the rows. An older build leaves these buckets alone, and does not see
+// them.
+var (
+	// indexBucket holds entries without values, which end with a row's key. They
+	// begin with a list's letter, and a digest or a time.
+	indexBucket = []byte("caddy-oauth index 1")
+	// stateBucket holds one value, and is so small that bbolt keeps it in a page
+	// that every commit writes anyway.
+	stateBucket = []byte("caddy-oauth index state 1")
+	stateName   = []byte("state")
+)
+
+// Lists of an index.
+const (
+	listUntil = 'u' // all rows, by their end
+	listUsed  = 'l' // live grants, by their last use as it was when they were put there
+)
+
+// letters of the indexes by digests.
+var letters = map[session.Index]byte{session.BySubject: 's', session.ByUser: 'b', session.BySession: 'i', session.ByHolder: 'h'}
+
+const (
+	digestSize   = len(session.ID{})
+	keySize      = len(session.Key{})
+	instantSize  = 8
+	digestEntry  = 1 + digestSize + keySize
+	instantEntry = 1 + instantSize + keySize
+)
+
+func under(by session.Index, id session.ID) []byte {
+	return append(append(make([]byte, 0, digestEntry), letters[by]), id[:]...)
+}
+
+// instant spells a time so that earlier ones come first. No time is before 1970.
+func instant(t time.Time) uint64 {
+	if t.IsZero() || t.Before(time.Unix(0, 0)) {
+		return 0
+	}
+	return uint64(t.UnixNano()) //nolint:gosec // it is not negative
+}
+
+func timed(list byte, at uint64, key []byte) []byte {
+	entry := append(make([]byte, 0, instantEntry), list)
+	return append(binary.BigEndian.AppendUint64(entry, at), key...)
+}
+
+func live(row *session.Row) bool { return row.Purpose == session.ForGrant && !row.Dead }
+
+// entries are those of a row.
+func entries(row *session.Row) [][]byte {
+	all := append(make([][]byte, 0, 6), timed(listUntil, instant(row.Until), row.Key[:]))
+	for _, by := range session.Indexes {
+		if id := row.Under(by); id != (session.ID{}) {
+			all = append(all, append(under(by, id), row.Key[:]...))
+		}
+	}
+	if live(row) {
+		all = append(all, timed(listUsed, instant(row.LastUsed), row.Key[:]))
+	}
+	return all
+}
+
+// table is the file in one writing transaction: rows, and what finds them.
+type table struct {
+	rows, index *bbolt.Bucket
+	state       state
+	opened      []lease // intents, for when the commit has succeeded
+	failed      error   // the transaction must not be committed
+}
+
+type lease struct {
+	key   session.Key
+	until time.Time // zero: its intent is not open
+}
+
+// put writes a row in the place of another one; nil: there is none.
+func (t *table) put(old, next *session.Row, value []byte) error {
+	t.counts(old, -1)
+	t.counts(next, +1)
+	t.note(next)
+	if old == nil {
+		for _, entry := range entries(next) {
+			t.do(t.index.Put(entry, nil))
+		}
+		return t.do(t.rows.Put(next.Key[:], value))
+	}
+	for _, by := range session.Indexes {
+		from, to := old.Under(by), next.Under(by)
+		if from == to {
+			continue
+		}
+		if from != (session.ID{}) {
+			t.do(t.index.Delete(append(under(by, from), old.Key[:]...)))
+		}
+		if to != (session.ID{}) {
+			t.do(t.index.Put(append(under(by, to), next.Key[:]...), nil))
+		}
+	}
+	if !old.Until.Equal(next.Until) {
+		t.do(t.index.Delete(timed(listUntil, instant(old.Until), old.Key[:])))
+		t.do(t.index.Put(timed(listUntil, instant(next.Until), next.Key[:]), nil))
+	}
+	if live(next) && !live(old) { // the entry of one that has died goes when its time comes
+		t.do(t.index.Put(timed(listUsed, instant(next.LastUsed), next.Key[:]), nil))
+	}
+	return t.do(t.rows.Put(next.Key[:], value))
+}
+
+// remove forgets a row, and all entries but one that stands under an earlier last use.
+func (t *table) remove(row *session.Row) error {
+	t.counts(row, -1)
+	t.note(&session.Row{Key: row.Key})
+	for _, entry := range entries(row) {
+		t.do(t.index.Delete(entry))
+	}
+	return t.do(t.rows.Delete(row.Key[:]))
+}
+
+// note tells whether a row's intent is open.
+func (t *table) note(row *session.Row) {
+	one := lease{key: row.Key}
+	if row.Standing() == session.Unsettled && row.Intent.Open {
+		one.until = row.Intent.Lease
+	}
+	t.opened = append(t.opened, one)
+}
+
+// counts moves what the row is counted as, unless it is to be counted later on.
+func (t *table) counts(row *session.Row, by int) {
+	if row != nil && t.state.passed(row.Key[:]) {
+		t.state.stand[row.Standing()] += by
+	}
+}
+
+// do remembers an error: half a change must not be committed.
+func (t *table) do(err error) error {
+	if err != nil && t.failed == nil {
+		t.failed = err
+	}
+	return err
+}
+
+// open finds the tables of a writing transaction. Where the last commit was not of
+// a build that has indexes, they begin anew.
+func (s *Store) table(tx *bbolt.Tx) (*table, error) {
+	t := &table{rows: tx.Bucket(bucket), index: tx.Bucket(indexBucket)}
+	if t.rows == nil {
+		return nil, fmt.Errorf("%w: its records are gone", ErrDamaged)
+	}
+	if t.state = stateOf(tx); t.index != nil && t.state.commit == uint64(tx.ID())-1 {
+		return t, nil
+	}
+	t.state = state{}
+	return t, t.empty(tx)
+}
+
+// empty begins the indexes anew.
+func (t *table) empty(tx *bbolt.Tx) (err error) {
+	if t.index != nil {
+		if err := tx.DeleteBucket(indexBucket); err != nil {
+			return err
+		}
+	}
+	if t.index, err = tx.CreateBucket(indexBucket); err != nil {
+		return err
+	}
+	t.state = state{whole: bucketIsEmpty(t.rows)}
+	return nil
+}
+
+func bucketIsEmpty(b *bbolt.Bucket) bool {
+	first, _ := b.Cursor().First()
+	return first == nil
+}
+
+// close writes the state, as the last thing before the commit.
+func (t *table) close(tx *bbolt.Tx) error {
+	if t.failed != nil {
+		return t.failed
+	}
+	b, err := tx.CreateBucketIfNotExists(stateBucket)
+	if err != nil {
+		return err
+	}
+	t.state.commit = uint64(tx.ID()) //nolint:gosec // it counts commits
+	return b.Put(stateName, t.state.append(nil))
+}
+
+// stateOf reads the state; a zero one where there is none, or it cannot be read.
+func stateOf(tx *bbolt.Tx) (st state) {
+	if b := tx.Bucket(stateBucket); b != nil {
+		st.read(b.Get(stateName))
+	}
+	return st
+}
+
+// state says how far the indexes have come.
+type state struct {
+	// commit is the transaction that wrote it. If another one was the last, it was
+	// a build without indexes, or a tool.
+	commit uint64
+	whole  bool   // all rows are indexed and counted
+	cursor []byte // else: those up to here
+	stand  [session.Ended + 1]int
+}
+
+const stateVersion = 1
+
+func (st *state) passed(key []byte) bool { return st.whole || bytes.Compare(key, st.cursor) <= 0 }
+
+func (st *state) append(to []byte) []byte {
+	to = binary.AppendUvarint(append(to, stateVersion), st.commit)
+	whole := byte(0)
+	if st.whole {
+		whole = 1
+	}
+	to = append(to, whole)
+	for _, n := range st.stand {
+		to = binary.AppendVarint(to, int64(n))
+	}
+	return append(to, st.cursor...)
+}
+
+func (st *state) read(from []byte) {
+	if len(from) < 3 || from[0] != stateVersion {
+		return
+	}
+	var read state
+	n := 1
+	ok := true
+	number := func(size int) {
+		ok = ok && size > 0
+		n += max(size, 0)
+	}
+	commit, size := binary.Uvarint(from[n:])
+	number(size)
+	if !ok || n >= len(from) {
+		return
+	}
+	read.commit, read.whole = commit, from[n] == 1
+	n++
+	for i := range read.stand {
+		count, size := binary.Varint(from[n:])
+		if number(size); !ok {
+			return
+		}
+		read.stand[i] = int(count)
+	}
+	read.cursor = append([]byte(nil), from[n:]...)
+	*st = read
+}
