@@ -79,6 +79,7 @@ var variables = []variable{
 	}},
 	{Name: "OAUTH_INTROSPECT_ALWAYS", Takes: "true or false", Standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.Always) }},
 	{Name: "OAUTH_INTROSPECT_LIGHTWEIGHT", Takes: "true or false", Standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.Lightweight) }},
+	{Name: "OAUTH_INTROSPECT_JWT_RESPONSE", Takes: "true or false", Standard: "false", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error { return yesNo(v, &s.asking.JWTResponse) }},
 	{Name: "OAUTH_INTROSPECT_CACHE", Takes: "a duration from 0s to 60s", Standard: "60s", needs: "OAUTH_INTROSPECT", set: func(s *sidecar, v string) error {
 		s.asking.Cache = new(caddy.Duration)
 		return duration(v, s.asking.Cache, 0, introspection.LongestCache)
