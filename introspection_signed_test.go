@@ -96,6 +96,24 @@ func TestAnAnswerThatIsNotSignedAsItWasAskedForIsAFailure(t *testing.T) {
 	}
 }
 
+// The answer about another token would do, signed for us a moment ago, if nothing
+// in it spoke of the token.
+func TestASignedAnswerAboutAnotherTokenIsAFailure(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newAsker(t, issuer, "jwt_response\nalways", "")
+	for id, want := range map[any]int{"of-another": http.StatusServiceUnavailable, "own": http.StatusOK, nil: http.StatusOK, 7: http.StatusOK} {
+		said := map[string]any{"active": true, "aud": "api"}
+		if id != nil {
+			said["jti"] = id
+		}
+		issuer.signs(signedAnswer, map[string]any{"token_introspection": said})
+		g.expects(issuer.access("alice", map[string]any{"jti": "own", "n": fmt.Sprint(id)}), want)
+	}
+	if log := g.logged(); !strings.Contains(log, "jti in token_introspection is another's") {
+		t.Error(log)
+	}
+}
+
 func TestASignatureThatNoKeyOfTheIssuerMadeIsAFailure(t *testing.T) {
 	issuer, forger := newGrantor(t, nil), newGrantor(t, nil)
 	g := newAsker(t, issuer, "jwt_response", "")

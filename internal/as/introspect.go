@@ -56,7 +56,7 @@ func (s *Server) Introspect(ctx context.Context, at Introspection, presented sec
 	}
 	doc := string(r.body)
 	if at.Signed != nil {
-		doc, err = r.proven(ctx, at.Signed, s.cfg.Now())
+		doc, err = r.proven(ctx, at.Signed, presented, s.cfg.Now())
 	}
 	var answer *token.Answer
 	if err == nil {
@@ -72,11 +72,11 @@ func (s *Server) Introspect(ctx context.Context, at Introspection, presented sec
 }
 
 // proven is what a signed answer says.
-func (r *response) proven(ctx context.Context, by *token.SignedAnswer, now time.Time) (string, error) {
+func (r *response) proven(ctx context.Context, by *token.SignedAnswer, about secret.Text, now time.Time) (string, error) {
 	if r.broken != nil {
 		return "", r.broken
 	}
-	return by.Read(ctx, string(bytes.TrimSpace(r.body)), now)
+	return by.Read(ctx, string(bytes.TrimSpace(r.body)), about.Reveal(), now)
 }
 
 // answer reads a whole one. Half an answer may lack the half that matters.

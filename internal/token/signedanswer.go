@@ -25,11 +25,11 @@ const (
 	answerSkew  = time.Minute
 )
 
-// Read proves a signed answer, and gives what it says of the token, as JSON. An
-// error is a failure and never a [*Refusal]: it says something of the issuer and
-// nothing of the token.
-func (s *SignedAnswer) Read(ctx context.Context, raw string, now time.Time) (doc string, err error) {
-	doc, err = s.read(ctx, raw, now)
+// Read proves a signed answer, and gives what it says of the token that was asked
+// about, as JSON. An error is a failure and never a [*Refusal]: it says something of
+// the issuer and nothing of the token.
+func (s *SignedAnswer) Read(ctx context.Context, raw, about string, now time.Time) (doc string, err error) {
+	doc, err = s.read(ctx, raw, about, now)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		err = errors.New(refusal.Error())
 	}
@@ -39,7 +39,7 @@ func (s *SignedAnswer) Read(ctx context.Context, raw string, now time.Time) (doc
 	return doc, nil
 }
 
-func (s *SignedAnswer) read(ctx context.Context, raw string, now time.Time) (string, error) {
+func (s *SignedAnswer) read(ctx context.Context, raw, about string, now time.Time) (string, error) {
 	switch {
 	case strings.HasPrefix(raw, "{"):
 		return "", errors.New("it is plain JSON; the issuer signs for this client only if it is told to (introspection_signed_response_alg)")
@@ -69,6 +69,8 @@ func (s *SignedAnswer) read(ctx context.Context, raw string, now time.Time) (str
 		return "", refuse(Expired, "exp is over")
 	case !is:
 		return "", refuse(ClaimMissing, "token_introspection")
+	case ofAnother(said, about):
+		return "", refuse(ClaimWrong, "jti in token_introspection is another's than that of the token that was asked about")
 	}
 	if err := p.checkAlgorithm(u); err != nil {
 		return "", err
@@ -78,4 +80,16 @@ func (s *SignedAnswer) read(ctx context.Context, raw string, now time.Time) (str
 	}
 	doc, err := json.Marshal(said)
 	return string(doc), err
+}
+
+// ofAnother reports whether an answer is about another token, signed a moment ago,
+// as far as can be told: nothing in RFC 9701 binds an answer to its question but
+// the members that both have.
+func ofAnother(said Claims, about string) bool {
+	u, err := Parse(about)
+	if err != nil {
+		return false // an opaque token has nothing to compare
+	}
+	id, own := said.String("jti"), u.Claims.String("jti")
+	return id != "" && own != "" && id != own
 }
