@@ -162,32 +162,35 @@ func (s *Server) readDocument(ctx context.Context, address string) (*document, e
 }
 
 // adopt uses what the places answered. What a place said last time counts while
-// it does not answer and another one does.
+// it does not answer and another one does, but behind what that one says now.
 func (s *Server) adopt(found []visit) error {
-	var said documents
+	var said, kept documents
 	var failures []error
 	fresh := Ceiling
-	kept := map[string]*document{}
+	known := map[string]*document{}
 	for _, v := range found {
 		switch doc := v.doc; {
 		case doc != nil:
-			kept[v.address], fresh = doc, min(fresh, doc.fresh)
+			known[v.address], fresh = doc, min(fresh, doc.fresh)
 			said = append(said, doc)
 		case unanswered(v.err) && s.documents[v.address] != nil:
-			kept[v.address] = s.documents[v.address]
-			said = append(said, kept[v.address])
+			known[v.address] = s.documents[v.address]
+			kept = append(kept, known[v.address])
 		}
 	}
 	for _, v := range distinct(found) {
 		failures = append(failures, v.err)
 	}
-	if !slices.ContainsFunc(found, func(v visit) bool { return v.doc != nil }) {
+	if len(said) == 0 {
 		return errors.Join(failures...)
 	}
-	s.documents = kept
+	s.documents = known
+	said = append(said, kept...)
 	// Before the keys: an issuer of opaque tokens alone may publish none.
 	s.endpoints.Store(s.readEndpoints(said))
-	s.tellDiffering(said.differ())
+	if len(kept) == 0 { // else it may have said something else by now
+		s.tellDiffering(said.differ())
+	}
 	keys, err := s.usable(said, "jwks_uri")
 	if err != nil && s.cfg.JWKS == "" {
 		return &answerError{address: said[0].address, err: err}

@@ -126,6 +126,28 @@ func TestWhatAPlaceSaidCountsWhileItIsSilentAndAnotherSpeaks(t *testing.T) {
 	})
 }
 
+// What one place says now comes before what another said once, whichever of the two
+// is asked first: the issuer may have moved meanwhile.
+func TestWhatASilentPlaceSaidComesBehindWhatAnotherSaysNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, events := newIssuer(), &record{}
+		issuer.set(formRFC, endpointMetadata(`"token_endpoint":"https://old.example/token","revocation_endpoint":"https://old.example/revoke"`))
+		issuer.set(formEnd, endpointMetadata(`"token_endpoint":"https://old.example/token"`))
+		s, _ := ready(t, issuer)
+		s.Attach(Env{Observe: events.observe})
+		issuer.set(formEnd, endpointMetadata(`"token_endpoint":"https://new.example/token"`))
+		issuer.set(formRFC, hang)
+		time.Sleep(3 * Usual)
+		synctest.Wait()
+		if ends, _ := s.KnownEndpoints(); ends.Token != "https://new.example/token" || ends.Revocation != "https://old.example/revoke" {
+			t.Errorf("%+v", ends)
+		}
+		if told := events.of(OpContradiction); len(told) > 0 {
+			t.Errorf("told of a contradiction to what was said once: %+v", told)
+		}
+	})
+}
+
 func TestAnOutageIsToldOfOnceAndNotForEachPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := newIssuer()
