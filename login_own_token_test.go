@@ -52,30 +52,36 @@ func TestTheNonceOfAnotherLogInInTheAccessTokenIsNoLogIn(t *testing.T) {
 
 // What an issuer says of an opaque token of a log-in may be marked too.
 func TestTheAnswerAboutALogInsOwnOpaqueTokenMayBeMarkedAsAnIDToken(t *testing.T) {
-	issuer := newGrantor(t, func(m map[string]any) {
-		m["authorization_endpoint"] = m["issuer"].(string) + "/authorize?tenant=1"
-	})
-	s := &portal{gate: newAsker(t, issuer, "", "login\n"+endpoint), issuer: issuer, tokens: map[string]any{"access_token": "good-of-login"}}
-	var nonce string
-	issuer.reply(func(w http.ResponseWriter, q *asked) {
-		if q.Path != "/introspect" {
-			s.token(w, q)
-			return
-		}
-		_, _ = w.Write([]byte(`{"active":true,"sub":"alice","aud":"api","token_type":"Bearer","nonce":"` + nonce + `"}`))
-	})
-	b := s.browser()
-	asked := b.begin("/orders")
-	nonce = asked.Get("nonce")
-	if res := b.back(asked); res.Code != http.StatusSeeOther {
-		t.Fatal(res.Code, s.logged())
-	}
-	for range 2 {
-		if code := b.status(); code != http.StatusOK {
-			t.Errorf("the session gets %d; log: %s", code, s.logged())
-		}
-		if status, _ := s.get("good-of-login"); status != http.StatusUnauthorized {
-			t.Errorf("a client gets %d with the same token", status)
-		}
+	for name, mark := range map[string]func(nonce string) string{
+		"the nonce": func(nonce string) string { return `"nonce":"` + nonce + `"` }, "its use": func(string) string { return `"token_use":"id"` },
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := newGrantor(t, func(m map[string]any) {
+				m["authorization_endpoint"] = m["issuer"].(string) + "/authorize?tenant=1"
+			})
+			s := &portal{gate: newAsker(t, issuer, "", "login\n"+endpoint), issuer: issuer, tokens: map[string]any{"access_token": "good-of-login"}}
+			var nonce string
+			issuer.reply(func(w http.ResponseWriter, q *asked) {
+				if q.Path != "/introspect" {
+					s.token(w, q)
+					return
+				}
+				_, _ = w.Write([]byte(`{"active":true,"sub":"alice","aud":"api","token_type":"Bearer",` + mark(nonce) + `}`))
+			})
+			b := s.browser()
+			asked := b.begin("/orders")
+			nonce = asked.Get("nonce")
+			if res := b.back(asked); res.Code != http.StatusSeeOther {
+				t.Fatal(res.Code, s.logged())
+			}
+			for range 2 {
+				if code := b.status(); code != http.StatusOK {
+					t.Errorf("the session gets %d; log: %s", code, s.logged())
+				}
+				if status, _ := s.get("good-of-login"); status != http.StatusUnauthorized {
+					t.Errorf("a client gets %d with the same token", status)
+				}
+			}
+		})
 	}
 }

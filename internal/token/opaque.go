@@ -144,7 +144,8 @@ func (p *Profile) checkAnswer(a *Answer) error {
 			return refuse(TypeRefused, fmt.Sprintf("the issuer says that token_type is %.100q", clip(name)))
 		}
 	}
-	if use := a.Claims.String("token_use"); use != "" && !slices.Contains(usesAccess, use) && !(p.IDTokens && slices.Contains(usesID, use)) {
+	// The uses of ID tokens are a mark of one, as in JWTs: checkMark decides.
+	if use := a.Claims.String("token_use"); use != "" && !slices.Contains(usesAccess, use) && !slices.Contains(usesID, use) {
 		return refuse(TypeRefused, "the issuer says that token_use is "+clip(use))
 	}
 	for _, mark := range marksNever {
