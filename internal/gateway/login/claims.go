@@ -44,6 +44,7 @@ func (s *Site) Complete(ctx context.Context, p *token.Principal, raw string, fro
 		var err error
 		info, err = s.Asker.Ask(ctx, userinfo.Question{
 			Trust: s.Trust, Token: raw, Now: s.Now,
+			Grant:   from.App.Reveal(),
 			Subject: func() string { return from.Origin().IDSubject },
 		})
 		if waited(err); err != nil {

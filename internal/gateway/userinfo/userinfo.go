@@ -53,6 +53,7 @@ type Asker struct {
 type answer struct {
 	claims  token.Claims
 	subject string // whom they are about
+	grant   string // of the log-in that this was compared for
 	size    int
 	refused error // instead: it does not take the access token, or says nothing of use
 	until   time.Time
@@ -108,7 +109,8 @@ func (a *Asker) Destruct() error {
 type Question struct {
 	Trust   *issuers.Trust // who granted it
 	Token   string
-	Subject func() string // sub of the log-in's ID token
+	Grant   string        // what is remembered of its grant, which says whom it is about
+	Subject func() string // that: sub of the log-in's ID token
 	Now     func() time.Time
 }
 
@@ -138,7 +140,9 @@ func (a *Asker) Ask(ctx context.Context, q Question) (token.Claims, error) {
 // user than the ID token's must not be used (OpenID Connect Core §5.3.2): the access
 // token may have been put in the place of another's, which is known already.
 func (a *answer) about(q *Question) (token.Claims, error) {
-	if a.refused == nil && a.subject != q.Subject() {
+	// What a grant remembers is long, and read anew for each request otherwise.
+	compared := a.grant != "" && a.grant == q.Grant
+	if a.refused == nil && !compared && a.subject != q.Subject() {
 		return nil, q.failed(0, &Unfit{errOtherSubject})
 	}
 	return a.claims, a.refused
@@ -223,11 +227,12 @@ func (q *Question) read(ctx context.Context, body string, now time.Time) (*answe
 	if sub == "" {
 		return nil, q.failed(0, &Unfit{errOtherSubject})
 	}
-	known := knownFor
-	if sub != q.Subject() {
-		known = refusedFor
+	said := &answer{claims: claims.OfProfile(), subject: strings.Clone(sub), size: len(body), until: now.Add(refusedFor)}
+	if sub == q.Subject() {
+		said.grant, said.until = q.Grant, now.Add(knownFor)
+		said.size += len(q.Grant) / 2 // it is kept as it is, and once
 	}
-	return &answer{claims: claims.OfProfile(), subject: strings.Clone(sub), size: len(body), until: now.Add(known)}, nil
+	return said, nil
 }
 
 // failed is why it is not known who the user is, and when to come again.
