@@ -106,6 +106,25 @@ func TestAdaptGivesTheHandlerAndFmtLeavesAFormattedFileAlone(t *testing.T) {
 	}
 }
 
+// A key that is of no use here is no news for who asks about a token.
+func TestExplainSaysNothingButWhatItExplains(t *testing.T) {
+	t.Parallel()
+	g, key := newGateway(t), newSignKey(t)
+	keys, err := json.Marshal(map[string]any{"keys": []any{map[string]any{"kty": "oct", "k": "AAAA"}, map[string]any{"kty": "RSA", "use": "enc"}, key.jwk()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(g.home, "keys.json")
+	if err := os.WriteFile(file, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const issuer = "https://login.example.com"
+	out, said, code := runCommand(t, g.home, key.sign(goodClaims(issuer, nil), nil), g.binary, "oauth", "explain", "--issuer", issuer, "--audience", audience, "--jwks", file)
+	if code != 0 || said != "" || strings.Contains(out, `"level"`) {
+		t.Errorf("it ends with %d and says beside\n%s\n%s", code, said, out)
+	}
+}
+
 // A pipeline goes by the status: a slip in a command's name must not look like
 // a doctor who found nothing.
 func TestAMistakeInTheCallOfACommandEndsItWithTwo(t *testing.T) {

@@ -40,7 +40,7 @@ func (c *Config) Read() ([]byte, error) {
 	if !c.inFile() {
 		return c.running()
 	}
-	quiet()
+	Quiet()
 	doc, _, _, err := caddycmd.LoadConfig(c.File, c.Adapter)
 	return doc, err
 }
@@ -87,9 +87,8 @@ func (c *Config) running() ([]byte, error) {
 	return io.ReadAll(io.LimitReader(res.Body, longestConfig))
 }
 
-// quiet keeps Caddy's own log lines about reading a configuration from standing
-// above what a command says. What is wrong comes back as an error.
-func quiet() {
+// Quiet keeps Caddy's own log lines from standing above what a command says. What is wrong comes back as an error.
+func Quiet() {
 	_, _, _ = caddy.BufferedLog()
 	caddy.UnbufferDefaultLogger(zap.NewNop())
 }

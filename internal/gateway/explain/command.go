@@ -128,6 +128,7 @@ func (f *call) run(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return exitUnknown, err
 	}
+	command.Quiet()
 	gateway, release, missing, err := newGateway(s.whole, s.own)
 	if err != nil {
 		return exitUnknown, err

@@ -70,8 +70,10 @@ func provisionAround(doc []byte, c *config.Config) (caddy.Context, error) {
 	}
 	off := false
 	around := &caddy.Config{
-		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
-		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{Level: "WARN"}}}},
+		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
+		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{
+			WriterRaw: json.RawMessage(`{"output":"discard"}`), // what matters is explained
+		}}}},
 	}
 	if slices.ContainsFunc(c.Issuer, func(i *issuers.Issuer) bool { return i.TrustPool != nil }) {
 		around.StorageRaw = whole.StorageRaw // some pools are kept there
