@@ -17,7 +17,14 @@ func TestTheDoctorLooksForWhatALogInNeeds(t *testing.T) {
 		m["authorization_response_iss_parameter_supported"] = true
 	})
 	examined(t, ofLogin(good, "")).wants(t,
-		"ok login: register https://<this site>/_oauth/callback", "ok login: PKCE with S256", "ok login: end_session_endpoint http")
+		"ok login: register https://api.example/_oauth/callback", "ok login: PKCE with S256", "ok login: end_session_endpoint http")
+
+	for address, want := range map[string]string{
+		"localhost:8080": "http://localhost:8080", "https://a.example:8443, https://a.example": "https://a.example", "https://b.example:8443": "https://b.example:8443",
+		"https://*.example": "https://<this site>", ":8080": "https://<this site>", "http://[::1]:8080": "http://[::1]:8080",
+	} {
+		examinedWhole(t, address+" {\n"+ofLogin(good, "")+"\n}\n").wants(t, "ok login: register "+want+"/_oauth/callback")
+	}
 
 	bare := newGrantor(t, nil)
 	examined(t, ofLogin(bare, "post_logout /_oauth/logged_out")).wants(t,

@@ -70,7 +70,7 @@ func TestTheDoctorFindsAHealthyIssuerHealthy(t *testing.T) {
 	d := examined(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\nclient gateway the-gateways-own-secret\n}\n%s\n}", issuer.URL, publicEndpoint))
 	d.wants(t,
 		"ok metadata: "+issuer.URL+"/.well-known/oauth-authorization-server answers",
-		"ok keys: 1 usable keys at "+issuer.URL+"/jwks", "ok algorithms: every key", "ok clock: agree",
+		"ok keys: 1 usable key at "+issuer.URL+"/jwks", "ok algorithms: every key", "ok clock: agree",
 		"ok endpoints: token_endpoint "+issuer.URL+"/token answers", "ok endpoints: revocation_endpoint", "ok endpoints: device_authorization_endpoint",
 		"ok client: gateway uses client_secret_basic", "ok grant types: device_code")
 	if d.Result != "ok" {
@@ -125,7 +125,7 @@ func TestTheDoctorReadsTwoDocumentsAsOneAndTellsWhereTheyContradict(t *testing.T
 	defer server.Close()
 	examined(t, "oauth {\nissuer "+server.URL+" {\naudience api\nclient app the-secret\n}\nlogin\n}").wants(t,
 		"ok metadata: "+server.URL+"/.well-known/oauth-authorization-server answers", "ok metadata: "+server.URL+"/.well-known/openid-configuration answers",
-		"ok keys: 1 usable keys", "ok endpoints: revocation_endpoint", "ok login: end_session_endpoint",
+		"ok keys: 1 usable key", "ok endpoints: revocation_endpoint", "ok login: end_session_endpoint",
 		`warn metadata: token_endpoint is "`+server.URL+`/token" at `)
 }
 
@@ -135,13 +135,14 @@ func TestTheDoctorTellsOfKeysThatAreLeftOutAndOfClocks(t *testing.T) {
 	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", time.Now().Add(late).UTC().Format(http.TimeFormat))
 		if r.URL.Path == "/jwks" {
-			fmt.Fprintf(w, `{"keys":[{"kty":"oct","kid":"shared","k":"AAAA"},%s`, strings.TrimPrefix(string(jwssign.Set(key)), `{"keys":[`))
+			fmt.Fprintf(w, `{"keys":[{"kty":"oct","kid":"shared","k":"AAAA"},{"kty":"RSA","use":"enc","kid":"for-others"},%s`, strings.TrimPrefix(string(jwssign.Set(key)), `{"keys":[`))
 			return
 		}
 		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, server.URL, server.URL+"/jwks")
 	}))
 	defer server.Close()
-	examined(t, "oauth "+server.URL+" api").wants(t, `warn keys: key 1 of `+server.URL+`/jwks, kid "shared", is left out`, "ok keys: 1 usable")
+	examined(t, "oauth "+server.URL+" api").wants(t, `warn keys: key 1 of `+server.URL+`/jwks, kid "shared", is left out`, "ok keys: 1 usable",
+		`ok keys: key 2 of `+server.URL+`/jwks, kid "for-others", is for encryption`)
 	late = 20 * time.Second
 	examined(t, "oauth "+server.URL+" api").wants(t, "warn clock: its clock is 20s ahead of ours; skew allows 30s")
 	file := filepath.Join(t.TempDir(), "keys.json")
@@ -151,6 +152,22 @@ func TestTheDoctorTellsOfKeysThatAreLeftOutAndOfClocks(t *testing.T) {
 	examined(t, "oauth {\nissuer "+server.URL+" {\naudience api\njwks "+file+"\n}\n}").wants(t, `warn keys: key 1 of `+file+`, kid "shared", is left out`, "ok keys: 1 usable")
 	late = -2 * time.Minute
 	examined(t, "oauth "+server.URL+" api").wants(t, "fail clock: its clock is 2m0s behind ours")
+}
+
+// Keycloak's answers have no Date, and its sets have a key for encryption: nothing
+// that an operator could mend.
+func TestTheDoctorWarnsOfNothingThatIsAsItIsAtKeycloak(t *testing.T) {
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Date"] = nil
+		if strings.HasSuffix(r.URL.Path, "/jwks") {
+			_, _ = w.Write(jwssign.Set(benchKey(t, "EdDSA")))
+			return
+		}
+		fmt.Fprintf(w, `{"issuer":"%s/realms/one","jwks_uri":"%[1]s/jwks"}`, server.URL)
+	}))
+	defer server.Close()
+	examined(t, "oauth "+server.URL+"/realms/one api").wants(t, "ok clock: Keycloak's answers have no Date")
 }
 
 func TestTheDoctorResolvesPlaceholdersAndPrintsNoSecret(t *testing.T) {
@@ -197,7 +214,7 @@ func TestTheDoctorsCommandTellsByItsExitStatus(t *testing.T) {
 		words string
 	}{
 		{"--issuer " + issuer.URL, false, issuer.URL + "\n  ok"},
-		{"--issuer " + issuer.URL, false, "usable keys"},
+		{"--issuer " + issuer.URL, false, "1 usable key at"},
 		{"--issuer " + issuer.URL + " --json", false, `"result": "ok"`},
 		{"--issuer " + issuer.URL + "/other", true, "something fails"},
 		{"--address 127.0.0.1:1", true, "there is no Caddyfile here, and no Caddy answers at 127.0.0.1:1; name a configuration with --config"},

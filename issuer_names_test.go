@@ -121,7 +121,7 @@ func TestATokenOfAServiceAccountPassesByKeysThatTheGatewaysOwnTokenOpens(t *test
 		t.Errorf("%d; log: %s", status, g.logged())
 	}
 	body := fmt.Sprintf("oauth {\nissuer https://kubernetes.default.svc.cluster.local {\naudience orders\n%%s %s%%s\nbearer_token_file %s\ntrust_pool file %s\n}\n}", server.URL, file, ca)
-	examined(t, fmt.Sprintf(body, "jwks", "/openid/v1/jwks")).wants(t, "ok keys: 1 usable keys at "+server.URL)
+	examined(t, fmt.Sprintf(body, "jwks", "/openid/v1/jwks")).wants(t, "ok keys: 1 usable key at "+server.URL)
 	examined(t, fmt.Sprintf(body, "metadata", "/.well-known/openid-configuration")).wants(t, "ok metadata: ", "fail keys: https://10.0.0.7:6443/openid/v1/jwks")
 	wants.Store("Bearer second-token")
 	d := examined(t, fmt.Sprintf(body, "jwks", "/openid/v1/jwks"))
@@ -130,7 +130,7 @@ func TestATokenOfAServiceAccountPassesByKeysThatTheGatewaysOwnTokenOpens(t *test
 	if err := os.WriteFile(file, []byte("second-token\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	examined(t, fmt.Sprintf(body, "jwks", "/openid/v1/jwks")).wants(t, "ok keys: 1 usable keys at "+server.URL)
+	examined(t, fmt.Sprintf(body, "jwks", "/openid/v1/jwks")).wants(t, "ok keys: 1 usable key at "+server.URL)
 }
 
 func TestTheDoctorKnowsTheNamesOfADFSAndTheAudienceOfCognito(t *testing.T) {

@@ -102,6 +102,9 @@ func (r *Record) describeKey(check Check, u *Unverified, p *Profile) (found, exp
 		if errs := r.Errors(check); len(errs) > 0 {
 			return "none: " + errs[0].Error(), "the issuer's keys"
 		}
+		if r.set.Len() == 1 {
+			return "1 usable key", "the issuer's keys"
+		}
 		return strconv.Itoa(r.set.Len()) + " usable keys", "the issuer's keys"
 	case CheckKey:
 		if text, ok := r.plain(u, p); ok && u.kid == "" && !r.Passed(check) {

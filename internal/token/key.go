@@ -81,6 +81,9 @@ func ParseKey(doc string) (*Key, error) {
 	return k, nil
 }
 
+// errEncrypts is a key that no signature was made with.
+var errEncrypts = errors.New("use is enc, not sig")
+
 // readUse takes what the key says it is for, and refuses what is not for us.
 func (k *Key) readUse(members map[string]any) error {
 	var ok bool
@@ -104,6 +107,9 @@ func (k *Key) readUse(members map[string]any) error {
 		}
 	}
 	if use, has := members["use"]; has && use != "sig" && use != "jwt-svid" { // the latter is SPIFFE's (Trust Domain and Bundle §4.1.2)
+		if use == "enc" {
+			return errEncrypts
+		}
 		return fmt.Errorf("use is %.40v, not sig", use)
 	}
 	if ops, has := members["key_ops"]; has {

@@ -71,6 +71,10 @@ func ParseKeySet(doc []byte, named ...string) (*KeySet, []Skipped, error) {
 	return set, skipped, nil
 }
 
+// Encrypts reports whether the key is for encryption: many sets have one of those,
+// and nothing is amiss with it.
+func (s Skipped) Encrypts() bool { return errors.Is(s.Err, errEncrypts) }
+
 // String names the key and says why it was left out.
 func (s Skipped) String() string {
 	name := fmt.Sprintf("key %d", s.Index+1)

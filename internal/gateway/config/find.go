@@ -58,6 +58,15 @@ func (at Place) ports() (ports []string) {
 	return ports
 }
 
+// Port is the one that stands in its address; "": none, or several could.
+func (at Place) Port() string {
+	ports := at.ports()
+	if len(ports) != 1 || ports[0] == "443" || ports[0] == "80" {
+		return ""
+	}
+	return ports[0]
+}
+
 // Name is what people call it: its hosts, with its ports where another one has
 // the same hosts and other ports.
 func (at Place) Name(all []Place) string {

@@ -77,15 +77,15 @@ func sitesIn(whole []byte) (found []site, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading a handler oauth: %w", err)
 		}
-		found = append(found, site{c, at.Hosts})
+		found = append(found, site{c, at.Place})
 	}
 	return found, nil
 }
 
-// site is the configuration of a gateway, and the hosts of its site; none: any.
+// site is the configuration of a gateway, and where it stands; no host: any.
 type site struct {
 	*config.Config
-	hosts config.Hosts
+	config.Place
 }
 
 // examine looks at every issuer of a gateway.
@@ -105,11 +105,12 @@ func (d *doctor) examine(at site) {
 		d.say("", checkSettings, resultWarn, "take the word out, unless the upstream has no other way to be reached",
 			"insecure_upgrades %s: what comes in such a connection is judged by nobody", names)
 	}
-	d.checkResource(c, at.hosts)
+	d.checkResource(c, at.Hosts)
 	d.checkClaimsOfSeveral(c)
 	d.checkStore(c)
 	for n, issuer := range c.Issuer {
 		features := d.features(c, issuer, n == 0)
+		features.place = at.Place
 		for _, t := range d.targets(issuer, repl, features) {
 			d.visit(t)
 		}
@@ -120,6 +121,7 @@ const doPlaceholder = "set the variable or write the file that the placeholder n
 
 // features are what a gateway asks of an issuer beside keys.
 type features struct {
+	place      config.Place                 // where the gateway stands
 	tokens     *tokenendpoint.TokenEndpoint // new grants are asked there
 	login      *login.Login                 // browsers log in there
 	resource   string                       // that clients ask for its tokens for
@@ -208,7 +210,7 @@ func (d *doctor) visit(t target) {
 	if t.set.Fixed != nil {
 		d.checkSkipped(t, t.set.Skipped, t.set.JWKS)
 		infos := t.set.Fixed.InfosFor(t.set.Algorithms)
-		d.say(t.url, checkKeys, resultOK, "", "%d usable keys from the file %s: %s", len(infos), t.set.JWKS, keyNames(infos))
+		d.say(t.url, checkKeys, resultOK, "", "%s from the file %s: %s", countKeys(infos), t.set.JWKS, keyNames(infos))
 		d.checkAlgorithms(t, infos)
 		d.checkPlainKeys(t, infos, nil)
 		d.checkIntrospection(ctx, t, nil, t.set.Fixed)

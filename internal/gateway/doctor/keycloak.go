@@ -6,9 +6,12 @@ import (
 	"strings"
 )
 
+// realms is in the name of an issuer that is a realm of Keycloak.
+const realms = "/realms/"
+
 // checkKeycloak says what its metadata do not tell, of an issuer that is a realm.
 func (d *doctor) checkKeycloak(t target) {
-	if !strings.Contains(t.url, "/realms/") {
+	if !strings.Contains(t.url, realms) {
 		return
 	}
 	if slices.Contains(t.set.Audience, "account") {
@@ -25,5 +28,5 @@ func (d *doctor) checkKeycloak(t target) {
 func sameRealm(a, b string) bool {
 	one, err := url.Parse(a)
 	other, bad := url.Parse(b)
-	return err == nil && bad == nil && strings.Contains(one.Path, "/realms/") && one.Path == other.Path && one.Host != other.Host
+	return err == nil && bad == nil && strings.Contains(one.Path, realms) && one.Path == other.Path && one.Host != other.Host
 }

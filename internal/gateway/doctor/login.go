@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"net"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ func (d *doctor) checkLogout(t target, ends *as.Endpoints) {
 	_, named := t.login.LogoutParameter["logout_uri"]
 	switch {
 	case ends.EndSession != "" && strings.Contains(t.url, "//cognito-idp.") && !named:
-		say(resultWarn, "add logout_parameter logout_uri /_oauth/logged_out to login, and https://<this site>/_oauth/logged_out to the app client's sign-out URLs",
+		say(resultWarn, "add logout_parameter logout_uri /_oauth/logged_out to login, and "+strings.Join(t.addresses("/_oauth/logged_out"), " ")+" to the app client's sign-out URLs",
 			"Amazon Cognito's log-out wants logout_uri, and answers 400 without it")
 	case ends.EndSession != "":
 		say(resultOK, "", "end_session_endpoint %s", ends.EndSession)
@@ -32,7 +33,7 @@ func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	if ends.Authorization == "" {
 		say(resultFail, "see the issuer's settings, or take login out", "the metadata name no usable authorization_endpoint: nobody can log in")
 	} else {
-		say(resultOK, "", "authorization_endpoint %s; whether it knows the redirect URI can be told by a log-in alone: register https://<this site>%s", ends.Authorization, t.login.CallbackPath())
+		say(resultOK, "", "authorization_endpoint %s; whether it knows the redirect URI can be told by a log-in alone: register %s", ends.Authorization, strings.Join(t.addresses(t.login.CallbackPath()), " "))
 	}
 	if len(ends.ResponseTypes) > 0 && !slices.Contains(ends.ResponseTypes, "code") {
 		say(resultFail, "turn the authorization code flow on at the issuer", "the issuer answers %s, not code", strings.Join(ends.ResponseTypes, ", "))
@@ -61,4 +62,25 @@ func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	if slices.Contains(t.login.Scope, "offline_access") && len(ends.GrantTypes) > 0 && !slices.Contains(ends.GrantTypes, tokenrequest.RefreshToken) {
 		say(resultWarn, "turn refresh tokens on at the issuer", "the metadata do not list refresh_token: sessions may end with their access token")
 	}
+}
+
+// addresses are those of a path for browsers, as far as the configuration tells.
+func (t *target) addresses(path string) (all []string) {
+	for _, host := range t.place.Hosts {
+		if strings.ContainsAny(host, "*{") {
+			continue
+		}
+		scheme := "https://"
+		if host == "localhost" || net.ParseIP(host).IsLoopback() {
+			scheme = "http://"
+		}
+		if port := t.place.Port(); port != "" {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		}
+		all = append(all, scheme+host+path)
+	}
+	if len(all) == 0 {
+		return []string{"https://<this site>" + path}
+	}
+	return all
 }

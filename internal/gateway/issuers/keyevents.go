@@ -70,6 +70,10 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 // may have.
 func tellSkipped(log *zap.Logger, skipped []token.Skipped, where ...zap.Field) {
 	for _, s := range skipped {
-		log.With(where...).Warn("left a key of the issuer out", zap.String("kid", s.KeyID), zap.Int("index", s.Index), zap.Error(s.Err))
+		level := zapcore.WarnLevel
+		if s.Encrypts() {
+			level = zapcore.DebugLevel
+		}
+		log.With(where...).Log(level, "left a key of the issuer out", zap.String("kid", s.KeyID), zap.Int("index", s.Index), zap.Error(s.Err))
 	}
 }
