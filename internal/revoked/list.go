@@ -82,12 +82,22 @@ func (l *List) SetMost(most int) {
 	l.most = most
 }
 
+// Most is how many entries there may be.
+func (l *List) Most() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limit()
+}
+
 // Len is how many entries there are.
 func (l *List) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.known)
 }
+
+// Empty reports whether there is no entry at all.
+func (l *List) Empty() bool { return l.kinds.Load() == 0 }
 
 // Find answers an entry that covers t, or nil. It waits for nobody, and allocates
 // nothing; what it answers must not be changed.
@@ -210,8 +220,40 @@ func (l *List) told() (all []func(Entry)) {
 	return all
 }
 
+// replaceAll has the list show entries as they are written, and others no more.
+func (l *List) replaceAll(entries []Entry, gone []what) {
+	l.mu.Lock()
+	var all []change
+	var news []Entry
+	for _, e := range entries {
+		old := l.known[e.what()]
+		if old == nil {
+			news = append(news, e)
+		} else if _, more := widened(old.Entry, e); more {
+			news = append(news, e)
+		}
+		all = append(all, l.put(e))
+	}
+	for _, name := range gone {
+		if old := l.known[name]; old != nil {
+			delete(l.known, name)
+			all = append(all, change{old, nil})
+		}
+	}
+	l.show(all)
+	tell := l.told()
+	l.mu.Unlock()
+	for _, e := range news {
+		for _, watch := range tell {
+			watch(e)
+		}
+	}
+}
+
 // set puts an entry in the place of the one that names the same.
-func (l *List) set(e Entry) {
+func (l *List) set(e Entry) { l.show([]change{l.put(e)}) }
+
+func (l *List) put(e Entry) change {
 	name := e.what()
 	one := &indexed{e, marksOf(&e)}
 	if l.known == nil {
@@ -219,7 +261,7 @@ func (l *List) set(e Entry) {
 	}
 	old := l.known[name]
 	l.known[name] = one
-	l.show([]change{{old, one}})
+	return change{old, one}
 }
 
 func (l *List) drop(name what) bool {

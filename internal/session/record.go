@@ -73,6 +73,8 @@ const (
 	// ForOnce is the row of what may happen once: that it is there says that it
 	// did. Nothing changes it, and it holds nothing.
 	ForOnce
+	// ForDocument is the row of a text that nodes share under a name.
+	ForDocument
 )
 
 // Version is what the row's next change has to name.

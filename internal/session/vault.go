@@ -64,6 +64,8 @@ type Vault struct {
 	savings atomic.Int32 // how many those are
 	marking map[Key]struct{}
 	waiters map[string]int // of all flights to one server together
+
+	documents sync.Map // Key → func(): who is told of changes
 }
 
 type config struct {
