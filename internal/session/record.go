@@ -283,4 +283,6 @@ func decodeGrant(from []byte) (g Grant, err error) {
 const (
 	EndedIssuer = "issuer" // its issuer is not configured any more
 	EndedAdmin  = "admin"  // an operator ended it
+
+	EndedRevoked = "revoked" // what it grants was taken back
 )

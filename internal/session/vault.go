@@ -30,6 +30,7 @@ func (u *Unavailable) Unwrap() error { return u.Err }
 type Access struct {
 	Token   Secret
 	Expiry  time.Time // of the token
+	Created time.Time // when the grant began
 	End     time.Time // of the grant
 	Scope   string
 	Lost    string // scope words that were granted once and are no more
