@@ -190,7 +190,7 @@ func (w *world) step() {
 // does within a second; nothing else is. Nodes write at once, sleep, forget, and are
 // killed; calls of the store fail before they take effect, and after.
 func TestWhatWasTakenBackIsRefusedEverywhereAndNothingElseIs(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		w := newWorld(t, seed, 3)
 		w.store.fails = func() (before, after bool) { return w.rng.IntN(9) == 0, w.rng.IntN(9) == 0 }
 		for range 150 {
