@@ -155,11 +155,17 @@ func (v *Vault) Token(ctx context.Context, h Handle) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	switch c.phase(&w, w.at) {
-	case fresh:
+	if c.phase(&w, w.at) == fresh {
 		v.used(ctx, c, &w)
 		return w.access(), nil
-	case due:
+	}
+	return v.renewed(ctx, c, h, w)
+}
+
+// renewed answers the AT of a grant that is to be renewed. What goes on behind it
+// keeps w, of which a request with a fresh one needs no copy on the heap.
+func (v *Vault) renewed(ctx context.Context, c *config, h Handle, w view) (Access, error) {
+	if c.phase(&w, w.at) == due {
 		v.renewBehind(ctx, c, h, &w)
 		return w.access(), nil
 	}

@@ -13,9 +13,10 @@ import (
 // Find reads the session's cookie, and counts those that claim to be it. It
 // reads the field as it came: what strict parsers leave out is not the session's.
 func (l *Login) find(h http.Header) (value string, n int) {
+	own := l.CookieName()
 	for _, field := range h["Cookie"] {
 		for name, text := range lenient.Cookies(field) {
-			if name == l.CookieName() {
+			if name == own {
 				value, n = text, n+1
 			}
 		}
@@ -31,7 +32,8 @@ func (s *Site) Strip(h http.Header) {
 }
 
 func (l *Login) strip(h http.Header) {
-	lenient.DropCookies(h, func(name, _ string) bool { return credential.IsLoginCookie(l.CookieName(), name) })
+	own := l.CookieName()
+	lenient.DropCookies(h, func(name, _ string) bool { return credential.IsLoginCookie(own, name) })
 }
 
 // handle reads the session's cookie and leaves the request as it is. Two of

@@ -13,7 +13,9 @@ import (
 // them by itself (§3.5), and they see none. The browser's own cache may go on as
 // the upstream says. vary is the header that chose the answer, or empty.
 func keepPrivate(h http.Header, vary string) {
-	if directives, changed := private(strings.Join(h["Cache-Control"], ",")); changed {
+	if len(h["Cache-Control"]) == 0 { // as most answers are
+		h["Cache-Control"] = []string{"private"}
+	} else if directives, changed := private(strings.Join(h["Cache-Control"], ",")); changed {
 		h.Set("Cache-Control", strings.Join(directives, ", "))
 	}
 	for name := range h {
@@ -22,7 +24,7 @@ func keepPrivate(h http.Header, vary string) {
 		}
 	}
 	if vary != "" && !varies(h["Vary"], vary) {
-		h.Add("Vary", vary)
+		h["Vary"] = append(h["Vary"], vary)
 	}
 }
 
