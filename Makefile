@@ -17,7 +17,7 @@ build: go-is-here
 	@$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
 
 # The container image caddy-oauth (IMAGE names it), with buildah, podman or docker.
-# REDIS=1 puts the store for many nodes in.
+# FULL=1 puts all of Caddy's own modules in, REDIS=1 the store for many nodes as well.
 image: go-is-here
 	@GO="$(GO)" TAGS="$(TAGS)" ./deploy/image.sh
 
@@ -37,8 +37,9 @@ test: go-is-here
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) test -race -vet=off -p 4 -timeout 30m -tags $(TAGS) ./...
 	$(GO) build -tags $(TAGS) -o bin/caddy ./cmd/caddy
+	GO="$(GO)" TAGS=$(TAGS),noredis ./deploy/sidecar.sh bin/sidecar
 	cd bench && $(GO) vet ./... && $(GO) test -vet=off ./...
-	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy $(GO) test -vet=off -count=1 -timeout 30m ./...
+	cd e2e && $(GO) vet ./... && CADDY_BIN=$(CURDIR)/bin/caddy SIDECAR_BIN=$(CURDIR)/bin/sidecar $(GO) test -vet=off -count=1 -timeout 30m ./...
 
 # The end-to-end tests with all that "make test" leaves out of them (SOAK=1; see
 # e2e/README.md), against a Caddy that the race detector watches, whose word fails

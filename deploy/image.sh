@@ -8,14 +8,15 @@
 # GOARCH     its architecture (this machine's)
 # CA_BUNDLE  the certificate authorities (this machine's)
 # VERSION    what "caddy version" says (from git)
-# REDIS      1: with the store that many nodes share, nine megabytes more
+# FULL       1: with all of Caddy's own modules, for a Caddyfile that is mounted
+# REDIS      1: the same, with the store that many nodes share
 set -eu
 cd "$(dirname "$0")/.."
 
 GO=${GO:-go}
 IMAGE=${IMAGE:-caddy-oauth}
 TAGS=${TAGS:-nobadger,nomysql,nopgx}
-[ "${REDIS:-}" = 1 ] || TAGS=$TAGS,noredis
+if [ "${REDIS:-}" = 1 ]; then FULL=1; else TAGS=$TAGS,noredis; fi
 GOARCH=${GOARCH:-$($GO env GOARCH)}
 VERSION=${VERSION:-$(git describe --tags --always 2>/dev/null || echo unknown)}
 
@@ -42,9 +43,13 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 echo "Building a static caddy for $GOARCH. The first time takes some minutes."
 # -trimpath leaves the checkout's path out, -buildvcs=false what else lies in it.
-CGO_ENABLED=0 GOOS=linux GOARCH=$GOARCH $GO build -tags "$TAGS" -trimpath -buildvcs=false \
-	-ldflags "-s -w -buildid= -X github.com/caddyserver/caddy/v2.CustomVersion=$VERSION" \
-	-o "$context/caddy" ./cmd/caddy
+export CGO_ENABLED=0 GOOS=linux GOARCH GO TAGS
+set -- -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X github.com/caddyserver/caddy/v2.CustomVersion=$VERSION"
+if [ "${FULL:-}" = 1 ]; then
+	$GO build -tags "$TAGS" "$@" -o "$context/caddy" ./cmd/caddy
+else
+	deploy/sidecar.sh "$context/caddy" "$@"
+fi
 cp "$CA_BUNDLE" "$context/ca-certificates.crt"
 mkdir "$context/data"
 chmod 755 "$context/caddy"

@@ -145,8 +145,8 @@ func buildImage(t *testing.T) *image {
 	if !slices.Equal(files, []string{"etc/ssl/certs/ca-certificates.crt", "usr/bin/caddy"}) {
 		t.Errorf("in the image are %q", files)
 	}
-	if size == 0 || size >= 60_000_000 {
-		t.Errorf("the image has %d bytes, want less than 60 MB", size)
+	if size == 0 || size >= 35_000_000 {
+		t.Errorf("the image has %d bytes, want less than 35 MB", size)
 	}
 	return img
 }

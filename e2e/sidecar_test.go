@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,7 +23,16 @@ type sidecars func(t *testing.T, data string, env ...string) *process
 
 func theBinary(t *testing.T, data string, env ...string) *process {
 	t.Helper()
-	return startProcess(t, data, env, caddyBinary(t), "oauth", "sidecar")
+	return startProcess(t, data, env, sidecarBinary(t), "oauth", "sidecar")
+}
+
+// sidecarBinary is that of the image, which "make test" builds, or else the gateway's.
+func sidecarBinary(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("SIDECAR_BIN"); path != "" {
+		return path
+	}
+	return caddyBinary(t)
 }
 
 // sidecar is one, with what it is told.
@@ -96,6 +107,47 @@ func TestAWrongEnvironmentStartsNothingAndSaysWhatIsWrong(t *testing.T) {
 `
 	if got := p.out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Each module that a configuration names has to be in the binary: of Caddy's own the
+// image has few.
+func TestTheSidecarHasWhatItsVariablesAskFor(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../testdata/goldens/sidecar/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no environments: ", err)
+	}
+	tried := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, configuration, _ := strings.Cut(string(text), "----------\n")
+		if !strings.HasPrefix(configuration, "{") {
+			continue // the environment is wrong
+		}
+		tried++
+		run := func(stdin string, args ...string) string {
+			t.Helper()
+			cmd := exec.Command(sidecarBinary(t), args...)
+			cmd.Dir, cmd.Stdin = "..", strings.NewReader(stdin)
+			cmd.Env = append(strings.Split(strings.TrimSpace(given), "\n"), "HOME="+t.TempDir())
+			out, err := cmd.Output()
+			if err != nil {
+				stderr := ""
+				if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+					stderr = string(exit.Stderr)
+				}
+				t.Errorf("%s: %v: %v\n%s%s", filepath.Base(file), args, err, out, stderr)
+			}
+			return string(out)
+		}
+		run(run("", "oauth", "sidecar", "--print"), "validate", "--config", "-")
+	}
+	if tried < 3 {
+		t.Errorf("%d environments were tried", tried)
 	}
 }
 

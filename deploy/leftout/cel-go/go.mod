@@ -1,0 +1,3 @@
+module cel.dev/cel-go
+
+go 1.26

@@ -1,0 +1,5 @@
+// Package db has the type that callers of an authority name.
+package db
+
+// AuthDB stores nothing.
+type AuthDB any

@@ -1,0 +1,3 @@
+module github.com/smallstep/certificates
+
+go 1.26
