@@ -14,7 +14,8 @@ type followedSpan struct {
 	from, to time.Time
 }
 
-// follow catches up for as long as the vault is open, while it keeps anything.
+// follow catches up for as long as the vault is open, while it keeps or watches
+// anything.
 func (v *Vault) follow(store CatchUp) {
 	tick := time.NewTicker(catchUpEvery)
 	defer tick.Stop()
@@ -23,7 +24,7 @@ func (v *Vault) follow(store CatchUp) {
 		case <-v.base.Done():
 			return
 		case <-tick.C:
-			if v.cache.busy() {
+			if v.cache.busy() || v.watches.n.Load() > 0 {
 				v.catchUp(v.base, store)
 			}
 		}

@@ -154,9 +154,7 @@ func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 // changed is told of rows that a node has changed; it may be this node.
 func (v *Vault) changed(key Key) {
 	v.cache.changed(key)
-	if told, ok := v.documents.Load(key); ok {
-		told.(func())()
-	}
+	v.watches.changed(key)
 	v.mu.Lock()
 	f := v.flights[key]
 	v.mu.Unlock()
@@ -181,7 +179,10 @@ func (v *Vault) swap(ctx context.Context, c *config, old Version, next Row) (err
 	defer cancel()
 	wrote := v.cache.writing(next.Key)
 	err = errors.New("the store did not return") // if it panics
-	defer func() { wrote(&next, err) }()
+	defer func() {
+		wrote(&next, err)
+		v.wrote(&next, err)
+	}()
 	return v.store.CompareAndSwap(ctx, old, next)
 }
 

@@ -184,5 +184,6 @@ func (v *Vault) forget(ctx context.Context, c *config, key Key) error {
 	wrote := v.cache.writing(key)
 	err := v.store.Delete(ctx, key)
 	wrote(nil, err)
+	v.watches.changed(key)
 	return err
 }

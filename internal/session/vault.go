@@ -30,7 +30,6 @@ func (u *Unavailable) Unwrap() error { return u.Err }
 type Access struct {
 	Token   Secret
 	Expiry  time.Time // of the token
-	Created time.Time // when the grant began
 	End     time.Time // of the grant
 	Scope   string
 	Lost    string // scope words that were granted once and are no more
@@ -53,6 +52,7 @@ type Vault struct {
 	cache     cache
 	liveCount *liveCount
 	holders   *holders
+	watches   *watches
 	base      context.Context // of the writes that go on; ended by Close
 	stop      context.CancelFunc
 	unwake    func()         // nil: the store has no wake-ups
@@ -65,8 +65,6 @@ type Vault struct {
 	savings atomic.Int32 // how many those are
 	marking map[Key]struct{}
 	waiters map[string]int // of all flights to one server together
-
-	documents sync.Map // Key → func(): who is told of changes
 }
 
 type config struct {
@@ -81,7 +79,7 @@ type config struct {
 func New(store Store, ring *Keyring, options Options) (*Vault, error) {
 	v := &Vault{
 		store: store, flights: map[Key]*flight{}, unsaved: map[Key]*saving{}, marking: map[Key]struct{}{}, waiters: map[string]int{},
-		liveCount: newLiveCount(), holders: &holders{},
+		liveCount: newLiveCount(), holders: &holders{}, watches: newWatches(),
 	}
 	if x, ok := store.(Exclusive); ok {
 		v.cache.alone = x.Exclusive()
@@ -131,6 +129,7 @@ func (v *Vault) Close(ctx context.Context) error {
 	v.closed = true
 	v.mu.Unlock()
 	defer v.cache.close()
+	defer v.watches.close()
 	defer v.stop()
 	if v.unwake != nil {
 		defer v.unwake()
