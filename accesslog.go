@@ -13,8 +13,8 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
-	"github.com/caddyoauth/caddyoauth/internal/gateway/upstream"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -28,6 +28,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
 	var found credential.Presented
+	var principal *token.Principal
 	var err error
 	if stray {
 		r.URL = &url.URL{Path: "/" + secret.Hidden}
@@ -36,7 +37,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if stray {
 		err = verdict.StrayToken()
 	} else {
-		found, err = g.admit(rec, r)
+		found, principal, err = g.admit(rec, r)
 	}
 	if rejection := g.site.Answers(r, err); rejection != nil {
 		return g.logIn(rec, r, rejection)
@@ -44,7 +45,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if err != nil {
 		return g.deny(rec, r, err)
 	}
-	if err = upstream.Forward(rec, r, next, g.places, found, true); err == nil {
+	if err = g.forward(rec, r, next, found, principal, true); err == nil {
 		return nil
 	}
 	status := http.StatusInternalServerError

@@ -25,7 +25,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if err == nil {
-		_, err = g.admit(w, r)
+		_, _, err = g.admit(w, r)
 	}
 	if err != nil {
 		err = g.ForwardAuth.Passable(err)

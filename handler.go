@@ -36,19 +36,19 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if stray || g.places.Exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
-	found, err := g.admit(w, r)
+	found, principal, err := g.admit(w, r)
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return upstream.Forward(w, r, next, g.places, found, browser)
+	return g.forward(w, r, next, found, principal, browser)
 }
 
-// admit lets a request pass, with the identity it proved, and answers by what; or
-// it says why not: a [*verdict.Rejection] for the sender's faults, any other error
-// for failures.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credential.Presented, err error) {
+// admit lets a request pass, with the identity it proved, and answers by what and,
+// unless it is anonymous, as whom; or it says why not: a [*verdict.Rejection] for the
+// sender's faults, any other error for failures.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credential.Presented, principal *token.Principal, err error) {
 	if err := g.clean(r); err != nil {
-		return found, err
+		return found, nil, err
 	}
 	if r.Method == http.MethodConnect { // for a WebSocket: the upstream will see GET (RFC 8441 §5)
 		r.Method = http.MethodGet
@@ -59,29 +59,29 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 		found, err = g.site.Find(r, found)
 	}
 	if err != nil {
-		return found, err
+		return found, nil, err
 	}
-	principal, found, err := g.keeper.Prove(r, found, g.prove)
+	principal, found, err = g.keeper.Prove(r, found, g.prove)
 	if err != nil {
-		return found, login.Again(found, err)
+		return found, nil, login.Again(found, err)
 	}
 	if principal == nil {
 		g.site.Forget(w, found)
-		return found, g.admitAnonymous(r, found)
+		return found, nil, g.admitAnonymous(r, found)
 	}
 	issuer := g.validator.Of(principal)
 	principal.Withdraw(found.Lost)
 	g.identity.Introduce(r, principal)
 	if err := g.rules.Allow(r, principal, issuer.Require, g.validator.Now(), g.log); err != nil {
-		return found, login.Again(found, err)
+		return found, nil, login.Again(found, err)
 	}
 	if err := g.identity.Headers(r.Header, principal); err != nil {
-		return found, err
+		return found, nil, err
 	}
 	g.prepareForUpstream(r, found)
 	issuer.Metrics.Accepted.Inc()
 	g.admitted(r, principal)
-	return found, nil
+	return found, principal, nil
 }
 
 // prove proves an access token. That of a log-in gets what else is known of its

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -53,6 +54,8 @@ type (
 	TokenEndpoint = tokenendpoint.TokenEndpoint
 	// Login lets browsers log in.
 	Login = login.Login
+	// Streams is what is said of connections that stay open.
+	Streams = streams.Streams
 	// ForwardAuth answers another proxy's questions.
 	ForwardAuth = forwardauth.ForwardAuth
 	// Requirement is what a request needs beyond a valid token.

@@ -24,12 +24,12 @@ type Principal struct {
 	iss    string // what the issuer calls itself in access tokens
 	prover any
 	raw    string
+	expiry int64  // seconds since 1970
 	answer string // what the issuer said of an opaque token, or of a JWT that it completes
 	light  bool   // it completes a JWT
 	known  *Decoded
 	decode sync.Once
 	claims Claims
-	named  *Named          // nil: nothing is known
 	beside func() []Claims // nil: nothing more is known
 }
 
@@ -38,7 +38,7 @@ type Principal struct {
 func (p *Profile) Principal(prover any, facts *Facts, raw string, claims Claims) *Principal {
 	return &Principal{
 		Issuer: p.Issuer, Subject: facts.Subject, Scope: facts.Scope, Skew: p.Skew,
-		iss: p.tokenName(), prover: prover, raw: raw, claims: claims, known: facts.Decoded, named: &facts.Named,
+		iss: p.tokenName(), prover: prover, raw: raw, claims: claims, known: facts.Decoded, expiry: facts.Expiry,
 	}
 }
 
@@ -60,6 +60,9 @@ func (p *Principal) Completed(answer string) *Principal {
 // have: what its issuer says of the same user elsewhere. They are asked for once,
 // when one is needed first.
 func (p *Principal) Beside(claims func() []Claims) { p.beside = sync.OnceValue(claims) }
+
+// Until is when the token is taken no more, with the skew that it is judged by.
+func (p *Principal) Until() time.Time { return time.Unix(p.expiry, 0).Add(p.Skew) }
 
 // ProvedBy reports whether the principal is of x and not of another prover.
 func (p *Principal) ProvedBy(x any) bool { return p.prover == x }

@@ -20,9 +20,6 @@ const (
 //	GET    /oauth/grants[?limit=n]            lists grants, without anything secret
 //	DELETE /oauth/grants/<sref>               ends one
 //	DELETE /oauth/grants?issuer=…&subject=…   ends all of one subject
-//	GET    /oauth/revocations                 lists what was taken back
-//	POST   /oauth/revocations                 takes back what its JSON names
-//	DELETE /oauth/revocations                 lets it in again
 //	GET    /oauth/issuers                     each issuer's keys, cache and breaker
 //	POST   /oauth/issuers/fetch?issuer=…      fetches its metadata and keys now
 //	GET    /oauth/status                      the issuers, and each store's counts
@@ -35,13 +32,6 @@ func init() {
 		}},
 		Route{Path: grantsPath + "/", Takes: "DELETE alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodDelete: endGrant,
-		}},
-	)
-	Register("admin.api.oauth_revocations",
-		Route{Path: RevocationsPath, Takes: "GET, POST or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
-			http.MethodGet:    listRevocations,
-			http.MethodPost:   revoke,
-			http.MethodDelete: letIn,
 		}},
 	)
 	Register("admin.api.oauth_issuers",

@@ -142,3 +142,20 @@ func (k *Keeper) IssuerOf(g *session.Grant) (*issuers.Trust, error) { return k.v
 func (k *Keeper) TokenTimeout() time.Duration { return k.settings().TokenTimeout }
 
 func (k *Keeper) settings() session.Options { return session.WithDefaults(k.options) }
+
+// Watch has w told when a grant that was used a moment ago ends, on whichever node.
+func (k *Keeper) Watch(key session.Key, w session.Watcher) {
+	if s := k.vault.current.Load(); s != nil {
+		s.Watch(key, w)
+	}
+}
+
+// Unwatch undoes Watch.
+func (k *Keeper) Unwatch(key session.Key, w session.Watcher) {
+	if s := k.vault.current.Load(); s != nil {
+		s.Unwatch(key, w)
+	}
+}
+
+// UseEach is how often a grant has to be used so that it does not end for lying idle.
+func (k *Keeper) UseEach() time.Duration { return k.settings().Idle / 4 }

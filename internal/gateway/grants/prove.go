@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
@@ -26,7 +24,6 @@ type Source struct {
 	Issuer string         // who granted it; "": it came with the request
 	LogIn  bool           // to a log-in of the gateway's own: no client has chosen it
 	App    session.Secret // what is remembered of its grant
-	Since  time.Time      // when its grant began; zero: there is none
 }
 
 // Origin is how its grant began.
@@ -51,30 +48,43 @@ func (k *Keeper) Prove(r *http.Request, found credential.Presented, judge Judge)
 	waited := telemetry.TraceWait(r.Context(), telemetry.SpanGrant)
 	found, err := k.redeem(r.Context(), found)
 	waited(err)
+	return k.prove(r.Context(), r, found, err, judge)
+}
+
+// ProveAgain judges what a request was let in with once, without that request: by
+// the access token that its grant has now, renewed if it has run out. It answers as
+// Prove does.
+func (k *Keeper) ProveAgain(ctx context.Context, found credential.Presented, judge Judge) (*token.Principal, credential.Presented, error) {
+	if !found.Swapped {
+		return k.prove(ctx, nil, found, nil, judge)
+	}
+	found, err := k.redeemHandle(ctx, found)
+	return k.prove(ctx, nil, found, err, judge)
+}
+
+// prove judges what was redeemed, unless that failed. r may be nil.
+func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Presented, err error, judge Judge) (*token.Principal, credential.Presented, error) {
 	began := time.Now()
 	for judged := 1; err == nil && found.Token != ""; judged++ {
-		principal, refused := judge(r.Context(), found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, App: found.App, Since: found.Since})
+		principal, refused := judge(ctx, found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, App: found.App})
 		if refused == nil && speaksFor(principal, &found) {
 			return principal, found, nil
 		}
 		if refused == nil {
-			found, err = k.endOfAnother(r.Context(), found)
+			found, err = k.endOfAnother(ctx, found)
 			return nil, found, err
 		}
 		reason := tokenReason(refused)
 		switch {
 		case !found.Swapped:
 			return nil, found, refused
-		case reason == token.Revoked:
-			found, err = k.endOfRevoked(r.Context(), found, refused)
-			return nil, found, err
 		case reason == token.NotYetValid:
 			return nil, found, tooEarly(found.Issuer, refused)
 		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
 			return nil, found, refused
 		}
-		waited := telemetry.TraceWait(r.Context(), telemetry.SpanGrant)
-		found, err = k.redeemNext(r.Context(), found, refused)
+		waited := telemetry.TraceWait(ctx, telemetry.SpanGrant)
+		found, err = k.redeemNext(ctx, found, refused)
 		waited(err)
 	}
 	return nil, found, err
@@ -141,7 +151,10 @@ func swap(found credential.Presented, access session.Access, err error) (credent
 		return found, err
 	}
 	found.Token, found.Swapped, found.Lost, found.Issuer, found.Subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
-	found.App, found.Since = access.App, access.Created
+	found.App, found.Until = access.App, access.Expiry
+	if access.End.Before(found.Until) {
+		found.Until = access.End
+	}
 	return found, nil
 }
 
@@ -186,25 +199,6 @@ func speaksFor(p *token.Principal, found *credential.Presented) bool {
 		return false
 	}
 	return found.Subject == "" || p.Subject == "" || found.Subject == p.Subject
-}
-
-// endOfRevoked ends a grant whose access token was taken back: a refresh would bring
-// another one. Where that cannot be stored, the next request tries again; this one
-// is refused all the same.
-func (k *Keeper) endOfRevoked(ctx context.Context, found credential.Presented, refused error) (credential.Presented, error) {
-	ctx = context.WithoutCancel(ctx) // the client may go
-	s, err := k.Open(ctx)
-	if err == nil {
-		err = s.End(ctx, found.Grant, session.EndedRevoked)
-	}
-	if err != nil && !errors.Is(err, session.ErrNoGrant) {
-		k.Log.Warn("a grant that was taken back could not be ended; it is refused all the same", zap.Error(err))
-	}
-	if found.Session {
-		found.Token = "" // it has ended, and is none
-		return found, nil
-	}
-	return found, refused
 }
 
 // endOfAnother ends a grant whose refresh brought the token of another subject, or

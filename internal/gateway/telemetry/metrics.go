@@ -28,7 +28,7 @@ type Collectors struct {
 	*sessionCollectors
 	*loginCollectors
 	*askCollectors
-	*revocationCollectors
+	*streamCollectors
 }
 
 // IssuerMetrics are those that the hot path uses, found once.
@@ -49,10 +49,10 @@ func (m *IssuerMetrics) Recalled(refused bool) {
 
 func newCollectors() *Collectors {
 	c := &Collectors{
-		sessionCollectors:    newSessionCollectors(),
-		loginCollectors:      newLoginCollectors(),
-		askCollectors:        newAskCollectors(),
-		revocationCollectors: newRevocationCollectors(),
+		sessionCollectors: newSessionCollectors(),
+		loginCollectors:   newLoginCollectors(),
+		askCollectors:     newAskCollectors(),
+		streamCollectors:  newStreamCollectors(),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_verdicts_total",
 			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
@@ -107,7 +107,7 @@ func (c *Collectors) Register(registry *prometheus.Registry, readers ...promethe
 // All are the collectors, for the registry.
 func (c *Collectors) All() []prometheus.Collector {
 	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
-	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.revocationCollectors.all())
+	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.streamCollectors.all())
 }
 
 // Fetched counts a fetch of an issuer's keys.
