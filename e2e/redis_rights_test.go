@@ -13,7 +13,7 @@ import (
 func TestAUserOfRedisWithoutItsChannelIsNamedAndServedAllTheSame(t *testing.T) {
 	t.Parallel()
 	redis := startRedis(t)
-	rights := strings.Fields("~caddy-oauth:* +get +set +getrange +del +scan +publish +subscribe +evalsha +eval +wait +time +ping +info")
+	rights := strings.Fields("~caddy-oauth:* +get +set +getrange +del +scan +publish +subscribe +evalsha +eval +wait +time +ping +info +zadd +zrem +zrange +zcount +zcard +zremrangebyscore +pexpireat")
 	redis.cli(append([]string{"ACL", "SETUSER", "gateway", "on", ">word", "resetchannels"}, rights...)...)
 	r := newRig(t, settings{store: fmt.Sprintf("redis %s {\nusername gateway\npassword word\n}", redis.address())})
 	const missing = "ACL SETUSER gateway &caddy-oauth:*"

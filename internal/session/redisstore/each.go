@@ -10,6 +10,9 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
+// headEnd is the last letter of a head.
+const headEnd = versionSize + session.HeadSize - 1
+
 // atOnce is how many rows are read in one round trip.
 const atOnce = 500
 
@@ -54,7 +57,7 @@ func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, vis
 	pipe := conn.Pipeline()
 	for _, name := range names {
 		if key, ours := s.keyOf(name); ours {
-			keys, heads = append(keys, key), append(heads, pipe.GetRange(ctx, name, 0, versionSize+session.HeadSize-1))
+			keys, heads = append(keys, key), append(heads, pipe.GetRange(ctx, name, 0, headEnd))
 		}
 	}
 	if len(heads) == 0 {

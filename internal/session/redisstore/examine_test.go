@@ -14,7 +14,7 @@ import (
 )
 
 // needed are the rights of a user of the store, with the prefix of these tests.
-var needed = strings.Fields("~grants:* &grants:* +get +set +getrange +del +scan +publish +subscribe +evalsha +eval +wait +time +ping +info")
+var needed = strings.Fields("~grants:* &grants:* +get +set +getrange +del +scan +publish +subscribe +evalsha +eval +wait +time +ping +info +zadd +zrem +zrange +zcount +zcard +zremrangebyscore +pexpireat")
 
 // user makes an ACL user with these rights alone, and answers options for it.
 func user(t *testing.T, server *redistest.Server, rights ...string) Options {

@@ -92,7 +92,7 @@ func (s *Store) listen() {
 
 // hear is one subscription's life, and why it ended.
 func (s *Store) hear(l *link) error {
-	e := &ear{from: l.client.Subscribe(s.ctx, s.channel, s.own), gone: make(chan struct{}), wait: map[string]chan uint64{}}
+	e := &ear{from: l.client.Subscribe(s.ctx, s.indexers, s.channel, s.own), gone: make(chan struct{}), wait: map[string]chan uint64{}}
 	s.setEar(e)
 	defer func() {
 		s.setEar(nil)
@@ -145,6 +145,9 @@ func (s *Store) heard(e *ear, message any) {
 				s.tell(session.Key([]byte(m.Payload)))
 			}
 			return
+		}
+		if m.Channel == s.indexers {
+			return // that it was heard is all it says
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -6,6 +6,9 @@
 // A word that cannot be published, for want of a right perhaps, costs speed
 // alone: it undoes no write. A row vanishes at its end by the server's clock.
 //
+// What a row is found by stands in sorted sets, which the same scripts keep
+// ([session.Finder]). They are whole, or all is walked: see [Store.Indexed].
+//
 // Redis answers before its replicas have a write. Where one of them is to take
 // over ([Options.Replicas]), a write is a success only once so many have it, in
 // the same round trip (WAIT). Whether one that was not confirmed will last is
@@ -45,21 +48,26 @@ const mostRow = 256 << 10
 
 // Store is a connection to the servers, shared by all who use it.
 type Store struct {
-	prefix  string
-	channel string          // of changes
-	own     string          // of what this process says to itself
-	ctx     context.Context // of what listens
-	stop    context.CancelFunc
-	work    sync.WaitGroup
-	link    atomic.Pointer[link]
+	prefix   string
+	names    string          // of what stands beside the rows
+	channel  string          // of changes
+	indexers string          // the channel that a node listens at which keeps the indexes
+	own      string          // of what this process says to itself
+	ctx      context.Context // of what listens
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+	link     atomic.Pointer[link]
 
-	mu       sync.Mutex
-	waking   map[int]func(session.Key)
-	lastWake int
-	ear      *ear   // nil: nothing is heard
-	line     uint64 // how many subscriptions there were
-	lastWord uint64
-	closed   bool
+	idle atomic.Int64 // how far back Due looks for the last use; 0: it was not asked yet
+
+	mu                sync.Mutex
+	whole, wholeAsked bool // the indexes are, as far as is known; it was asked just now
+	waking            map[int]func(session.Key)
+	lastWake          int
+	ear               *ear   // nil: nothing is heard
+	line              uint64 // how many subscriptions there were
+	lastWord          uint64
+	closed            bool
 }
 
 var (
@@ -90,14 +98,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.link.Store(l)
 	s.work.Go(s.listen)
+	s.work.Go(s.indexing)
 	return s, nil
 }
 
 // named is a store that is not open.
 func named(o *Options) *Store {
 	s := &Store{
-		prefix: o.Prefix + ":{", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
-		waking: map[int]func(session.Key){},
+		prefix: o.Prefix + ":{", names: o.Prefix + ":", channel: fmt.Sprintf("%s:changed:%d", o.Prefix, o.Database),
+		indexers: fmt.Sprintf("%s:indexers:%d", o.Prefix, o.Database),
+		waking:   map[int]func(session.Key){},
 	}
 	s.own = fmt.Sprintf("%s:%x", s.channel, session.NewID())
 	return s

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/session/storetest"
 	"github.com/caddyoauth/caddyoauth/redisstore/redistest"
 )
 
@@ -58,6 +59,7 @@ func (h *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func (h *trips) vault(t testing.TB, ring *session.Keyring, o Options, renew func(context.Context, session.Grant) session.Outcome) *session.Vault {
 	t.Helper()
 	s := open(t, o)
+	storetest.Indexed(t, s) // what a node does for that is no request's
 	s.link.Load().client.AddHook(h)
 	v, err := session.New(s, ring, session.Options{Now: time.Now, Renew: renew})
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 // whether the replicas have it. It is a conflict all the same. What fails in
 // pcall ends no script: else the row would be written, and the writer told that
 // it is not.
-var swapScript = redis.NewScript(`
+var swapScript = redis.NewScript(fileEntries + `
 local version = redis.call('GETRANGE', KEYS[1], 0, 23)
 if version == '' then return 0 end
 if version ~= ARGV[1] then
@@ -37,17 +37,20 @@ if version ~= ARGV[1] then
 	return 3
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
+file(ARGV[5], 6)
 redis.pcall('PUBLISH', ARGV[4], ARGV[5])
 return 2`)
 
 // createScript writes a row where there is none.
-var createScript = redis.NewScript(`
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PXAT', ARGV[2]) then return 2 end
-return 1`)
+var createScript = redis.NewScript(fileEntries + `
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PXAT', ARGV[2]) then return 1 end
+file(ARGV[3], 4)
+return 2`)
 
 // deleteScript forgets a row.
-var deleteScript = redis.NewScript(`
+var deleteScript = redis.NewScript(fileEntries + `
 if redis.call('DEL', KEYS[1]) == 1 then redis.pcall('PUBLISH', ARGV[1], ARGV[2]) end
+file(ARGV[2], 3)
 return 2`)
 
 // confirmScript reads a row and writes it as it is, so that WAIT can tell
@@ -81,7 +84,8 @@ func (s *Store) Create(ctx context.Context, row session.Row) error {
 	if err != nil {
 		return err
 	}
-	switch code, err := s.write(ctx, createScript, row.Key, value, end(&row)); {
+	to := s.created(&row)
+	switch code, err := s.write(ctx, createScript, to.names(s.name(row.Key)), to.args(value, end(&row), row.Key[:])...); {
 	case err != nil:
 		return err
 	case code != written:
@@ -96,7 +100,8 @@ func (s *Store) CompareAndSwap(ctx context.Context, old session.Version, next se
 	if err != nil {
 		return err
 	}
-	code, err := s.write(ctx, swapScript, next.Key, spell(&old), value, end(&next), s.channel, next.Key[:])
+	to := s.swapped(&next)
+	code, err := s.write(ctx, swapScript, to.names(s.name(next.Key)), to.args(spell(&old), value, end(&next), s.channel, next.Key[:])...)
 	if err != nil {
 		return err
 	}
@@ -115,14 +120,22 @@ func (s *Store) Delete(ctx context.Context, key session.Key) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	_, err := deleteScript.Run(ctx, s.link.Load().client, []string{s.name(key)}, s.channel, key[:]).Result()
+	client := s.link.Load().client
+	to := s.deleted(nil)
+	if head, err := client.GetRange(ctx, s.name(key), 0, headEnd).Result(); err == nil { // else what stands there is no row
+		var row session.Row
+		if decode(head, key, row.UnmarshalHead, &row) == nil {
+			to = s.deleted(&row)
+		}
+	}
+	_, err := deleteScript.Run(ctx, client, to.names(s.name(key)), to.args(s.channel, key[:])...).Result()
 	return err
 }
 
 // write runs a script that changes a row, and answers once the replicas have
 // the change.
-func (s *Store) write(ctx context.Context, script *redis.Script, key session.Key, args ...any) (code int64, err error) {
-	answer, acked, err := s.run(ctx, script, key, args...)
+func (s *Store) write(ctx context.Context, script *redis.Script, keys []string, args ...any) (code int64, err error) {
+	answer, acked, err := s.run(ctx, script, keys, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -134,11 +147,11 @@ func (s *Store) write(ctx context.Context, script *redis.Script, key session.Key
 }
 
 // run runs a script, and reports whether enough replicas have what it wrote.
-func (s *Store) run(ctx context.Context, script *redis.Script, key session.Key, args ...any) (answer *redis.Cmd, acked, err error) {
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer *redis.Cmd, acked, err error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, nil, err
 	}
-	l, keys := s.link.Load(), []string{s.name(key)}
+	l := s.link.Load()
 	if l.replicas == 0 {
 		answer = script.Run(ctx, l.client, keys, args...)
 		return answer, nil, answer.Err()
@@ -182,7 +195,7 @@ func (s *Store) Confirmed(ctx context.Context, key session.Key) (row session.Row
 	if s.link.Load().replicas == 0 {
 		return s.Load(ctx, key)
 	}
-	answer, acked, err := s.run(ctx, confirmScript, key, mostRow+1)
+	answer, acked, err := s.run(ctx, confirmScript, []string{s.name(key)}, mostRow+1)
 	if err != nil {
 		return row, err
 	}
