@@ -171,33 +171,3 @@ func (v *Vault) confirmed(ctx context.Context, c *config, key Key) (Row, error) 
 	defer cancel()
 	return s.Confirmed(ctx, key)
 }
-
-// Summary is what an operator may see of a grant.
-type Summary struct {
-	Key                      Key
-	Sref                     string
-	Renewals                 uint64
-	Renewing, Uncertain      bool
-	Dead                     bool
-	Reason                   string
-	Created, LastUsed, Until time.Time
-}
-
-// List shows every grant of the store until visit answers false.
-func (v *Vault) List(ctx context.Context, visit func(Summary) bool) error {
-	ring := v.cfg.Load().ring
-	return v.store.Each(ctx, func(row Row) bool {
-		if row.Purpose != ForGrant {
-			return true
-		}
-		one := Summary{
-			Key: row.Key, Sref: ring.Sref(row.Key), Renewals: row.Generation - 1, Renewing: row.Intent.Open,
-			Uncertain: row.Doubts > 0, Dead: row.Dead, Reason: row.Reason,
-			Created: row.Created, LastUsed: row.LastUsed, Until: row.Until,
-		}
-		if row.Dead {
-			one.Renewals-- // its end moved the generation too
-		}
-		return visit(one)
-	})
-}

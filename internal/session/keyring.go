@@ -78,8 +78,12 @@ func (*Keyring) GoString() string { return hidden }
 // Sref is how a log names a row: short, and of no use without the keyring.
 func (r *Keyring) Sref(key Key) string {
 	sum := mac(r.keys[0].log, key[:])
-	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
+	return srefEncoding.EncodeToString(sum[:srefSize])
 }
+
+const srefSize = 10
+
+var srefEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 // Digest is a keyed digest of parts, under the current key.
 func (r *Keyring) Digest(purpose string, parts ...string) ID {

@@ -20,6 +20,7 @@ type Memory struct {
 var (
 	_ Store  = (*Memory)(nil)
 	_ Finder = (*Memory)(nil)
+	_ Pager  = (*Memory)(nil)
 )
 
 // NewMemory is an empty store with the clock now.

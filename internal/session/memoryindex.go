@@ -3,6 +3,7 @@ package session
 import (
 	"container/heap"
 	"context"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"time"
@@ -210,4 +211,29 @@ func (m *Memory) Keys(ctx context.Context, visit func(Key) bool) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// Stretch shows some rows from a position on.
+func (m *Memory) Stretch(ctx context.Context, at string, visit func(Row)) (next string, err error) {
+	const most = 256
+	if _, err := hex.DecodeString(at); err != nil {
+		return "", ErrNoPage
+	}
+	m.mu.Lock()
+	var rows []Row
+	for _, row := range m.rows {
+		if hex.EncodeToString(row.Key[:]) >= at && !m.now().After(row.Until) {
+			rows = append(rows, own(row))
+		}
+	}
+	m.mu.Unlock()
+	slices.SortFunc(rows, func(a, b Row) int { return slices.Compare(a.Key[:], b.Key[:]) })
+	if len(rows) > most {
+		next = hex.EncodeToString(rows[most].Key[:])
+		rows = rows[:most]
+	}
+	for _, row := range rows {
+		visit(row)
+	}
+	return next, ctx.Err()
 }

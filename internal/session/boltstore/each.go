@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"encoding/hex"
 
 	"go.etcd.io/bbolt"
 
@@ -55,6 +56,29 @@ func (s *Store) Each(ctx context.Context, visit func(session.Row) bool) error {
 		return &session.Unread{N: unreadable, First: first}
 	}
 	return nil
+}
+
+var _ session.Pager = (*Store)(nil)
+
+// Stretch shows a page of rows.
+func (s *Store) Stretch(ctx context.Context, at string, visit func(session.Row)) (next string, err error) {
+	if err := s.ready(ctx); err != nil {
+		return "", err
+	}
+	var p page
+	if p.next, err = hex.DecodeString(at); err != nil {
+		return "", session.ErrNoPage
+	}
+	if err := s.read(func(rows *bbolt.Bucket) error { s.turn(rows, &p); return nil }); err != nil {
+		return "", err
+	}
+	for _, row := range p.rows {
+		visit(row)
+	}
+	if p.unreadable > 0 {
+		err = &session.Unread{N: p.unreadable, First: p.why}
+	}
+	return hex.EncodeToString(p.next), err
 }
 
 // turn reads the page after p.

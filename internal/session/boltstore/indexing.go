@@ -11,15 +11,19 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// What one commit of indexing takes in, which other writes wait for.
-const (
-	indexRows  = 4096
-	indexBytes = 16 << 20
+// Entries come to be in their own order, so that each page of the index is written
+// about once, and not for each row: in rounds that go through all rows, for so many
+// of the entries that come next.
+var (
+	roundEntries = 1 << 18 // held in memory, and as many again for a moment
+	indexEntries = 1 << 14 // in one commit, which other writes wait for
 )
 
+const indexRows = 4096 // read, or counted, at a time
+
 const (
-	indexPause = 20 * time.Millisecond // at least, between two commits of indexing
-	indexAgain = time.Minute           // after one that failed
+	indexPause = 5 * time.Millisecond // at least, between two commits of indexing
+	indexAgain = time.Minute          // after one that failed
 )
 
 // lookAtIndexes finds out what there is of the indexes in a file that was opened.
@@ -47,26 +51,143 @@ func (s *Store) startIndexing() {
 
 func (s *Store) index() {
 	for !s.whole.Load() {
-		began := s.now()
-		err := s.write(s.ctx, (*table).advance)
-		pause := max(indexPause, s.now().Sub(began)) // others write too
+		err := s.indexSome()
 		switch {
 		case errors.Is(err, ErrClosed), s.ctx.Err() != nil:
 			return
 		case err != nil:
-			pause = indexAgain
-		}
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-time.After(pause):
+			s.pause(indexAgain)
 		}
 	}
 }
 
-// advance indexes and counts some more rows.
-func (t *table) advance() (changed bool, err error) {
-	if t.state.whole {
+func (s *Store) pause(long time.Duration) {
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(long):
+	}
+}
+
+// indexSome is a round.
+func (s *Store) indexSome() error {
+	var st state
+	if err := s.read(func(rows *bbolt.Bucket) error {
+		if rows.Tx().Bucket(indexBucket) != nil {
+			st = stateOf(rows.Tx())
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if st.filedAll {
+		return s.advance((*table).count)
+	}
+	some, more, err := s.nextEntries(st.filed)
+	if err != nil {
+		return err
+	}
+	if len(some) == 0 { // a commit that makes the buckets, or says that all are there
+		return s.advance(func(t *table) (bool, error) { return t.enter(st.filed, nil, true) })
+	}
+	after := st.filed
+	for len(some) > 0 {
+		chunk := some[:min(indexEntries, len(some))]
+		some = some[len(chunk):]
+		last := !more && len(some) == 0
+		if err := s.advance(func(t *table) (bool, error) { return t.enter(after, chunk, last) }); err != nil {
+			return err
+		}
+		after = chunk[len(chunk)-1]
+	}
+	return nil
+}
+
+// advance makes one commit of indexing, and leaves others as much time.
+func (s *Store) advance(apply func(*table) (bool, error)) error {
+	began := s.now()
+	err := s.write(s.ctx, apply)
+	s.pause(max(indexPause, s.now().Sub(began)))
+	return err
+}
+
+// nextEntries reads all rows for the entries that come next after one.
+func (s *Store) nextEntries(after []byte) (some [][]byte, more bool, err error) {
+	trim := func(most int) {
+		slices.SortFunc(some, bytes.Compare)
+		if len(some) > most {
+			clear(some[most:])
+			some, more = some[:most], true
+		}
+	}
+	var row session.Row
+	for from := []byte{}; from != nil; {
+		if err := s.ready(s.ctx); err != nil {
+			return nil, false, err
+		}
+		if err := s.read(func(rows *bbolt.Bucket) error {
+			cursor := rows.Cursor()
+			key, value := cursor.Seek(from)
+			for n := 0; key != nil && n < indexRows; n++ {
+				if row.UnmarshalHead(value) == nil && bytes.Equal(row.Key[:], key) {
+					for _, entry := range entries(&row) {
+						if bytes.Compare(entry, after) > 0 {
+							some = append(some, entry)
+						}
+					}
+				}
+				key, value = cursor.Next()
+			}
+			from = bytes.Clone(key)
+			return nil
+		}); err != nil {
+			return nil, false, err
+		}
+		if len(some) >= 2*roundEntries {
+			trim(roundEntries)
+		}
+	}
+	trim(roundEntries)
+	return some, more, nil
+}
+
+// enter puts entries into the index of rows that still have them. They are those
+// that come after one, up to the last of them; or up to the end. If something else
+// has happened meanwhile, it does nothing.
+func (t *table) enter(after []byte, some [][]byte, end bool) (changed bool, err error) {
+	if t.state.whole || t.state.filedAll || !bytes.Equal(t.state.filed, after) {
+		return true, nil
+	}
+	for _, entry := range some {
+		var row session.Row
+		key := entry[len(entry)-keySize:]
+		if row.UnmarshalHead(t.rows.Get(key)) != nil || !has(&row, entry) {
+			continue
+		}
+		if err := t.do(t.index.Put(entry, nil)); err != nil {
+			return false, err
+		}
+	}
+	if len(some) > 0 {
+		t.state.filed = bytes.Clone(some[len(some)-1])
+	}
+	if t.state.filedAll = end; end {
+		t.state.filed = nil
+	}
+	return true, nil
+}
+
+// has reports whether an entry may stand for a row. By its last use it may stand
+// where it was before.
+func has(row *session.Row, entry []byte) bool {
+	if entry[0] == listUsed {
+		return live(row)
+	}
+	return slices.ContainsFunc(entries(row), func(one []byte) bool { return bytes.Equal(one, entry) })
+}
+
+// count counts some more rows, once all entries are there.
+func (t *table) count() (changed bool, err error) {
+	if t.state.whole || !t.state.filedAll {
 		return false, nil
 	}
 	cursor := t.rows.Cursor()
@@ -74,27 +195,19 @@ func (t *table) advance() (changed bool, err error) {
 	if bytes.Equal(key, t.state.cursor) {
 		key, value = cursor.Next()
 	}
-	var all [][]byte
 	last := t.state.cursor
-	for n, size := 0, 0; key != nil && n < indexRows && size < indexBytes; n++ {
+	for n := 0; key != nil && n < indexRows; n++ {
 		var row session.Row
 		if row.UnmarshalHead(value) == nil && bytes.Equal(row.Key[:], key) {
-			all = append(all, entries(&row)...)
 			t.state.stand[row.Standing()]++
 			t.note(&row)
 		}
-		size, last = size+len(value), key
+		last = key
 		key, value = cursor.Next()
 	}
 	t.state.cursor, t.state.whole = bytes.Clone(last), key == nil
 	if t.state.whole {
 		t.state.cursor = nil
-	}
-	slices.SortFunc(all, bytes.Compare) // pages are touched once each
-	for _, entry := range all {
-		if err := t.do(t.index.Put(entry, nil)); err != nil {
-			return false, err
-		}
 	}
 	return true, nil
 }

@@ -1,10 +1,12 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +28,9 @@ func older(t testing.TB, path string, write func(rows *bbolt.Bucket) error) {
 }
 
 func TestAFileOfABuildWithoutIndexesIsIndexed(t *testing.T) {
+	round, commit := roundEntries, indexEntries
+	t.Cleanup(func() { roundEntries, indexEntries = round, commit })
+	roundEntries, indexEntries = 3000, 700
 	path := filepath.Join(t.TempDir(), "grants.db")
 	closed(t, open1(t, path, time.Now))
 	var rows []session.Row
@@ -34,7 +39,7 @@ func TestAFileOfABuildWithoutIndexesIsIndexed(t *testing.T) {
 			wantError(t, b.Tx().DeleteBucket(name), nil)
 		}
 		memory := session.NewMemory(time.Now)
-		rows = storetest.Scramble(t, memory, rand.New(rand.NewPCG(1, 1)), nil, 3*indexRows)
+		rows = storetest.Scramble(t, memory, rand.New(rand.NewPCG(1, 1)), nil, 2*indexRows)
 		for _, row := range rows {
 			wantError(t, b.Put(row.Key[:], marshalled(t, row)), nil)
 		}
@@ -92,23 +97,35 @@ func TestIndexingGoesOnWhereItWasLeft(t *testing.T) {
 	s := open1(t, path, time.Now)
 	rows := storetest.Scramble(t, s, rand.New(rand.NewPCG(1, 3)), nil, 300)
 	closed(t, s)
-	for cut := range 4 {
+	for cut := range 7 {
 		older(t, path, func(b *bbolt.Bucket) error {
 			tab := &table{rows: b, index: b.Tx().Bucket(indexBucket)}
 			wantError(t, tab.empty(b.Tx()), nil)
-			key, _ := b.Cursor().Seek([]byte{byte(cut * 80)})
-			for at, value := b.Cursor().First(); at != nil && string(at) <= string(key); {
+			var all [][]byte
+			wantError(t, b.ForEach(func(_, value []byte) error {
 				var row session.Row
 				wantError(t, row.UnmarshalBinary(value), nil)
-				for _, entry := range entries(&row) {
-					wantError(t, tab.index.Put(entry, nil), nil)
-				}
-				tab.state.stand[row.Standing()]++
-				tab.state.cursor = key
-				cursor := b.Cursor()
-				cursor.Seek(at)
-				at, value = cursor.Next()
+				all = append(all, entries(&row)...)
+				return nil
+			}), nil)
+			slices.SortFunc(all, bytes.Compare)
+			if cut < 4 { // while entries come to be
+				_, err := tab.enter(nil, all[:len(all)*cut/4], false)
+				wantError(t, err, nil)
+				return tab.close(b.Tx())
 			}
+			_, err := tab.enter(nil, all, true) // while rows are counted
+			wantError(t, err, nil)
+			n := 0
+			wantError(t, b.ForEach(func(key, value []byte) error {
+				var row session.Row
+				wantError(t, row.UnmarshalBinary(value), nil)
+				if n++; n < 30*(cut-4) {
+					tab.state.stand[row.Standing()]++
+					tab.state.cursor = bytes.Clone(key)
+				}
+				return nil
+			}), nil)
 			return tab.close(b.Tx())
 		})
 		s := open1(t, path, time.Now)

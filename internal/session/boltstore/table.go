@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -205,60 +204,4 @@ func stateOf(tx *bbolt.Tx) (st state) {
 		st.read(b.Get(stateName))
 	}
 	return st
-}
-
-// state says how far the indexes have come.
-type state struct {
-	// commit is the transaction that wrote it. If another one was the last, it was
-	// a build without indexes, or a tool.
-	commit uint64
-	whole  bool   // all rows are indexed and counted
-	cursor []byte // else: those up to here
-	stand  [session.Ended + 1]int
-}
-
-const stateVersion = 1
-
-func (st *state) passed(key []byte) bool { return st.whole || bytes.Compare(key, st.cursor) <= 0 }
-
-func (st *state) append(to []byte) []byte {
-	to = binary.AppendUvarint(append(to, stateVersion), st.commit)
-	whole := byte(0)
-	if st.whole {
-		whole = 1
-	}
-	to = append(to, whole)
-	for _, n := range st.stand {
-		to = binary.AppendVarint(to, int64(n))
-	}
-	return append(to, st.cursor...)
-}
-
-func (st *state) read(from []byte) {
-	if len(from) < 3 || from[0] != stateVersion {
-		return
-	}
-	var read state
-	n := 1
-	ok := true
-	number := func(size int) {
-		ok = ok && size > 0
-		n += max(size, 0)
-	}
-	commit, size := binary.Uvarint(from[n:])
-	number(size)
-	if !ok || n >= len(from) {
-		return
-	}
-	read.commit, read.whole = commit, from[n] == 1
-	n++
-	for i := range read.stand {
-		count, size := binary.Varint(from[n:])
-		if number(size); !ok {
-			return
-		}
-		read.stand[i] = int(count)
-	}
-	read.cursor = append([]byte(nil), from[n:]...)
-	*st = read
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -49,6 +50,38 @@ func (s *Store) Each(ctx context.Context, visit func(session.Row) bool) error {
 		return &left
 	}
 	return nil
+}
+
+var _ session.Pager = (*Store)(nil)
+
+// Stretch shows the heads of some rows. The server may show one twice.
+func (s *Store) Stretch(ctx context.Context, at string, visit func(session.Row)) (next string, err error) {
+	if err := s.ready(ctx); err != nil {
+		return "", err
+	}
+	cursor := uint64(0)
+	if at != "" {
+		if cursor, err = strconv.ParseUint(at, 10, 64); err != nil {
+			return "", session.ErrNoPage
+		}
+	}
+	conn := s.link.Load().client.Conn()
+	defer func() { _ = conn.Close() }()
+	names, cursor, err := conn.Scan(ctx, cursor, s.prefix+"*}", atOnce).Result()
+	if err != nil {
+		return "", err
+	}
+	var left session.Unread
+	if _, err := s.heads(ctx, conn, names, func(row session.Row) bool { visit(row); return true }, &left); err != nil {
+		return "", err
+	}
+	if cursor > 0 {
+		next = strconv.FormatUint(cursor, 10)
+	}
+	if left.N > 0 {
+		return next, &left
+	}
+	return next, nil
 }
 
 func (s *Store) heads(ctx context.Context, conn *redis.Conn, names []string, visit func(session.Row) bool, left *session.Unread) (on bool, err error) {

@@ -241,3 +241,36 @@ func endedFinder(t *testing.T, s session.Store) {
 		}
 	}
 }
+
+func stretches(t *testing.T, s session.Store) {
+	pager, ok := s.(session.Pager)
+	if !ok {
+		t.Skip("this store has no pages")
+	}
+	want := map[session.Key]bool{}
+	for range 700 {
+		r := row(t, s)
+		r.Sealed = nil
+		if err := s.Create(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		want[r.Key] = true
+	}
+	pieces := 0
+	for at := ""; pieces == 0 || at != ""; pieces++ {
+		var err error
+		shown := 0
+		if at, err = pager.Stretch(t.Context(), at, func(r session.Row) { delete(want, r.Key); shown++ }); err != nil {
+			t.Fatal(err)
+		}
+		if shown > 699 {
+			t.Error("it shows all at once")
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("%d rows were not shown on %d pages", len(want), pieces)
+	}
+	if _, err := pager.Stretch(t.Context(), "no position", func(session.Row) {}); !errors.Is(err, session.ErrNoPage) {
+		t.Error(err)
+	}
+}

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) session.Store) {
 		"an index finds what a walk finds":       findsAll,
 		"what is due is found, and nothing else": sweepsWhatIsDue,
 		"an ended context finds nothing":         endedFinder,
+		"stretches show what a walk shows":       stretches,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
