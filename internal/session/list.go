@@ -91,10 +91,9 @@ func (v *Vault) ListPage(ctx context.Context, p Page, visit func(Summary)) (end 
 		if !left.took(err) {
 			return "", looked, err
 		}
-		if i := slices.IndexFunc(rows, func(row Row) bool { return string(row.Key[:]) == string(skip) }); i >= 0 {
-			rows = rows[i+1:]
-		}
-		skip = nil
+		slices.SortFunc(rows, byKey)
+		rows = slices.DeleteFunc(rows, func(row Row) bool { return bytes.Compare(row.Key[:], skip) <= 0 })
+		skip = nil // of the stretch where the page before ended
 		for i := range rows {
 			if show(&rows[i]) {
 				shown++
@@ -121,7 +120,6 @@ func (v *Vault) stretch(ctx context.Context, at string) (rows []Row, next string
 		return rows, next, err
 	}
 	err = v.store.Each(ctx, func(row Row) bool { take(row); return true })
-	slices.SortFunc(rows, byKey) // in the same order the next time
 	return rows, "", err
 }
 

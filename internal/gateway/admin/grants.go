@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
 
-// grant is what an operator sees of a grant.
-type grant struct {
+// Grant is what an operator sees of a grant.
+type Grant struct {
 	Sref     string    `json:"sref"`  // as in the logs
 	State    string    `json:"state"` // live, renewing, uncertain or ended
 	Reason   string    `json:"reason,omitempty"`
@@ -27,19 +26,8 @@ type grant struct {
 	Store    string    `json:"store"`
 }
 
-const listAtMost = 1000
-
-// serveGrants lists grants.
-func serveGrants(w http.ResponseWriter, r *http.Request) error {
-	limit := listAtMost
-	if text := r.URL.Query().Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
-			return BadRequest("limit takes a number above zero")
-		}
-	}
-	return listGrants(w, r, limit)
-}
+// States that a grant may be in.
+var States = []string{"live", "renewing", "uncertain", "ended"}
 
 // endGrantsOfSubject ends all grants of one user at one issuer.
 func endGrantsOfSubject(w http.ResponseWriter, r *http.Request) error {
@@ -58,24 +46,6 @@ func endGrantsOfSubject(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, map[string]int{"ended": ended})
 }
 
-func listGrants(w http.ResponseWriter, r *http.Request, limit int) error {
-	grants := []grant{}
-	if err := eachOpenVault(r.Context(), func(store string, s *session.Vault) error {
-		return s.List(r.Context(), func(one session.Summary) bool {
-			if len(grants) < limit {
-				grants = append(grants, grant{
-					Sref: one.Sref, State: stateOf(&one), Reason: one.Reason, Renewals: one.Renewals,
-					Created: one.Created, LastUsed: one.LastUsed, Until: one.Until, Store: store,
-				})
-			}
-			return len(grants) < limit
-		})
-	}); err != nil {
-		return err
-	}
-	return Answer(w, grants)
-}
-
 func stateOf(one *session.Summary) string {
 	switch {
 	case one.Dead:
@@ -90,20 +60,11 @@ func stateOf(one *session.Summary) string {
 
 // endGrant ends the grant that an operator knows by its name in the logs.
 func endGrant(w http.ResponseWriter, r *http.Request) error {
-	sref, ended := strings.TrimPrefix(r.URL.Path, grantsPath+"/"), false
+	sref, ended := strings.TrimPrefix(r.URL.Path, GrantsPath+"/"), false
 	if err := eachOpenVault(r.Context(), func(_ string, s *session.Vault) error {
-		var key *session.Key
-		if err := s.List(r.Context(), func(one session.Summary) bool {
-			if one.Sref == sref {
-				key = &one.Key
-			}
-			return key == nil
-		}); err != nil || key == nil {
-			return err
-		}
-		err := s.EndKey(r.Context(), *key, session.EndedAdmin)
+		err := s.EndNamed(r.Context(), sref, session.EndedAdmin)
 		if errors.Is(err, session.ErrNoGrant) {
-			return nil // it has ended meanwhile
+			return nil // it is none of these, or has ended meanwhile
 		}
 		ended = ended || err == nil
 		return err

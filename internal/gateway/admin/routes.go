@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	grantsPath  = "/oauth/grants"
+	GrantsPath  = "/oauth/grants" // where "caddy oauth grants" lists and ends grants
 	issuersPath = "/oauth/issuers"
 )
 
 // The routes of this room; /oauth/explain is in the room explain.
 //
-//	GET    /oauth/grants[?limit=n]            lists grants, without anything secret
+//	GET    /oauth/grants[?limit=n&after=…]    lists grants, without anything secret; also
+//	                                          of issuer and subject, state or store
 //	DELETE /oauth/grants/<sref>               ends one
 //	DELETE /oauth/grants?issuer=…&subject=…   ends all of one subject
 //	GET    /oauth/issuers                     each issuer's keys, cache and breaker
@@ -26,11 +27,11 @@ const (
 //	GET    /oauth/stores/backup[?store=…]     a copy of a store that is a file
 func init() {
 	Register("admin.api.oauth",
-		Route{Path: grantsPath, Takes: "GET or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
+		Route{Path: GrantsPath, Takes: "GET or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodGet:    serveGrants,
 			http.MethodDelete: endGrantsOfSubject,
 		}},
-		Route{Path: grantsPath + "/", Takes: "DELETE alone", Methods: map[string]caddy.AdminHandlerFunc{
+		Route{Path: GrantsPath + "/", Takes: "DELETE alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodDelete: endGrant,
 		}},
 	)

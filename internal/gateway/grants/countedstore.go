@@ -106,4 +106,17 @@ func (s counted) Keys(ctx context.Context, visit func(session.Key) bool) error {
 	return s.failed("find", s.finder().Keys(ctx, visit))
 }
 
+// Stretch of a store without pages shows all at once.
+func (s counted) Stretch(ctx context.Context, at string, visit func(session.Row)) (next string, err error) {
+	if pager, ok := s.Store.(session.Pager); ok {
+		next, err = pager.Stretch(ctx, at, visit)
+	} else {
+		err = s.Store.Each(ctx, func(row session.Row) bool { visit(row); return true })
+	}
+	if errors.Is(err, session.ErrNoPage) {
+		return next, err
+	}
+	return next, s.failed("each", err)
+}
+
 func (s counted) finder() session.Finder { return s.Store.(session.Finder) }
