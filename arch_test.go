@@ -84,8 +84,10 @@ func TestImportsRunDownward(t *testing.T) {
 				refused = "a production build cannot mint tokens"
 			case (internal && s.dir != "internal/as" || s.dir == ".") && name == module+"/internal/jwssign":
 				refused = "only tests, the development issuer and client assertions sign"
-			case s.dir == "internal/token" && (isOrBelow(name, "net") || isOrBelow(name, module)):
-				refused = "internal/token has no network and knows no other package"
+			case s.dir == "internal/token" && (isOrBelow(name, "net") || isOrBelow(name, module)) && name != module+"/internal/revoked":
+				refused = "internal/token has no network, and knows internal/revoked alone"
+			case s.dir == "internal/revoked" && strings.Contains(name, "."):
+				refused = "internal/revoked stands on the standard library"
 			case s.dir == "internal/jwssign" && (isOrBelow(name, "net") || isOrBelow(name, module)):
 				refused = "internal/jwssign only signs"
 			case s.dir == "internal/secret" && isOrBelow(name, module):
@@ -124,32 +126,33 @@ var rooms = map[string][]string{
 	"internal/gateway/identity":  {"internal/lenient", "internal/token", "internal/verdict"},
 	"internal/gateway/limits":    {"internal/gateway/pool", "internal/token"},
 	"internal/gateway/stores":    {"internal/gateway/grammar", "internal/session", "internal/session/boltstore"},
-	"internal/gateway/telemetry": {"internal/as", "internal/session", "internal/token", "internal/verdict"},
+	"internal/gateway/telemetry": {"internal/as", "internal/revoked", "internal/session", "internal/token", "internal/verdict"},
 	"internal/tunnel":            {"internal/verdict"},
 
 	// level 2
 	"internal/gateway/introspection": {"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict"},
 	"internal/gateway/policy":        {"internal/gateway/grammar", "internal/lenient", "internal/token", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/revocation":    {"internal/gateway/grammar", "internal/gateway/pool", "internal/gateway/telemetry", "internal/revoked", "internal/token", "internal/verdict"},
 	"internal/gateway/streams":       {"internal/credential", "internal/gateway/grammar", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/upstream":      {"internal/credential", "internal/lenient"},
 
 	// level 3
 	"internal/gateway/forwardauth": {"internal/credential", "internal/gateway/grammar", "internal/gateway/identity", "internal/gateway/policy", "internal/lenient", "internal/verdict"},
-	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/telemetry", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 4
 	"internal/gateway/advice":   {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
 	"internal/gateway/userinfo": {"internal/as", "internal/breaker", "internal/gateway/issuers", "internal/gateway/pool", "internal/secret", "internal/token", "internal/verdict"},
-	"internal/gateway/grants":   {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/stores", "internal/gateway/telemetry", "internal/secret", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/grants":   {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/stores", "internal/gateway/telemetry", "internal/revoked", "internal/secret", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 	"internal/gateway/health":   {"internal/gateway/grammar", "internal/gateway/issuers"},
 
 	// level 5
-	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/session", "internal/verdict"},
+	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/revocation", "internal/revoked", "internal/session", "internal/verdict"},
 	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/proxies", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 6
-	"internal/gateway/config":    {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/streams", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/config":    {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/revocation", "internal/gateway/streams", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/grantlist": {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/backup":    {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/status":    {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers"},

@@ -19,6 +19,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/revoked"
 )
 
 // benchGateway provisions a gateway whose keys come from a file.
@@ -102,6 +103,17 @@ func BenchmarkHandler(b *testing.B) {
 			benchServe(b, benchGateway(b, []*jwssign.Key{key}, bench.change), tok)
 		})
 	}
+	b.Run("cached_beside_10000_revoked", func(b *testing.B) {
+		g := benchGateway(b, []*jwssign.Key{key}, nil)
+		for n := range 10_000 {
+			e := revoked.Entry{Issuer: "https://issuer.example", Before: time.Now()}
+			*[]*string{&e.ID, &e.Session, &e.Subject, &e.Client}[n%4] = fmt.Sprint("some ", n)
+			if err := g.validator.Revoked.Add(b.Context(), e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		benchServe(b, g, tok)
+	})
 	b.Run("cached_opaque", func(b *testing.B) {
 		benchServe(b, benchAsker(b, nil), "goodF3k0p9Zt2mQ8vL1xR7sB4nW6yH5c")
 	})

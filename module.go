@@ -37,11 +37,13 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/proxies"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/userinfo"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
+	"github.com/caddyoauth/caddyoauth/internal/revoked"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tunnel"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -64,21 +66,22 @@ func init() {
 type Gateway struct {
 	config.Config
 
-	validator *Validator
-	keeper    *grants.Keeper          // nil: no grants are kept here
-	limits    *limits.Limiter         // of the issuer that new grants are asked of
-	site      *login.Site             // nil: no browser logs in here
-	endpoint  *tokenendpoint.Endpoint // nil: clients get no tokens here
-	identity  *identity.Headers
-	streams   *streams.Room
-	tunnels   tunnel.Protocols
-	places    *credential.Places
-	realm     string
-	metadata  *resource.Metadata // nil: there is no resource
-	rules     policy.Rules
-	log       *zap.Logger
-	audit     *telemetry.Audit // nil: off
-	acquired  []func()         // what Cleanup releases
+	validator   *Validator
+	keeper      *grants.Keeper          // nil: no grants are kept here
+	limits      *limits.Limiter         // of the issuer that new grants are asked of
+	site        *login.Site             // nil: no browser logs in here
+	endpoint    *tokenendpoint.Endpoint // nil: clients get no tokens here
+	revocations *revocation.Endpoint
+	identity    *identity.Headers
+	streams     *streams.Room
+	tunnels     tunnel.Protocols
+	places      *credential.Places
+	realm       string
+	metadata    *resource.Metadata // nil: there is no resource
+	rules       policy.Rules
+	log         *zap.Logger
+	audit       *telemetry.Audit // nil: off
+	acquired    []func()         // what Cleanup releases
 }
 
 // CaddyModule names the module.
@@ -119,6 +122,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := g.TokenEndpoint.Provision(repl); err != nil {
+		return err
+	}
+	if err := g.Revocation.Provision(repl); err != nil {
 		return err
 	}
 	if err := g.Login.Provision(repl, g.ResourceInAud()); err != nil {
@@ -213,6 +219,7 @@ func (g *Gateway) provisionIssuers(ctx caddy.Context, repl *caddy.Replacer) erro
 // the configuration needs that.
 func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 	if !g.KeepsGrants() {
+		g.listRevoked()
 		return nil
 	}
 	s := g.Session
@@ -226,8 +233,36 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 	limits, release := limits.Acquire(g.validator.First().Reach)
 	g.keeper, g.limits = keeper, limits
 	g.acquired = append(g.acquired, leave, release)
+	g.listRevoked()
 	g.endpoint, g.site = g.newEndpoint(), g.newSite()
 	return nil
+}
+
+// listRevoked takes up the list of what was taken back: that of the store of
+// grants, or one of this process.
+func (g *Gateway) listRevoked() {
+	how := revocation.SiteOptions{Names: g.validator.NamesOf(), Log: g.log, Identity: revocation.Nowhere}
+	if k := g.keeper; k != nil {
+		how.Identity, how.Open = k.Identity(), func() { _, _ = k.Open(context.Background()) }
+	}
+	list, release := revocation.Open(g.Revocation, how)
+	g.validator.Revoked = list
+	g.revocations = &revocation.Endpoint{
+		Block: g.Revocation, Issuer: g.validator.First().Profile.Issuer, Named: list.NameOf, Log: g.log,
+		Prove: func(ctx context.Context, raw string, r *http.Request) (*token.Principal, error) {
+			return g.validator.judge(ctx, raw, r, grants.Source{})
+		},
+		TakeBack: g.takeBack,
+	}
+	g.acquired = append(g.acquired, release)
+}
+
+// takeBack takes something back on all nodes, and counts the grants that it ended.
+func (g *Gateway) takeBack(ctx context.Context, e revoked.Entry) (ended int, err error) {
+	if g.keeper != nil {
+		return g.keeper.TakeBack(ctx, e)
+	}
+	return 0, g.validator.Revoked.Add(ctx, e)
 }
 
 // JudgesBy answers what tokens are judged by, so that a verdict can be explained:

@@ -66,7 +66,7 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	}
 	slices.Sort(commands)
 	if want := []string{
-		"admin.api.oauth", "admin.api.oauth_explain", "admin.api.oauth_issuers",
+		"admin.api.oauth", "admin.api.oauth_explain", "admin.api.oauth_issuers", "admin.api.oauth_revocations",
 		"http.handlers.oauth", "http.handlers.oauth_health", "http.oauth.stores.bolt", "http.oauth.stores.memory",
 	}; !slices.Equal(modules, want) {
 		t.Errorf("modules: %v\nwant:    %v", modules, want)

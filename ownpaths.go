@@ -25,6 +25,9 @@ func (g *Gateway) ownPath(r *http.Request) ownHandler {
 	if serve := g.site.Handler(r); serve != nil {
 		return g.quietly(serve)
 	}
+	if serve := g.revocations.Handler(r); serve != nil {
+		return g.hidingCredentials(serve)
+	}
 	if serve := g.metadata.Handler(r); serve != nil {
 		return g.hidingCredentials(serve)
 	}

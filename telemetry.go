@@ -13,6 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/identity"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -20,7 +21,7 @@ import (
 
 // stateMetrics read the state of issuers, introspection and grants when they
 // are asked.
-var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grants.Gauges{}}
+var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grants.Gauges{}, revocation.Gauges{}}
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {

@@ -36,6 +36,18 @@ func (v *Validator) Validate(ctx context.Context, raw string) (*token.Principal,
 }
 
 func (v *Validator) validate(ctx context.Context, raw string, from sender) (*token.Principal, error) {
+	p, err := v.proven(ctx, raw, from)
+	if err == nil {
+		err = v.CheckRevoked(ctx, p, from.Since)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// proven is validate for what was not taken back.
+func (v *Validator) proven(ctx context.Context, raw string, from sender) (*token.Principal, error) {
 	if len(raw) > token.MaxSize {
 		_, err := token.Parse(raw)
 		return nil, verdict.OfToken(err, "")

@@ -31,7 +31,8 @@ type Token struct {
 	Client  Mark  // client_id, or what its issuer writes for it
 	ID      Mark  // jti
 	Session Mark  // sid
-	Issued  int64 // iat, or when its grant began, in seconds since 1970; 0: not known
+	Issued  int64 // iat, in milliseconds since 1970; 0: not known
+	Grant   bool  // Issued is when the grant began that it stands behind, by a clock of ours
 }
 
 // Entry is what was taken back: what its issuer issued for all that it names. It
@@ -98,21 +99,33 @@ func (e *Entry) Covers(t *Token) bool {
 
 // marks are those of an entry, and its moment.
 type marks struct {
-	Token      // Issued: the last moment
-	ever  bool // whenever it was issued
+	Token       // Issued: the last moment
+	began int64 // the last moment for grants
+	ever  bool  // whenever it was issued
 }
 
 func marksOf(e *Entry) marks {
-	return marks{Token{
+	m := marks{Token: Token{
 		Issuer: MarkOf(e.Issuer), Subject: MarkOf(e.Subject), Client: MarkOf(e.Client), ID: MarkOf(e.ID), Session: MarkOf(e.Session),
-		Issued: e.Before.Unix(),
-	}, e.Before.IsZero()}
+		Issued: e.Before.UnixMilli(),
+	}, ever: e.Before.IsZero()}
+	// What began after all this was known has begun under it, whatever the clock of
+	// who said Before.
+	m.began = m.Issued
+	if !e.Added.IsZero() {
+		m.began = min(m.began, e.Added.UnixMilli())
+	}
+	return m
 }
 
 func (m *marks) cover(t *Token) bool {
+	last := m.Issued
+	if t.Grant {
+		last = m.began
+	}
 	return m.Issuer == t.Issuer && (m.Subject == 0 || m.Subject == t.Subject) && (m.Client == 0 || m.Client == t.Client) &&
 		(m.ID == 0 || m.ID == t.ID) && (m.Session == 0 || m.Session == t.Session) &&
-		(m.ever || t.Issued <= m.Issued) // where it is not known when, it is zero
+		(m.ever || t.Issued <= last) // where it is not known when, it is zero
 }
 
 // what is all that an entry names: of two that name the same, one is kept.

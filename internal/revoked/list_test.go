@@ -19,7 +19,7 @@ var began = time.Unix(1_800_000_000, 0)
 func tokenOf(sub, client, jti, sid string, issued time.Duration) *revoked.Token {
 	return &revoked.Token{
 		Issuer: revoked.MarkOf(issuer), Subject: revoked.MarkOf(sub), Client: revoked.MarkOf(client),
-		ID: revoked.MarkOf(jti), Session: revoked.MarkOf(sid), Issued: began.Add(issued).Unix(),
+		ID: revoked.MarkOf(jti), Session: revoked.MarkOf(sid), Issued: began.Add(issued).UnixMilli(),
 	}
 }
 

@@ -154,6 +154,9 @@ func (f *flight) sleep(ctx context.Context, wait time.Duration) error {
 // changed is told of rows that a node has changed; it may be this node.
 func (v *Vault) changed(key Key) {
 	v.cache.changed(key)
+	if told, ok := v.documents.Load(key); ok {
+		told.(func())()
+	}
 	v.watches.changed(key)
 	v.mu.Lock()
 	f := v.flights[key]

@@ -19,7 +19,7 @@ type view struct {
 func (w *view) access() Access {
 	g := &w.grant
 	return Access{
-		Token: g.AccessToken, Expiry: g.Expiry, End: g.End, Scope: g.Scope, Lost: g.Lost, Subject: g.Subject,
+		Token: g.AccessToken, Expiry: g.Expiry, Created: g.Created, End: g.End, Scope: g.Scope, Lost: g.Lost, Subject: g.Subject,
 		Issuer: g.Issuer, Client: g.Client, App: g.App, Key: w.row.Key, User: w.row.User, Unsaved: w.unsaved,
 	}
 }

@@ -73,6 +73,8 @@ const (
 	// ForOnce is the row of what may happen once: that it is there says that it
 	// did. Nothing changes it, and it holds nothing.
 	ForOnce
+	// ForDocument is the row of a text that nodes share under a name.
+	ForDocument
 )
 
 // Version is what the row's next change has to name.
@@ -281,4 +283,6 @@ func decodeGrant(from []byte) (g Grant, err error) {
 const (
 	EndedIssuer = "issuer" // its issuer is not configured any more
 	EndedAdmin  = "admin"  // an operator ended it
+
+	EndedRevoked = "revoked" // what it grants was taken back
 )

@@ -30,6 +30,7 @@ func (u *Unavailable) Unwrap() error { return u.Err }
 type Access struct {
 	Token   Secret
 	Expiry  time.Time // of the token
+	Created time.Time // when the grant began
 	End     time.Time // of the grant
 	Scope   string
 	Lost    string // scope words that were granted once and are no more
@@ -65,6 +66,8 @@ type Vault struct {
 	savings atomic.Int32 // how many those are
 	marking map[Key]struct{}
 	waiters map[string]int // of all flights to one server together
+
+	documents sync.Map // Key → func(): who is told of changes
 }
 
 type config struct {

@@ -90,6 +90,7 @@ func (a *Answer) facts() *Facts {
 	return &Facts{
 		Subject: a.Claims.String("sub"), Scope: a.Claims.Scope(), Audience: audience, Client: a.Claims.clientFor(audience),
 		Expiry: int64(math.Floor(exp)), NotBefore: int64(math.Ceil(nbf)), Mark: markOf(a.Claims),
+		Named: namesIn(a.Claims),
 	}
 }
 
@@ -101,6 +102,7 @@ func (p *Profile) Confirm(verified *Facts, a *Answer) (*Facts, error) {
 		return nil, err
 	}
 	said, facts := a.facts(), *verified
+	facts.Named = facts.Named.or(said.Named)
 	facts.Expiry, facts.NotBefore = min(facts.Expiry, said.Expiry), max(facts.NotBefore, said.NotBefore)
 	if _, has := a.Claims["aud"]; has {
 		facts.Audience, facts.Client = common(facts.Audience, said.Audience), ""

@@ -30,6 +30,7 @@ type Principal struct {
 	known  *Decoded
 	decode sync.Once
 	claims Claims
+	named  *Named          // nil: nothing is known
 	beside func() []Claims // nil: nothing more is known
 }
 
@@ -38,7 +39,7 @@ type Principal struct {
 func (p *Profile) Principal(prover any, facts *Facts, raw string, claims Claims) *Principal {
 	return &Principal{
 		Issuer: p.Issuer, Subject: facts.Subject, Scope: facts.Scope, Skew: p.Skew,
-		iss: p.tokenName(), prover: prover, raw: raw, claims: claims, known: facts.Decoded, expiry: facts.Expiry,
+		iss: p.tokenName(), prover: prover, raw: raw, claims: claims, known: facts.Decoded, named: &facts.Named, expiry: facts.Expiry,
 	}
 }
 

@@ -38,6 +38,7 @@ type Facts struct {
 	NotBefore int64  // the same; 0 when absent
 	Mark      string // the claim that marks it as an ID token; "": none does
 	Key       *Key   // that verified it; nil: the issuer was asked
+	Named     Named
 
 	Decoded *Decoded // further claims of a token that is remembered; nil: it is not
 }
@@ -52,7 +53,7 @@ func (f *Facts) Size() int {
 }
 
 // sizeOfFacts is that of those that say nothing, with what has them found again.
-const sizeOfFacts = 320
+const sizeOfFacts = 352
 
 // Verify proves a token: form, issuer, algorithm, type, claims, and only then
 // keys and signature, so that no token causes a fetch or costs a verification
@@ -96,6 +97,7 @@ func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec 
 		Expiry:    int64(math.Floor(exp)),
 		NotBefore: int64(math.Ceil(nbf)),
 		Mark:      markOf(u.Claims),
+		Named:     namesIn(u.Claims),
 	}
 	facts.Client = strings.Clone(u.Claims.clientFor(facts.Audience))
 	if err := p.judge(facts, now, rec); err != nil {

@@ -63,10 +63,13 @@ const (
 	UserInfoUnavailable = "userinfo_unavailable"
 
 	GrantUnavailable = "grant_unavailable"
-	ClientGone       = "client_gone"
-	InternalFailure  = "internal_error"
-	Accepted         = "accepted"
-	Anonymous        = "anonymous"
+
+	RevocationsUnavailable = "revocations_unavailable"
+
+	ClientGone      = "client_gone"
+	InternalFailure = "internal_error"
+	Accepted        = "accepted"
+	Anonymous       = "anonymous"
 )
 
 // StatusClientGone is what Caddy logs for a client that did not wait.
@@ -91,6 +94,7 @@ var descriptions = map[token.Reason]string{
 	token.WrongAudience: "the access token is not meant for this resource",
 	token.IssuerUnknown: "the issuer of the access token is not accepted here",
 	token.Inactive:      "the access token is not active",
+	token.Revoked:       "the access token was revoked",
 	token.BoundToken:    "the access token is bound to a key, and such tokens are not accepted here",
 	token.NotJWT:        "the access token is not of a form that is accepted here",
 }

@@ -21,6 +21,9 @@ const (
 //	                                          of issuer and subject, state or store
 //	DELETE /oauth/grants/<sref>               ends one
 //	DELETE /oauth/grants?issuer=…&subject=…   ends all of one subject
+//	GET    /oauth/revocations                 lists what was taken back
+//	POST   /oauth/revocations                 takes back what its JSON names
+//	DELETE /oauth/revocations                 lets it in again
 //	GET    /oauth/issuers                     each issuer's keys, cache and breaker
 //	POST   /oauth/issuers/fetch?issuer=…      fetches its metadata and keys now
 //	GET    /oauth/status                      the issuers, and each store's counts
@@ -33,6 +36,13 @@ func init() {
 		}},
 		Route{Path: GrantsPath + "/", Takes: "DELETE alone", Methods: map[string]caddy.AdminHandlerFunc{
 			http.MethodDelete: endGrant,
+		}},
+	)
+	Register("admin.api.oauth_revocations",
+		Route{Path: RevocationsPath, Takes: "GET, POST or DELETE", Methods: map[string]caddy.AdminHandlerFunc{
+			http.MethodGet:    listRevocations,
+			http.MethodPost:   revoke,
+			http.MethodDelete: letIn,
 		}},
 	)
 	Register("admin.api.oauth_issuers",

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
@@ -37,6 +38,7 @@ import (
 //		scopes_supported <scope...>
 //		session { ... }                      (ParseSession)
 //		token_endpoint <path...> { ... }     (parseTokenEndpoint)
+//		revocation { ... }                   (revocation.Parse)
 //		login [<prefix>] { ... }             (parseLogin)
 //		forward_auth { ... }                 (parseForwardAuth)
 //		streams { ... }                      (streams.Parse)
@@ -87,7 +89,7 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 }
 
 // Words are those of an oauth block, for error texts.
-const Words = "issuer, resource, resource_not_in_aud, scopes_supported, session, token_endpoint, login, forward_auth, streams, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
+const Words = "issuer, resource, resource_not_in_aud, scopes_supported, session, token_endpoint, revocation, login, forward_auth, streams, require, credentials, copy_claims, list_claims, strip_token, allow_anonymous, insecure_upgrades, realm, audit, cache"
 
 func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error) {
 	switch word := h.Val(); word {
@@ -101,6 +103,8 @@ func (c *Config) parseWord(h httpcaddyfile.Helper, seen grammar.Once) (err error
 		c.Session, err = grants.Parse(h.Dispenser, seen)
 	case "token_endpoint":
 		c.TokenEndpoint, err = tokenendpoint.Parse(h.Dispenser, seen)
+	case "revocation":
+		c.Revocation, err = revocation.Parse(h.Dispenser, seen)
 	case "login":
 		c.Login, err = login.Parse(h.Dispenser, seen)
 	case "forward_auth":
@@ -213,7 +217,9 @@ func (c *Config) parseForwardAuth(d *caddyfile.Dispenser, seen grammar.Once) (er
 func blockOf(word string) string {
 	for block, words := range map[string]string{
 		"issuer <url>": issuers.Words, "session": grants.Words, "token_endpoint <path>": tokenendpoint.Words, "forward_auth": forwardauth.Words,
-		"login": login.Words, "streams": streams.Words,
+		"login":              login.Words,
+		"revocation":         revocation.Words,
+		"streams":            streams.Words,
 		"introspect [<url>]": introspection.Words,
 	} {
 		for known := range strings.SplitSeq(words, ", ") {

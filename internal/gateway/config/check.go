@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
@@ -46,6 +47,9 @@ func (c *Config) Check() error {
 	if err := c.checkLogin(); err != nil {
 		return err
 	}
+	if err := c.checkRevocation(); err != nil {
+		return err
+	}
 	return errors.Join(c.checkForwardAuth(), c.Streams.Check(), tunnel.Check(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
 }
 
@@ -72,6 +76,19 @@ func (c *Config) checkScopesSupported() error {
 			return fmt.Errorf("scopes_supported: %q is not one scope word", word)
 		case word == policy.OfflineAccess:
 			return errors.New("scopes_supported: offline_access is about a client and its issuer, and of no use at this API: leave it out. A client that wants a refresh token finds it in the issuer's metadata")
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkRevocation() error {
+	if err := c.Revocation.Check(); err != nil {
+		return err
+	}
+	for _, path := range c.Revocation.Paths() {
+		if c.TokenEndpoint != nil && slices.ContainsFunc(c.TokenEndpoint.Paths(), func(other string) bool { return strings.EqualFold(path, other) }) ||
+			c.Login != nil && c.Login.Owns(path) {
+			return fmt.Errorf("revocation: endpoint %s is a path of token_endpoint or login already", path)
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
@@ -51,6 +52,10 @@ type Config struct {
 
 	// Where API clients get their tokens through the gateway. Default: nowhere.
 	TokenEndpoint *tokenendpoint.TokenEndpoint `json:"token_endpoint,omitempty"`
+
+	// How what was taken back is remembered, and who may take back. Without the
+	// block there is a list, too, which operators and log-outs of the issuer fill.
+	Revocation *revocation.Revocation `json:"revocation,omitempty"`
 
 	// Let browsers log in. Default: off.
 	Login *login.Login `json:"login,omitempty"`
@@ -134,6 +139,7 @@ func (c *Config) OwnPaths() (paths []string) {
 	if c.Login != nil {
 		paths = append(paths, c.Login.Paths()...)
 	}
+	paths = append(paths, c.Revocation.Paths()...)
 	if c.Resource != "" {
 		paths = append(paths, resource.Paths(c.Resource)...)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
@@ -24,6 +26,7 @@ type Source struct {
 	Issuer string         // who granted it; "": it came with the request
 	LogIn  bool           // to a log-in of the gateway's own: no client has chosen it
 	App    session.Secret // what is remembered of its grant
+	Since  time.Time      // when its grant began; zero: there is none
 }
 
 // Origin is how its grant began.
@@ -66,7 +69,7 @@ func (k *Keeper) ProveAgain(ctx context.Context, found credential.Presented, jud
 func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Presented, err error, judge Judge) (*token.Principal, credential.Presented, error) {
 	began := time.Now()
 	for judged := 1; err == nil && found.Token != ""; judged++ {
-		principal, refused := judge(ctx, found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, App: found.App})
+		principal, refused := judge(ctx, found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, App: found.App, Since: found.Since})
 		if refused == nil && speaksFor(principal, &found) {
 			return principal, found, nil
 		}
@@ -78,6 +81,9 @@ func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Pr
 		switch {
 		case !found.Swapped:
 			return nil, found, refused
+		case reason == token.Revoked:
+			found, err = k.endOfRevoked(r.Context(), found, refused)
+			return nil, found, err
 		case reason == token.NotYetValid:
 			return nil, found, tooEarly(found.Issuer, refused)
 		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
@@ -151,7 +157,7 @@ func swap(found credential.Presented, access session.Access, err error) (credent
 		return found, err
 	}
 	found.Token, found.Swapped, found.Lost, found.Issuer, found.Subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
-	found.App, found.Until = access.App, access.Expiry
+	found.App, found.Since, found.Until = access.App, access.Created, access.Expiry
 	if access.End.Before(found.Until) {
 		found.Until = access.End
 	}
@@ -199,6 +205,25 @@ func speaksFor(p *token.Principal, found *credential.Presented) bool {
 		return false
 	}
 	return found.Subject == "" || p.Subject == "" || found.Subject == p.Subject
+}
+
+// endOfRevoked ends a grant whose access token was taken back: a refresh would bring
+// another one. Where that cannot be stored, the next request tries again; this one
+// is refused all the same.
+func (k *Keeper) endOfRevoked(ctx context.Context, found credential.Presented, refused error) (credential.Presented, error) {
+	ctx = context.WithoutCancel(ctx) // the client may go
+	s, err := k.Open(ctx)
+	if err == nil {
+		err = s.End(ctx, found.Grant, session.EndedRevoked)
+	}
+	if err != nil && !errors.Is(err, session.ErrNoGrant) {
+		k.Log.Warn("a grant that was taken back could not be ended; it is refused all the same", zap.Error(err))
+	}
+	if found.Session {
+		found.Token = "" // it has ended, and is none
+		return found, nil
+	}
+	return found, refused
 }
 
 // endOfAnother ends a grant whose refresh brought the token of another subject, or

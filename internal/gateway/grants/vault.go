@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/stores"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
@@ -45,6 +46,8 @@ type vault struct {
 	counts    atomic.Pointer[session.Counts]
 	opening   chan struct{} // held while it is opened or closed
 	walks     *walks        // that users ask for
+	revoked   *revocation.Kept
+	unlist    func() // lets go of revoked
 
 	// Held with opening.
 	stored     [][]byte // the keyring in Caddy's storage
@@ -64,6 +67,7 @@ func acquireVault(identity string) (v *vault, release func()) {
 	return vaults.Acquire(identity, func() *vault {
 		v := &vault{identity: identity, opening: make(chan struct{}, 1), walks: newWalks()}
 		v.ctx, v.stop = context.WithCancel(context.Background())
+		v.revoked, v.unlist = revocation.Acquire(identity)
 		return v
 	})
 }
@@ -150,6 +154,7 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	if err := v.openOrApply(context.WithoutCancel(ctx), keeper); err != nil {
 		keeper.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
 		v.failed, v.failedAt = err, time.Now()
+		v.revoked.NotOpen()
 		v.stale.Store(true)
 		if s == nil {
 			return nil, &session.Unavailable{RetryAfter: openAgain, Err: err}
@@ -185,6 +190,7 @@ func (v *vault) openOrApply(ctx context.Context, keeper *Keeper) error {
 	v.rows, v.closeStore = rows, closeStore
 	v.current.Store(s)
 	go v.sweep(s)
+	go v.followRevoked(s)
 	keeper.Log.Info("opened the store of grants", zap.String("store", v.identity))
 	return nil
 }
@@ -221,6 +227,7 @@ func (v *vault) sweep(s *session.Vault) {
 // closes the store. Nothing opens it afterwards.
 func (v *vault) Destruct() error {
 	v.stop()
+	defer v.unlist()
 	v.opening <- struct{}{} // and never given back
 	s := v.current.Load()
 	if s == nil {

@@ -9,12 +9,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // Set is the issuers of one gateway, at least one.
 type Set struct {
-	Now func() time.Time // by which tokens are judged
+	Now     func() time.Time // by which tokens are judged
+	Revoked *revocation.Site // what was taken back; nil: nothing is
 
 	trusts   []*Trust
 	byIssuer map[string]*Trust

@@ -28,6 +28,7 @@ type Collectors struct {
 	*sessionCollectors
 	*loginCollectors
 	*askCollectors
+	*revocationCollectors
 	*streamCollectors
 }
 
@@ -49,10 +50,11 @@ func (m *IssuerMetrics) Recalled(refused bool) {
 
 func newCollectors() *Collectors {
 	c := &Collectors{
-		sessionCollectors: newSessionCollectors(),
-		loginCollectors:   newLoginCollectors(),
-		askCollectors:     newAskCollectors(),
-		streamCollectors:  newStreamCollectors(),
+		sessionCollectors:    newSessionCollectors(),
+		loginCollectors:      newLoginCollectors(),
+		askCollectors:        newAskCollectors(),
+		revocationCollectors: newRevocationCollectors(),
+		streamCollectors:     newStreamCollectors(),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_verdicts_total",
 			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
@@ -107,7 +109,7 @@ func (c *Collectors) Register(registry *prometheus.Registry, readers ...promethe
 // All are the collectors, for the registry.
 func (c *Collectors) All() []prometheus.Collector {
 	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
-	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.streamCollectors.all())
+	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.revocationCollectors.all(), c.streamCollectors.all())
 }
 
 // Fetched counts a fetch of an issuer's keys.

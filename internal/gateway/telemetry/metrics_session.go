@@ -43,7 +43,7 @@ func newSessionCollectors() *sessionCollectors {
 		waiting: seconds("caddy_oauth_renewal_wait_seconds",
 			"How long requests waited for a refresh, by result: served, no_grant, unavailable or left.", "issuer", "result"),
 		ended: counter("caddy_oauth_grants_ended_total",
-			"Grants that ended, by reason: logout, idle, max, refused, uncertain, subject, reuse, replaced, issuer or admin.", "reason"),
+			"Grants that ended, by reason: logout, idle, max, refused, uncertain, subject, reuse, replaced, issuer, admin or revoked.", "reason"),
 		full: counter("caddy_oauth_grants_refused_total",
 			"Grants that did not begin, since their client or subject has too many live ones already.", "issuer", "limit"),
 		storeErrors: counter("caddy_oauth_store_errors_total",
