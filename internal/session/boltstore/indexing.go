@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -15,7 +16,7 @@ import (
 // about once, and not for each row: in rounds that go through all rows, for so many
 // of the entries that come next.
 var (
-	roundEntries = 1 << 18 // held in memory, and as many again for a moment
+	roundEntries = 1 << 19 // held in memory, 25 MB, and as many again for a moment
 	indexEntries = 1 << 14 // in one commit, which other writes wait for
 )
 
@@ -97,7 +98,7 @@ func (s *Store) indexSome() error {
 		if err := s.advance(func(t *table) (bool, error) { return t.enter(after, chunk, last) }); err != nil {
 			return err
 		}
-		after = chunk[len(chunk)-1]
+		after = chunk[len(chunk)-1].entry()
 	}
 	return nil
 }
@@ -110,15 +111,68 @@ func (s *Store) advance(apply func(*table) (bool, error)) error {
 	return err
 }
 
-// nextEntries reads all rows for the entries that come next after one.
-func (s *Store) nextEntries(after []byte) (some [][]byte, more bool, err error) {
-	trim := func(most int) {
-		slices.SortFunc(some, bytes.Compare)
-		if len(some) > most {
-			clear(some[most:])
-			some, more = some[:most], true
+// slot holds an entry, and 0 behind a shorter one: lists differ in their first
+// letter, so the order is the same.
+type slot [digestEntry]byte
+
+func (s *slot) entry() []byte {
+	if s[0] == listUntil || s[0] == listUsed {
+		return s[:instantEntry]
+	}
+	return s[:]
+}
+
+// round gathers the entries that come next after one.
+type round struct {
+	after []byte
+	some  []slot
+	more  bool // there are others behind them
+}
+
+// see takes what is wanted of a row's entries.
+func (r *round) see(row *session.Row) {
+	var one slot
+	take := func(by []byte) {
+		entry := append(append(one[:0], by...), row.Key[:]...)
+		switch {
+		case bytes.Compare(entry, r.after) <= 0:
+		case r.more && bytes.Compare(entry, r.some[roundEntries-1].entry()) > 0: // they were sorted once
+		default:
+			clear(one[len(entry):])
+			r.some = append(r.some, one)
 		}
 	}
+	var by [1 + digestSize]byte
+	for _, index := range session.Indexes {
+		if id := row.Under(index); id != (session.ID{}) {
+			by[0] = letters[index]
+			copy(by[1:], id[:])
+			take(by[:])
+		}
+	}
+	by[0] = listUntil
+	binary.BigEndian.PutUint64(by[1:], instant(row.Until))
+	if take(by[:1+instantSize]); live(row) {
+		by[0] = listUsed
+		binary.BigEndian.PutUint64(by[1:], instant(row.LastUsed))
+		take(by[:1+instantSize])
+	}
+	if len(r.some) >= 2*roundEntries {
+		r.trim()
+	}
+}
+
+// trim keeps so many that come first.
+func (r *round) trim() {
+	slices.SortFunc(r.some, func(a, b slot) int { return bytes.Compare(a[:], b[:]) })
+	if len(r.some) > roundEntries {
+		r.some, r.more = r.some[:roundEntries], true
+	}
+}
+
+// nextEntries reads all rows for the entries that come next after one.
+func (s *Store) nextEntries(after []byte) (some []slot, more bool, err error) {
+	r := round{after: after}
 	var row session.Row
 	for from := []byte{}; from != nil; {
 		if err := s.ready(s.ctx); err != nil {
@@ -129,11 +183,7 @@ func (s *Store) nextEntries(after []byte) (some [][]byte, more bool, err error) 
 			key, value := cursor.Seek(from)
 			for n := 0; key != nil && n < indexRows; n++ {
 				if row.UnmarshalHead(value) == nil && bytes.Equal(row.Key[:], key) {
-					for _, entry := range entries(&row) {
-						if bytes.Compare(entry, after) > 0 {
-							some = append(some, entry)
-						}
-					}
+					r.see(&row)
 				}
 				key, value = cursor.Next()
 			}
@@ -142,23 +192,21 @@ func (s *Store) nextEntries(after []byte) (some [][]byte, more bool, err error) 
 		}); err != nil {
 			return nil, false, err
 		}
-		if len(some) >= 2*roundEntries {
-			trim(roundEntries)
-		}
 	}
-	trim(roundEntries)
-	return some, more, nil
+	r.trim()
+	return r.some, r.more, nil
 }
 
 // enter puts entries into the index of rows that still have them. They are those
 // that come after one, up to the last of them; or up to the end. If something else
 // has happened meanwhile, it does nothing.
-func (t *table) enter(after []byte, some [][]byte, end bool) (changed bool, err error) {
+func (t *table) enter(after []byte, some []slot, end bool) (changed bool, err error) {
 	if t.state.whole || t.state.filedAll || !bytes.Equal(t.state.filed, after) {
 		return true, nil
 	}
-	for _, entry := range some {
-		var row session.Row
+	var row session.Row
+	for i := range some {
+		entry := some[i].entry()
 		key := entry[len(entry)-keySize:]
 		if row.UnmarshalHead(t.rows.Get(key)) != nil || !has(&row, entry) {
 			continue
@@ -168,7 +216,7 @@ func (t *table) enter(after []byte, some [][]byte, end bool) (changed bool, err 
 		}
 	}
 	if len(some) > 0 {
-		t.state.filed = bytes.Clone(some[len(some)-1])
+		t.state.filed = bytes.Clone(some[len(some)-1].entry())
 	}
 	if t.state.filedAll = end; end {
 		t.state.filed = nil
@@ -179,10 +227,18 @@ func (t *table) enter(after []byte, some [][]byte, end bool) (changed bool, err 
 // has reports whether an entry may stand for a row. By its last use it may stand
 // where it was before.
 func has(row *session.Row, entry []byte) bool {
-	if entry[0] == listUsed {
+	switch entry[0] {
+	case listUsed:
 		return live(row)
+	case listUntil:
+		return binary.BigEndian.Uint64(entry[1:]) == instant(row.Until)
 	}
-	return slices.ContainsFunc(entries(row), func(one []byte) bool { return bytes.Equal(one, entry) })
+	for by, letter := range letters {
+		if letter == entry[0] {
+			return row.Under(by) == session.ID(entry[1:1+digestSize])
+		}
+	}
+	return false
 }
 
 // count counts some more rows, once all entries are there.

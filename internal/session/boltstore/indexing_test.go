@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -101,20 +100,20 @@ func TestIndexingGoesOnWhereItWasLeft(t *testing.T) {
 		older(t, path, func(b *bbolt.Bucket) error {
 			tab := &table{rows: b, index: b.Tx().Bucket(indexBucket)}
 			wantError(t, tab.empty(b.Tx()), nil)
-			var all [][]byte
+			all := round{}
 			wantError(t, b.ForEach(func(_, value []byte) error {
 				var row session.Row
 				wantError(t, row.UnmarshalBinary(value), nil)
-				all = append(all, entries(&row)...)
+				all.see(&row)
 				return nil
 			}), nil)
-			slices.SortFunc(all, bytes.Compare)
+			all.trim()
 			if cut < 4 { // while entries come to be
-				_, err := tab.enter(nil, all[:len(all)*cut/4], false)
+				_, err := tab.enter(nil, all.some[:len(all.some)*cut/4], false)
 				wantError(t, err, nil)
 				return tab.close(b.Tx())
 			}
-			_, err := tab.enter(nil, all, true) // while rows are counted
+			_, err := tab.enter(nil, all.some, true) // while rows are counted
 			wantError(t, err, nil)
 			n := 0
 			wantError(t, b.ForEach(func(key, value []byte) error {
