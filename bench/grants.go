@@ -113,7 +113,7 @@ func (b *bench) prepare(ctx context.Context, k kind, s *signer, issuer string, i
 }
 
 // read starts a gateway with the file, and reads its memory once it has served
-// a request and counted all grants, for which it walks through the file.
+// a request and counted all grants.
 func (p *pile) read(ctx context.Context, caddy string) (idleness, error) {
 	c, err := p.kind.launch(caddy, p.set)
 	if err != nil {
@@ -203,7 +203,7 @@ func mega(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 func writeIdle(w io.Writer, none, many *pile) {
 	fmt.Fprintf(w, "\n### Idle grants\n\n")
-	fmt.Fprintln(w, "Medians. First 200: from the start of the process. Heap after two collections, and after the gateway has walked through its file.")
+	fmt.Fprintln(w, "Medians. First 200: from the start of the process. Heap after two collections, and after the gateway has counted its grants.")
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "| idle grants | file MB | first 200 ms | heap MB | RSS MB | RSS without pages of files MB |")
 	fmt.Fprintln(w, "|--:|--:|--:|--:|--:|--:|")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -182,6 +184,7 @@ func BenchmarkCrowd(b *testing.B) {
 func shared(b *testing.B, writers int, one func(i int) error) {
 	b.Helper()
 	var all sync.WaitGroup
+	before := bytesWritten()
 	b.ResetTimer()
 	for w := range writers {
 		all.Go(func() {
@@ -193,4 +196,16 @@ func shared(b *testing.B, writers int, one func(i int) error) {
 		})
 	}
 	all.Wait()
+	b.ReportMetric(float64(bytesWritten()-before)/float64(b.N), "written-B/op")
+}
+
+// bytesWritten is what this process has written so far, where the system tells.
+func bytesWritten() (n int64) {
+	text, _ := os.ReadFile("/proc/self/io")
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "wchar: "); ok {
+			n, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return n
 }
