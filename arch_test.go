@@ -131,6 +131,7 @@ var rooms = map[string][]string{
 
 	// level 2
 	"internal/gateway/introspection": {"internal/as", "internal/breaker", "internal/credential", "internal/gateway/grammar", "internal/gateway/limits", "internal/gateway/pool", "internal/gateway/telemetry", "internal/secret", "internal/token", "internal/verdict"},
+	"internal/gateway/signals":       {"internal/as", "internal/gateway/grammar", "internal/gateway/pool", "internal/gateway/telemetry", "internal/revoked", "internal/secevent", "internal/secret", "internal/token", "internal/verdict"},
 	"internal/gateway/policy":        {"internal/gateway/grammar", "internal/lenient", "internal/token", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/revocation":    {"internal/gateway/grammar", "internal/gateway/pool", "internal/gateway/telemetry", "internal/revoked", "internal/token", "internal/verdict"},
 	"internal/gateway/streams":       {"internal/credential", "internal/gateway/grammar", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tunnel", "internal/verdict"},
@@ -138,7 +139,7 @@ var rooms = map[string][]string{
 
 	// level 3
 	"internal/gateway/forwardauth": {"internal/credential", "internal/gateway/grammar", "internal/gateway/identity", "internal/gateway/policy", "internal/lenient", "internal/verdict"},
-	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/telemetry", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/telemetry", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 4
 	"internal/gateway/advice":   {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
@@ -152,15 +153,16 @@ var rooms = map[string][]string{
 	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 6
-	"internal/gateway/config":    {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/revocation", "internal/gateway/streams", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/config":    {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/streams", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/grantlist": {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/backup":    {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/status":    {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers"},
 
 	// level 7
-	"internal/gateway/doctor":  {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},
-	"internal/gateway/explain": {"internal/credential", "internal/gateway/admin", "internal/gateway/advice", "internal/gateway/command", "internal/gateway/config", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/session", "internal/token", "internal/verdict"},
-	"internal/gateway/sidecar": {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
+	"internal/gateway/doctor":       {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},
+	"internal/gateway/explain":      {"internal/credential", "internal/gateway/admin", "internal/gateway/advice", "internal/gateway/command", "internal/gateway/config", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/session", "internal/token", "internal/verdict"},
+	"internal/gateway/subscription": {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/signals"},
+	"internal/gateway/sidecar":      {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
 }
 
 // forTests is the room that tests alone import.

@@ -82,6 +82,7 @@ type Gateway struct {
 	log         *zap.Logger
 	audit       *telemetry.Audit // nil: off
 	acquired    []func()         // what Cleanup releases
+	attached    attached         // to receivers of security events, since the configuration is in force
 }
 
 // CaddyModule names the module.
@@ -273,6 +274,7 @@ func (g *Gateway) JudgesBy() (*config.Config, *issuers.Set, *identity.Headers) {
 
 // start begins what may take time: fetching keys, and opening the store.
 func (g *Gateway) start() {
+	g.attachSignals()
 	g.validator.Start()
 	if g.keeper != nil {
 		go g.keeper.Start()
@@ -281,6 +283,7 @@ func (g *Gateway) start() {
 
 // Cleanup releases what Provision acquired, also when it came half way.
 func (g *Gateway) Cleanup() error {
+	g.attached.end()
 	for _, release := range g.acquired {
 		release()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -21,7 +22,7 @@ import (
 
 // stateMetrics read the state of issuers, introspection and grants when they
 // are asked.
-var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grants.Gauges{}, revocation.Gauges{}}
+var stateMetrics = []prometheus.Collector{issuers.KeyAgeGauge{}, introspection.BreakerGauge{}, grants.Gauges{}, revocation.Gauges{}, signals.Gauges{}}
 
 // refused notes a request that does not pass.
 func (g *Gateway) refused(r *http.Request, err error, status int, reason, issuer string) {

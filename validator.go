@@ -40,6 +40,9 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 	if err == nil {
 		err = v.CheckRevoked(ctx, p, from.Since)
 	}
+	if err == nil {
+		err = v.CheckSignals(ctx, p, from.Since)
+	}
 	if err != nil {
 		return nil, err
 	}

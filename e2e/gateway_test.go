@@ -285,3 +285,18 @@ func (g *gateway) hasStoredKeys() bool {
 	})
 	return found
 }
+
+// bearer is a request with a token.
+func (g *gateway) bearer(token string) answer {
+	g.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, g.url("/"), nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	a, err := send(plainClient, req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return a
+}

@@ -72,7 +72,7 @@ func startKeycloak() (err error) {
 		}
 		servers = filepath.Join(cache, "caddyoauth-e2e")
 	}
-	there := filepath.Join(servers, "keycloak-"+keycloakVersion)
+	there := filepath.Join(servers, "keycloak-"+keycloakVersion+"-ssf")
 	if _, err := os.Stat(filepath.Join(there, "ready")); err != nil {
 		return errNoKeycloak
 	}

@@ -43,6 +43,7 @@ type settings struct {
 	tokens  string // more lines for the token_endpoint block
 	login   string // more lines for the login block
 	client  string // the client's lines, instead of its secret
+	signals string // the signals block of its issuer
 	asking  string // words of introspect, if the server is asked about its tokens
 }
 
@@ -109,6 +110,7 @@ func (r *rig) write() {
 	if r.set.asking != "" {
 		client += fmt.Sprintf("\n\t\t\tintrospect %s/_test/introspect {\n%s\n\t\t\t}", r.tap.url, r.set.asking)
 	}
+	client += "\n\t\t\t" + r.set.signals
 	site := r.g.site(r.g.port, fmt.Sprintf(`%s
 	request_header X-Judged-At {time.now.unix_ms}
 	oauth {

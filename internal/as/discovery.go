@@ -52,6 +52,9 @@ func (s *Server) places() ([]string, error) {
 	if s.cfg.Metadata != "" {
 		return []string{s.cfg.Metadata}, nil
 	}
+	if s.cfg.Signals {
+		return wellKnownSignals(s.cfg.Issuer)
+	}
 	return wellKnown(s.cfg.Issuer)
 }
 

@@ -33,6 +33,7 @@ type Endpoints struct {
 	Resources           []string // protected_resources (RFC 9728 §4); none: nothing is said of them
 	ChallengeMethods    []string // code_challenge_methods_supported
 	ResponseTypes       []string // response_types_supported
+	Signals             Signals  // of a transmitter of events
 	NamesItself         bool     // authorization_response_iss_parameter_supported (RFC 9207 §3)
 	Refused             []error  // addresses that are there and may not be asked
 
@@ -70,6 +71,7 @@ func (s *Server) readEndpoints(said documents) *Endpoints {
 		Registration:        usable("registration_endpoint", ""),
 		Resources:           said.allNames("protected_resources"),
 	}
+	ends.Signals = readSignals(said, usable)
 	ends.AuthMethods = said.names("token_endpoint_auth_methods_supported")
 	if ends.AskMethods = said.names("introspection_endpoint_auth_methods_supported"); ends.AskMethods == nil {
 		ends.AskMethods = ends.AuthMethods

@@ -39,6 +39,7 @@ type Config struct {
 	JWKS      string         // URL of the keys; "": from the metadata
 	Named     Named          // endpoints that the operator names
 	Bearer    Bearer         // shown to who has the metadata and keys; nil: nothing is
+	Signals   bool           // it is a transmitter of events, with the metadata of one
 	AllowHTTP bool           // take plain http from hosts other than loopback
 	Trust     *x509.CertPool // for TLS; nil: the system's
 	StoreAs   string         // where the last good keys are kept in the storage

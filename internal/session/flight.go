@@ -21,6 +21,7 @@ type flight struct {
 	waiters int    // under the vault's lock
 	at      string // who is asked, as [Options.Authority] names it; under the vault's lock, set with the first waiter
 	dead    Secret // an AT that is good for nothing any more; under the vault's lock
+	urgent  bool   // not even for the pause after a renewal; under the vault's lock
 }
 
 // errLeft ends a flight that would have to wait, and that no request waits for.
@@ -89,7 +90,7 @@ func (f *flight) run(ctx context.Context) (Access, error) {
 		if err != nil {
 			return f.makeDo(&w, unavailable(0, "reading the store's clock: %w", err))
 		}
-		next, doubts, wait := o.plan(&w.row, &w.grant, asked, storeNow)
+		next, doubts, wait := o.plan(new(f.unguarded(w.row)), &w.grant, asked, storeNow)
 		switch next {
 		case rest:
 			return w.access(), nil

@@ -12,7 +12,13 @@ import (
 // wantAfter asks for what comes after an AT that is dead.
 func (b *bench) wantAfter(v *Vault, dead, want string) {
 	b.t.Helper()
-	access, err := v.After(context.Background(), b.h, NewSecret(dead))
+	b.wantAfterEvent(v, dead, time.Time{}, want)
+}
+
+// wantAfterEvent asks for what comes after an AT that is out of date since then.
+func (b *bench) wantAfterEvent(v *Vault, dead string, event time.Time, want string) {
+	b.t.Helper()
+	access, err := v.AfterEvent(context.Background(), b.h, NewSecret(dead), event)
 	got := access.Token.Reveal()
 	if _, down := errors.AsType[*Unavailable](err); down {
 		got = "unavailable"
@@ -145,5 +151,26 @@ func TestAfterTheTokenOfAGrantThatCannotBeRenewedNoneComes(t *testing.T) {
 		b.wantAfter(b.vault, "at1", "last")
 		b.want("at1")
 		b.wantCalls(0)
+	})
+}
+
+// A user has just logged in, and then the roles change.
+func TestATokenFromBeforeAnEventIsRenewedWithoutThePauseAndNoOtherIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, func(_ context.Context, call int, _ Grant) Outcome { return next(call) })
+		time.Sleep(2 * time.Second)
+		b.wantAfter(b.vault, "at1", "last") // it has just come
+		b.wantCalls(0)
+		event := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { b.wantAfterEvent(b.vault, "at1", event, "at2") })
+		}
+		all.Wait()
+		b.wantCalls(1)
+		b.wantAfterEvent(b.vault, "at2", event.Add(-2*time.Second), "last") // newer, whatever its issuer says of it
+		time.Sleep(2 * time.Second)
+		b.wantAfterEvent(b.vault, "at2", time.Now(), "at3")
+		b.wantCalls(2)
 	})
 }

@@ -24,6 +24,7 @@ const (
 	Expired         Reason = "token_expired"     // now is at or past exp
 	NotYetValid     Reason = "token_not_yet"     // now is before nbf
 	Inactive        Reason = "token_inactive"    // its issuer says so at the introspection endpoint
+	Outdated        Reason = "token_outdated"    // it is from before something that its issuer knows by now
 	Revoked         Reason = "token_revoked"     // it was taken back, and stands in the list of that
 	KeyUnknown      Reason = "key_unknown"       // the issuer publishes no such key
 	KeyMismatch     Reason = "key_mismatch"      // the named key cannot have made a signature of this alg

@@ -28,9 +28,10 @@ type Rejection struct {
 	ACR    []string
 	MaxAge time.Duration
 
-	Issuer string // whose token it was, where that is known
-	LogIn  bool   // a browser that navigates may log in instead, where login is configured
-	Bug    bool   // verifying panicked; refused, but it should be looked into
+	Issuer string    // whose token it was, where that is known
+	Since  time.Time // of a token that is outdated: since when that is known
+	LogIn  bool      // a browser that navigates may log in instead, where login is configured
+	Bug    bool      // verifying panicked; refused, but it should be looked into
 }
 
 // The reasons of this package; those of a token are in internal/token.
@@ -61,6 +62,8 @@ const (
 	IntrospectionLimited     = "introspection_limited"
 
 	UserInfoUnavailable = "userinfo_unavailable"
+
+	SignalsSilent = "signals_silent"
 
 	GrantUnavailable = "grant_unavailable"
 
@@ -94,6 +97,7 @@ var descriptions = map[token.Reason]string{
 	token.WrongAudience: "the access token is not meant for this resource",
 	token.IssuerUnknown: "the issuer of the access token is not accepted here",
 	token.Inactive:      "the access token is not active",
+	token.Outdated:      "the access token is out of date: get a new one",
 	token.Revoked:       "the access token was revoked",
 	token.BoundToken:    "the access token is bound to a key, and such tokens are not accepted here",
 	token.NotJWT:        "the access token is not of a form that is accepted here",

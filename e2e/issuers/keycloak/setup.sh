@@ -8,7 +8,7 @@ set -eu
 version=26.7.3
 digest=27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f
 cache=${E2E_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/caddyoauth-e2e}
-there=$cache/keycloak-$version
+there=$cache/keycloak-$version-ssf # with what it has for security events
 
 leave_out() {
 	echo "Keycloak is left out, and its tests with it: $1" >&2
@@ -47,7 +47,7 @@ home=$new/keycloak-$version
 kc() {
 	JAVA_HOME=$(dirname "$(dirname "$java")") E2E_PASSWORD=admin sh "$home/bin/kc.sh" "$@" >"$new/log" 2>&1 || { tail -n 20 "$new/log" >&2; exit 1; }
 }
-kc build --db=dev-file
+kc build --db=dev-file --features=ssf
 kc bootstrap-admin user --optimized --username admin --password:env E2E_PASSWORD
 ln -s "$java" "$home/java"
 touch "$home/ready"

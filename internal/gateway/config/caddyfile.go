@@ -18,6 +18,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
@@ -221,6 +222,7 @@ func blockOf(word string) string {
 		"revocation":         revocation.Words,
 		"streams":            streams.Words,
 		"introspect [<url>]": introspection.Words,
+		"signals":            signals.OwnWords,
 	} {
 		for known := range strings.SplitSeq(words, ", ") {
 			if known == word {

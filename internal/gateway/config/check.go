@@ -50,6 +50,9 @@ func (c *Config) Check() error {
 	if err := c.checkRevocation(); err != nil {
 		return err
 	}
+	if err := c.checkPush(); err != nil {
+		return err
+	}
 	return errors.Join(c.checkForwardAuth(), c.Streams.Check(), tunnel.Check(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
 }
 
@@ -90,6 +93,35 @@ func (c *Config) checkRevocation() error {
 			c.Login != nil && c.Login.Owns(path) {
 			return fmt.Errorf("revocation: endpoint %s is a path of token_endpoint or login already", path)
 		}
+	}
+	return nil
+}
+
+// checkPush looks at the paths where transmitters post, beside the gateway's other
+// paths.
+func (c *Config) checkPush() error {
+	taken := map[string]string{}
+	if c.TokenEndpoint != nil {
+		for _, path := range c.TokenEndpoint.Paths() {
+			taken[strings.ToLower(path)] = "token_endpoint"
+		}
+	}
+	for _, path := range c.Revocation.Paths() {
+		taken[strings.ToLower(path)] = "revocation"
+	}
+	for _, issuer := range c.Issuer {
+		if issuer.Signals == nil || issuer.Signals.Push == "" {
+			continue
+		}
+		path := issuer.Signals.Push
+		by := taken[strings.ToLower(path)]
+		if c.Login != nil && c.Login.Owns(path) {
+			by = "login"
+		}
+		if by != "" {
+			return fmt.Errorf("signals: push %s is a path of %s: each needs one of its own", path, by)
+		}
+		taken[strings.ToLower(path)] = "another issuer's signals"
 	}
 	return nil
 }

@@ -140,6 +140,11 @@ func (c *Config) OwnPaths() (paths []string) {
 		paths = append(paths, c.Login.Paths()...)
 	}
 	paths = append(paths, c.Revocation.Paths()...)
+	for _, issuer := range c.Issuer {
+		if issuer.Signals != nil && issuer.Signals.Push != "" {
+			paths = append(paths, issuer.Signals.Push)
+		}
+	}
 	if c.Resource != "" {
 		paths = append(paths, resource.Paths(c.Resource)...)
 	}

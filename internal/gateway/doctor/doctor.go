@@ -49,6 +49,7 @@ const (
 	checkGrantTypes   = "grant types"
 	checkLogin        = "login"
 	checkIntrospect   = "introspection"
+	checkSignalsOf    = "signals"
 	checkProtected    = "resource"
 )
 
@@ -214,6 +215,7 @@ func (d *doctor) visit(t target) {
 		d.checkAlgorithms(t, infos)
 		d.checkPlainKeys(t, infos, nil)
 		d.checkIntrospection(ctx, t, nil, t.set.Fixed)
+		d.checkSignals(ctx, t)
 		d.checkResourceAt(t, nil)
 		return
 	}
@@ -224,6 +226,7 @@ func (d *doctor) visit(t target) {
 	d.checkClock(t, report)
 	d.checkEndpoints(ctx, t, report)
 	d.checkIntrospection(ctx, t, report.Endpoints, report.Keys)
+	d.checkSignals(ctx, t)
 	d.checkKnown(t, report.Endpoints)
 	d.checkResourceAt(t, report.Endpoints)
 	d.checkCertificates(t, report.Certificates)

@@ -86,7 +86,7 @@ func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Pr
 			return nil, found, err
 		case reason == token.NotYetValid:
 			return nil, found, tooEarly(found.Issuer, refused)
-		case reason != token.Inactive && reason != token.Expired, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
+		case reason != token.Inactive && reason != token.Expired && reason != token.Outdated, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
 			return nil, found, refused
 		}
 		waited := telemetry.TraceWait(ctx, telemetry.SpanGrant)
@@ -164,6 +164,16 @@ func swap(found credential.Presented, access session.Access, err error) (credent
 	return found, nil
 }
 
+// outdatedSince is since when it is known that a token is out of date; zero: it was
+// refused for something else.
+func outdatedSince(err error) time.Time {
+	rejection, ok := errors.AsType[*verdict.Rejection](err)
+	if !ok || rejection.Reason != string(token.Outdated) {
+		return time.Time{}
+	}
+	return rejection.Since
+}
+
 // redeemNext finds the access token that comes after one that is inactive, or
 // that has run out earlier than the issuer said when it granted it. If none will
 // come, the verdict on that one stands; but one that has just come and has run
@@ -173,7 +183,7 @@ func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, ref
 	if err != nil {
 		return found, err
 	}
-	access, err := s.After(ctx, found.Grant, session.NewSecret(found.Token))
+	access, err := s.AfterEvent(ctx, found.Grant, session.NewSecret(found.Token), outdatedSince(refused))
 	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
 		return found, &issuers.ClocksDiffer{Issuer: found.Issuer, How: "an access token that has just come has run out: " + verdict.DetailOf(refused)}
 	}

@@ -10,11 +10,12 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // Words are those of the block.
-const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, bearer_token_file, introspect, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, bearer_token_file, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
 // Parse reads the block of an issuer. others are those before it.
 //
@@ -33,6 +34,7 @@ const Words = "audience, client_id_as_audience, access_token_issuer, algorithms,
 //		end_session_endpoint   <url>
 //		bearer_token_file      <path>
 //		introspect [<url>] { ... }
+//		signals    [<transmitter_url>] { ... }
 //		client     <id> [<secret>] { ... }
 //		trust_pool <module...>
 //		insecure_http
@@ -127,6 +129,13 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		}
 		var err error
 		i.Introspect, err = introspection.Parse(d)
+		return err
+	case "signals":
+		if err := seen.First(d); err != nil {
+			return err
+		}
+		var err error
+		i.Signals, err = signals.Parse(d)
 		return err
 	case "client":
 		return i.parseClient(d, seen)

@@ -80,6 +80,9 @@ func (i *Issuer) check() error {
 	if err := i.checkIntrospect(); err != nil {
 		return fmt.Errorf("issuer %s: %w", name, err)
 	}
+	if err := i.checkSignals(); err != nil {
+		return fmt.Errorf("issuer %s: %w", name, err)
+	}
 	return i.checkURLs()
 }
 
@@ -133,6 +136,9 @@ func (i *Issuer) checkURLs() error {
 	words["metadata"], words["jwks"] = i.Metadata, i.JWKS
 	if i.Introspect != nil {
 		words["introspect"] = i.Introspect.URL
+	}
+	if s := i.Signals; s != nil {
+		words["signals"], words["signals: metadata"], words["signals: poll_endpoint"] = s.URL, s.Metadata, s.PollEndpoint
 	}
 	for word, url := range words {
 		if url == "" || strings.Contains(url, "{") || word == "jwks" && IsKeyFile(url) {

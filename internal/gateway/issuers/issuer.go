@@ -21,6 +21,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -89,6 +90,11 @@ type Issuer struct {
 
 	// Ask the issuer about opaque tokens (RFC 7662). Default: they are refused.
 	Introspect *introspection.Introspect `json:"introspect,omitempty"`
+
+	// Take what a transmitter of security events tells of this issuer's users,
+	// sessions and tokens (OpenID Shared Signals Framework), so that what is taken
+	// back stops counting before it runs out. Default: none is listened to.
+	Signals *signals.Signals `json:"signals,omitempty"`
 
 	// What a request needs if its token is this issuer's, beyond what every
 	// request does. Two issuers' groups are two things of one name: what
@@ -170,6 +176,10 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 			})
 			t.TokenPrefix = i.Introspect.TokenPrefix
 			// Before the authority, whose server it asks.
+			release = slices.Insert(release, len(release)-1, done)
+		}
+		if i.Signals != nil {
+			t.Signals, done = i.Receive(url, set, client, l.Server, l.key+" "+t.Reach)
 			release = slices.Insert(release, len(release)-1, done)
 		}
 	}

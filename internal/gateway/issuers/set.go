@@ -75,6 +75,9 @@ func (s *Set) Start() {
 		if t.Server != nil {
 			t.Server.Start()
 		}
+		if t.Signals != nil {
+			t.Signals.Start()
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -23,6 +24,7 @@ type Settings struct {
 	Tokens     string // what iss of access tokens is; "": the issuer
 	Named      as.Named
 	Introspect string // the endpoint; "": the metadata name it
+	Signals    signals.Resolved
 	Algorithms token.Algorithms
 	Fixed      *token.KeySet   // keys from a file; nil: they are fetched
 	Skipped    []token.Skipped // keys of the file that cannot be used
@@ -51,6 +53,11 @@ func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings,
 	}
 	if i.Introspect != nil {
 		if set.Introspect, err = i.Introspect.Resolve(repl, i.InsecureHTTP); err != nil {
+			return set, err
+		}
+	}
+	if i.Signals != nil {
+		if set.Signals, err = i.Signals.Resolve(repl, i.InsecureHTTP); err != nil {
 			return set, err
 		}
 	}

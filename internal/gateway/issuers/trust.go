@@ -12,6 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -28,6 +29,7 @@ type Trust struct {
 	Require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
 	Client       *as.Client                  // who the gateway is there; nil: there is no client
 	Introspector *introspection.Introspector // asks about tokens; nil: they are not asked about
+	Signals      *signals.Receiver           // of a transmitter's events about it; nil: there is none
 	TokenPrefix  []string                    // what its opaque tokens begin with; none: it is not said
 	Metrics      telemetry.IssuerMetrics
 	now          func() time.Time // the set's

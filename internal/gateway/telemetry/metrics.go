@@ -30,6 +30,7 @@ type Collectors struct {
 	*askCollectors
 	*revocationCollectors
 	*streamCollectors
+	*signalCollectors
 }
 
 // IssuerMetrics are those that the hot path uses, found once.
@@ -55,6 +56,7 @@ func newCollectors() *Collectors {
 		askCollectors:        newAskCollectors(),
 		revocationCollectors: newRevocationCollectors(),
 		streamCollectors:     newStreamCollectors(),
+		signalCollectors:     newSignalCollectors(),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "caddy_oauth_verdicts_total",
 			Help: "Requests judged, by the issuer of their token and the reason: accepted, anonymous, or why refused.",
@@ -109,7 +111,7 @@ func (c *Collectors) Register(registry *prometheus.Registry, readers ...promethe
 // All are the collectors, for the registry.
 func (c *Collectors) All() []prometheus.Collector {
 	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
-	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.revocationCollectors.all(), c.streamCollectors.all())
+	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.revocationCollectors.all(), c.streamCollectors.all(), c.signalCollectors.all())
 }
 
 // Fetched counts a fetch of an issuer's keys.
