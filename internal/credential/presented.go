@@ -18,6 +18,7 @@ type Presented struct {
 	Subject string         // of its grant, from the beginning; "": not known
 	Lost    string         // scope that its grant once had and has no more
 	App     session.Secret // what the gateway remembers of its grant
+	Made    *session.Made  // what was made of that; nil: nothing is kept
 	Since   time.Time      // when its grant began
 	Until   time.Time      // the end of that token, or of its grant
 

@@ -20,7 +20,7 @@ func (w *view) access() Access {
 	g := &w.grant
 	return Access{
 		Token: g.AccessToken, Expiry: g.Expiry, Created: g.Created, End: g.End, Scope: g.Scope, Lost: g.Lost, Subject: g.Subject,
-		Issuer: g.Issuer, Client: g.Client, App: g.App, Key: w.row.Key, User: w.row.User, Unsaved: w.unsaved,
+		Issuer: g.Issuer, Client: g.Client, App: g.App, Made: g.Made, Key: w.row.Key, User: w.row.User, Unsaved: w.unsaved,
 	}
 }
 
@@ -66,6 +66,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		if err != nil {
 			return view{}, &Unavailable{time.Minute, err}
 		}
+		grant.Made = new(Made)
 		v.cache.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
 		w = view{row: row, grant: grant}
 	}

@@ -119,7 +119,7 @@ func (o *Options) renewed(g Grant, answer Granted, asked time.Time) Grant {
 		g.Scope = *answer.Scope
 	}
 	if !answer.App.Empty() {
-		g.App = answer.App
+		g.App, g.Made = answer.App, nil
 	}
 	return g
 }

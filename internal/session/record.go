@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/rand"
+	"sync/atomic"
 	"time"
 )
 
@@ -119,7 +120,14 @@ type Grant struct {
 	Created     time.Time
 	End         time.Time // absolute
 	App         Secret    // for the vault's user, who may change it with an answer
+
+	// Made is what the vault's user made of App, as long as the grant is kept open;
+	// nil: it is not. It is in no row.
+	Made *Made
 }
+
+// Made holds something of the vault's user.
+type Made struct{ atomic.Value }
 
 // renewable reports whether there is anything to renew the grant with.
 func (g *Grant) renewable() bool {

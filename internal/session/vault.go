@@ -38,6 +38,7 @@ type Access struct {
 	Issuer  string
 	Client  string
 	App     Secret
+	Made    *Made // of App; nil: nothing is kept
 	Key     Key
 	User    ID // whose browser holds the handle; none: it is no browser's
 	// Unsaved: the token came after a renewal whose outcome the store has not

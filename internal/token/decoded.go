@@ -77,6 +77,16 @@ func (d *Decoded) add(more decodedClaim) {
 	}
 }
 
+// Lookup finds a claim, or nil. The claims are decoded where it is not known yet.
+func (d *Decoded) Lookup(path string, decode func() Claims) any {
+	if one := d.find(path, asItIs); one != nil {
+		return one.claim
+	}
+	claim, _ := decode().Lookup(path)
+	d.add(decodedClaim{path: path, claim: claim})
+	return claim
+}
+
 // Size is what the claims take, in bytes, about.
 func (d *Decoded) Size() int {
 	if d == nil {

@@ -91,7 +91,7 @@ func TestATextOfAClaimIsWrittenOnceAndOfTheTokenItselfAlone(t *testing.T) {
 	// What stands beside the token is of one log-in, and the token may be of two.
 	for _, more := range []string{"of one", "of another"} {
 		p := remembered(facts, raw)
-		p.Beside(func() []Claims { return []Claims{{"nick": more}} })
+		p.Beside(func(path string) any { return Claims{"nick": more}[path] })
 		want(p, "nick", shout, more+"!", 1)
 		want(p, "email", shout, "alice!", 0)
 	}

@@ -30,8 +30,8 @@ type Principal struct {
 	known  *Decoded
 	decode sync.Once
 	claims Claims
-	named  *Named          // nil: nothing is known
-	beside func() []Claims // nil: nothing more is known
+	named  *Named                // nil: nothing is known
+	beside func(path string) any // nil: nothing more is known
 }
 
 // Principal is who a token speaks for that prover found to be good. claims may
@@ -57,10 +57,9 @@ func (p *Principal) Completed(answer string) *Principal {
 	return p
 }
 
-// Beside has claims looked for, in this order, that the token itself does not
-// have: what its issuer says of the same user elsewhere. They are asked for once,
-// when one is needed first.
-func (p *Principal) Beside(claims func() []Claims) { p.beside = sync.OnceValue(claims) }
+// Beside has claims looked for that the token itself does not have: what its issuer
+// says of the same user elsewhere.
+func (p *Principal) Beside(lookup func(path string) any) { p.beside = lookup }
 
 // Until is when the token is taken no more, with the skew that it is judged by.
 func (p *Principal) Until() time.Time { return time.Unix(p.expiry, 0).Add(p.Skew) }
@@ -106,12 +105,7 @@ func (p *Principal) find(path string, keep bool) (claim any, own bool) {
 	if claim = p.decoded(path, keep); claim != nil || p.beside == nil {
 		return claim, claim != nil
 	}
-	for _, more := range p.beside() {
-		if found, ok := more.Lookup(path); ok && found != nil {
-			return found, false
-		}
-	}
-	return nil, false
+	return p.beside(path), false
 }
 
 // decoded is what the token has at a path, or nil. That there is nothing is kept

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
@@ -46,6 +48,39 @@ func (o *Origin) IDClaims() token.Claims {
 		return nil // there is none
 	}
 	return claims
+}
+
+// known is what is asked for of an origin with each request. It is decoded once, as
+// long as the grant is kept open.
+type known struct {
+	idSubject string
+	claims    token.Decoded // of the ID token
+}
+
+func (f Source) known() *known {
+	if f.Made != nil {
+		if before, ok := f.Made.Load().(*known); ok {
+			return before
+		}
+	}
+	k := &known{idSubject: strings.Clone(f.Origin().IDSubject)}
+	if f.Made != nil {
+		f.Made.Store(k)
+	}
+	return k
+}
+
+// IDSubject is the sub of the ID token that came with the grant.
+func (f Source) IDSubject() string { return f.known().idSubject }
+
+// IDClaims looks for what the grant's ID token says of its user.
+func (f Source) IDClaims() func(path string) any {
+	k := f.known()
+	decode := sync.OnceValue(func() token.Claims {
+		origin := f.Origin()
+		return origin.IDClaims().OfUser()
+	})
+	return func(path string) any { return k.claims.Lookup(path, decode) }
 }
 
 // Origin is that of a grant that begins now at this site, in the words of its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
@@ -45,22 +46,26 @@ func (s *Site) Complete(ctx context.Context, p *token.Principal, raw string, fro
 		info, err = s.Asker.Ask(ctx, userinfo.Question{
 			Trust: s.Trust, Token: raw, Now: s.Now,
 			Grant:   from.App.Reveal(),
-			Subject: func() string { return from.Origin().IDSubject },
+			Subject: from.IDSubject,
 		})
 		if waited(err); err != nil {
 			return err
 		}
 	}
-	p.Beside(func() (all []token.Claims) {
+	idClaims := sync.OnceValue(from.IDClaims)
+	p.Beside(func(path string) any {
 		for _, source := range s.Block.Claims {
+			var claim any
 			if source == OfUserInfo {
-				all = append(all, info)
-				continue
+				claim, _ = info.Lookup(path)
+			} else {
+				claim = idClaims()(path)
 			}
-			origin := from.Origin()
-			all = append(all, origin.IDClaims().OfUser())
+			if claim != nil {
+				return claim
+			}
 		}
-		return all
+		return nil
 	})
 	return nil
 }
