@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -152,9 +153,18 @@ func BenchmarkIdleGrants(b *testing.B) {
 }
 
 // BenchmarkCookieSession is the whole handler with a browser's live session, to
-// be read beside BenchmarkReferenceToken.
+// be read beside BenchmarkReferenceToken: alone, and with claims that its ID token
+// has and its access token has not.
 func BenchmarkCookieSession(b *testing.B) {
-	s := newPortal(b, "", nil)
+	b.Run("alone", func(b *testing.B) { benchSession(b, "login {\n}\n") })
+	b.Run("id_token", func(b *testing.B) {
+		benchSession(b, "login {\nclaims id_token\n}\ncopy_claims sub>X-User-Id email>X-User-Email acr>X-Acr\n")
+	})
+}
+
+func benchSession(b *testing.B, words string) {
+	s := portalWith(b, words+endpoint, nil)
+	s.claims = map[string]any{"email": "alice@example.com", "acr": "gold"}
 	t := s.browser().logIn()
 	raw, w := benchRequest("")
 	raw.Header.Del("Authorization")
@@ -173,7 +183,7 @@ func BenchmarkCookieSession(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	if w.Code != http.StatusOK || raw.Header.Get("Cookie") != "theme=dark" {
+	if w.Code != http.StatusOK || raw.Header.Get("Cookie") != "theme=dark" || strings.Contains(words, "email") && raw.Header.Get("X-User-Email") == "" {
 		b.Fatal(w.Code, raw.Header)
 	}
 }

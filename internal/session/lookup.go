@@ -66,9 +66,7 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		if err != nil {
 			return view{}, &Unavailable{time.Minute, err}
 		}
-		grant.Made = new(Made)
-		v.cache.keep(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
-		w = view{row: row, grant: grant}
+		w = v.keepOpen(&opened{row: row, grant: grant, secret: h.parts().secret, ring: c.ring, read: began}, writes)
 	}
 	if w.at = began; !known {
 		w.at = c.o.Now()
@@ -87,6 +85,13 @@ func (v *Vault) look(ctx context.Context, c *config, h Handle, anew bool) (view,
 		return view{}, ErrNoGrant
 	}
 	return w, nil
+}
+
+// keepOpen keeps a grant that was just opened, with room for what is made of it.
+func (v *Vault) keepOpen(o *opened, writes uint64) view {
+	o.grant.Made = new(Made)
+	v.cache.keep(o, writes)
+	return view{row: o.row, grant: o.grant}
 }
 
 // savingOf finds a pair that this node holds and the store does not.
