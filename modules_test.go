@@ -71,7 +71,7 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	}; !slices.Equal(modules, want) {
 		t.Errorf("modules: %v\nwant:    %v", modules, want)
 	}
-	if want := []string{"doctor", "explain", "sidecar", "status"}; !slices.Equal(commands, want) {
+	if want := []string{"backup", "doctor", "explain", "grants", "sidecar", "status"}; !slices.Equal(commands, want) {
 		t.Errorf("commands: %v, want %v", commands, want)
 	}
 }
