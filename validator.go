@@ -70,6 +70,9 @@ func (v *Validator) proven(ctx context.Context, raw string, from sender) (*token
 			return nil, verdict.OfToken(err, t.Profile.Issuer)
 		case ok:
 			t.Metrics.Hits.Inc()
+			if err := t.Standing(ctx, facts); err != nil {
+				return nil, err
+			}
 			return t.Profile.Principal(t, facts, raw, nil).Completed(answer), nil
 		}
 	}
@@ -103,6 +106,11 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 	}
 	if !t.AsksAlways() {
 		t.Keep(key, facts)
+	}
+	if err := t.Standing(ctx, facts); err != nil {
+		return nil, err
+	}
+	if !t.AsksAlways() {
 		return t.Profile.Principal(t, facts, raw, unverified.Claims), nil
 	}
 	said, err := v.confirm(ctx, t, introspection.Request{

@@ -78,14 +78,19 @@ func sameHost(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// get reads a document of bounded size; only status 200 counts. fresh is how
-// long it may be used before it is asked for again.
+// get reads a document of JSON.
 func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh time.Duration, err error) {
+	return s.read(ctx, address, "application/json", maxDocument)
+}
+
+// read reads a document of bounded size; only status 200 counts. fresh is how
+// long it may be used before it is asked for again.
+func (s *Server) read(ctx context.Context, address, accept string, most int64) (doc []byte, fresh time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", "caddy-oauth")
 	shown := s.cfg.Bearer != nil && s.shows(ctx, address)
 	if shown {
@@ -106,12 +111,12 @@ func (s *Server) get(ctx context.Context, address string) (doc []byte, fresh tim
 	if res.StatusCode != http.StatusOK {
 		return nil, 0, &answerError{address: address, status: res.StatusCode, err: &statusError{res.StatusCode, s.cfg.Bearer != nil && !shown}}
 	}
-	doc, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	doc, err = io.ReadAll(io.LimitReader(res.Body, most+1))
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: reading the answer: %w", address, err)
 	}
-	if len(doc) > maxDocument {
-		return nil, 0, &answerError{address: address, err: fmt.Errorf("more than %d bytes", maxDocument)}
+	if int64(len(doc)) > most {
+		return nil, 0, &answerError{address: address, err: fmt.Errorf("more than %d bytes", most)}
 	}
 	return withoutMark(doc), freshness(res.Header, s.cfg.Now()), nil
 }

@@ -42,6 +42,7 @@ type Config struct {
 	Signals   bool           // it is a transmitter of events, with the metadata of one
 	AllowHTTP bool           // take plain http from hosts other than loopback
 	Trust     *x509.CertPool // for TLS; nil: the system's
+	Statuses  *Statuses      // lists that say which tokens were taken back; nil: none are looked at
 	StoreAs   string         // where the last good keys are kept in the storage
 
 	Now       func() time.Time
@@ -95,6 +96,8 @@ type Server struct {
 	status   Status
 	seen     map[string]time.Time // when each key in force was first fetched
 
+	statuses statusLists
+
 	fetcher // touched by the loop alone
 }
 
@@ -113,6 +116,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, ended: make(chan struct{}), wake: make(chan struct{}, 1), flight: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client, s.caller = newClient(cfg), newCaller(cfg)
+	s.statuses.places = make(chan struct{}, mostStatusFetches)
 	if !cfg.hasMetadata() && cfg.Named != (Named{}) {
 		s.endpoints.Store(s.readEndpoints(nil)) // there is nothing to wait for
 	}

@@ -30,6 +30,8 @@ const (
 	OpStore    = "store"    // of keys in the storage
 
 	OpContradiction = "contradiction" // of two documents of metadata
+
+	OpStatusList = "status list" // of a list of statuses
 )
 
 // Event is something an operator may want to know.
@@ -42,6 +44,7 @@ type Event struct {
 	Added   []token.KeyInfo // keys that were not in force before, unless there were none
 	Removed []token.KeyInfo // keys that are in force no more
 	Held    bool            // of a fetch that failed: there are keys all the same
+	List    string          // its address, of a list of statuses
 	Differ  []string        // where two documents of metadata contradict each other
 	Turned  bool            // of a fetch: the first failure, or the first success after failures
 	Took    time.Duration

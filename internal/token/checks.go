@@ -26,6 +26,7 @@ const (
 	CheckExpired      Check = "exp"
 	CheckNotBefore    Check = "nbf"
 	CheckAudience     Check = "aud"
+	CheckStatus       Check = "status"
 	CheckKeys         Check = "keys"
 	CheckKey          Check = "kid"
 	CheckKeyAlgorithm Check = "key and alg"
@@ -63,6 +64,7 @@ var Rules = []Rule{
 	{Check: CheckExpired, Clause: "RFC 7519 §4.1.4", needs: []Check{CheckExpiry}},
 	{Check: CheckNotBefore, Clause: "RFC 7519 §4.1.5", needs: []Check{CheckPayloadJSON}, members: []string{"nbf"}},
 	{Check: CheckAudience, Clause: "RFC 9068 §4, RFC 7519 §4.1.3", needs: []Check{CheckPayloadJSON}, members: []string{"aud"}},
+	{Check: CheckStatus, Clause: "Token Status List §6.2", needs: []Check{CheckPayloadJSON}},
 	{Check: CheckKeys, Clause: "RFC 9068 §4", needs: []Check{CheckHeaderJSON, CheckPayloadText, CheckSignText, CheckAlgorithm}, members: []string{"kid"}},
 	{Check: CheckKey, Clause: "RFC 7515 §4.1.4, RFC 7517 §4.5", needs: []Check{CheckKeys}},
 	{Check: CheckKeyAlgorithm, Clause: "RFC 8725 §3.1", needs: []Check{CheckKey}},

@@ -29,10 +29,10 @@ var strict = base64.RawURLEncoding.Strict()
 // Parse is the front door (RFC 7515 §3.1, 7519 §7.2): a size cap, exactly
 // three non-empty parts, strict base64url, one strict JSON object each in
 // header and payload. Errors are refusals.
-func Parse(raw string) (*Unverified, error) { return parse(raw, nil) }
+func Parse(raw string) (*Unverified, error) { return parse(raw, MaxSize, nil) }
 
-func parse(raw string, rec *Record) (*Unverified, error) {
-	if err := rec.note(CheckSize, checkSize(raw)); err != nil {
+func parse(raw string, most int, rec *Record) (*Unverified, error) {
+	if err := rec.note(CheckSize, checkSize(raw, most)); err != nil {
 		return nil, err
 	}
 	header, rest, _ := strings.Cut(raw, ".")
@@ -70,8 +70,8 @@ func parse(raw string, rec *Record) (*Unverified, error) {
 	return u, nil
 }
 
-func checkSize(raw string) error {
-	if len(raw) > MaxSize {
+func checkSize(raw string, most int) error {
+	if len(raw) > most {
 		return refuse(TooLarge, "")
 	}
 	return nil

@@ -63,6 +63,11 @@ func (r *Record) describeProfile(check Check, u *Unverified, p *Profile, now tim
 		marks, types := p.marks(), p.types()
 		return r.told(check, "no mark of another kind"),
 			"none of the claims " + strings.Join(marks, ", ") + "; the claim typ none of " + strings.Join(types, ", ") + "; the claim token_use none of " + strings.Join(p.uses(), ", ")
+	case CheckStatus:
+		if !p.Statuses {
+			return "not asked for", "nothing, without status_lists"
+		}
+		return r.told(check, u.statusText()), "none, or a status_list with idx and uri"
 	case CheckBound:
 		return r.told(check, "bound to no key"), "no claim cnf, and no claim typ of DPoP: such a token is good with a proof of its key alone"
 	case CheckExpiry:

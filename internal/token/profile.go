@@ -22,6 +22,7 @@ type Profile struct {
 	IDTokens   bool          // let ID tokens pass as access tokens
 	LoggedIn   bool          // it is of a log-in of our own: marks of an ID token are no reason to refuse it
 	Told       bool          // an answer about an opaque token must say that it is an access token
+	Statuses   bool          // where its issuer says what became of it counts (Token Status List)
 	Skew       time.Duration // how far clocks may differ
 	Keys       KeySource
 }
@@ -39,13 +40,14 @@ type Facts struct {
 	Mark      string // the claim that marks it as an ID token; "": none does
 	Key       *Key   // that verified it; nil: the issuer was asked
 	Named     Named
+	Status    StatusRef
 
 	Decoded *Decoded // further claims of a token that is remembered; nil: it is not
 }
 
 // Size is what the facts take in memory, in bytes, about.
 func (f *Facts) Size() int {
-	size := sizeOfFacts + len(f.Subject) + len(f.Scope) + len(f.Client) + f.Decoded.Size()
+	size := sizeOfFacts + len(f.Subject) + len(f.Scope) + len(f.Client) + len(f.Status.List) + f.Decoded.Size()
 	for _, aud := range f.Audience {
 		size += costOf(aud)
 	}
@@ -106,10 +108,16 @@ func (p *Profile) verify(ctx context.Context, u *Unverified, now time.Time, rec 
 	for i, aud := range facts.Audience {
 		facts.Audience[i] = strings.Clone(aud) // facts must not hold on to the whole payload
 	}
+	var err error
+	if p.Statuses {
+		facts.Status, err = u.Claims.status()
+	}
+	if err := rec.note(CheckStatus, err); err != nil {
+		return nil, err
+	}
 	if rec.blocked(CheckKeys) {
 		return facts, nil // no key could be looked for
 	}
-	var err error
 	facts.Key, err = p.prove(ctx, u, rec)
 	return facts, rec.proof(err)
 }

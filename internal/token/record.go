@@ -131,7 +131,7 @@ func (r *Record) blocked(check Check) bool { return r != nil && r.Missing(check)
 // and for reading: where the record has an error, it is no token.
 func Inspect(raw string) (*Unverified, *Record) {
 	rec := &Record{}
-	u, err := parse(raw, rec)
+	u, err := parse(raw, MaxSize, rec)
 	if err != nil {
 		u = &Unverified{}
 	}

@@ -26,6 +26,7 @@ const (
 	Inactive        Reason = "token_inactive"    // its issuer says so at the introspection endpoint
 	Outdated        Reason = "token_outdated"    // it is from before something that its issuer knows by now
 	Revoked         Reason = "token_revoked"     // it was taken back, and stands in the list of that
+	StatusRefused   Reason = "token_status"      // its issuer's status list calls it invalid or suspended
 	KeyUnknown      Reason = "key_unknown"       // the issuer publishes no such key
 	KeyMismatch     Reason = "key_mismatch"      // the named key cannot have made a signature of this alg
 	SignatureFailed Reason = "signature_invalid" // the signature does not verify

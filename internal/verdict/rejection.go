@@ -65,6 +65,8 @@ const (
 
 	SignalsSilent = "signals_silent"
 
+	StatusUnavailable = "status_unavailable"
+
 	GrantUnavailable = "grant_unavailable"
 
 	RevocationsUnavailable = "revocations_unavailable"
@@ -99,6 +101,7 @@ var descriptions = map[token.Reason]string{
 	token.Inactive:      "the access token is not active",
 	token.Outdated:      "the access token is out of date: get a new one",
 	token.Revoked:       "the access token was revoked",
+	token.StatusRefused: "the access token was revoked or suspended",
 	token.BoundToken:    "the access token is bound to a key, and such tokens are not accepted here",
 	token.NotJWT:        "the access token is not of a form that is accepted here",
 }

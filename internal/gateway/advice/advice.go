@@ -29,6 +29,8 @@ var advices = map[string]string{
 	string(token.Expired):            "Client: get a new token, or refresh. If it just did, compare the clocks of issuer and gateway.",
 	string(token.NotYetValid):        "Compare the clocks of issuer and gateway. Caddyfile: skew takes up to 60s.",
 	string(token.Inactive):           "The issuer does not know it, or it was revoked, has expired, or is of another client's kind. Client: get a new one. If it is new, look whether it comes from this very issuer, and whether the gateway's client may introspect it there.",
+	string(token.StatusRefused):      "Its issuer took it back. Client: get a new one, by a new log-in where this is a user's. If it is new, ask the issuer which place (idx) in its status list the token has, and what stands there.",
+	verdict.StatusUnavailable:        "Nothing can be judged without the status list that the token names. Look at its address from here; Caddyfile: status_lists names the origins that lists may be at, as https://<host>.",
 	verdict.IntrospectionUnavailable: "Nothing can be judged without the issuer's answer. \"caddy oauth doctor\" asks the introspection endpoint with the gateway's own client, and says what is amiss.",
 	string(token.KeyUnknown):         "The issuer does not publish the key: a token of another environment, of a key that was withdrawn, or forged. Issuer: publish the key at jwks_uri. Caddyfile: check jwks, if it is set.",
 	string(token.KeyMismatch):        "Issuer: the key's alg, kty or crv does not fit the token's alg. Caddyfile: an RSA key without alg is for RS256, unless algorithms or the metadata name another; if the issuer signs with this one, write algorithms with it. Otherwise it is forged.",

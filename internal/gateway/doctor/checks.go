@@ -36,6 +36,9 @@ func (d *doctor) checkSettings(t target) {
 		d.say(t.url, checkSettings, resultWarn, "write client_id_as_audience beside it, and the ids of the app clients as audience",
 			"audience: Amazon Cognito's access tokens have no aud, and none passes (its ID tokens have one)")
 	}
+	if len(t.set.StatusLists) > 0 {
+		d.say(t.url, checkSettings, resultOK, "", "status_lists: lists at %s are fetched when a token names one; \"caddy oauth explain\" tells where a token has its place, and what stands there", strings.Join(t.set.StatusLists, " "))
+	}
 	if t.issuer.InsecureIDTokens {
 		d.say(t.url, checkSettings, resultWarn, "take the word out, unless the issuer is Dex",
 			"insecure_id_tokens: whoever a user logs in to can act as the user here")

@@ -168,6 +168,7 @@ func (e *explaining) readToken(ctx context.Context) {
 		e.Checks = append(e.Checks, e.tokenStep(rule, profile))
 	}
 	if e.trust != nil && e.rec.Err() == nil {
+		e.readStanding(ctx, facts)
 		switch {
 		case e.how.missing.of(e.Issuer):
 			e.cannotAsk()

@@ -87,7 +87,7 @@ func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Pr
 			return nil, found, err
 		case reason == token.NotYetValid:
 			return nil, found, tooEarly(found.Issuer, refused)
-		case reason != token.Inactive && reason != token.Expired && reason != token.Outdated, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
+		case reason != token.Inactive && reason != token.StatusRefused && reason != token.Expired && reason != token.Outdated, judged == mostTokens, time.Since(began) > k.settings().RefreshWait:
 			return nil, found, refused
 		}
 		waited := telemetry.TraceWait(ctx, telemetry.SpanGrant)

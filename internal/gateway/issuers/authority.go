@@ -41,6 +41,7 @@ type authority struct {
 	issuer string
 	Server *as.Server // nil: the keys come from a file
 	keys   token.KeySource
+	lists  *as.Server       // has its lists of statuses; nil: none are looked at
 	signed token.Algorithms // that are configured
 	cache  *otter.Cache[token.Digest, *token.Facts]
 
@@ -53,8 +54,11 @@ type authority struct {
 func acquire(key string, capacity int, set *Settings, cfg as.Config, env as.Env) (auth *authority, release func()) {
 	auth, leave := authorities.Acquire(key, func() *authority { return newAuthority(key, set, cfg) })
 	detach := func() {}
-	if auth.Server != nil {
+	switch {
+	case auth.Server != nil:
 		detach = auth.Server.Attach(env)
+	case auth.lists != nil:
+		detach = auth.lists.Attach(env)
 	}
 	auth.addCapacity(capacity)
 	return auth, func() {
@@ -77,18 +81,25 @@ func newAuthority(key string, set *Settings, cfg as.Config) *authority {
 		Logger:           &otter.NoopLogger{}, // nothing it says could be acted on
 	})
 	if set.Fixed != nil {
-		auth.keys = set.Fixed
+		if auth.keys = set.Fixed; cfg.Statuses != nil {
+			auth.lists = as.New(cfg)
+		}
 		return auth
 	}
 	auth.Server = as.New(cfg)
-	auth.keys = auth.Server
+	if auth.keys = auth.Server; cfg.Statuses != nil {
+		auth.lists = auth.Server
+	}
 	return auth
 }
 
 // Destruct ends the authority's background work.
 func (a *authority) Destruct() error {
-	if a.Server != nil {
+	switch {
+	case a.Server != nil:
 		a.Server.Close()
+	case a.lists != nil:
+		a.lists.Close()
 	}
 	a.cache.StopAllGoroutines()
 	return nil

@@ -15,7 +15,7 @@ import (
 )
 
 // Words are those of the block.
-const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, bearer_token_file, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, bearer_token_file, status_lists, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
 // Parse reads the block of an issuer. others are those before it.
 //
@@ -33,6 +33,7 @@ const Words = "audience, client_id_as_audience, access_token_issuer, algorithms,
 //		userinfo_endpoint      <url>
 //		end_session_endpoint   <url>
 //		bearer_token_file      <path>
+//		status_lists <origin...>
 //		introspect [<url>] { ... }
 //		signals    [<transmitter_url>] { ... }
 //		client     <id> [<secret>] { ... }
@@ -106,6 +107,8 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 	switch d.Val() {
 	case "audience":
 		return grammar.List(d, &i.Audience)
+	case "status_lists":
+		return grammar.List(d, &i.StatusLists)
 	case "algorithms":
 		if err := grammar.List(d, &i.Algorithms); err != nil {
 			return err

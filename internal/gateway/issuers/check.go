@@ -77,6 +77,9 @@ func (i *Issuer) check() error {
 			return fmt.Errorf("issuer %s: %w", name, err)
 		}
 	}
+	if err := i.checkStatusLists(); err != nil {
+		return fmt.Errorf("issuer %s: %w", name, err)
+	}
 	if err := i.checkIntrospect(); err != nil {
 		return fmt.Errorf("issuer %s: %w", name, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // What an issuer is called is one thing, and where it is asked is another. Only
@@ -131,6 +132,14 @@ func (i *Issuer) Server(url string, set Settings) as.Config {
 		Issuer: url, Metadata: set.Metadata, JWKS: set.JWKS, Named: set.Named,
 		AllowHTTP: i.InsecureHTTP, Trust: set.Roots,
 	}
+	if len(set.StatusLists) > 0 {
+		cfg.Statuses = &as.Statuses{Origins: set.StatusLists, Lists: token.ListProfile{
+			Issuer: url, Tokens: set.Tokens, Algorithms: set.Algorithms, Skew: MaxSkew,
+		}}
+		if set.Fixed != nil {
+			cfg.Statuses.Lists.Keys = set.Fixed
+		}
+	}
 	if set.bearer != "" {
 		cfg.Bearer = func() (secret.Text, error) { return readBearer(set.bearer) }
 	}
@@ -151,9 +160,9 @@ func readBearer(name string) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("bearer_token_file: %w", err)
 	}
-	token := strings.TrimSpace(string(text))
-	if token == "" || len(token) > mostBearer || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	line := strings.TrimSpace(string(text))
+	if line == "" || len(line) > mostBearer || strings.ContainsFunc(line, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return secret.Text{}, fmt.Errorf("bearer_token_file: %s holds no token: one line of visible ASCII", name)
 	}
-	return secret.New(token), nil
+	return secret.New(line), nil
 }

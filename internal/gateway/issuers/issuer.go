@@ -91,6 +91,13 @@ type Issuer struct {
 	// Ask the issuer about opaque tokens (RFC 7662). Default: they are refused.
 	Introspect *introspection.Introspect `json:"introspect,omitempty"`
 
+	// Where the issuer's status lists may be, as origins: https://host[:port].
+	// A token that names its place in one (Token Status List) is refused when the
+	// list calls it invalid or suspended, and cannot be judged without the list.
+	// Lists are signed with the issuer's keys, and fetched as those are, in the
+	// background. Tokens that name none pass. Default: none are looked at.
+	StatusLists []string `json:"status_lists,omitempty"`
+
 	// Take what a transmitter of security events tells of this issuer's users,
 	// sessions and tokens (OpenID Shared Signals Framework), so that what is taken
 	// back stops counting before it runs out. Default: none is listened to.
@@ -161,7 +168,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 			Require:   slices.Concat(with.Require, i.Require),
 			Profile: token.Profile{
 				Issuer: url, Tokens: set.Tokens, Resource: with.Resource, Audience: set.Audience, ByClient: i.ClientIDAsAudience, Algorithms: set.Algorithms, Keys: telemetry.TraceKeys(l.keys),
-				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, Skew: i.Leeway(),
+				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, Skew: i.Leeway(), Statuses: len(set.StatusLists) > 0,
 			},
 			Client:  client,
 			Metrics: telemetry.Metrics.ForIssuer(url),
@@ -233,6 +240,9 @@ func (i *Issuer) fingerprint(url string, set Settings) string {
 	}
 	if set.Tokens != "" || set.Named != (as.Named{}) || set.bearer != "" { // else the keys that are stored keep their place
 		words = append(words, set.Tokens, set.Named, set.bearer)
+	}
+	if len(set.StatusLists) > 0 {
+		words = append(words, "status_lists", set.StatusLists)
 	}
 	all, err := json.Marshal(words)
 	if err != nil {

@@ -1,6 +1,7 @@
 package issuers
 
 import (
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +18,8 @@ const warnAgain = time.Minute
 // observer tells an operator what happens with an issuer's keys.
 func observer(log *zap.Logger, issuer string) func(as.Event) {
 	log = log.With(zap.String("issuer", issuer))
-	var warned, unread time.Time // of the outage that lasts; the loop is the one caller
+	var unlisted atomic.Int64    // when a status list was told of that failed; each is fetched by itself
+	var warned, unread time.Time // of the outage that lasts; for these the loop is the one caller
 	var unusable string          // what was said of a set without a usable key
 	return func(e as.Event) {
 		switch e.Op {
@@ -57,6 +59,10 @@ func observer(log *zap.Logger, issuer string) func(as.Event) {
 				break
 			}
 			log.Info("using stored keys until the issuer answers", zap.Int("keys", e.Keys))
+		case as.OpStatusList:
+			telemetry.Metrics.FetchedStatuses(issuer, e.Err)
+			tellStatusList(log, &e, &unlisted)
+			return
 		case as.OpContradiction:
 			log.Warn("the issuer's documents of metadata contradict each other; what is named first counts", zap.Strings("where", e.Differ))
 		case as.OpStore:
@@ -76,4 +82,23 @@ func tellSkipped(log *zap.Logger, skipped []token.Skipped, where ...zap.Field) {
 		}
 		log.With(where...).Log(level, "left a key of the issuer out", zap.String("kid", s.KeyID), zap.Int("index", s.Index), zap.Error(s.Err))
 	}
+}
+
+// tellStatusList tells of a fetch of a list of statuses.
+func tellStatusList(log *zap.Logger, e *as.Event, told *atomic.Int64) {
+	log = log.With(zap.String("list", e.List), zap.Duration("took", e.Took))
+	if e.Err == nil {
+		log.Debug("fetched a status list")
+		return
+	}
+	level := zapcore.DebugLevel
+	if now := time.Now().Unix(); now-told.Load() >= int64(warnAgain/time.Second) {
+		level = zapcore.WarnLevel
+		told.Store(now)
+	}
+	text := "fetching a status list failed; the one that is there stays in force"
+	if !e.Held {
+		text = "no status list yet: fetching it failed, and tokens that name it are answered with 503"
+	}
+	log.Log(level, text, zap.Error(e.Err))
 }

@@ -18,17 +18,18 @@ import (
 // Settings are an issuer's words with their placeholders replaced and their files
 // read.
 type Settings struct {
-	Audience   []string
-	Metadata   string // the address of the metadata; "": the well-known places
-	JWKS       string // the address, or file, of the keys; "": the metadata names it
-	Tokens     string // what iss of access tokens is; "": the issuer
-	Named      as.Named
-	Introspect string // the endpoint; "": the metadata name it
-	Signals    signals.Resolved
-	Algorithms token.Algorithms
-	Fixed      *token.KeySet   // keys from a file; nil: they are fetched
-	Skipped    []token.Skipped // keys of the file that cannot be used
-	Roots      *x509.CertPool  // nil: the system's
+	Audience    []string
+	Metadata    string // the address of the metadata; "": the well-known places
+	JWKS        string // the address, or file, of the keys; "": the metadata names it
+	Tokens      string // what iss of access tokens is; "": the issuer
+	Named       as.Named
+	StatusLists []string // where lists of statuses may be
+	Introspect  string   // the endpoint; "": the metadata name it
+	Signals     signals.Resolved
+	Algorithms  token.Algorithms
+	Fixed       *token.KeySet   // keys from a file; nil: they are fetched
+	Skipped     []token.Skipped // keys of the file that cannot be used
+	Roots       *x509.CertPool  // nil: the system's
 
 	content   string          // of the file of keys
 	trustPool json.RawMessage // the words that Roots were made of
@@ -49,6 +50,9 @@ func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings,
 		return set, err
 	}
 	if err = i.resolveNames(repl, &set); err != nil {
+		return set, err
+	}
+	if set.StatusLists, err = i.resolveStatusLists(repl); err != nil {
 		return set, err
 	}
 	if i.Introspect != nil {

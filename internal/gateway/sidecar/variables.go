@@ -64,6 +64,7 @@ var variables = []variable{
 		return word(v, &s.issuer.JWKS)
 	}},
 	{Name: "OAUTH_BEARER_TOKEN_FILE", Takes: "the path of a file", Standard: "none", set: func(s *sidecar, v string) error { return word(v, &s.issuer.BearerTokenFile) }},
+	{Name: "OAUTH_STATUS_LISTS", list: true, Takes: "one or more origins, https://host[:port]", Standard: "none are looked at", set: func(s *sidecar, v string) error { return words(v, &s.issuer.StatusLists) }},
 	{Name: "OAUTH_TRUST_POOL_FILE", list: true, Takes: "paths of PEM files", Standard: "the image's certificate authorities", set: func(s *sidecar, v string) error { return words(v, &s.trust) }},
 	{Name: "OAUTH_INTROSPECT", Takes: "true, false, or the URL of the introspection endpoint", Standard: "false", set: func(s *sidecar, v string) error {
 		switch v {

@@ -24,6 +24,7 @@ type Collectors struct {
 	lookups   *prometheus.CounterVec
 	verifying *prometheus.HistogramVec
 	fetches   *prometheus.CounterVec
+	statuses  *prometheus.CounterVec
 	Anonymous prometheus.Counter
 	*sessionCollectors
 	*loginCollectors
@@ -75,6 +76,10 @@ func newCollectors() *Collectors {
 			Help: "Fetches of an issuer's keys, by outcome: ok or error.",
 		}, []string{"issuer", "outcome"}),
 	}
+	c.statuses = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_oauth_status_list_fetches_total",
+		Help: "Fetches of an issuer's status lists, by outcome: ok or error.",
+	}, []string{"issuer", "outcome"})
 	c.Anonymous = c.Verdict("", verdict.Anonymous)
 	return c
 }
@@ -110,15 +115,23 @@ func (c *Collectors) Register(registry *prometheus.Registry, readers ...promethe
 
 // All are the collectors, for the registry.
 func (c *Collectors) All() []prometheus.Collector {
-	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches}
+	own := []prometheus.Collector{c.verdicts, c.lookups, c.verifying, c.fetches, c.statuses}
 	return slices.Concat(own, c.sessionCollectors.all(), c.loginCollectors.all(), c.askCollectors.all(), c.revocationCollectors.all(), c.streamCollectors.all(), c.signalCollectors.all())
 }
 
 // Fetched counts a fetch of an issuer's keys.
 func (c *Collectors) Fetched(issuer string, event as.Event) {
-	outcome := "ok"
-	if event.Err != nil {
-		outcome = "error"
+	c.fetches.WithLabelValues(issuer, outcomeOf(event.Err)).Inc()
+}
+
+// FetchedStatuses counts a fetch of a list of statuses.
+func (c *Collectors) FetchedStatuses(issuer string, err error) {
+	c.statuses.WithLabelValues(issuer, outcomeOf(err)).Inc()
+}
+
+func outcomeOf(err error) string {
+	if err != nil {
+		return "error"
 	}
-	c.fetches.WithLabelValues(issuer, outcome).Inc()
+	return "ok"
 }

@@ -1,0 +1,141 @@
+package as
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddyoauth/caddyoauth/internal/token"
+)
+
+// The times of fetching lists of statuses.
+const (
+	statusUnused  = time.Hour // then a list is forgotten
+	statusAttempt = 10 * time.Second
+)
+
+// keepStatuses is the one goroutine that fetches a list, until no token has named
+// it for an hour.
+func (s *Server) keepStatuses(l *statusList) {
+	failures := 0
+	for {
+		next := s.fetchStatuses(l, &failures)
+		timer := time.NewTimer(next)
+		select {
+		case <-s.ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-l.wake:
+			timer.Stop()
+		}
+		if s.cfg.Now().Unix()-l.used.Load() > int64(statusUnused/time.Second) {
+			s.dropStatuses(l)
+			return
+		}
+	}
+}
+
+// dropStatuses forgets a list. Who holds it yet may use it to its end.
+func (s *Server) dropStatuses(l *statusList) {
+	s.statuses.mu.Lock()
+	defer s.statuses.mu.Unlock()
+	lists := map[string]*statusList{}
+	for name, one := range *s.statuses.all.Load() {
+		if one != l {
+			lists[name] = one
+		}
+	}
+	s.statuses.all.Store(&lists)
+	if held := l.held.Load(); held != nil {
+		s.statuses.size.Add(-int64(held.Size()))
+	}
+	l.mu.Lock()
+	l.dropped = true
+	l.mu.Unlock()
+	l.land(errStopped)
+}
+
+func (l *statusList) land(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+	if l.flight != nil {
+		close(l.flight)
+		l.flight = nil
+	}
+}
+
+// fetchStatuses makes one attempt and answers how long to wait before the next one.
+func (s *Server) fetchStatuses(l *statusList, failures *int) time.Duration {
+	l.mu.Lock()
+	if l.flight == nil {
+		l.flight = make(chan struct{})
+	}
+	l.mu.Unlock()
+	began := s.cfg.Now()
+	fresh, err := s.readStatuses(l)
+	select { // an index that asked while this fetch ran is served by it
+	case <-l.wake:
+	default:
+	}
+	l.land(err)
+	if s.ctx.Err() != nil {
+		return statusAttempt
+	}
+	s.observe(Event{Op: OpStatusList, List: l.address, Err: err, Held: l.inForce(s.cfg.Now()) != nil, Took: s.cfg.Now().Sub(began)})
+	if err == nil {
+		*failures = 0
+		return max(Floor, time.Duration(float64(fresh)*(0.8+0.1*s.cfg.Jitter())))
+	}
+	*failures++
+	if l.held.Load() == nil {
+		return min(retryNone<<min(*failures-1, 5), retryMost)
+	}
+	return time.Duration(float64(min(Floor<<min(*failures-1, 10), retryMost)) * (0.75 + 0.25*s.cfg.Jitter()))
+}
+
+// readStatuses asks for a list and puts a good one in force.
+func (s *Server) readStatuses(l *statusList) (fresh time.Duration, err error) {
+	select {
+	case s.statuses.places <- struct{}{}:
+		defer func() { <-s.statuses.places }()
+	case <-s.ctx.Done():
+		return 0, errStopped
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, statusAttempt)
+	defer cancel()
+	asking, _ := allowAnyAddress(ctx, s.cfg.dialing().zone) // the operator's own words name the place
+	doc, fresh, err := s.read(asking, l.address, "application/statuslist+jwt", token.MaxStatusList)
+	if err != nil {
+		return 0, err
+	}
+	lists := s.cfg.Statuses.Lists
+	if lists.Keys == nil {
+		lists.Keys = s
+	}
+	now := s.cfg.Now()
+	list, err := lists.Read(ctx, string(doc), l.address, now)
+	if err != nil {
+		return 0, err
+	}
+	next := &heldStatuses{list, now.Add(keepStored)}
+	if !list.Ends.IsZero() && list.Ends.Before(next.until) {
+		next.until = list.Ends
+	}
+	if list.Fresh > 0 {
+		fresh = max(Floor, min(list.Fresh, Ceiling))
+	}
+	if left := next.until.Sub(now); left < fresh {
+		fresh = max(Floor, left)
+	}
+	grown := int64(list.Size())
+	if old := l.held.Load(); old != nil {
+		grown -= int64(old.Size())
+	}
+	if s.statuses.size.Add(grown) > mostStatusBytes {
+		s.statuses.size.Add(-grown)
+		return 0, errLargeLists
+	}
+	l.held.Store(next)
+	return fresh, nil
+}
