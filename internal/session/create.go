@@ -96,6 +96,12 @@ func (v *Vault) EndSubject(ctx context.Context, issuer, subject, reason string) 
 	return v.endEach(ctx, c, reason, BySubject, c.ring.Digests("subject", issuer, subject), func(*Row) bool { return true })
 }
 
+// EndSubjectUntil ends those of a subject's grants that began until then.
+func (v *Vault) EndSubjectUntil(ctx context.Context, issuer, subject string, until time.Time, reason string) (ended int, err error) {
+	c := v.cfg.Load()
+	return v.endEach(ctx, c, reason, BySubject, c.ring.Digests("subject", issuer, subject), func(row *Row) bool { return !row.Created.After(until) })
+}
+
 // endEach ends the live grants under one of some digests that fit. What was found
 // ends also if others may not have been found.
 func (v *Vault) endEach(ctx context.Context, c *config, reason string, by Index, ids []ID, fits func(*Row) bool) (ended int, err error) {

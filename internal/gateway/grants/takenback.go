@@ -71,18 +71,21 @@ func (k *Keeper) TakeBack(ctx context.Context, e revoked.Entry) (ended int, err 
 }
 
 // endRevoked ends what is named by subject or by session alone. What was taken back
-// until some time ago leaves those alone that have begun since: each is judged by
-// itself, with its next request.
+// until some time ago leaves those alone that have begun since; of a session each
+// grant is judged by itself then, with its next request.
 func (v *vault) endRevoked(ctx context.Context, e *revoked.Entry) (ended int, err error) {
 	past := !e.Before.IsZero() && e.Before.Before(time.Now().Add(-time.Second))
-	if past || e.ID != "" || e.Client != "" || e.Subject == "" && e.Session == "" {
+	if past && e.Session != "" || e.ID != "" || e.Client != "" || e.Subject == "" && e.Session == "" {
 		return 0, nil
 	}
 	s, err := v.open(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if e.Session == "" {
+	switch {
+	case past:
+		return s.EndSubjectUntil(ctx, e.Issuer, e.Subject, e.Before, session.EndedRevoked)
+	case e.Session == "":
 		return s.EndSubject(ctx, e.Issuer, e.Subject, session.EndedRevoked)
 	}
 	for _, client := range v.clientsAt(e.Issuer) {

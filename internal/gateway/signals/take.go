@@ -137,10 +137,16 @@ func (r *Receiver) do(ctx context.Context, set *secevent.Set, e *secevent.Event)
 	for _, target := range targets {
 		target.Source, target.Reason = revoked.ByEvent, secevent.Name(e.Type)
 		target.Added = r.now()
-		target.Before = set.Before(e)
+		target.Before = wholeSecond(set.Before(e))
 		failures = append(failures, r.takeBack(ctx, target, effect))
 	}
 	return outcome, errors.Join(failures...)
+}
+
+// wholeSecond is the end of a moment's second: transmitters write seconds, and a
+// grant knows better when it began.
+func wholeSecond(at time.Time) time.Time {
+	return at.Truncate(time.Second).Add(time.Second - time.Millisecond)
 }
 
 // takeBack has every site do it.
@@ -167,7 +173,7 @@ func (r *Receiver) takeBack(ctx context.Context, e revoked.Entry, effect seceven
 		if effect != secevent.Revoke || s.End == nil || e.ID != "" {
 			continue
 		}
-		ended, err := s.End(ctx, e)
+		ended, err := s.End(ctx, of)
 		if ended > 0 {
 			s.Log.Info("a transmitter's event has ended grants", zap.String("issuer", r.issuer), zap.String("event", e.Reason), zap.Int("grants", ended))
 		}
