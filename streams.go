@@ -10,6 +10,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/upstream"
+	"github.com/caddyoauth/caddyoauth/internal/revoked"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -23,7 +24,11 @@ func (g *Gateway) newStreams() *streams.Room {
 	if g.keeper != nil {
 		o.Watch, o.Unwatch, o.UseEach = g.keeper.Watch, g.keeper.Unwatch, g.keeper.UseEach()
 	}
-	return streams.New(o)
+	var stop func()
+	o.Over = func() { stop() }
+	room := streams.New(o)
+	stop = g.validator.Revoked.Watch(func(e revoked.Entry) { room.Reconsider(e.Issuer, e.Subject) })
+	return room
 }
 
 // forward lets next answer what was admitted, for as long as what let it in counts.

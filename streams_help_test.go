@@ -53,6 +53,7 @@ func (up *talker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/ws":
 		up.webSocket(w)
 	case "/orders":
+		return
 	case "/poll":
 		<-r.Context().Done()
 	case "/call":

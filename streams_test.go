@@ -213,3 +213,53 @@ func grep(text, word string) string {
 	}
 	return strings.Join(found, "")
 }
+
+func TestWhatIsOpenEndsWhenItsTokenIsTakenBack(t *testing.T) {
+	for name, what := range map[string]string{"by subject": `"subject": "alice"`, "by jti": `"jti": "the-one"`} {
+		t.Run(name, func(t *testing.T) {
+			s := newStreet(t, "")
+			all := s.everyKind(s.issuer.access("alice", map[string]any{"jti": "the-one"}))
+			other := s.webSocket("Authorization: Bearer " + s.issuer.access("bob"))
+			revokes(t, http.MethodPost, fmt.Sprintf(`{"issuer": %q, %s}`, s.issuer.URL, what), 200)
+			all.end(1008, 1)
+			other.echo(aFrame)
+		})
+	}
+}
+
+// A connection that lives through a reload is judged as before.
+func TestWhatIsOpenLivesThroughAReloadAndStillEndsWithItsGrant(t *testing.T) {
+	s := newStreet(t, "streams {\nclose_code 4401\n}")
+	s.cut = "stream_close_delay 1h"
+	s.open()
+	tok := s.token()
+	bearer := "Authorization: Bearer " + tok.AccessToken
+	jwt := s.issuer.access("alice")
+	ws, direct := s.webSocket(bearer), s.webSocket("Authorization: Bearer "+jwt)
+	events := soon(t, "events", s.begin(1, "GET", "/events", tok.AccessToken))
+	s.more = ""
+	s.open()
+	ws.echo(aFrame)
+	s.want("after the reload", tok, http.StatusOK)
+	ws.echo(aFrame)
+	direct.echo(aFrame)
+	select {
+	case err := <-events.rest:
+		t.Fatal("the events end: ", err)
+	default:
+	}
+	if status, _, body := s.ask(http.MethodPost, "/revoke", "token="+tok.AccessToken, basic(s.client, "s")...); status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	if code, _ := ws.closed(); code != 4401 {
+		t.Errorf("closed with %d", code)
+	}
+	if err := soon(t, "the end of the events", events.rest); err == nil {
+		t.Error("the events end as if all had been said")
+	}
+	direct.echo(aFrame)
+	revokes(t, http.MethodPost, fmt.Sprintf(`{"issuer": %q, "subject": "alice"}`, s.issuer.URL), 200)
+	if code, _ := direct.closed(); code != 4401 {
+		t.Errorf("closed with %d", code)
+	}
+}

@@ -45,22 +45,27 @@ func tick() {
 		for _, m := range rooms {
 			m.tick()
 		}
-		ticking.mu.Lock()
-		for m := range ticking.rooms {
-			if m.isOver() {
-				m.ticks.Store(false)
-				delete(ticking.rooms, m)
-			}
-		}
-		over := len(ticking.rooms) == 0
-		if over {
-			ticking.rooms = nil
-		}
-		ticking.mu.Unlock()
-		if over {
+		if sweepRooms() {
 			return
 		}
 	}
+}
+
+// sweepRooms forgets the rooms that nothing will come into, and reports whether there
+// is none left.
+func sweepRooms() (none bool) {
+	ticking.mu.Lock()
+	defer ticking.mu.Unlock()
+	for m := range ticking.rooms {
+		if m.isOver() {
+			delete(ticking.rooms, m) // it ticks no more, and begins no more
+			m.Over()
+		}
+	}
+	if none = len(ticking.rooms) == 0; none {
+		ticking.rooms = nil
+	}
+	return none
 }
 
 // isOver reports whether nothing is in the room, and nothing will come.

@@ -46,6 +46,8 @@ type Options struct {
 	Judge func(ctx context.Context, found credential.Presented) (until time.Time, err error)
 	// Watch has a grant's end told, until Unwatch. Nil: there are no grants.
 	Watch, Unwatch func(key session.Key, w session.Watcher)
+	// Over is called once when nothing is open any more, and nothing will come.
+	Over func()
 	// UseEach is how often a grant is used at least, so that it does not lie idle.
 	UseEach time.Duration
 }
@@ -92,8 +94,9 @@ func New(o Options) *Room {
 // Close says that no request comes any more. What is open stays open, and judged.
 func (m *Room) Close() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.closed = true
+	m.mu.Unlock()
+	m.begin() // which sees when nothing is open any more
 }
 
 var spare = sync.Pool{New: func() any { return new(exchange) }}

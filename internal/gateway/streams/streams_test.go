@@ -1,0 +1,165 @@
+package streams
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/token"
+	"github.com/caddyoauth/caddyoauth/internal/verdict"
+)
+
+func frame(head byte, masked bool, size int) []byte {
+	b := []byte{head}
+	switch {
+	case size < 126:
+		b = append(b, byte(size))
+	case size < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(size))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(size))
+	}
+	if masked {
+		b[1] |= 0x80
+		b = append(b, 1, 2, 3, 4)
+	}
+	return append(b, make([]byte, size)...)
+}
+
+// However the frames are cut into pieces, the last word stands between two of them.
+func FuzzTheLastWordTearsNoFrame(f *testing.F) {
+	f.Add(0, 5, uint16(7), false)
+	f.Add(126, 1, uint16(3), true)
+	f.Add(70_000, 1000, uint16(70_000&0xffff), false)
+	f.Fuzz(func(t *testing.T, size, piece int, when uint16, masked bool) {
+		size, piece = min(max(size, 0), 100_000), min(max(piece, 1), 10_000)
+		whole := bytes.Repeat(frame(0x82, masked, size), 3)
+		one := len(whole) / 3
+		last := closeFrame(1008, &verdict.Rejection{})
+		var out bytes.Buffer
+		w := &framed{wake: func() {}}
+		w.write = func(p []byte) error { _, err := out.Write(p); return err }
+		ended := false
+		for at := 0; at < len(whole); at += piece {
+			if !ended && at >= int(when) {
+				ended = true
+				w.end(last)
+			}
+			if _, err := w.pass(whole[at:min(at+piece, len(whole))], &out); err != nil {
+				break
+			}
+		}
+		body, said := bytes.CutSuffix(out.Bytes(), last)
+		if said != w.told() || ended != said && len(body) < len(whole) || len(body)%one != 0 || !bytes.HasPrefix(whole, body) {
+			t.Errorf("%d bytes in frames of %d, told: %v", len(body), one, said)
+		}
+	})
+}
+
+func TestAWebSocketThatHasBeenClosedIsNotClosedTwice(t *testing.T) {
+	var out bytes.Buffer
+	woken := false
+	w := &framed{wake: func() { woken = true }}
+	w.write = func(p []byte) error { _, err := out.Write(p); return err }
+	_, _ = w.pass(frame(0x88, false, 2), &out)
+	w.end(closeFrame(1008, &verdict.Rejection{}))
+	if out.Len() != 4 || !woken {
+		t.Errorf("% x, woken: %v", out.Bytes(), woken)
+	}
+}
+
+func newRoom(judge func(context.Context, credential.Presented) (time.Time, error)) *Room {
+	return New(Options{Now: time.Now, Log: zap.NewNop(), Judge: judge, Over: func() {}})
+}
+
+func always(context.Context, credential.Presented) (time.Time, error) {
+	return time.Now().Add(time.Hour), nil
+}
+
+func TestARequestThatIsOverInAMomentAllocatesNothing(t *testing.T) {
+	m := newRoom(always)
+	defer m.Close()
+	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+	found, p := new(credential.Presented), new(token.Principal)
+	if n := testing.AllocsPerRun(1000, func() {
+		if err := m.Serve(w, r, found, p, func(got http.ResponseWriter, _ *http.Request) error {
+			if got != http.ResponseWriter(w) {
+				t.Error("it is wrapped")
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestAnOpenExchangeTakesLessThanAKibibyteAndNoGoroutine(t *testing.T) {
+	const many = 2000
+	m := newRoom(always)
+	release, in := make(chan struct{}), make(chan struct{}, many)
+	open := func(serve func(w http.ResponseWriter, r *http.Request, forward func(http.ResponseWriter, *http.Request) error)) (bytes, goroutines int) {
+		before, stacks := used()
+		for range many {
+			r := &http.Request{Method: http.MethodGet, ProtoMajor: 1, Header: http.Header{}}
+			w := struct {
+				http.ResponseWriter
+				pad [1]int
+			}{}
+			go serve(&w, r, func(http.ResponseWriter, *http.Request) error { in <- struct{}{}; <-release; return nil })
+		}
+		for range many {
+			<-in
+		}
+		for end := time.Now().Add(time.Minute); m.size() < many && time.Now().Before(end) && serve != nil && bytes == 0; {
+			if m.size() == 0 && time.Since(end.Add(-time.Minute)) > 2*time.Second {
+				break // the control
+			}
+			time.Sleep(tickEach)
+		}
+		after, stacksAfter := used()
+		return (after - before) / many, stacksAfter - stacks
+	}
+	plainly, without := open(func(w http.ResponseWriter, r *http.Request, forward func(http.ResponseWriter, *http.Request) error) {
+		_ = forward(w, r)
+	})
+	with, goroutines := open(func(w http.ResponseWriter, r *http.Request, forward func(http.ResponseWriter, *http.Request) error) {
+		_ = m.Serve(w, r, new(credential.Presented), new(token.Principal), forward)
+	})
+	if m.size() != many {
+		t.Fatalf("%d are open", m.size())
+	}
+	t.Logf("%d bytes each, of which %d are no matter of ours", with, plainly)
+	if with-plainly > 1024 || goroutines-without > 20 {
+		t.Errorf("%d bytes each, and %d goroutines more", with-plainly, goroutines-without)
+	}
+	close(release)
+	for end := time.Now().Add(time.Minute); m.size() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d stay", m.size())
+		}
+	}
+	m.Close()
+}
+
+func (m *Room) size() int { m.mu.Lock(); defer m.mu.Unlock(); return len(m.open) }
+
+func used() (bytes, goroutines int) {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&s)
+	return int(s.HeapAlloc), runtime.NumGoroutine() //nolint:gosec // of a test
+}
+
+var _ io.Writer = (*tunnelled)(nil)
