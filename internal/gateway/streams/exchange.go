@@ -135,6 +135,8 @@ func (x *exchange) ask(said *verdict.Rejection) {
 		x.tunnel.end(closeFrame(x.room.closeCode, said))
 	case x.kind == grpc:
 		x.cancel()
+		// Or the proxy would go on waiting for what the client has to say.
+		_ = http.NewResponseController(x.out).SetReadDeadline(past)
 	default:
 		x.abort()
 	}
@@ -144,9 +146,20 @@ func (x *exchange) abort() {
 	if x.cancel != nil {
 		x.cancel()
 	}
-	control := http.NewResponseController(x.out)
-	_ = control.SetWriteDeadline(past)
-	_ = control.SetReadDeadline(past)
+	_ = http.NewResponseController(serverOf(x.out)).SetWriteDeadline(past)
+	_ = http.NewResponseController(x.out).SetReadDeadline(past)
+}
+
+// serverOf is what the server itself writes to. Caddy's own deadline for writing, in
+// between, is for the handler alone.
+func serverOf(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // cut is for what has not ended when it was asked.

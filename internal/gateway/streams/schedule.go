@@ -194,7 +194,7 @@ func (x *exchange) look() {
 	m := x.room
 	if x.over.Load() {
 		x.cut()
-		m.later(x, m.Now().Add(judgeEach))
+		m.later(x, m.Now().Add(cutAfter)) // somebody may have put the deadline off
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), judgeWithin)

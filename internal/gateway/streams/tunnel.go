@@ -23,7 +23,7 @@ func (x *exchange) dress(w http.ResponseWriter) http.ResponseWriter {
 	control := http.NewResponseController(w)
 	t := &stream{ResponseWriterWrapper: under, framed: framed{raw: x.kind == raw}}
 	t.write = func(frame []byte) error {
-		_ = control.SetWriteDeadline(time.Now().Add(cutAfter))
+		_ = http.NewResponseController(serverOf(w)).SetWriteDeadline(time.Now().Add(cutAfter))
 		_, err := w.Write(frame)
 		return errors.Join(err, control.Flush())
 	}
