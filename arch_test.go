@@ -149,14 +149,15 @@ var rooms = map[string][]string{
 
 	// level 5
 	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/revocation", "internal/revoked", "internal/session", "internal/verdict"},
-	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/proxies", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/proxies", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/revoked", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 6
 	"internal/gateway/config":    {"internal/credential", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/policy", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/streams", "internal/gateway/tokenendpoint", "internal/resource", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/grantlist": {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/backup":    {"internal/gateway/admin", "internal/gateway/command"},
-	"internal/gateway/status":    {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers"},
+	"internal/gateway/revoke":    {"internal/gateway/admin", "internal/gateway/command", "internal/token"},
+	"internal/gateway/status":    {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/revocation"},
 
 	// level 7
 	"internal/gateway/doctor":       {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},

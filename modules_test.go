@@ -71,7 +71,7 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	}; !slices.Equal(modules, want) {
 		t.Errorf("modules: %v\nwant:    %v", modules, want)
 	}
-	if want := []string{"backup", "doctor", "explain", "grants", "sidecar", "signals", "status"}; !slices.Equal(commands, want) {
+	if want := []string{"backup", "doctor", "explain", "grants", "revoke", "sidecar", "signals", "status"}; !slices.Equal(commands, want) {
 		t.Errorf("commands: %v, want %v", commands, want)
 	}
 }
@@ -79,7 +79,7 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 // A build that has no use for a command leaves out one line of imports.go. That
 // works as long as no other code needs the command's room.
 func TestEachCommandIsOneImportOfTheRoot(t *testing.T) {
-	for _, name := range []string{"backup", "doctor", "explain", "grantlist", "sidecar", "status"} {
+	for _, name := range []string{"backup", "doctor", "explain", "grantlist", "revoke", "sidecar", "status"} {
 		var by []string
 		for _, s := range sources(t) {
 			for _, spec := range s.file.Imports {

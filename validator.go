@@ -38,10 +38,10 @@ func (v *Validator) Validate(ctx context.Context, raw string) (*token.Principal,
 func (v *Validator) validate(ctx context.Context, raw string, from sender) (*token.Principal, error) {
 	p, err := v.proven(ctx, raw, from)
 	if err == nil {
-		err = v.CheckRevoked(ctx, p, from.Since)
+		err = v.CheckRevoked(ctx, p, &from.Behind)
 	}
 	if err == nil {
-		err = v.CheckSignals(ctx, p, from.Since)
+		err = v.CheckSignals(ctx, p, from.Behind.Began)
 	}
 	if err != nil {
 		return nil, err

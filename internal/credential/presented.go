@@ -19,8 +19,9 @@ type Presented struct {
 	Lost    string         // scope that its grant once had and has no more
 	App     session.Secret // what the gateway remembers of its grant
 	Made    *session.Made  // what was made of that; nil: nothing is kept
-	Since   time.Time      // when its grant began
 	Until   time.Time      // the end of that token, or of its grant
+	Since   time.Time      // when its grant began
+	Client  string         // whose grant it is
 
 	Session  bool // it came as a session's cookie
 	Replaced bool // which a newer log-in of the same browser has replaced

@@ -44,6 +44,10 @@ type Entry struct {
 	ID      string // jti; "": any
 	Session string // sid; "": any
 
+	// TokensOnly leaves grants alone: what clients bring themselves is meant. Who
+	// ends a log-in at the issuer does not end what was granted for offline use.
+	TokensOnly bool
+
 	// Before is the last moment at which what is taken back was issued. What does
 	// not say when it was issued is taken back, too. Zero: whenever it was.
 	Before time.Time
@@ -102,13 +106,14 @@ type marks struct {
 	Token       // Issued: the last moment
 	began int64 // the last moment for grants
 	ever  bool  // whenever it was issued
+	only  bool  // no grants
 }
 
 func marksOf(e *Entry) marks {
 	m := marks{Token: Token{
 		Issuer: MarkOf(e.Issuer), Subject: MarkOf(e.Subject), Client: MarkOf(e.Client), ID: MarkOf(e.ID), Session: MarkOf(e.Session),
 		Issued: e.Before.UnixMilli(),
-	}, ever: e.Before.IsZero()}
+	}, ever: e.Before.IsZero(), only: e.TokensOnly}
 	// What began after all this was known has begun under it, whatever the clock of
 	// who said Before.
 	m.began = m.Issued
@@ -122,6 +127,9 @@ func (m *marks) cover(t *Token) bool {
 	last := m.Issued
 	if t.Grant {
 		last = m.began
+		if m.only {
+			return false
+		}
 	}
 	return m.Issuer == t.Issuer && (m.Subject == 0 || m.Subject == t.Subject) && (m.Client == 0 || m.Client == t.Client) &&
 		(m.ID == 0 || m.ID == t.ID) && (m.Session == 0 || m.Session == t.Session) &&
@@ -129,9 +137,14 @@ func (m *marks) cover(t *Token) bool {
 }
 
 // what is all that an entry names: of two that name the same, one is kept.
-type what struct{ issuer, subject, client, id, session string }
+type what struct {
+	issuer, subject, client, id, session string
+	tokensOnly                           bool
+}
 
-func (e *Entry) what() what { return what{e.Issuer, e.Subject, e.Client, e.ID, e.Session} }
+func (e *Entry) what() what {
+	return what{e.Issuer, e.Subject, e.Client, e.ID, e.Session, e.TokensOnly}
+}
 
 // widened is an entry that covers what two cover that name the same, and whether
 // that is more than the first one does.

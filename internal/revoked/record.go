@@ -76,6 +76,7 @@ func encodePart(tag uint64, all map[what]record) []byte {
 	}
 	for _, r := range all {
 		out = binary.AppendUvarint(out, r.turn)
+		out = binary.AppendUvarint(out, flags(&r.Entry))
 		for _, s := range []string{r.Issuer, r.Subject, r.Client, r.ID, r.Session, r.Source, r.Reason} {
 			text(s)
 		}
@@ -84,6 +85,15 @@ func encodePart(tag uint64, all map[what]record) []byte {
 		at(r.Added)
 	}
 	return out
+}
+
+const flagTokensOnly = 1
+
+func flags(e *Entry) (bits uint64) {
+	if e.TokensOnly {
+		bits |= flagTokensOnly
+	}
+	return bits
 }
 
 // decodePart reads what encodePart wrote.
@@ -95,6 +105,7 @@ func decodePart(in []byte) (tag uint64, all map[what]record, err error) {
 	d := reader{in: in[9:]}
 	for len(d.in) > 0 && !d.bad {
 		r := record{turn: d.number()}
+		r.TokensOnly = d.number()&flagTokensOnly != 0
 		for _, s := range []*string{&r.Issuer, &r.Subject, &r.Client, &r.ID, &r.Session, &r.Source, &r.Reason} {
 			*s = d.text()
 		}

@@ -33,6 +33,7 @@ type ID struct {
 type Logout struct {
 	Subject, Session string
 	ID               string // jti
+	Issued           time.Time
 }
 
 // LogoutFresh is how old a logout token may be by its iat, and how long one lives
@@ -116,7 +117,7 @@ func (l *Login) VerifyLogout(ctx context.Context, raw string, now time.Time) (*L
 		return nil, err
 	}
 	c := u.Claims
-	out := &Logout{Subject: strings.Clone(c.String("sub")), Session: strings.Clone(c.String("sid")), ID: strings.Clone(c.String("jti"))}
+	out := &Logout{Subject: strings.Clone(c.String("sub")), Session: strings.Clone(c.String("sid")), ID: strings.Clone(c.String("jti")), Issued: c.Times().Issued}
 	events, _ := c["events"].(map[string]any)
 	event, isLogout := events[logoutEvent]
 	if _, object := event.(map[string]any); !object && event != nil { // null is nothing more to say of it, as {} is

@@ -25,8 +25,9 @@ type Revocation struct {
 	Client  string    `json:"client,omitempty"`
 	ID      string    `json:"jti,omitempty"`
 	Session string    `json:"sid,omitempty"`
-	Before  time.Time `json:"before,omitzero"` // default: now, where neither jti nor sid is named
-	Until   time.Time `json:"until,omitzero"`  // default: as long as a token can live (keep)
+	Tokens  bool      `json:"tokens_only,omitempty"` // grants go on
+	Before  time.Time `json:"before,omitzero"`       // default: now, where neither jti nor sid is named
+	Until   time.Time `json:"until,omitzero"`        // default: as long as a token can live (keep)
 	Reason  string    `json:"reason,omitempty"`
 	Source  string    `json:"source,omitempty"` // of those that are listed
 	Added   time.Time `json:"added,omitzero"`   // the same
@@ -41,7 +42,7 @@ type Revoked struct {
 
 func (r *Revocation) entry() revoked.Entry {
 	return revoked.Entry{
-		Issuer: r.Issuer, Subject: r.Subject, Client: r.Client, ID: r.ID, Session: r.Session,
+		Issuer: r.Issuer, Subject: r.Subject, Client: r.Client, ID: r.ID, Session: r.Session, TokensOnly: r.Tokens,
 		Before: r.Before, Until: r.Until, Reason: r.Reason, Source: revoked.ByOperator,
 	}
 }
@@ -52,7 +53,7 @@ func listRevocations(w http.ResponseWriter, _ *http.Request) error {
 	_ = revocation.Each(func(k *revocation.Kept) error {
 		for _, e := range k.List().Entries() {
 			all = append(all, Revocation{
-				Issuer: e.Issuer, Subject: e.Subject, Client: e.Client, ID: e.ID, Session: e.Session, Before: e.Before,
+				Issuer: e.Issuer, Subject: e.Subject, Client: e.Client, ID: e.ID, Session: e.Session, Tokens: e.TokensOnly, Before: e.Before,
 				Until: e.Until, Reason: e.Reason, Source: e.Source, Added: e.Added, Store: k.Store(),
 			})
 		}

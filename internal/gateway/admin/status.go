@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 )
 
 // StatusPath is where "caddy oauth status" reads a [Status].
@@ -14,8 +15,10 @@ const StatusPath = "/oauth/status"
 type Status struct {
 	Issuers []issuers.State `json:"issuers"`
 	Stores  []grants.State  `json:"stores"`
+
+	Revoked []revocation.State `json:"revoked"`
 }
 
 func readStatus() any {
-	return Status{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.States()}
+	return Status{Issuers: issuers.States(time.Now(), grants.OpenBreakers()), Stores: grants.States(), Revoked: revocation.States()}
 }

@@ -28,6 +28,7 @@ var advices = map[string]string{
 	string(token.ClaimMissing):       "Issuer: put the claim in. Caddyfile: leave token_type out if only exp is there.",
 	string(token.Expired):            "Client: get a new token, or refresh. If it just did, compare the clocks of issuer and gateway.",
 	string(token.NotYetValid):        "Compare the clocks of issuer and gateway. Caddyfile: skew takes up to 60s.",
+	string(token.Revoked):            "Somebody took it back, or its session, user or client: the detail says what, when and by whom. Client: log in again. Operator: GET /oauth/revocations on the admin endpoint, or caddy oauth revoke --list; --let-in lets it in again.",
 	string(token.Inactive):           "The issuer does not know it, or it was revoked, has expired, or is of another client's kind. Client: get a new one. If it is new, look whether it comes from this very issuer, and whether the gateway's client may introspect it there.",
 	string(token.StatusRefused):      "Its issuer took it back. Client: get a new one, by a new log-in where this is a user's. If it is new, ask the issuer which place (idx) in its status list the token has, and what stands there.",
 	verdict.StatusUnavailable:        "Nothing can be judged without the status list that the token names. Look at its address from here; Caddyfile: status_lists names the origins that lists may be at, as https://<host>.",

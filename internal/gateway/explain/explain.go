@@ -178,6 +178,7 @@ func (e *explaining) readToken(ctx context.Context) {
 			}
 		}
 	}
+	e.readRevoked(ctx, facts)
 	e.readPolicy(facts, e.rec.Passed(token.CheckPayloadJSON) && e.trust != nil)
 }
 

@@ -85,6 +85,7 @@ func (e *explaining) readOpaque(ctx context.Context) {
 	if !readable {
 		facts = &token.Facts{}
 	}
+	e.readRevoked(ctx, facts)
 	e.readPolicy(facts, readable)
 }
 

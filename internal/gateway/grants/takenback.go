@@ -7,9 +7,22 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/revoked"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 )
+
+// TakeBackTokens takes back what clients bring themselves, and leaves grants alone:
+// for who ends those that it means by itself. Where another site names another
+// server by the same name, that server's users may go by the same names, and
+// nothing is taken back.
+func (k *Keeper) TakeBackTokens(ctx context.Context, t *issuers.Trust, e revoked.Entry) error {
+	if k.vault.hasNamesake(k, t) {
+		return nil
+	}
+	e.TokensOnly = true
+	return k.vault.revoked.Add(ctx, e)
+}
 
 // documents are those of a vault, as the list of what was taken back is kept in.
 type documents struct{ vault *session.Vault }
@@ -75,7 +88,7 @@ func (k *Keeper) TakeBack(ctx context.Context, e revoked.Entry) (ended int, err 
 // grant is judged by itself then, with its next request.
 func (v *vault) endRevoked(ctx context.Context, e *revoked.Entry) (ended int, err error) {
 	past := !e.Before.IsZero() && e.Before.Before(time.Now().Add(-time.Second))
-	if past && e.Session != "" || e.ID != "" || e.Client != "" || e.Subject == "" && e.Session == "" {
+	if past && e.Session != "" || e.TokensOnly || e.ID != "" || e.Client != "" || e.Subject == "" && e.Session == "" {
 		return 0, nil
 	}
 	s, err := v.open(ctx)

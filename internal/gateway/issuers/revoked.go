@@ -1,6 +1,7 @@
 package issuers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,17 +11,25 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
+// Behind is the grant that a token stands behind; none, if it never began.
+type Behind struct {
+	Began           time.Time
+	Client, Subject string // where the token itself does not say it
+}
+
 // CheckRevoked refuses a token that was taken back. Like the hour it is asked on
-// each request, whatever is remembered of the token. since is when the grant began
-// that the token stands behind; zero: there is none. What began after something was
-// taken back is let in, and what began before is not, however new its token.
-func (s *Set) CheckRevoked(ctx context.Context, p *token.Principal, since time.Time) error {
+// each request, whatever is remembered of the token. A grant that began after
+// something was taken back is let in, and one that began before is not, however new
+// its token.
+func (s *Set) CheckRevoked(ctx context.Context, p *token.Principal, behind *Behind) error {
 	if s.Revoked.Idle() {
 		return nil
 	}
 	t := p.Revocable()
-	if !since.IsZero() {
-		t.Issued, t.Grant = since.UnixMilli(), true
+	if !behind.Began.IsZero() {
+		t.Issued, t.Grant = behind.Began.UnixMilli(), true
+		t.Client = cmp.Or(t.Client, revoked.MarkOf(behind.Client))
+		t.Subject = cmp.Or(t.Subject, revoked.MarkOf(behind.Subject))
 	}
 	entry, err := s.Revoked.Find(ctx, &t)
 	if entry == nil || err != nil {

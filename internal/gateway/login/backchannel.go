@@ -10,7 +10,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/revoked"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
@@ -68,9 +70,23 @@ func (s *Site) backchannel(w http.ResponseWriter, r *http.Request) (ended int, e
 	if ended, err = vault.EndBrowsers(ctx, s.Keeper.User(t, out.Subject), out.Session, session.EndedLogout); err != nil {
 		return ended, err // and the issuer may send the same token again
 	}
+	if err := s.Keeper.TakeBackTokens(ctx, t, endedBy(out, t)); err != nil {
+		return ended, err
+	}
 	// Until it would be too old by itself. Two at the same moment end the same.
 	_, err = vault.Once(ctx, sealLogout, s.Now().Add(2*(token.LogoutFresh+t.Profile.Skew)), t.Profile.Issuer, out.ID)
 	return ended, err
+}
+
+// endedBy is what a log-out at the issuer takes back of the tokens that clients bring
+// themselves: those of the session, or of the user, that it has issued until then.
+// What it issues afterwards it stands by, and be it to a client for offline use.
+func endedBy(out *token.Logout, t *issuers.Trust) revoked.Entry {
+	e := revoked.Entry{Issuer: t.Profile.Issuer, Session: out.Session, Before: out.Issued, Source: revoked.ByBackchannel}
+	if out.Session == "" {
+		e.Subject = out.Subject
+	}
+	return e
 }
 
 // refuseBackchannel answers as §2.8 has it; a failure of ours is no verdict.

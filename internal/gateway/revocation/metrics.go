@@ -38,6 +38,9 @@ func (Gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// Late is when a list is no more as it should be: it is looked at twice a second.
+const Late = 5 * time.Second
+
 // State is what an operator sees of a list.
 type State struct {
 	Store   string        `json:"store"` // "": this process alone

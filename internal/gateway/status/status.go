@@ -21,6 +21,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/command"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
 )
 
 func init() {
@@ -144,7 +145,33 @@ func write(w io.Writer, s *admin.Status, now time.Time) error {
 		}
 		row(append([]string{one.Store, yes(one.Open)}, counts...)...)
 	}
+	printRevoked(s.Revoked, row)
 	return t.Flush()
+}
+
+// printRevoked tells of lists that have something in them, or are not as they should be.
+func printRevoked(all []revocation.State, row func(cells ...string)) {
+	begun := false
+	for _, one := range all {
+		if one.Entries == 0 && one.Read && one.Behind < revocation.Late {
+			continue
+		}
+		if !begun {
+			row("")
+			row("TAKEN BACK IN", "ENTRIES", "AS IN THE STORE")
+			begun = true
+		}
+		state := "this process alone"
+		switch {
+		case !one.Read:
+			state = "NEVER READ"
+		case one.Behind >= revocation.Late:
+			state = "NOT FOR " + one.Behind.Round(time.Second).String()
+		case one.Store != "":
+			state = "yes"
+		}
+		row(orDash(one.Store), fmt.Sprintf("%d of %d", one.Entries, one.Most), state)
+	}
 }
 
 func printIntrospection(s *issuers.State, row func(cells ...string)) {
