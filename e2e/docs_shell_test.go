@@ -106,9 +106,14 @@ func newDeployment(t *testing.T) *deployment {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	d := &deployment{rig: r, dir: dir, path: filepath.Join(dir, "bin")}
 	d.tools()
-	token := askToken(t, r.as.url+"/token", "robot", r.robotSecret, url.Values{"grant_type": {"client_credentials"}})
-	r.secrets.add(kindAccessToken, token)
+	newToken := func() string {
+		token := askToken(t, r.as.url+"/token", "robot", r.robotSecret, url.Values{"grant_type": {"client_credentials"}})
+		r.secrets.add(kindAccessToken, token)
+		return token
+	}
+	token := newToken()
 	writeFile(t, dir, "token.txt", token)
+	writeFile(t, dir, "stolen.txt", newToken()) // it is taken back
 	writeFile(t, dir, "answer.json", `{"access_token":"`+token+`","token_type":"Bearer"}`)
 	writeFile(t, dir, "keys.json", get(t, r.as.url+"/jwks", "").body)
 	text, err := os.ReadFile(r.g.config)
@@ -119,7 +124,6 @@ func newDeployment(t *testing.T) *deployment {
 	socket := filepath.Join(dir, "admin.sock")
 	side := newSidecar(t, theBinary, "OAUTH_ISSUER="+r.tap.url, "UPSTREAM="+r.api.address(), "ADMIN=unix/"+socket)
 	side.run(t, http.StatusOK)
-	r.runCredentials() // a grant to look at and to end
 	d.here = strings.NewReplacer(
 		"https://login.example.com", r.tap.url,
 		"https://api.example.com/oauth/token", r.g.url("/token"),
@@ -131,7 +135,6 @@ func newDeployment(t *testing.T) *deployment {
 		"unix//run/caddy/admin.sock", "unix/"+socket,
 		"/run/oauth/admin.sock", socket,
 		"/etc/caddy/", dir+"/",
-		"0LHG13G2B7BE1RUG", r.grants()[0],
 		// What builds is looked up and not done: that takes minutes.
 		"make ", "make -n -C "+root+" ",
 		"go build -tags nobadger,nomysql,nopgx -o bin/caddy ", "go -C "+root+" list -tags nobadger,nomysql,nopgx ",
@@ -168,8 +171,14 @@ func (d *deployment) paste(t *testing.T, block shellBlock) {
 	var script strings.Builder
 	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(block.text, "\\\n", " ")), "\n")
 	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" })
+	const sref = "0LHG13G2B7BE1RUG"
+	here := func(line string) string { return d.here.Replace(line) }
+	if strings.Contains(block.text, sref) {
+		ours := d.newGrant() // to look at and to end
+		here = func(line string) string { return strings.ReplaceAll(d.here.Replace(line), sref, ours) }
+	}
 	for _, line := range lines {
-		fmt.Fprintf(&script, "echo '%s'\n%s\n", strings.TrimSpace(mark), d.here.Replace(line))
+		fmt.Fprintf(&script, "echo '%s'\n%s\n", strings.TrimSpace(mark), here(line))
 	}
 	// The admin endpoint that commands ask unless told otherwise is this test's.
 	args := []string{"GOMODCACHE=" + goEnv(t, "GOMODCACHE"), "GOCACHE=" + goEnv(t, "GOCACHE"), "PATH=" + d.path + ":" + os.Getenv("PATH"), "CADDY_ADMIN=" + d.g.admin, "sh", "-eu", "-c", "cd " + d.dir + "\n" + script.String()}
@@ -187,6 +196,19 @@ func (d *deployment) paste(t *testing.T, block shellBlock) {
 			t.Errorf("%s: %s\ngot\n%s", block.page, line, tail(answers[i], 15))
 		}
 	}
+}
+
+// newGrant begins one, and answers its name in the logs.
+func (d *deployment) newGrant() string {
+	before := d.grants()
+	d.runCredentials()
+	for _, sref := range d.grants() {
+		if !slices.Contains(before, sref) {
+			return sref
+		}
+	}
+	d.t.Fatal("no new grant")
+	return ""
 }
 
 // goEnv is where Go keeps what it has, wherever the shell's home is.
