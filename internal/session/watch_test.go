@@ -159,6 +159,8 @@ func TestWhatIsWatchedIsReadOnceWhereAllIsTold(t *testing.T) {
 		}
 		b.vault.Unwatch(b.h.Key(), w)
 		time.Sleep(staleMost)
+		b.vault.watches.mu.Lock()
+		defer b.vault.watches.mu.Unlock()
 		if b.vault.watches.running {
 			t.Error("it watches, and nobody waits for anything")
 		}
