@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -144,6 +145,12 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, status int, err error)
 		body.Error, body.Description = rejection.Code, rejection.Description
 	} else {
 		body.Error = "temporarily_unavailable"
+	}
+	if streams.IsGRPC(r.Header["Content-Type"]) {
+		// grpc-go takes the status of an answer without a body. Of one whose last
+		// frame of data is empty, as nginx's are, it says INTERNAL.
+		w.WriteHeader(status)
+		return
 	}
 	text, _ := json.Marshal(body) // plain strings and a number always encode
 	text = append(text, '\n')

@@ -13,6 +13,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/oauth2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	grpcstatus "google.golang.org/grpc/status"
 )
 
 // fencedBlock is one of a page of docs/.
@@ -92,15 +99,16 @@ func TestBehindNginxAndHAProxyStreamsLargeTokensAndLargeBodiesPass(t *testing.T)
 			t.Parallel()
 			f, g, ws := startFakeIssuer(t), newGateway(t), startSwitcher(t)
 			app, heard := startStreamer(t)
+			calls := startGRPC(t)
 			g.options = "servers {\n\t\tprotocols h1 h2c\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\ttrusted_proxies_strict\n\t}"
-			g.serve(fmt.Sprintf("http://:%d {\n\toauth %s %s\n\t@grpc header Content-Type application/grpc*\n\treverse_proxy @grpc h2c://%s\n\treverse_proxy /page %s\n\treverse_proxy %[4]s\n}\n",
-				g.port, f.url, audience, app, ws.address()))
-			port, grpc := freePort(t), freePort(t)
+			g.serve(fmt.Sprintf("http://:%d {\n\toauth %s %s\n\treverse_proxy /grpc.* h2c://%s\n\t@grpc header Content-Type application/grpc*\n\treverse_proxy @grpc h2c://%s\n\treverse_proxy /page %s\n\treverse_proxy %[5]s\n}\n",
+				g.port, f.url, audience, calls.address, app, ws.address()))
+			port, calling := freePort(t), freePort(t)
 			if name == "haproxy" {
-				grpc = port
+				calling = port
 			}
-			run(t, port, grpc, fmt.Sprint("127.0.0.1:", g.port))
-			for _, at := range []int{port, grpc} {
+			run(t, port, calling, fmt.Sprint("127.0.0.1:", g.port))
+			for _, at := range []int{port, calling} {
 				await(t, 20*time.Second, name+" to listen", func() bool {
 					conn, err := net.DialTimeout("tcp", fmt.Sprint("127.0.0.1:", at), time.Second)
 					if err == nil {
@@ -109,7 +117,8 @@ func TestBehindNginxAndHAProxyStreamsLargeTokensAndLargeBodiesPass(t *testing.T)
 					return err == nil
 				})
 			}
-			testStreams(t, at(port), at(grpc), f, heard)
+			testStreams(t, at(port), at(calling), f, heard)
+			testCalls(t, fmt.Sprint("127.0.0.1:", calling), f)
 			d, status := dig(t, fmt.Sprint("127.0.0.1:", port), "GET /page", append(aWebSocket, "Authorization: Bearer "+f.token(nil))...)
 			if status != http.StatusSwitchingProtocols || !d.echoes() {
 				t.Errorf("a WebSocket: %d", status)
@@ -175,6 +184,30 @@ func testStreams(t *testing.T, web, grpc string, f *fakeIssuer, heard chan struc
 	refused := ask(h2, http.MethodPost, grpc+"/say.Service/Call", "nonsense", strings.NewReader("hello"), "Content-Type", "application/grpc", "TE", "trailers")
 	if refused.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a call with a bad token: %d", refused.StatusCode)
+	}
+}
+
+// testCalls has grpc-go call a server of its own kind through the front.
+func testCalls(t *testing.T, address string, f *fakeIssuer) {
+	t.Helper()
+	for token, want := range map[string]codes.Code{f.token(nil): codes.OK, "nonsense": codes.Unauthenticated} {
+		source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+		conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
+			grpc.WithUnaryInterceptor(withTokenOf(source)), grpc.WithStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				return open(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token), desc, conn, method, opts...)
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := check(t, conn); grpcstatus.Code(err) != want {
+			t.Errorf("grpc-go gets %v, want %v", err, want)
+		}
+		if want == codes.OK {
+			both := openTalk(t, conn)
+			both.ask(t)
+			both.ask(t) // it goes both ways, more than once
+		}
+		closeAll(conn)
 	}
 }
 

@@ -44,7 +44,7 @@ func kindOf(r *http.Request) kind {
 	if r.Method == http.MethodConnect && tunnel.OverCONNECT(r) {
 		return socket
 	}
-	if r.Method == http.MethodPost && isGRPC(r.Header["Content-Type"]) {
+	if r.Method == http.MethodPost && IsGRPC(r.Header["Content-Type"]) {
 		return grpc
 	}
 	return plain

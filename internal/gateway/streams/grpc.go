@@ -8,9 +8,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// isGRPC knows a call of gRPC over HTTP/2. gRPC-Web, which has its status in the
+// IsGRPC knows a call of gRPC over HTTP/2. gRPC-Web, which has its status in the
 // body, is none.
-func isGRPC(contentType []string) bool {
+func IsGRPC(contentType []string) bool {
 	if len(contentType) != 1 {
 		return false
 	}
