@@ -168,7 +168,7 @@ func (g *Gateway) newEndpoint() *tokenendpoint.Endpoint {
 		Block: g.TokenEndpoint, Trust: g.validator.First(), Keeper: g.keeper, Limits: g.limits,
 		Log: g.log, Audit: g.audit, Realm: g.realm, Resource: g.ResourceInAud(),
 		Prove: func(ctx context.Context, raw string, r *http.Request, issuer string) (*token.Principal, error) {
-			return g.validator.judge(ctx, raw, r, grants.Source{Issuer: issuer})
+			return g.validator.judge(ctx, raw, r, grants.Source{Issuer: issuer, Behind: issuers.Behind{Began: g.validator.Now()}})
 		},
 		Lacks: func(p *token.Principal) []string {
 			return policy.LackedScope(g.validator.Of(p).Require, p, g.validator.Now())

@@ -171,7 +171,7 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 		return nil, nil, err
 	}
 	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, grants.Source{
-		Issuer: t.Profile.Issuer, LogIn: true, App: s.origin(id, tokens).Seal(),
+		Issuer: t.Profile.Issuer, LogIn: true, App: s.origin(id, tokens).Seal(), Behind: issuers.Behind{Began: s.Now()},
 	})
 	if why := untold(err); why != "" {
 		return nil, nil, &failure{outcome: outcomeUserInfo, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: why}

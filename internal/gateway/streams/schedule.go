@@ -84,11 +84,20 @@ func (m *Room) isOver() bool {
 
 // tick takes in what has lasted for more than a moment, and looks at what is due.
 func (m *Room) tick() {
-	now, epoch := m.Now(), m.epoch.Add(1)
+	epoch := m.epoch.Add(1)
+	var lasting []*exchange
 	for i := range m.recent {
-		for _, x := range m.recent[i].lasting(epoch) {
-			m.add(x, now)
-		}
+		lasting = append(lasting, m.recent[i].lasting(epoch)...)
+	}
+	m.mu.Lock()
+	empty := len(lasting)+len(m.open) == 0
+	m.mu.Unlock()
+	if empty {
+		return
+	}
+	now := m.Now()
+	for _, x := range lasting {
+		m.add(x, now)
 	}
 	m.mu.Lock()
 	var due []*exchange

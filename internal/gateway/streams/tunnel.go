@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -74,6 +75,14 @@ func (s *switcher) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 type tunnelled struct {
 	net.Conn
 	framed
+	reading sync.Mutex // Caddy counts what is read, and two who read count at once
+}
+
+// Read is the client's word to the upstream.
+func (c *tunnelled) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	return c.Conn.Read(p)
 }
 
 // Write is the upstream's word to the client.
@@ -91,8 +100,10 @@ func (c *tunnelled) CloseWrite() error {
 // Close closes the connection. A client that was told why gets the time to read that:
 // with something of its own unread, the connection would be reset.
 func (c *tunnelled) Close() error {
-	if c.told() {
+	if c.told() { // so whoever was reading has been woken
 		_ = c.CloseWrite()
+		c.reading.Lock()
+		defer c.reading.Unlock()
 		_ = c.Conn.SetReadDeadline(time.Now().Add(cutAfter))
 		_, _ = io.Copy(io.Discard, c.Conn)
 	}
