@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # grpc-go 1.83.2: an answer with HTTP status 401 is UNAUTHENTICATED or INTERNAL,
 # depending on how its body is cut into HTTP/2 frames.
 #
@@ -16,7 +16,7 @@
 #   body, and an empty frame: Internal
 #
 # Needs Go.
-set -eu
+set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cat >"$dir/main.go" <<'GO'
@@ -66,7 +66,7 @@ GO
 (cd "$dir" && go mod init finding && go get google.golang.org/grpc@v1.83.2) >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
 (cd "$dir" && go run .) >"$dir/seen"
 cat "$dir/seen"
-diff - "$dir/seen" <<'SEEN'
+diff - "$dir/seen" <<'SEEN' || { echo "changed: this is not what was seen before"; exit 1; }
 no body: Unauthenticated
 body: Unauthenticated
 body, and an empty frame: Internal

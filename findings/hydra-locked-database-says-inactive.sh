@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Ory Hydra 2.3.0: while its database cannot be read, a live token is "not active" and
 # a right secret is "invalid_client".
 #
@@ -17,7 +17,7 @@
 #   after: 200 active: True
 #
 # Needs Go, a C compiler and Python 3. The build takes minutes.
-set -eu
+set -euo pipefail
 dir=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$dir"' EXIT
@@ -91,7 +91,7 @@ introspect("after")
 PY
 python3 "$dir/ask.py" "$public" "$admin" "$dir/hydra.sqlite" >"$dir/seen" || { cat "$dir/seen"; tail "$dir/log"; exit 1; }
 cat "$dir/seen"
-diff - "$dir/seen" <<'SEEN'
+diff - "$dir/seen" <<'SEEN' || { echo "changed: this is not what was seen before"; exit 1; }
 before: 200 active: True
 locked: 200 active: False
 locked: token endpoint 401 invalid_client

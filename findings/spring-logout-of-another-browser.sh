@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Spring Authorization Server (Spring Security 7.1.2, Spring Boot 4.1.2): the ID token
 # of one browser names the session of another one, and log-out with it is 400.
 #
@@ -17,7 +17,7 @@
 #   log-out of A with the first: 302
 #
 # Needs Java 17 or newer, Maven and Python 3.
-set -eu
+set -euo pipefail
 dir=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$dir"' EXIT
@@ -162,7 +162,7 @@ print("log-out of A with the first:", a.log_out(first))
 PY
 python3 "$dir/browsers.py" "$port" >"$dir/seen" || { cat "$dir/seen"; tail -n 20 "$dir/log"; exit 1; }
 cat "$dir/seen"
-diff - "$dir/seen" <<'SEEN'
+diff - "$dir/seen" <<'SEEN' || { echo "changed: this is not what was seen before"; exit 1; }
 the first ID token of A names the session of A: True
 the second ID token of A names the session of B: True
 log-out of A with the second: 400
