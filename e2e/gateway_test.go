@@ -184,19 +184,24 @@ func (g *gateway) openURL() string { return at(g.open) + "/" }
 // at is the address of a plain-http site.
 func at(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 
-// adminGet reads an admin endpoint.
-func (g *gateway) adminGet(path string) string {
+// adminGet reads an admin endpoint. A reload puts another server in its place, and
+// what is asked just then gets no answer.
+func (g *gateway) adminGet(path string) (said string) {
 	g.t.Helper()
-	resp, err := http.Get("http://" + g.admin + path)
-	if err != nil {
-		g.t.Fatalf("asking the admin endpoint for %s: %v", path, err)
-	}
-	defer closeAll(resp.Body)
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		g.t.Fatalf("the admin endpoint answered %s with %d, %v", path, resp.StatusCode, err)
-	}
-	return string(body)
+	await(g.t, 20*time.Second, "the admin endpoint to answer "+path, func() bool {
+		resp, err := http.Get("http://" + g.admin + path)
+		if err != nil {
+			return false
+		}
+		defer closeAll(resp.Body)
+		body, err := io.ReadAll(resp.Body)
+		if resp.StatusCode != http.StatusOK {
+			g.t.Fatalf("the admin endpoint answered %s with %d: %s", path, resp.StatusCode, body)
+		}
+		said = string(body)
+		return err == nil
+	})
+	return said
 }
 
 // trust is the gateway's own certificate authority and nothing else, once the site
