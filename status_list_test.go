@@ -135,7 +135,7 @@ func TestWithoutItsStatusListATokenCannotBeJudged(t *testing.T) {
 // The reference token of a grant whose access token was taken back is renewed
 // first, as when the issuer calls one inactive: the new one has a place of its own.
 func TestAGrantWhoseAccessTokenIsTakenBackGoesOnWithTheNextOne(t *testing.T) {
-	const life = 12 * time.Second // it may be given up after a quarter of that
+	const life = time.Hour // nothing is renewed for its age here
 	issuer := newGrantor(t, nil)
 	lists := newStatuses(t, issuer.key)
 	var granted atomic.Int32
@@ -144,7 +144,6 @@ func TestAGrantWhoseAccessTokenIsTakenBackGoesOnWithTheNextOne(t *testing.T) {
 		fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":%d,"refresh_token":"refresh-%d"}`, lists.token(issuer, n), int(life.Seconds()), n)
 	})
 	g := listedGate(t, issuer, lists.URL)
-	began := time.Now()
 	tok := g.answer(g.post("/auth", codeForm))
 	g.wants(map[string]int{tok.AccessToken: http.StatusOK})
 	lists.change(func() { lists.bits = 0b1 })
@@ -152,9 +151,6 @@ func TestAGrantWhoseAccessTokenIsTakenBackGoesOnWithTheNextOne(t *testing.T) {
 		status, _ := g.get(tok.AccessToken)
 		return status == http.StatusOK && granted.Load() == 2
 	})
-	if time.Since(began) > life/2 {
-		t.Skip("too slow a machine: the access token was renewed for its age")
-	}
 }
 
 func TestExplainTellsWhatTheStatusListSays(t *testing.T) {

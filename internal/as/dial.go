@@ -85,6 +85,7 @@ func LedToForbiddenAddress(err error) bool {
 // route is one request's way. It travels in the request's context.
 type route struct {
 	own     bool // the address is the operator's own words: anything goes
+	hidden  bool // and yet no bearer token is shown there
 	from    zone // else where the metadata that name it came from
 	proxied bool // a proxy of the environment is dialled, which the operator named
 	to      zone // where the answer came from

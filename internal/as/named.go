@@ -40,9 +40,9 @@ type Bearer func() (secret.Text, error)
 
 // shows reports whether the bearer token goes to an address: one of the
 // operator's words, or one that metadata name at the host that they came from. To
-// another it would be given away.
+// another it would be given away. So it would to a place that has lists of statuses.
 func (s *Server) shows(ctx context.Context, address string) bool {
-	if t, _ := ctx.Value(routeKey{}).(*route); t != nil && t.own {
+	if t, _ := ctx.Value(routeKey{}).(*route); t != nil && t.own && !t.hidden {
 		return true
 	}
 	a, err := url.Parse(address)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/jwssign"
+	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -46,7 +47,7 @@ func listed(key *jwssign.Key, packed []byte, changes map[string]any, header ...s
 	}
 }
 
-func listing(t *testing.T, issuer *fakeIssuer) *Server {
+func listing(t *testing.T, issuer *fakeIssuer, more ...func(*Config)) *Server {
 	t.Helper()
 	algs, err := token.ParseAlgorithms(nil)
 	if err != nil {
@@ -54,6 +55,9 @@ func listing(t *testing.T, issuer *fakeIssuer) *Server {
 	}
 	s, _ := ready(t, issuer, func(c *Config) {
 		c.Statuses = &Statuses{Origins: []string{"https://status.example.com"}, Lists: token.ListProfile{Issuer: issuerURL, Algorithms: algs, Skew: time.Minute}}
+		for _, change := range more {
+			change(c)
+		}
 	})
 	return s
 }
@@ -207,6 +211,25 @@ func TestAListIsAskedForWhereTheOperatorSaysAlone(t *testing.T) {
 		}
 		if asked := issuer.urls(); len(asked) > 0 {
 			t.Errorf("asked %q", asked)
+		}
+	})
+}
+
+// The bearer token is for who has the metadata and the keys.
+func TestABearerTokenGoesToNoPlaceThatHasListsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, shown := newIssuer(), ""
+		then := listed(keyA, []byte{0b10}, nil)
+		issuer.set(listURL, func(r *http.Request) (*http.Response, error) {
+			shown = r.Header.Get("Authorization")
+			return then(r)
+		})
+		s := listing(t, issuer, func(c *Config) {
+			c.Bearer = func() (secret.Text, error) { return secret.New("pod-token"), nil }
+		})
+		wantStanding(t, s, 1, "token_status")
+		if shown != "" {
+			t.Errorf("it was shown %q", shown)
 		}
 	})
 }
