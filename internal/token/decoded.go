@@ -45,24 +45,34 @@ func (d *Decoded) find(path string, form Form) *decodedClaim {
 	if d == nil {
 		return nil
 	}
-	if known := d.claims.Load(); known != nil {
-		for i := range known.all {
-			if one := &known.all[i]; one.form == form && one.path == path {
-				return one
-			}
+	return d.claims.Load().find(path, form)
+}
+
+// find answers what is known of a path. nil knows nothing.
+func (d *decodedClaims) find(path string, form Form) *decodedClaim {
+	if d == nil {
+		return nil
+	}
+	for i := range d.all {
+		if one := &d.all[i]; one.form == form && one.path == path {
+			return one
 		}
 	}
 	return nil
 }
 
 // add keeps what is known of a path, in a copy: a claim is a part of its whole
-// token. What does not fit is not kept. Of two that add at one time one does, and
-// the other may come again.
+// token. What does not fit is not kept, and nothing is kept twice: another may have
+// added it since it was not found. Of two that add at one time one does, and the
+// other may come again.
 func (d *Decoded) add(more decodedClaim) {
 	if d == nil {
 		return
 	}
 	before := d.claims.Load()
+	if before.find(more.path, more.form) != nil {
+		return
+	}
 	var known decodedClaims
 	if known.left = mostDecoded; before != nil {
 		known = *before

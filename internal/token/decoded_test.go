@@ -116,6 +116,18 @@ func TestWithdrawnScopeIsInNoClaimThatIsRemembered(t *testing.T) {
 	}
 }
 
+// One that did not find a claim may come to keep it after another did.
+func TestAClaimIsKeptOnce(t *testing.T) {
+	var d Decoded
+	for range 2 {
+		d.add(decodedClaim{path: "sub", claim: "alice"})
+		d.add(decodedClaim{path: "sub", form: 1, text: "ALICE"})
+	}
+	if kept := len(d.claims.Load().all); kept != 2 {
+		t.Errorf("%d claims are kept, want 2", kept)
+	}
+}
+
 func TestSeveralMayAskOfOneTokenAtATime(t *testing.T) {
 	raw := mint(t, k1(), map[string]any{"a": "1", "b": []string{"2"}, "c": 3})
 	facts := &Facts{Decoded: new(Decoded)}
