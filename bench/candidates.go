@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"text/template"
 )
 
@@ -26,6 +27,8 @@ type kind struct {
 	judges  bool     // refuses bad tokens
 	gateway bool     // has our module inside, and its metrics
 	swaps   bool     // is sent reference tokens, which it swaps for those of an issuer
+	tls     bool     // listens with TLS
+	browser bool     // is sent the cookies of sessions
 }
 
 var (
@@ -48,7 +51,7 @@ var (
 const apacheModules = "/usr/lib/apache2/modules"
 
 // missing says what stands in the way of a candidate, or nothing.
-func (k kind) missing(ctx context.Context, caddy string) string {
+func (k kind) missing(ctx context.Context, o *options) string {
 	switch k.name {
 	case "haproxy":
 		if lookTool("haproxy") == "" {
@@ -61,16 +64,20 @@ func (k kind) missing(ctx context.Context, caddy string) string {
 		if _, err := os.Stat(apacheModules + "/mod_oauth2.so"); err != nil {
 			return "mod_oauth2 is not installed: apt-get install libapache2-mod-oauth2"
 		}
-	case "bare", "control", "oauth", "uncached", "reference", "redis":
-		if k.name == "redis" && lookTool("redis-server") == "" {
+	case "oauth2-proxy":
+		if o.oauth2Proxy == "" {
+			return "name one with -oauth2-proxy"
+		}
+	default:
+		if k.redis() && lookTool("redis-server") == "" {
 			return "redis-server is not installed: apt-get install redis-server"
 		}
-		out, err := exec.CommandContext(ctx, caddy, "list-modules").Output()
+		out, err := exec.CommandContext(ctx, o.caddy, "list-modules").Output()
 		if err != nil {
-			return fmt.Sprintf("%s list-modules: %v", caddy, err)
+			return fmt.Sprintf("%s list-modules: %v", o.caddy, err)
 		}
 		if k.gateway && !bytes.Contains(out, []byte("http.handlers.oauth\n")) {
-			return caddy + " holds no http.handlers.oauth: build it from cmd/caddy"
+			return o.caddy + " holds no http.handlers.oauth: build it from cmd/caddy"
 		}
 	}
 	return ""
@@ -95,15 +102,19 @@ type setting struct {
 	JWKS, PEM                          string // paths
 	JWK                                string // JSON
 	Modules                            string
+	Cert, Key, OAuth2Proxy             string // paths
 	Procs                              int
 }
+
+// Port is that of Listen, with its colon.
+func (st setting) Port() string { return st.Listen[strings.LastIndexByte(st.Listen, ':'):] }
 
 // candidate is a running kind.
 type candidate struct {
 	kind
 	*proc
 	addr, admin string
-	own         []string // tokens to send it in place of everybody's, if any
+	own         []string // header fields to send it in place of everybody's, if any
 
 	restart func(context.Context) error // stop, and start anew at another port
 }
@@ -169,6 +180,9 @@ func (k kind) launch(caddy string, st setting) (*candidate, error) {
 	switch k.name {
 	case "haproxy":
 		argv = []string{lookTool("haproxy"), "-db", "-f", path}
+	case "oauth2-proxy":
+		argv = []string{st.OAuth2Proxy, "--config", path}
+		env = []string{"GOMAXPROCS=" + strconv.Itoa(st.Procs)}
 	case "apache":
 		argv = []string{lookTool("apache2"), "-D", "FOREGROUND", "-d", st.Dir, "-f", path}
 	default:

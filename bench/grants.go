@@ -139,7 +139,7 @@ func (c *candidate) served(ctx context.Context, token string) (time.Duration, er
 	var status int
 	err := c.await(ctx, time.Millisecond, func() (bool, error) {
 		var err error
-		status, err = get(ctx, c.addr, token)
+		status, err = c.get(ctx, bearerOf(token))
 		return err == nil && status == http.StatusOK, nil // an error: it does not listen yet
 	})
 	if err != nil {

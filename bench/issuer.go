@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +27,9 @@ type tokenIssuer struct {
 	signer *signer
 	server *http.Server
 	issued atomic.Int64
+
+	mu    sync.Mutex
+	codes map[string]code
 }
 
 func startIssuer(s *signer) (*tokenIssuer, error) {
@@ -33,9 +37,11 @@ func startIssuer(s *signer) (*tokenIssuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for the issuer: %w", err)
 	}
-	i := &tokenIssuer{url: "http://" + ln.Addr().String(), signer: s}
+	i := &tokenIssuer{url: "http://" + ln.Addr().String(), signer: s, codes: map[string]code{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", i.serveMetadata)
+	mux.HandleFunc("GET /.well-known/openid-configuration", i.serveMetadata)
+	mux.HandleFunc("GET /authorize", i.serveAuthorize)
 	mux.HandleFunc("GET /jwks", i.serveKeys)
 	mux.HandleFunc("POST /token", i.serveToken)
 	i.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -48,7 +54,12 @@ func (i *tokenIssuer) stop() { _ = i.server.Close() }
 func (i *tokenIssuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"issuer": i.url, "jwks_uri": i.url + "/jwks", "token_endpoint": i.url + "/token",
-		"grant_types_supported":                 []string{"client_credentials"},
+		"authorization_endpoint":                i.url + "/authorize",
+		"grant_types_supported":                 []string{"client_credentials", "authorization_code"},
+		"response_types_supported":              []string{"code"},
+		"code_challenge_methods_supported":      []string{"S256"},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{i.signer.alg},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"},
 	})
 }
@@ -71,21 +82,29 @@ func (i *tokenIssuer) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if r.PostFormValue("grant_type") != "client_credentials" {
+	now := time.Now()
+	payload := claims(int(i.issued.Add(1)), now)
+	answer := map[string]any{"token_type": "Bearer", "expires_in": int(grantedLife / time.Second)}
+	switch r.PostFormValue("grant_type") {
+	case "client_credentials":
+	case "authorization_code":
+		var err error
+		if answer["id_token"], err = i.idToken(r.PostFormValue("code"), payload["sub"], now); err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]any{"error": "invalid_grant"})
+			return
+		}
+	default:
 		writeJSON(w, http.StatusBadRequest, map[string]any{"error": "unsupported_grant_type"})
 		return
 	}
-	now := time.Now()
-	payload := claims(int(i.issued.Add(1)), now)
 	payload["iss"], payload["exp"] = i.url, now.Add(grantedLife).Unix()
 	text, err := i.signer.sign(payload)
 	if err != nil {
 		writeJSON(w, http.StatusInternalServerError, map[string]any{"error": "server_error"})
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": text, "token_type": "Bearer", "expires_in": int(grantedLife / time.Second),
-	})
+	answer["access_token"] = text
+	writeJSON(w, http.StatusOK, answer)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -32,10 +32,11 @@ type sample struct {
 
 // run is how wrk is to be run.
 type run struct {
-	script, tokens string // paths
+	script, fields string // paths
 	connections    int
 	seconds        int
 	offset         int
+	over           string // "" for wrk and plain HTTP/1.1, or what over says of it
 }
 
 // measure reads the CPU time of candidate and upstream right before and right
@@ -53,7 +54,7 @@ func measure(ctx context.Context, c, upstream *candidate, r run) (sample, error)
 	if err != nil {
 		return sample{}, err
 	}
-	s, err := wrk(ctx, c.addr, r)
+	s, err := r.send(ctx, c.addr)
 	if err != nil {
 		return sample{}, err
 	}
@@ -75,17 +76,29 @@ func measure(ctx context.Context, c, upstream *candidate, r run) (sample, error)
 	return s, nil
 }
 
-func wrk(ctx context.Context, addr string, r run) (sample, error) {
+func (r run) send(ctx context.Context, addr string) (sample, error) {
+	if r.over != "" {
+		return r.sendOverTLS(ctx, addr)
+	}
+	return r.wrk(ctx, addr)
+}
+
+func (r run) wrk(ctx context.Context, addr string) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.seconds+60)*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "wrk",
 		"-t", strconv.Itoa(wrkThreads), "-c", strconv.Itoa(r.connections),
 		"-d", strconv.Itoa(r.seconds)+"s", "-s", r.script, "http://"+addr+"/",
-		"--", r.tokens, strconv.Itoa(r.offset), strconv.Itoa(wrkThreads))
+		"--", r.fields, strconv.Itoa(r.offset), strconv.Itoa(wrkThreads))
+	return result(cmd)
+}
+
+// result runs what sends requests, and reads what it says of them.
+func result(cmd *exec.Cmd) (sample, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return sample{}, fmt.Errorf("running wrk: %w: %s", err, out)
+		return sample{}, fmt.Errorf("running %s: %w: %s", cmd.Path, err, out)
 	}
 	s, err := parseResult(string(out))
 	if err != nil {
@@ -97,18 +110,18 @@ func wrk(ctx context.Context, addr string, r run) (sample, error) {
 	return s, nil
 }
 
-// parseResult reads the line that wrk.lua prints last.
+// parseResult reads the line that wrk.lua, or sendLoad, prints last.
 func parseResult(out string) (sample, error) {
 	at := strings.LastIndex(out, "RESULT ")
 	if at < 0 {
-		return sample{}, errors.New("wrk printed no result")
+		return sample{}, errors.New("nothing printed a result")
 	}
 	var s sample
 	var micros, p50, p99 int
 	_, err := fmt.Sscanf(out[at:], "RESULT requests=%d refused=%d broken=%d micros=%d p50=%d p99=%d",
 		&s.requests, &s.refused, &s.broken, &micros, &p50, &p99)
 	if err != nil {
-		return sample{}, fmt.Errorf("reading the result of wrk: %w", err)
+		return sample{}, fmt.Errorf("reading the result: %w", err)
 	}
 	s.p50, s.p99 = time.Duration(p50)*time.Microsecond, time.Duration(p99)*time.Microsecond
 	if micros > 0 {
@@ -117,21 +130,21 @@ func parseResult(out string) (sample, error) {
 	return s, nil
 }
 
-// check proves that a candidate takes a good token and, if it judges at all,
+// check proves that a candidate takes a good field and, if it judges at all,
 // refuses every bad one. The speed of one that does not is worth nothing.
 func check(ctx context.Context, c *candidate, good string, bad map[string]string) error {
-	status, err := get(ctx, c.addr, good)
+	status, err := c.get(ctx, good)
 	if err != nil {
 		return err
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("a good token was answered %d: %s", status, c.lastWords())
+		return fmt.Errorf("a good one was answered %d: %s", status, c.lastWords())
 	}
 	if !c.judges {
 		return nil
 	}
-	for name, token := range bad {
-		status, err := get(ctx, c.addr, token)
+	for name, field := range bad {
+		status, err := c.get(ctx, field)
 		if err != nil {
 			return err
 		}
@@ -142,18 +155,23 @@ func check(ctx context.Context, c *candidate, good string, bad map[string]string
 	return nil
 }
 
-func get(ctx context.Context, addr, token string) (int, error) {
+// get sends one request with a header field, or without one if that is empty.
+func (c *candidate) get(ctx context.Context, field string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/", nil)
+	client, base := http.DefaultClient, "http://"+c.addr+"/"
+	if c.tls {
+		client, base = &http.Client{Transport: http1()}, overAddr(c.addr)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base, nil)
 	if err != nil {
 		return 0, err
 	}
 	req.Close = true
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	if name, value, ok := strings.Cut(field, ": "); ok {
+		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -162,20 +180,20 @@ func get(ctx context.Context, addr, token string) (int, error) {
 	return resp.StatusCode, err
 }
 
-// lap sends tokens first to last (not included), each once, over a few
+// lap sends fields first to last (not included), each once, over a few
 // connections.
-func lap(ctx context.Context, addr string, first, last int, token func(int) (string, error)) error {
+func lap(ctx context.Context, addr string, first, last int, field func(int) (string, error)) error {
 	const connections = 8
 	errs := make([]error, connections)
 	var wg sync.WaitGroup
 	for w := range errs {
-		wg.Go(func() { errs[w] = lapShare(ctx, addr, first+w, last, connections, token) })
+		wg.Go(func() { errs[w] = lapShare(ctx, addr, first+w, last, connections, field) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func lapShare(ctx context.Context, addr string, first, last, step int, token func(int) (string, error)) error {
+func lapShare(ctx context.Context, addr string, first, last, step int, field func(int) (string, error)) error {
 	if first >= last {
 		return nil
 	}
@@ -190,14 +208,14 @@ func lapShare(ctx context.Context, addr string, first, last, step int, token fun
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t, err := token(i)
+		f, err := field(i)
 		if err != nil {
 			return err
 		}
 		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", addr, t); err != nil {
+		if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n", addr, f); err != nil {
 			return fmt.Errorf("sending token %d: %w", i, err)
 		}
 		resp, err := http.ReadResponse(r, nil)

@@ -18,16 +18,20 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 //go:embed wrk.lua
 var wrkScript []byte
 
+// role is what the benchmark is when it has started itself.
+type role struct{ upstream, load, over, fields string }
+
 type options struct {
 	rounds, seconds, connections int
 	tokens, procs                int
 	references, idle             int
-	caddy                        string
+	caddy, oauth2Proxy           string
 	only, algs, parts            []string
 	steps                        []int
 }
@@ -36,10 +40,14 @@ type options struct {
 func init() { runtime.LockOSThread() }
 
 func main() {
-	o, upstream, err := parseFlags()
-	if err == nil && upstream != "" {
-		err = serveUpstream(upstream)
-	} else if err == nil {
+	o, be, err := parseFlags()
+	switch {
+	case err != nil:
+	case be.upstream != "":
+		err = serveUpstream(be.upstream)
+	case be.load != "":
+		err = sendLoad(be, o.connections, time.Duration(o.seconds)*time.Second)
+	default:
 		ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer cancel()
 		if err = o.bench(ctx); ctx.Err() != nil {
@@ -52,7 +60,7 @@ func main() {
 	}
 }
 
-func parseFlags() (o options, upstream string, err error) {
+func parseFlags() (o options, be role, err error) {
 	var only, algs, parts, steps string
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each workload")
 	flag.IntVar(&o.seconds, "seconds", 5, "seconds of each run of wrk")
@@ -62,21 +70,25 @@ func parseFlags() (o options, upstream string, err error) {
 	flag.IntVar(&o.idle, "idle", 100000, "idle grants in the gateway's file, of which memory and start are read")
 	flag.IntVar(&o.procs, "procs", runtime.NumCPU(), "GOMAXPROCS of Caddy, threads of HAProxy")
 	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the built Caddy")
+	flag.StringVar(&o.oauth2Proxy, "oauth2-proxy", "", "a built oauth2-proxy, to set beside the gateway with browsers' sessions; README.md says how to get one")
 	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,reference,redis,haproxy,apache; bare is always there")
 	flag.StringVar(&algs, "algs", strings.Join(allAlgs, ","), "algorithms")
-	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure")
+	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure, of cpu,tls,browsers,memory")
 	flag.StringVar(&steps, "steps", "10000,50000,100000,200000,300000", "distinct tokens after which memory is read")
-	flag.StringVar(&upstream, "serve-upstream", "", "be the upstream on this address (the benchmark starts itself so)")
+	flag.StringVar(&be.upstream, "serve-upstream", "", "be the upstream on this address (the benchmark starts itself so)")
+	flag.StringVar(&be.load, "send-load", "", "send requests to this address (the benchmark starts itself so)")
+	flag.StringVar(&be.over, "over", "", "of -send-load: the protocol")
+	flag.StringVar(&be.fields, "fields", "", "of -send-load: a file of header fields")
 	flag.Parse()
 	o.only, o.algs, o.parts = words(only), words(algs), words(parts)
 	for _, s := range words(steps) {
 		n, err := strconv.Atoi(s)
 		if err != nil {
-			return o, "", fmt.Errorf("-steps: %w", err)
+			return o, be, fmt.Errorf("-steps: %w", err)
 		}
 		o.steps = append(o.steps, n)
 	}
-	return o, upstream, o.validate()
+	return o, be, o.validate()
 }
 
 func words(s string) []string {
@@ -91,7 +103,7 @@ func (o *options) validate() error {
 		return errors.New("-rounds, -seconds, -connections, -tokens, -references, -idle and -procs are at least 1")
 	}
 	names := []string{}
-	for _, k := range kinds {
+	for _, k := range slices.Concat(kinds, tlsKinds, browserKinds) {
 		names = append(names, k.name)
 	}
 	if err := known("-only", o.only, names); err != nil {
@@ -100,7 +112,7 @@ func (o *options) validate() error {
 	if err := known("-algs", o.algs, allAlgs); err != nil {
 		return err
 	}
-	if err := known("-parts", o.parts, []string{"cpu", "memory"}); err != nil {
+	if err := known("-parts", o.parts, []string{"cpu", "tls", "browsers", "memory"}); err != nil {
 		return err
 	}
 	last := 1000 // where the first reading of memory is
@@ -146,21 +158,36 @@ func (o *options) bench(ctx context.Context) error {
 	}
 	defer upstream.stop()
 
-	chosen := o.choose(ctx)
+	chosen := o.choose(ctx, kinds)
 	if !slices.ContainsFunc(chosen, func(k kind) bool { return k.name == "bare" }) {
 		return errors.New("bare Caddy is what everything is compared with, and it is left out")
 	}
 	b := &bench{options: o, dir: dir, script: script, upstream: upstream, kinds: chosen}
 	fmt.Printf("%d rounds of %d s, %d connections, %d cores, GOMAXPROCS=%d\n",
 		o.rounds, o.seconds, o.connections, runtime.NumCPU(), o.procs)
-	if slices.Contains(o.parts, "cpu") {
-		for _, alg := range o.algs {
-			if err := b.speed(ctx, alg); err != nil {
+	return b.all(ctx)
+}
+
+// all runs the parts that were chosen.
+func (b *bench) all(ctx context.Context) error {
+	if slices.Contains(b.parts, "cpu") {
+		for _, alg := range b.algs {
+			if err := b.speed(ctx, b.oneAndMany(alg)); err != nil {
 				return err
 			}
 		}
 	}
-	if slices.Contains(o.parts, "memory") {
+	if slices.Contains(b.parts, "tls") {
+		if err := b.overTLS(ctx); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, "browsers") {
+		if err := b.browsers(ctx); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, "memory") {
 		if err := b.memory(ctx); err != nil {
 			return err
 		}
@@ -170,13 +197,13 @@ func (o *options) bench(ctx context.Context) error {
 }
 
 // choose leaves out what was not asked for, and says so of what is not there.
-func (o *options) choose(ctx context.Context) []kind {
+func (o *options) choose(ctx context.Context, of []kind) []kind {
 	var chosen []kind
-	for _, k := range kinds {
+	for _, k := range of {
 		if len(o.only) > 0 && k.name != "bare" && !slices.Contains(o.only, k.name) {
 			continue
 		}
-		if why := k.missing(ctx, o.caddy); why != "" {
+		if why := k.missing(ctx, o); why != "" {
 			leftOut(k, why)
 			continue
 		}

@@ -68,11 +68,14 @@ func heapAlloc(r io.Reader) (int64, error) {
 // are there.
 func fill(ctx context.Context, c *candidate, s *signer, steps []int) ([]memory, error) {
 	now := time.Now()
-	token := func(i int) (string, error) { return s.sign(claims(i, now)) }
+	field := func(i int) (string, error) {
+		token, err := s.sign(claims(i, now))
+		return bearer + token, err
+	}
 	var out []memory
 	sent := 0
 	for _, upTo := range append([]int{1000}, steps...) {
-		if err := lap(ctx, c.addr, sent, upTo, token); err != nil {
+		if err := lap(ctx, c.addr, sent, upTo, field); err != nil {
 			return nil, err
 		}
 		sent = upTo

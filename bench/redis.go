@@ -6,10 +6,13 @@ import (
 	"slices"
 )
 
+// redis reports whether a kind keeps its state there.
+func (k kind) redis() bool { return k.name == "redis" || k.browser && k.judges }
+
 // startRedis runs a Redis without persistence, if a candidate keeps grants there.
 // Without a redis-server that candidate is left out.
 func (b *bench) startRedis(ctx context.Context) (addr string, stop func(), err error) {
-	if !slices.ContainsFunc(b.kinds, func(k kind) bool { return k.name == "redis" }) {
+	if !slices.ContainsFunc(b.kinds, kind.redis) {
 		return "", func() {}, nil
 	}
 	if addr, err = freeAddr(); err != nil {

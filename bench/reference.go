@@ -117,7 +117,7 @@ func (c *candidate) ask(ctx context.Context, n int) (good reference, err error) 
 	}
 	c.own = make([]string, n)
 	for i, g := range given {
-		c.own[i] = g.Access
+		c.own[i] = bearer + g.Access
 	}
 	return given[0], nil
 }

@@ -106,7 +106,7 @@ func TestEachReferenceTokenIsAskedForOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if good.Access != c.own[0] || !strings.HasPrefix(good.Refresh, "ogr_") {
+	if bearer+good.Access != c.own[0] || !strings.HasPrefix(good.Refresh, "ogr_") {
 		t.Errorf("the first one is %+v", good)
 	}
 	slices.Sort(c.own)
@@ -164,7 +164,7 @@ func TestOnlyWhatSwapsTokensIsSentItsOwn(t *testing.T) {
 		tokens []string
 		own    string
 	}{{[]string{"t1"}, "r1\n"}, {[]string{"t1", "t2", "t3"}, "r1\nr2\n"}} {
-		lines, err := b.lines(workload{"ES256", len(want.tokens)}, []*candidate{plain, swaps}, want.tokens)
+		lines, err := b.lines(workload{alg: "ES256", tokens: len(want.tokens)}, []*candidate{plain, swaps}, want.tokens)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,17 +8,29 @@ import (
 	"time"
 )
 
-// workload is what wrk sends.
+// workload is what is sent.
 type workload struct {
 	alg    string
 	tokens int
+	over   string // see run
+
+	browsers bool // of sessions, and not of tokens
 }
 
+func (w workload) what() string { return w.alg + w.over }
+
 func (w workload) title() string {
-	if w.tokens == 1 {
-		return w.alg + ", one token"
+	title := w.alg
+	if w.over != "" {
+		title += " over " + overTitles[w.over]
 	}
-	return fmt.Sprintf("%s, %d distinct tokens", w.alg, w.tokens)
+	if w.browsers {
+		return fmt.Sprintf("Browsers' sessions, %d", w.tokens)
+	}
+	if w.tokens == 1 {
+		return title + ", one token"
+	}
+	return fmt.Sprintf("%s, %d distinct tokens", title, w.tokens)
 }
 
 // table holds the samples of one workload: a row for each candidate, with a

@@ -21,15 +21,25 @@ func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }
 
-// speed measures both workloads of one algorithm. All candidates run during
-// all rounds; an idle one costs nothing.
-func (b *bench) speed(ctx context.Context, alg string) error {
+// oneAndMany are the workloads of an algorithm.
+func (b *bench) oneAndMany(alg string) []workload {
+	loads := []workload{{alg: alg, tokens: 1}}
+	if b.tokens > 1 {
+		loads = append(loads, workload{alg: alg, tokens: b.tokens})
+	}
+	return loads
+}
+
+// speed measures workloads of one algorithm, the largest last. All candidates run
+// during all rounds; an idle one costs nothing.
+func (b *bench) speed(ctx context.Context, loads []workload) error {
+	alg, most := loads[0].alg, loads[len(loads)-1].tokens
 	s, err := newSigner(alg)
 	if err != nil {
 		return err
 	}
-	b.progress("signing %d tokens with %s", b.tokens, alg)
-	tokens, err := s.tokens(b.tokens)
+	b.progress("signing %d tokens with %s", most, alg)
+	tokens, err := s.tokens(most)
 	if err != nil {
 		return err
 	}
@@ -39,12 +49,12 @@ func (b *bench) speed(ctx context.Context, alg string) error {
 	}
 	defer stop()
 
-	loads := []workload{{alg, 1}}
-	if b.tokens > 1 {
-		loads = append(loads, workload{alg, b.tokens})
-	}
 	for _, load := range loads {
-		t, err := b.interleave(ctx, load, running, tokens[:load.tokens])
+		fields := bearers(tokens[:load.tokens])
+		if load.browsers {
+			fields = cookiesOf(running, load.tokens)
+		}
+		t, err := b.interleave(ctx, load, running, fields)
 		if err != nil {
 			return err
 		}
@@ -75,12 +85,15 @@ func (b *bench) startAll(ctx context.Context, s *signer, good string) (running [
 	if err != nil {
 		return nil, stop, err
 	}
-	st.Upstream, st.Procs, st.Redis = b.upstream.addr, b.procs, redis
+	st.Upstream, st.Procs, st.Redis, st.OAuth2Proxy = b.upstream.addr, b.procs, redis, b.oauth2Proxy
+	if st.Cert, st.Key, err = certificate(b.dir); err != nil {
+		return nil, stop, err
+	}
 	bad, err := s.badTokens(good)
 	if err != nil {
 		return nil, stop, err
 	}
-	if slices.ContainsFunc(b.kinds, func(k kind) bool { return k.swaps }) {
+	if slices.ContainsFunc(b.kinds, func(k kind) bool { return k.swaps || k.browser }) {
 		if local, err = startIssuer(s); err != nil {
 			return nil, stop, err
 		}
@@ -116,6 +129,13 @@ func (b *bench) startOne(ctx context.Context, k kind, st setting, good string, b
 	if err != nil {
 		return nil, err
 	}
+	if k.browser && k.judges {
+		if err := c.logIn(ctx, b.references); err != nil {
+			c.stop()
+			return nil, err
+		}
+		return c, nil
+	}
 	if k.swaps {
 		b.progress("asking for %d reference tokens", b.references)
 		var given reference
@@ -124,7 +144,11 @@ func (b *bench) startOne(ctx context.Context, k kind, st setting, good string, b
 		}
 	}
 	if err == nil {
-		err = check(ctx, c, good, bad)
+		fields := map[string]string{}
+		for name, token := range bad {
+			fields[name] = bearerOf(token)
+		}
+		err = check(ctx, c, bearerOf(good), fields)
 	}
 	if err != nil {
 		c.stop()
@@ -136,18 +160,18 @@ func (b *bench) startOne(ctx context.Context, k kind, st setting, good string, b
 // sent is what wrk presents to one candidate.
 type sent struct {
 	path   string
-	tokens []string
+	fields []string
 }
 
 // lines writes what wrk presents to each candidate, all of it or the first one.
-func (b *bench) lines(load workload, running []*candidate, tokens []string) (map[string]sent, error) {
+func (b *bench) lines(load workload, running []*candidate, fields []string) (map[string]sent, error) {
 	out := map[string]sent{}
 	for _, c := range running {
-		s := sent{path: filepath.Join(b.dir, "tokens.txt"), tokens: tokens}
+		s := sent{path: filepath.Join(b.dir, "fields.txt"), fields: fields}
 		if c.own != nil {
-			s = sent{path: filepath.Join(b.dir, "tokens-"+c.kind.name+".txt"), tokens: c.own[:min(load.tokens, len(c.own))]}
+			s = sent{path: filepath.Join(b.dir, "fields-"+c.kind.name+".txt"), fields: c.own[:min(load.tokens, len(c.own))]}
 		}
-		if err := writeLines(s.path, s.tokens); err != nil {
+		if err := writeLines(s.path, s.fields); err != nil {
 			return nil, err
 		}
 		out[c.kind.name] = s
@@ -157,33 +181,33 @@ func (b *bench) lines(load workload, running []*candidate, tokens []string) (map
 
 // interleave runs one workload. Each round begins with another candidate, so that
 // none always follows the same neighbour.
-func (b *bench) interleave(ctx context.Context, load workload, running []*candidate, tokens []string) (*table, error) {
-	lines, err := b.lines(load, running, tokens)
+func (b *bench) interleave(ctx context.Context, load workload, running []*candidate, fields []string) (*table, error) {
+	lines, err := b.lines(load, running, fields)
 	if err != nil {
 		return nil, err
 	}
 	t := &table{workload: load, rows: map[string][]sample{}}
 	for _, c := range running {
 		row := c.kind
-		if n := len(lines[row.name].tokens); n != load.tokens {
+		if n := len(lines[row.name].fields); n != load.tokens {
 			row.title += fmt.Sprintf(", %d of them", n)
 		}
 		t.kinds = append(t.kinds, row)
-		r := run{script: b.script, tokens: lines[row.name].path, connections: b.connections, seconds: 1}
-		if _, err := wrk(ctx, c.addr, r); err != nil {
+		r := run{script: b.script, fields: lines[row.name].path, connections: b.connections, seconds: 1, over: load.over}
+		if _, err := r.send(ctx, c.addr); err != nil {
 			return nil, fmt.Errorf("warming up %s: %w", c.title, err)
 		}
 	}
 	for round := range b.rounds {
 		for i := range running {
 			c := running[(i+round)%len(running)]
-			s, err := b.one(ctx, c, lines[c.kind.name])
+			s, err := b.one(ctx, c, lines[c.kind.name], load.over)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", load.title(), c.title, err)
 			}
 			t.rows[c.kind.name] = append(t.rows[c.kind.name], s)
 			b.progress("%-8s %-6d round %d  %-9s  cpu %6.1f µs  upstream %5.1f µs  p50 %6.2f ms  p99 %6.2f ms  %7.0f/s  hits %s",
-				load.alg, len(lines[c.kind.name].tokens), round+1, c.kind.name, cpuOf(s), micros(s.upstreamCPU), p50Of(s), p99Of(s), s.perSecond, percent(s.hits))
+				load.what(), len(lines[c.kind.name].fields), round+1, c.kind.name, cpuOf(s), micros(s.upstreamCPU), p50Of(s), p99Of(s), s.perSecond, percent(s.hits))
 		}
 	}
 	return t, nil
@@ -193,19 +217,19 @@ func (b *bench) interleave(ctx context.Context, load workload, running []*candid
 // and gets a lap over all tokens first, not measured: a run of seconds would
 // else be mostly about first sights, and entries of an earlier round, which the
 // lap would find and not renew, would run out in the middle.
-func (b *bench) one(ctx context.Context, c *candidate, s sent) (sample, error) {
-	if c.fresh && len(s.tokens) > 1 {
+func (b *bench) one(ctx context.Context, c *candidate, s sent, over string) (sample, error) {
+	if c.fresh && len(s.fields) > 1 {
 		if err := c.restart(ctx); err != nil {
 			return sample{}, err
 		}
-		at := func(i int) (string, error) { return s.tokens[i], nil }
-		if err := lap(ctx, c.addr, 0, len(s.tokens), at); err != nil {
+		at := func(i int) (string, error) { return s.fields[i], nil }
+		if err := lap(ctx, c.addr, 0, len(s.fields), at); err != nil {
 			return sample{}, fmt.Errorf("lap before the run: %w", err)
 		}
 	}
 	return measure(ctx, c, b.upstream, run{
-		script: b.script, tokens: s.path, connections: b.connections, seconds: b.seconds,
-		offset: rand.IntN(len(s.tokens)),
+		script: b.script, fields: s.path, connections: b.connections, seconds: b.seconds,
+		offset: rand.IntN(len(s.fields)), over: over,
 	})
 }
 

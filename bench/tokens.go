@@ -99,8 +99,10 @@ func claims(n int, now time.Time) map[string]any {
 	}
 }
 
-func (s *signer) sign(payload map[string]any) (string, error) {
-	header, err := json.Marshal(map[string]string{"alg": s.alg, "kid": s.kid, "typ": "at+jwt"})
+func (s *signer) sign(payload map[string]any) (string, error) { return s.signAs("at+jwt", payload) }
+
+func (s *signer) signAs(typ string, payload map[string]any) (string, error) {
+	header, err := json.Marshal(map[string]string{"alg": s.alg, "kid": s.kid, "typ": typ})
 	if err != nil {
 		return "", err
 	}
@@ -157,7 +159,26 @@ func (s *signer) tokens(n int) ([]string, error) {
 	return out, nil
 }
 
-// writeLines writes one token a line, as wrk.lua reads them.
+// bearer is what stands before a token in its header field.
+const bearer = "Authorization: Bearer "
+
+// bearerOf is the field for a token; none for none.
+func bearerOf(token string) string {
+	if token == "" {
+		return ""
+	}
+	return bearer + token
+}
+
+func bearers(tokens []string) []string {
+	out := make([]string, len(tokens))
+	for i, t := range tokens {
+		out[i] = bearer + t
+	}
+	return out
+}
+
+// writeLines writes one header field a line, as wrk.lua reads them.
 func writeLines(path string, lines []string) error {
 	f, err := os.Create(path)
 	if err != nil {

@@ -1,4 +1,5 @@
--- Sends the tokens of a file in turn: wrk … -- FILE OFFSET THREADS
+-- Sends the header fields of a file in turn, one with each request:
+-- wrk … -- FILE OFFSET THREADS
 -- Each thread keeps only its share of the file, so that memory does not grow
 -- with the number of threads. Requests are built once: nothing is allocated
 -- while the clock runs. OFFSET makes each run start at another token, since
@@ -16,16 +17,17 @@ local ready, at = {}, 0
 function init(args)
   local offset, threads = tonumber(args[2]), tonumber(args[3])
   local n = 0
-  for token in io.lines(args[1]) do
+  for line in io.lines(args[1]) do
     if n % threads == share then
+      local name, value = line:match("^([^:]+): (.*)$")
       ready[#ready + 1] = wrk.format("GET", nil, {
         Host = wrk.headers["Host"],
-        Authorization = "Bearer " .. token,
+        [name] = value,
       })
     end
     n = n + 1
   end
-  if #ready == 0 then error("no token for this thread in " .. args[1]) end
+  if #ready == 0 then error("no field for this thread in " .. args[1]) end
   at = offset % #ready
 end
 
