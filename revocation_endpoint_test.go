@@ -2,6 +2,7 @@ package caddyoauth
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,9 +22,7 @@ func TestWhoMayTakeBackAtTheEndpoint(t *testing.T) {
 		}`)
 	sign := func(claims map[string]any) string {
 		all := map[string]any{"iss": issuer.URL, "aud": "api", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Add(-time.Hour).Unix()}
-		for name, value := range claims {
-			all[name] = value
-		}
+		maps.Copy(all, claims)
 		tok, err := issuer.key.Token("at+jwt", all)
 		if err != nil {
 			t.Fatal(err)
@@ -114,9 +113,7 @@ func TestALogOutAtTheIssuerTakesBackWhatClientsBringThemselves(t *testing.T) {
 	s.browser().logIn()
 	bearer := func(claims map[string]any) string {
 		all := map[string]any{"iss": s.issuer.URL, "aud": "api", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Add(-time.Minute).Unix(), "sub": "alice"}
-		for name, value := range claims {
-			all[name] = value
-		}
+		maps.Copy(all, claims)
 		tok, err := s.issuer.key.Token("at+jwt", all)
 		if err != nil {
 			t.Fatal(err)

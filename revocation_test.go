@@ -3,6 +3,7 @@ package caddyoauth
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,9 +80,7 @@ func TestWhatIsIssuedAfterwardsIsGood(t *testing.T) {
 			"iss": "https://issuer.example", "aud": "api", "sub": "ann", "azp": "app", "sid": "s1",
 			"exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Add(at).Unix(),
 		}
-		for name, value := range more {
-			claims[name] = value
-		}
+		maps.Copy(claims, more)
 		tok, err := key.Token("JWT", claims)
 		if err != nil {
 			t.Fatal(err)

@@ -17,12 +17,12 @@ const aFrame = "\x82\x05hello"
 // everyKind opens an exchange of each kind that stays open.
 type everyKind struct {
 	*street
-	ws            *webSocket
-	torn          *webSocket // in the middle of a frame
-	events, body  *answered
-	events2       *answered // over HTTP/2
-	poll          chan *answered
-	call, quietly chan *answered
+	ws           *webSocket
+	torn         *webSocket // in the middle of a frame
+	events, body *answered
+	events2      *answered // over HTTP/2
+	poll         chan *answered
+	call         chan *answered
 }
 
 func (s *street) everyKind(token string) *everyKind {

@@ -155,7 +155,7 @@ func (l *List) Entries() []Entry {
 	return all
 }
 
-// Watch has told told of each entry that is new, or covers more than before, once
+// Watch tells the function of each entry that is new, or covers more than before, once
 // it is found, until stop is called. It may be told by several at once, and must
 // not block. What asks Find after it has begun to watch misses nothing.
 func (l *List) Watch(told func(Entry)) (stop func()) {

@@ -134,7 +134,7 @@ func (w *world) remove(node int, jti string) {
 	}
 	name := e.what()
 	for _, l := range w.nodes {
-		if part := &l.parts[name.part()]; part.dirty && !ptr(part.records[name]).out() {
+		if part := &l.parts[name.part()]; part.dirty && !new(part.records[name]).out() {
 			return // one was told otherwise meanwhile, and has not written it yet
 		}
 	}
@@ -222,8 +222,6 @@ func (w *world) converge(seed uint64) {
 		}
 	}
 }
-
-func ptr(r record) *record { return &r }
 
 func names(l *Ledger) (all []string) {
 	for _, e := range l.List.Entries() {

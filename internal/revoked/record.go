@@ -43,7 +43,7 @@ func (r *record) same(other *record) bool {
 }
 
 // parts are the documents that records are kept in. A change writes one of them,
-// and who reads reads those that changed.
+// and a reader takes those that changed.
 const parts = 256
 
 // part is where the record of an entry is kept, on every node.

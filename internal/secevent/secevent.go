@@ -40,7 +40,7 @@ func Read(c token.Claims) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	issued, _ := timeOf(c["iat"])
+	issued := timeOf(c["iat"])
 	set := &Set{
 		Issuer: strings.Clone(c.Issuer()), ID: strings.Clone(c.String("jti")), Issued: issued,
 		Cause: strings.Clone(clip(c.String("txn"))), About: subject,
@@ -51,7 +51,7 @@ func Read(c token.Claims) (*Set, error) {
 		if !object {
 			return nil, malformed("an event is not an object")
 		}
-		at, _ := timeOf(members["event_timestamp"])
+		at := timeOf(members["event_timestamp"])
 		set.Events = append(set.Events, Event{Type: uri, Members: members, at: at})
 	}
 	if len(set.Events) == 0 {
@@ -113,18 +113,18 @@ func (e *Event) Why() string {
 	return e.Text("reason")
 }
 
-// timeOf is a NumericDate that is one.
-func timeOf(value any) (time.Time, bool) {
+// timeOf is a NumericDate that is one, or zero.
+func timeOf(value any) time.Time {
 	number, is := value.(json.Number)
 	if !is {
-		return time.Time{}, false
+		return time.Time{}
 	}
 	f, err := number.Float64()
 	if err != nil || math.IsNaN(f) || f <= 0 || f > 1<<52 {
-		return time.Time{}, false
+		return time.Time{}
 	}
 	whole, part := math.Modf(f)
-	return time.Unix(int64(whole), int64(part*1e9)), true
+	return time.Unix(int64(whole), int64(part*1e9))
 }
 
 // clip bounds what others wrote before it enters a log line.

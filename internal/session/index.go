@@ -9,6 +9,7 @@ import (
 // Index names what a grant's row is found by, without a walk: one of its digests.
 type Index uint8
 
+// What Find finds by.
 const (
 	BySubject Index = 1 + iota // Row.Subject; the row of an ended grant too
 	ByUser                     // Row.User
@@ -115,8 +116,8 @@ func (v *Vault) find(ctx context.Context, c *config, by Index, ids []ID, visit f
 	}
 	var left Unread
 	on := true
-	for id, real := range wanted {
-		if !real || !on {
+	for id, given := range wanted {
+		if !given || !on {
 			continue
 		}
 		err := f.Find(ctx, by, id, func(row Row) bool { on = visit(&row); return on })

@@ -20,7 +20,7 @@ func TestASecurityEventTokenIsNothingElse(t *testing.T) {
 		"events": map[string]any{sessionRevoked: map[string]any{}},
 	}
 	many := map[string]any{}
-	for _, name := range strings.Split("a b c d e f g h i", " ") {
+	for name := range strings.SplitSeq("a b c d e f g h i", " ") {
 		many[name] = map[string]any{}
 	}
 	for name, row := range map[string]struct {

@@ -63,8 +63,10 @@ type StatusList struct {
 	packed []byte
 }
 
-// Len is how many tokens it is about, and Size what it takes in memory.
-func (l *StatusList) Len() int  { return len(l.packed) * 8 / int(l.bits) } //nolint:gosec // 8 at most
+// Len is how many tokens it is about.
+func (l *StatusList) Len() int { return len(l.packed) * 8 / int(l.bits) } //nolint:gosec // 8 at most
+
+// Size is what it takes in memory, in bytes.
 func (l *StatusList) Size() int { return len(l.packed) }
 
 // at is the status of the token with an index, if the list goes on so far.
@@ -74,7 +76,7 @@ func (l *StatusList) at(index uint64) (status byte, ok bool) {
 	if n >= uint64(len(l.packed)) {
 		return 0, false
 	}
-	return l.packed[n] >> (index % each * l.bits) & byte(1<<l.bits-1), true //nolint:gosec // 255 at most
+	return l.packed[n] >> (index % each * l.bits) & byte(1<<l.bits-1), true
 }
 
 // The statuses that have names (Token Status List §7.1).

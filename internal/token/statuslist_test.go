@@ -22,11 +22,11 @@ func TestAStatusListIsReadAsTheSpecificationHasIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		for index, want := range example.want {
-			if got, ok := list.at(uint64(index)); !ok || got != want { //nolint:gosec // no more than sixteen
+			if got, ok := list.at(uint64(index)); !ok || got != want {
 				t.Errorf("%s bits: %d is %d, %v, want %d", example.bits, index, got, ok, want)
 			}
 		}
-		if _, ok := list.at(uint64(list.Len())); ok || list.Len() != len(example.want) { //nolint:gosec // as above
+		if _, ok := list.at(uint64(list.Len())); ok || list.Len() != len(example.want) {
 			t.Errorf("%s bits: it goes on behind %d", example.bits, list.Len())
 		}
 		for index, reason := range map[uint64]Reason{2: "", 0: StatusRefused} {
@@ -122,7 +122,7 @@ func FuzzStatusList(f *testing.F) {
 			return
 		}
 		got, ok := list.at(index)
-		if ok != (index < uint64(list.Len())) { //nolint:gosec // never below zero
+		if ok != (index < uint64(list.Len())) {
 			t.Fatalf("%d of %d: %v", index, list.Len(), ok)
 		}
 		if !ok {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 )
 
+// Paths of the admin endpoint.
 const (
 	GrantsPath  = "/oauth/grants" // where "caddy oauth grants" lists and ends grants
 	issuersPath = "/oauth/issuers"

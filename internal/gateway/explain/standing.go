@@ -18,7 +18,8 @@ func (e *explaining) readStanding(ctx context.Context, facts *token.Facts) {
 		Check: "status list", Result: passed, Clause: "Token Status List §8.3",
 		Found: fmt.Sprintf("idx %d is valid", facts.Status.Index), Expected: "valid, in the list at " + facts.Status.List,
 	}
-	known, err := true, error(nil)
+	known := true
+	var err error
 	if e.how.Held {
 		known, err = e.trust.StandingNow(facts)
 	} else {

@@ -150,7 +150,7 @@ func (e *Endpoint) subject(of any, issuer string) (string, error) {
 		return "", &refusal{http.StatusBadRequest, "sub_id is no object"}
 	}
 	text := func(name string) string { s, _ := id[name].(string); return s }
-	subject := ""
+	var subject string
 	switch format := text("format"); format {
 	case "opaque":
 		subject = text("id")

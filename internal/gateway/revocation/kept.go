@@ -185,6 +185,6 @@ func Each(visit func(k *Kept) error) error {
 	return failed
 }
 
-// Watch has told told of what is taken back from now on, until stop is called. It must
+// Watch tells the function of what is taken back from now on, until stop is called. It must
 // not block.
 func (k *Kept) Watch(told func(revoked.Entry)) (stop func()) { return k.ledger.List.Watch(told) }

@@ -155,12 +155,12 @@ func (f *call) complete() (err error) {
 }
 
 // moment reads a time, or how far from now it is.
-func moment(text string, now time.Time, sign time.Duration) (time.Time, error) {
+func moment(text string, now time.Time, sign int) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	if d, err := caddy.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(sign * d), nil
+		return now.Add(time.Duration(sign) * d), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -180,7 +180,7 @@ func (f *call) readToken() error {
 		if err != nil {
 			return &mistake{err}
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was read
 		from = file
 	}
 	text, err := io.ReadAll(io.LimitReader(from, longest))
@@ -230,14 +230,15 @@ func (f *call) print() error {
 }
 
 func line(r *admin.Revocation) string {
-	text := "issuer " + command.Printable(r.Issuer)
+	named := []string{"issuer " + command.Printable(r.Issuer)}
 	for _, one := range []struct{ name, text string }{
 		{"subject", r.Subject}, {"client", r.Client}, {"sid", r.Session}, {"jti", r.ID},
 	} {
 		if one.text != "" {
-			text += ", " + one.name + " " + command.Printable(one.text)
+			named = append(named, one.name+" "+command.Printable(one.text))
 		}
 	}
+	text := strings.Join(named, ", ")
 	if !r.Before.IsZero() {
 		text += ", issued until " + r.Before.UTC().Format(time.RFC3339)
 	}

@@ -67,14 +67,14 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) error {
 		r.refuse(w, req, problem{authenticationFailed, "the Authorization header is not the stream's authorization_header"}, nil)
 		return nil
 	}
-	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/secevent+jwt" {
+	if kind, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); kind != "application/secevent+jwt" {
 		r.refuse(w, req, problem{invalidRequest, "the body is not application/secevent+jwt"}, nil)
 		return nil
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, req.Body, token.MaxSize+2))
 	if err != nil {
 		r.refuse(w, req, problem{invalidRequest, "the body is too large, or broke off"}, nil)
-		return nil
+		return nil //nolint:nilerr // it was answered
 	}
 	err = r.Take(req.Context(), strings.TrimSpace(string(raw)))
 	said, verdict := problemOf(err)

@@ -38,8 +38,7 @@ type transmitter struct {
 	access   string // that is taken
 	streams  []map[string]any
 	waiting  map[string]string // jti → SET
-	order    []string
-	news     chan struct{} // closed when there is something to poll
+	news     chan struct{}     // closed when there is something to poll
 	acked    []string
 	errs     map[string]any
 	verifies int

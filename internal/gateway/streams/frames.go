@@ -26,7 +26,7 @@ func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
 func (f *frames) pass(p []byte, whole bool) (n int) {
 	for n < len(p) {
 		if f.left > 0 {
-			skip := min(f.left, uint64(len(p)-n))
+			skip := min(f.left, uint64(len(p)-n)) //nolint:gosec // n is within p
 			f.left -= skip
 			n += int(skip) //nolint:gosec // no more than p is long
 		} else if f.header(p[n]) {

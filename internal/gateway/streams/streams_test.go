@@ -159,7 +159,7 @@ func used() (bytes, goroutines int) {
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&s)
-	return int(s.HeapAlloc), runtime.NumGoroutine() //nolint:gosec // of a test
+	return int(s.HeapAlloc), runtime.NumGoroutine()
 }
 
 var _ io.Writer = (*tunnelled)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,8 @@ func subscriptions(parent context.Context, doc []byte, only string) (found []sub
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: parent})
 	releases := []func(){cancel}
 	release = func() {
-		for i := len(releases) - 1; i >= 0; i-- {
-			releases[i]()
+		for _, each := range slices.Backward(releases) {
+			each()
 		}
 	}
 	sites, err := config.Find(doc)

@@ -48,7 +48,7 @@ func instant(t time.Time) uint64 {
 	if t.IsZero() || t.Before(time.Unix(0, 0)) {
 		return 0
 	}
-	return uint64(t.UnixNano()) //nolint:gosec // it is not negative
+	return uint64(t.UnixNano())
 }
 
 func timed(list byte, at uint64, key []byte) []byte {
@@ -92,7 +92,7 @@ func (t *table) put(old, next *session.Row, value []byte) error {
 	t.note(next)
 	if old == nil {
 		for _, entry := range entries(next) {
-			t.do(t.index.Put(entry, nil))
+			t.add(entry)
 		}
 		return t.do(t.rows.Put(next.Key[:], value))
 	}
@@ -102,18 +102,18 @@ func (t *table) put(old, next *session.Row, value []byte) error {
 			continue
 		}
 		if from != (session.ID{}) {
-			t.do(t.index.Delete(append(under(by, from), old.Key[:]...)))
+			t.drop(append(under(by, from), old.Key[:]...))
 		}
 		if to != (session.ID{}) {
-			t.do(t.index.Put(append(under(by, to), next.Key[:]...), nil))
+			t.add(append(under(by, to), next.Key[:]...))
 		}
 	}
 	if !old.Until.Equal(next.Until) {
-		t.do(t.index.Delete(timed(listUntil, instant(old.Until), old.Key[:])))
-		t.do(t.index.Put(timed(listUntil, instant(next.Until), next.Key[:]), nil))
+		t.drop(timed(listUntil, instant(old.Until), old.Key[:]))
+		t.add(timed(listUntil, instant(next.Until), next.Key[:]))
 	}
 	if live(next) && !live(old) { // the entry of one that has died goes when its time comes
-		t.do(t.index.Put(timed(listUsed, instant(next.LastUsed), next.Key[:]), nil))
+		t.add(timed(listUsed, instant(next.LastUsed), next.Key[:]))
 	}
 	return t.do(t.rows.Put(next.Key[:], value))
 }
@@ -123,7 +123,7 @@ func (t *table) remove(row *session.Row) error {
 	t.counts(row, -1)
 	t.note(&session.Row{Key: row.Key})
 	for _, entry := range entries(row) {
-		t.do(t.index.Delete(entry))
+		t.drop(entry)
 	}
 	return t.do(t.rows.Delete(row.Key[:]))
 }
@@ -143,6 +143,10 @@ func (t *table) counts(row *session.Row, by int) {
 		t.state.stand[row.Standing()] += by
 	}
 }
+
+// add and drop change the index; close tells of what failed.
+func (t *table) add(entry []byte)  { _ = t.do(t.index.Put(entry, nil)) }
+func (t *table) drop(entry []byte) { _ = t.do(t.index.Delete(entry)) }
 
 // do remembers an error: half a change must not be committed.
 func (t *table) do(err error) error {
@@ -194,7 +198,7 @@ func (t *table) close(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	t.state.commit = uint64(tx.ID()) //nolint:gosec // it counts commits
+	t.state.commit = uint64(tx.ID())
 	return b.Put(stateName, t.state.append(nil))
 }
 
