@@ -75,7 +75,7 @@ var words = []string{
 	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "grants_per_client", "grants_per_subject", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
-	"login", "scope", "resource", "parameter", "post_logout", "logout_parameter", "claims", "cookie",
+	"login", "scope", "resource", "parameter", "post_logout", "logout_parameter", "claims", "identity", "forward", "cookie",
 	"forward_auth", "from", "method", "uri", "statuses",
 	"redis", "sentinel", "sentinel_username", "sentinel_password", "username", "password", "database", "prefix", "tls",
 	"replicas", "timeout", "connections",

@@ -84,10 +84,10 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credentia
 	return found, principal, nil
 }
 
-// prove proves an access token. That of a log-in gets what else is known of its
-// user.
+// prove proves who a token, or a session with it, speaks for. That of a log-in gets
+// what else is known of its user.
 func (g *Gateway) prove(ctx context.Context, raw string, r *http.Request, from grants.Source) (*token.Principal, error) {
-	principal, err := g.validator.judge(ctx, raw, r, from)
+	principal, err := g.identify(ctx, raw, r, from)
 	if err == nil {
 		err = g.site.Complete(ctx, principal, raw, from)
 	}
@@ -111,6 +111,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none credential.Presented) err
 
 // prepareForUpstream leaves the request as the upstream may see it.
 func (g *Gateway) prepareForUpstream(r *http.Request, found credential.Presented) {
-	found.PrepareForUpstream(r, g.places, g.StripToken)
+	found.Token = g.site.ForUpstream(found)
+	found.PrepareForUpstream(r, g.places, g.StripToken || found.Token == "")
 	g.site.Strip(r.Header)
 }

@@ -153,12 +153,15 @@ func BenchmarkIdleGrants(b *testing.B) {
 }
 
 // BenchmarkCookieSession is the whole handler with a browser's live session, to
-// be read beside BenchmarkReferenceToken: alone, and with claims that its ID token
-// has and its access token has not.
+// be read beside BenchmarkReferenceToken: alone, with claims that its ID token has and
+// its access token has not, and where it stands for the user of its ID token.
 func BenchmarkCookieSession(b *testing.B) {
 	b.Run("alone", func(b *testing.B) { benchSession(b, "login {\n}\n") })
 	b.Run("id_token", func(b *testing.B) {
 		benchSession(b, "login {\nclaims id_token\n}\ncopy_claims sub>X-User-Id email>X-User-Email acr>X-Acr\n")
+	})
+	b.Run("identity", func(b *testing.B) {
+		benchSession(b, "login {\nidentity id_token\n}\ncopy_claims sub>X-User-Id email>X-User-Email acr>X-Acr\n")
 	})
 }
 

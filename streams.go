@@ -45,7 +45,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, next caddyhttp
 // judgeAgain judges what has let in an exchange that is still open, as it would be
 // judged if it came now, but for what is asked of the request itself.
 func (g *Gateway) judgeAgain(ctx context.Context, found credential.Presented) (until time.Time, err error) {
-	p, found, err := g.keeper.ProveAgain(ctx, found, g.validator.judge)
+	p, found, err := g.keeper.ProveAgain(ctx, found, g.identify)
 	switch {
 	case err != nil:
 		return until, err

@@ -37,9 +37,15 @@ func (v *Validator) Validate(ctx context.Context, raw string) (*token.Principal,
 
 func (v *Validator) validate(ctx context.Context, raw string, from sender) (*token.Principal, error) {
 	p, err := v.proven(ctx, raw, from)
-	if err == nil {
-		err = v.CheckRevoked(ctx, p, &from.Behind)
+	if err != nil {
+		return nil, err
 	}
+	return v.untaken(ctx, p, &from.Source)
+}
+
+// untaken is a principal of which nothing was taken back.
+func (v *Validator) untaken(ctx context.Context, p *token.Principal, from *grants.Source) (*token.Principal, error) {
+	err := v.CheckRevoked(ctx, p, &from.Behind)
 	if err == nil {
 		err = v.CheckSignals(ctx, p, from.Behind.Began)
 	}
@@ -47,6 +53,19 @@ func (v *Validator) validate(ctx context.Context, raw string, from sender) (*tok
 		return nil, err
 	}
 	return p, nil
+}
+
+// identify proves who a token speaks for, or a session: some stand for a user, and
+// their access token is none of our business.
+func (g *Gateway) identify(ctx context.Context, raw string, r *http.Request, from grants.Source) (*token.Principal, error) {
+	user, err := g.site.User(from)
+	switch {
+	case err != nil:
+		return nil, err
+	case user != nil:
+		return g.validator.untaken(ctx, user, &from)
+	}
+	return g.validator.judge(ctx, raw, r, from)
 }
 
 // proven is validate for what was not taken back.

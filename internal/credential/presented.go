@@ -16,6 +16,7 @@ type Presented struct {
 	Grant   session.Handle // that the reference token, or the session, stands for
 	Issuer  string         // whose token stood behind it
 	Subject string         // of its grant, from the beginning; "": not known
+	Scope   string         // that its grant has, where the answers that granted it say so
 	Lost    string         // scope that its grant once had and has no more
 	App     session.Secret // what the gateway remembers of its grant
 	Made    *session.Made  // what was made of that; nil: nothing is kept

@@ -21,6 +21,7 @@ type Profile struct {
 	Strict     bool          // typ must be at+jwt and the claims of RFC 9068 §2.2 be there
 	IDTokens   bool          // let ID tokens pass as access tokens
 	LoggedIn   bool          // it is of a log-in of our own: marks of an ID token are no reason to refuse it
+	NoClients  bool          // none passes: it is not said whom they must be meant for
 	Told       bool          // an answer about an opaque token must say that it is an access token
 	Statuses   bool          // where its issuer says what became of it counts (Token Status List)
 	Skew       time.Duration // how far clocks may differ
@@ -184,6 +185,9 @@ func (p *Profile) checkNotBefore(facts *Facts, now time.Time) error {
 }
 
 func (p *Profile) checkAudience(facts *Facts) error {
+	if p.NoClients {
+		return refuse(WrongAudience, "no audience is configured for this issuer, so that no token of a client is taken: it is for browsers that log in alone")
+	}
 	if p.Resource != "" && !slices.ContainsFunc(facts.Audience, func(aud string) bool { return SameResource(aud, p.Resource) }) {
 		return refuse(WrongAudience, fmt.Sprintf("aud is %q, expected %q%s", clip(strings.Join(facts.Audience, " ")), p.Resource, Near(facts.Audience, []string{p.Resource})))
 	}

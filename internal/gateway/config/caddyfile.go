@@ -75,7 +75,7 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 		return nil, err
 	}
 	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
-		err := issuer.CheckAudience(c.ResourceInAud())
+		err := issuer.CheckAudience(c.ResourceInAud(), n == 0 && c.Login.ByUser())
 		if n == 0 && short && err != nil {
 			err = fmt.Errorf(`oauth: no audience behind the issuer %s: write "oauth %[1]s <audience>"`, issuer.URL[0])
 		}

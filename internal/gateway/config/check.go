@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/resource"
 	"github.com/caddyoauth/caddyoauth/internal/tunnel"
@@ -17,7 +18,7 @@ import (
 // Check finds what is wrong with the configuration itself, whether it came
 // from a Caddyfile or from JSON.
 func (c *Config) Check() error {
-	if err := issuers.Check(c.Issuer, c.ResourceInAud()); err != nil {
+	if err := issuers.Check(c.Issuer, c.ResourceInAud(), c.Login.ByUser()); err != nil {
 		return err
 	}
 	if err := c.checkResource(); err != nil {
@@ -141,6 +142,8 @@ func (c *Config) checkLogin() error {
 		return err
 	}
 	switch {
+	case c.StripToken && l.Forward != "" && l.Forward != login.None:
+		return fmt.Errorf("login: forward %s and strip_token exclude each other", l.Forward)
 	case c.ForwardAuth != nil:
 		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
 	case slices.ContainsFunc(c.Credentials, func(at credential.Credential) bool { return at.Cookie == l.CookieName() }):

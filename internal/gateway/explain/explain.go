@@ -24,6 +24,7 @@ type Options struct {
 	At     time.Time
 	Grants bool     // reference tokens are taken here
 	LogsIn bool     // browsers log in here
+	Users  string   // what their sessions stand for, where that is not the access token
 	Claims []string // that their sessions have beside those of a token
 	Held   bool     // the keys in memory alone: nothing is fetched
 	note   string   // of what was given
@@ -35,6 +36,9 @@ type Options struct {
 func optionsOf(c *config.Config, how Options) Options {
 	if how.Grants = c.KeepsGrants(); c.Login != nil {
 		how.LogsIn, how.Claims = true, c.Login.Claims
+		if c.Login.ByUser() {
+			how.Users = c.Login.Identity
+		}
 	}
 	return how
 }

@@ -72,6 +72,8 @@ func (e *explaining) noteLogin() {
 	switch {
 	case !e.how.LogsIn:
 		return
+	case e.how.Users != "":
+		e.Notes = append(e.Notes, "This is how a client is judged that brings it. A browser's session stands for the user who logged in, by the claims of "+e.how.Users+" (identity in login), and with the scope that the log-in was granted.")
 	case e.Reason == string(token.IDToken):
 		e.Notes = append(e.Notes, "It may stand behind a browser's session all the same: what the issuer grants to a log-in of this gateway is taken with the marks of an ID token.")
 	case len(e.how.Claims) > 0:

@@ -6,16 +6,20 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/session"
+	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
-// GrantedBy is an answer as the vault takes it. The subject is the access
-// token's, where it can be read. An ID token is only compared with the one
-// that came with the grant, idSubject, since issuers may name a user
-// differently in the two: another one is another user's answer.
-func GrantedBy(t *issuers.Trust, tokens *as.Tokens, idSubject string) session.Granted {
-	claims := as.ClaimsOf(tokens.AccessToken)
+// GrantedBy is an answer as the vault takes it, to a grant that began so. The
+// subject is the access token's, where it can be read, and counts here. An ID token
+// is only compared with the one that came with the grant, since issuers may name a
+// user differently in the two: another one is another user's answer.
+func GrantedBy(t *issuers.Trust, tokens *as.Tokens, from *Origin) session.Granted {
+	var claims token.Claims
+	if !from.ByUser { // else nothing of it is read
+		claims = as.ClaimsOf(tokens.AccessToken)
+	}
 	subject := claims.String("sub")
-	if now := as.SubjectOf(tokens.IDToken); idSubject != "" && now != "" && now != idSubject {
+	if now := as.SubjectOf(tokens.IDToken); from.IDSubject != "" && now != "" && now != from.IDSubject {
 		subject = "another: " + now
 	}
 	times := claims.Times()

@@ -141,6 +141,9 @@ func (k *Keeper) IssuerOf(g *session.Grant) (*issuers.Trust, error) { return k.v
 // TokenTimeout is how long a call to the issuer's token endpoint may take.
 func (k *Keeper) TokenTimeout() time.Duration { return k.settings().TokenTimeout }
 
+// Longest is how long a grant lives at the most.
+func (k *Keeper) Longest() time.Duration { return k.settings().Max }
+
 func (k *Keeper) settings() session.Options { return session.WithDefaults(k.options) }
 
 // Watch has w told when a grant that was used a moment ago ends, on whichever node.

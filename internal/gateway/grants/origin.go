@@ -22,6 +22,7 @@ type Origin struct {
 	IDSubject string `json:"id_subject,omitempty"` // of the ID token that came with it
 	IDToken   string `json:"id_token,omitempty"`   // itself, of a browser's, for logging out, and for its claims: a refresh that brings another one replaces it
 	Claims    bool   `json:"claims,omitempty"`     // these are used
+	ByUser    bool   `json:"by_user,omitempty"`    // it stands for the user who logged in, and not for its access token, which is for the issuer alone to read
 
 	// None of these are there in a grant from before they were remembered.
 	Server string `json:"server,omitempty"` // what said who the issuer is, as a digest
@@ -55,6 +56,10 @@ func (o *Origin) IDClaims() token.Claims {
 type known struct {
 	idSubject string
 	claims    token.Decoded // of the ID token
+
+	once    sync.Once
+	user    *token.Facts // whom it speaks of
+	idToken string
 }
 
 func (f Source) known() *known {
@@ -72,6 +77,22 @@ func (f Source) known() *known {
 
 // IDSubject is the sub of the ID token that came with the grant.
 func (f Source) IDSubject() string { return f.known().idSubject }
+
+// User is whom the grant's log-in speaks of, with the ID token that says so, if there
+// is one. nil: that is not known.
+func (f Source) User() (user *token.Facts, idToken string) {
+	k := f.known()
+	k.once.Do(func() {
+		origin := f.Origin()
+		switch facts, err := token.FactsOfID(origin.IDToken); {
+		case err == nil && facts.Subject == k.idSubject:
+			k.user, k.idToken = facts, strings.Clone(origin.IDToken)
+		case origin.IDToken == "" && origin.ByUser && k.idSubject != "":
+			k.user = token.FactsOfUser(k.idSubject)
+		}
+	})
+	return k.user, k.idToken
+}
 
 // IDClaims looks for what the grant's ID token says of its user.
 func (f Source) IDClaims() func(path string) any {

@@ -25,6 +25,7 @@ type Judge func(ctx context.Context, raw string, r *http.Request, from Source) (
 type Source struct {
 	Issuer string         // who granted it; "": it came with the request
 	LogIn  bool           // to a log-in of the gateway's own: no client has chosen it
+	Scope  string         // that its grant has, where the answers that granted it say so
 	App    session.Secret // what is remembered of its grant
 	Made   *session.Made  // what was made of that; nil: nothing is kept
 	Behind issuers.Behind // the grant that it stands behind
@@ -70,7 +71,7 @@ func (k *Keeper) ProveAgain(ctx context.Context, found credential.Presented, jud
 func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Presented, err error, judge Judge) (*token.Principal, credential.Presented, error) {
 	began := time.Now()
 	for judged := 1; err == nil && found.Token != ""; judged++ {
-		principal, refused := judge(ctx, found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, App: found.App, Made: found.Made, Behind: issuers.Behind{Began: found.Since, Client: found.Client, Subject: found.Subject}})
+		principal, refused := judge(ctx, found.Token, r, Source{Issuer: found.Issuer, LogIn: found.Session, Scope: found.Scope, App: found.App, Made: found.Made, Behind: issuers.Behind{Began: found.Since, Client: found.Client, Subject: found.Subject}})
 		if refused == nil && speaksFor(principal, &found) {
 			return principal, found, nil
 		}
@@ -158,7 +159,7 @@ func swap(found credential.Presented, access session.Access, err error) (credent
 		return found, err
 	}
 	found.Token, found.Swapped, found.Lost, found.Issuer, found.Subject = access.Token.Reveal(), true, access.Lost, access.Issuer, access.Subject
-	found.App, found.Made, found.Since, found.Client = access.App, access.Made, access.Created, access.Client
+	found.App, found.Made, found.Since, found.Client, found.Scope = access.App, access.Made, access.Created, access.Client, access.Scope
 	found.Until = access.Expiry
 	if access.End.Before(found.Until) {
 		found.Until = access.End

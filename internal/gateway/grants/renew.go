@@ -32,9 +32,9 @@ func (v *vault) renew(ctx context.Context, g session.Grant) session.Outcome {
 	}
 	tokens, err := t.Server.Token(ctx, client, form)
 	if err == nil {
-		granted := GrantedBy(t, tokens, from.IDSubject)
+		granted := GrantedBy(t, tokens, &from)
 		granted.App = v.refreshed(ctx, t, from, tokens)
-		if late := t.Untimely(tokens.AccessToken); late != nil {
+		if late := t.Untimely(tokens.AccessToken); late != nil && !from.ByUser {
 			return session.Untimely{Answer: granted, Err: late}
 		}
 		return granted

@@ -13,16 +13,18 @@ import (
 
 // Check finds what is wrong with the issuers of a gateway, without looking at
 // placeholders or files. resource is what tokens must be for, or "".
-func Check(all []*Issuer, resource string) error {
+//
+// users: browsers log in at the first, and their sessions stand for its users.
+func Check(all []*Issuer, resource string, users bool) error {
 	if len(all) == 0 {
 		return errors.New(`no issuer: write "oauth <issuer_url> <audience>" or an issuer block`)
 	}
 	seen := map[string]bool{}
-	for _, issuer := range all {
+	for n, issuer := range all {
 		if err := issuer.check(); err != nil {
 			return err
 		}
-		if err := issuer.CheckAudience(resource); err != nil {
+		if err := issuer.CheckAudience(resource, users && n == 0); err != nil {
 			return err
 		}
 		for _, url := range issuer.names() {
@@ -109,13 +111,14 @@ func (i *Issuer) checkIntrospect() error {
 	}
 }
 
-// CheckAudience requires an answer to who tokens must be meant for.
-func (i *Issuer) CheckAudience(resource string) error {
+// CheckAudience requires an answer to who tokens must be meant for. users: there are
+// sessions that need none; without one no client's token is taken.
+func (i *Issuer) CheckAudience(resource string, users bool) error {
 	name := strings.Join(i.URL, " ")
 	switch {
 	case resource != "" && i.InsecureAnyAudience:
 		return fmt.Errorf("issuer %s: resource and insecure_any_audience exclude each other: with resource, tokens are for it (resource_not_in_aud takes that away)", name)
-	case resource == "" && len(i.Audience) == 0 && !i.InsecureAnyAudience:
+	case resource == "" && len(i.Audience) == 0 && !i.InsecureAnyAudience && !users:
 		return fmt.Errorf("issuer %s: no audience: add it behind the URL or as \"audience <aud…>\" (or take the risk of insecure_any_audience)", name)
 	}
 	return nil

@@ -43,7 +43,9 @@ type Issuer struct {
 	AccessTokenIssuer string `json:"access_token_issuer,omitempty"`
 
 	// Who the token must be meant for: one of these must be in its aud claim
-	// (RFC 9068 §4). Required, unless the gateway has a resource.
+	// (RFC 9068 §4). Required, unless the gateway has a resource, or browsers log in
+	// here and their sessions stand for users (identity): then no token is taken
+	// that a client brings.
 	Audience []string `json:"audience,omitempty"`
 
 	// Take tokens that have no aud, if their client_id is one of audience, as
@@ -168,7 +170,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 			Require:   slices.Concat(with.Require, i.Require),
 			Profile: token.Profile{
 				Issuer: url, Tokens: set.Tokens, Resource: with.Resource, Audience: set.Audience, ByClient: i.ClientIDAsAudience, Algorithms: set.Algorithms, Keys: telemetry.TraceKeys(l.keys),
-				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, Skew: i.Leeway(), Statuses: len(set.StatusLists) > 0,
+				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, NoClients: len(set.Audience) == 0 && with.Resource == "" && !i.InsecureAnyAudience, Skew: i.Leeway(), Statuses: len(set.StatusLists) > 0,
 			},
 			Client:  client,
 			Metrics: telemetry.Metrics.ForIssuer(url),

@@ -7,7 +7,7 @@ import (
 )
 
 // Words are those of a login block, for errors and the manual.
-const Words = "scope, resource, parameter, post_logout, logout_parameter, claims, cookie"
+const Words = "scope, resource, parameter, post_logout, logout_parameter, claims, identity, forward, cookie"
 
 // Parse reads:
 //
@@ -18,6 +18,8 @@ const Words = "scope, resource, parameter, post_logout, logout_parameter, claims
 //		post_logout <url|path>
 //		logout_parameter <name> <value>
 //		claims      id_token|userinfo...
+//		identity    access_token|id_token|userinfo
+//		forward     access_token|id_token|none
 //		cookie      <name>
 //	}
 func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
@@ -50,6 +52,10 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return grammar.List(d, &l.Claims)
 	case "post_logout":
 		return seen.Text(d, &l.PostLogout)
+	case "identity":
+		return seen.Text(d, &l.Identity)
+	case "forward":
+		return seen.Text(d, &l.Forward)
 	case "cookie":
 		return seen.Text(d, &l.Cookie)
 	default:

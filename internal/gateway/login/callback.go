@@ -171,16 +171,21 @@ func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *a
 		return nil, nil, err
 	}
 	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, grants.Source{
-		Issuer: t.Profile.Issuer, LogIn: true, App: s.origin(id, tokens).Seal(), Behind: issuers.Behind{Began: s.Now()},
+		Issuer: t.Profile.Issuer, LogIn: true, Scope: s.grantedScope(tokens), App: s.origin(id, tokens).Seal(), Behind: issuers.Behind{Began: s.Now()},
 	})
 	if why := untold(err); why != "" {
 		return nil, nil, &failure{outcome: outcomeUserInfo, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: why}
 	}
-	if late := t.Untimely(tokens.AccessToken); late != nil {
+	if late := t.Untimely(tokens.AccessToken); late != nil && !s.Block.ByUser() {
 		return nil, nil, late
 	}
 	if rejection, ok := errors.AsType[*verdict.Rejection](err); ok && issuers.ByTime(rejection.Reason) {
 		return nil, nil, &issuers.ClocksDiffer{Issuer: t.Profile.Issuer, How: "a fresh access token does not pass: " + rejection.Reason + ": " + rejection.Detail}
+	} else if ok && s.Block.ByUser() {
+		return nil, nil, &failure{
+			outcome: outcomeIDToken, status: http.StatusForbidden, level: zapcore.WarnLevel,
+			detail: "this log-in would not pass here: " + rejection.Reason + ": " + rejection.Detail,
+		}
 	} else if ok {
 		return nil, nil, &failure{
 			outcome: outcomeAccessToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
@@ -220,7 +225,8 @@ const mostHint = 4 << 10
 // origin is what the grant of a log-in remembers of it.
 func (s *Site) origin(id *token.ID, tokens *as.Tokens) grants.Origin {
 	from := s.Keeper.Origin(s.Trust)
-	from.IDSubject, from.Claims = id.Subject, s.Block.uses(OfIDToken)
+	from.IDSubject, from.ByUser = id.Subject, s.Block.ByUser()
+	from.Claims = from.ByUser || s.Block.uses(OfIDToken) || s.Block.forwards() == IDToken
 	if from.Claims || len(tokens.IDToken.Reveal()) <= mostHint {
 		from.IDToken = tokens.IDToken.Reveal()
 	}
@@ -231,7 +237,13 @@ func (s *Site) origin(id *token.ID, tokens *as.Tokens) grants.Origin {
 // judged to be of: issuers may name a user differently there and in the ID token.
 func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.Vault, id *token.ID, subject string, tokens *as.Tokens, asked time.Time) (session.Handle, error) {
 	t := s.Trust
-	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: t.Client.ID, Subject: subject, App: s.origin(id, tokens).Seal()}
+	from := s.origin(id, tokens)
+	grant := session.Grant{Kind: session.ByRefreshToken, Issuer: t.Profile.Issuer, Client: t.Client.ID, Subject: subject, App: from.Seal()}
+	if from.ByUser {
+		grant.Scope = s.grantedScope(tokens)
+	}
+	granted := grants.GrantedBy(t, tokens, &from)
+	endsWithToken := granted.Refresh.Empty() && !s.livesOn(&granted)
 	browser := session.Browser{Client: t.Client.ID, User: id.Subject, Session: id.Session, Note: noteOf(r)}
 	old, replaces := s.Block.handle(r)
 	end := vault.End
@@ -243,7 +255,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 			}
 		}
 	}
-	handle, _, err := vault.CreateFor(ctx, browser, grant, grants.GrantedBy(t, tokens, id.Subject), asked)
+	handle, _, err := vault.CreateFor(ctx, browser, grant, granted, asked)
 	if err != nil {
 		return handle, err
 	}
@@ -260,7 +272,7 @@ func (s *Site) openSession(ctx context.Context, r *http.Request, vault *session.
 	telemetry.Metrics.Login(t.Profile.Issuer, outcomeDone)
 	sref := vault.Sref(handle.Key())
 	s.Audit.LoggedIn(r, t.Profile.Issuer, id.Subject, sref)
-	s.logLoggedIn(r, sref, tokens)
+	s.logLoggedIn(r, sref, tokens, endsWithToken)
 	return handle, nil
 }
 

@@ -14,9 +14,6 @@ import (
 
 func (l *Login) uses(from string) bool { return slices.Contains(l.Claims, from) }
 
-// AsksUserInfo reports whether the issuer's userinfo endpoint is asked.
-func (l *Login) AsksUserInfo() bool { return l.uses(OfUserInfo) }
-
 // untold is why a log-in does not tell who the user is, for the log; "": that is
 // not what failed, or another log-in may tell.
 func untold(err error) string {
@@ -30,13 +27,13 @@ func untold(err error) string {
 	return ""
 }
 
-// Complete has the claims count of a log-in that its access token, which was
+// Complete has the claims count of a log-in that what it stands for, which was
 // proven, does not have: those of the ID token, and of the issuer's userinfo
 // endpoint. A client's own token has none but its own. An error is a
 // [*verdict.Rejection] if the endpoint does not take the access token, else a
 // failure.
 func (s *Site) Complete(ctx context.Context, p *token.Principal, raw string, from grants.Source) error {
-	if s == nil || !from.LogIn || len(s.Block.Claims) == 0 || p.Issuer != s.Trust.Profile.Issuer || from.Issuer != p.Issuer {
+	if s == nil || !from.LogIn || len(s.Block.besides()) == 0 || p.Issuer != s.Trust.Profile.Issuer || from.Issuer != p.Issuer {
 		return nil
 	}
 	var info token.Claims
@@ -54,7 +51,7 @@ func (s *Site) Complete(ctx context.Context, p *token.Principal, raw string, fro
 	}
 	idClaims := sync.OnceValue(from.IDClaims)
 	p.Beside(func(path string) any {
-		for _, source := range s.Block.Claims {
+		for _, source := range s.Block.besides() {
 			var claim any
 			if source == OfUserInfo {
 				claim, _ = info.Lookup(path)

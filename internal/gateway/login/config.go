@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,20 @@ type Login struct {
 	// does not have. A token that a client brings has its own claims alone.
 	// Default: nothing.
 	Claims []string `json:"claims,omitempty"`
+
+	// What a session stands for. "access_token": its access token, which is judged
+	// with each request, as a client's is. "id_token": the user whom the ID token
+	// names, by its claims; it is proven at the log-in, and with each refresh that
+	// brings another one. "userinfo": the same, with the claims of the userinfo
+	// endpoint for what the ID token does not have. With the last two the access
+	// token may be of any kind and for any audience, its issuer alone reads it, and
+	// the scope is what the log-in was granted. Clients that bring tokens are judged
+	// by audience as ever. Default: access_token.
+	Identity string `json:"identity,omitempty"`
+
+	// What the upstream gets in Authorization: "access_token", "id_token" or "none".
+	// Default: the access token where a session stands for it, else none.
+	Forward string `json:"forward,omitempty"`
 
 	// The name of the session's cookie, which must begin with __Host-. Sites
 	// under one host name need different ones. Default: __Host-oauth.
@@ -116,7 +131,7 @@ func (l *Login) Check(first *issuers.Issuer) error {
 	case !first.LogsIn():
 		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in: write metadata <url>, or authorization_endpoint <url> and token_endpoint <url>, in its block", url)
 	case l.AsksUserInfo() && !first.HasMetadata() && first.UserinfoEndpoint == "":
-		return fmt.Errorf("login: claims userinfo needs userinfo_endpoint <url> in the block of issuer %s: it has jwks, and no metadata to find it in", url)
+		return fmt.Errorf("login: userinfo needs userinfo_endpoint <url> in the block of issuer %s: it has jwks, and no metadata to find it in", url)
 	}
 	return nil
 }
@@ -140,7 +155,7 @@ func (l *Login) checkWords() error {
 		!strings.HasPrefix(p, "{") && (!strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//")) {
 		return fmt.Errorf("login: post_logout is %q; it takes a URL or a path of this site", p)
 	}
-	if err := l.checkLogoutAndClaims(); err != nil {
+	if err := errors.Join(l.checkLogoutAndClaims(), l.checkIdentity()); err != nil {
 		return err
 	}
 	if c := l.Cookie; c != "" && (!strings.HasPrefix(c, "__Host-") || len(c) > 64 || !httpguts.ValidHeaderFieldName(c) || c == "__Host-") {

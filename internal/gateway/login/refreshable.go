@@ -10,15 +10,15 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 )
 
-// logLoggedIn writes the line of a log-in. Without a refresh token the session ends
-// with its access token, which is rarely meant: then it is a warning that says what
+// logLoggedIn writes the line of a log-in. A session that ends with its access token,
+// for want of a refresh token, is rarely meant: then it is a warning that says what
 // to do.
-func (s *Site) logLoggedIn(r *http.Request, sref string, tokens *as.Tokens) {
+func (s *Site) logLoggedIn(r *http.Request, sref string, tokens *as.Tokens, endsWithToken bool) {
 	fields := []zap.Field{
 		zap.String("sref", sref), zap.String("issuer", s.Trust.Profile.Issuer), zap.String("client_ip", telemetry.ClientAddress(r)),
 		zap.Bool("refreshable", !tokens.RefreshToken.Empty()),
 	}
-	if !tokens.RefreshToken.Empty() {
+	if !endsWithToken {
 		s.Log.Info("logged in", fields...)
 		return
 	}

@@ -50,7 +50,7 @@ func (c *call) handOut(client as.Client, tokens *as.Tokens, asked time.Time, gra
 	if err != nil {
 		return err
 	}
-	handle, access, err := s.Create(ctx, grant, grants.GrantedBy(c.trust(), tokens, ""), asked)
+	handle, access, err := s.Create(ctx, grant, grants.GrantedBy(c.trust(), tokens, new(grants.Origin)), asked)
 	if err != nil {
 		return err
 	}
