@@ -227,6 +227,22 @@ func TestWhatIsOpenEndsWhenItsTokenIsTakenBack(t *testing.T) {
 	}
 }
 
+// A token may be taken back whose grant nothing ends at once: where its id is named, or
+// what is open is judged before the grant is ended.
+func TestWhatIsOpenOfAGrantEndsWhenItsTokenIsTakenBack(t *testing.T) {
+	s := newStreet(t, "")
+	s.issuer.reply(func(w http.ResponseWriter, q *asked) {
+		fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":600,"access_token":%q}`, s.issuer.access(q.client(), map[string]any{"jti": "of " + q.client()}))
+	})
+	tok, another := s.token(), s.token2()
+	all := s.everyKind(tok.AccessToken)
+	other := s.webSocket("Authorization: Bearer " + another.AccessToken)
+	revokes(t, http.MethodPost, fmt.Sprintf(`{"issuer": %q, "jti": "of %s"}`, s.issuer.URL, s.client), 200)
+	all.end(1008, 1)
+	other.echo(aFrame)
+	s.want("its grant", tok, http.StatusUnauthorized)
+}
+
 // A connection that lives through a reload is judged as before.
 func TestWhatIsOpenLivesThroughAReloadAndStillEndsWithItsGrant(t *testing.T) {
 	s := newStreet(t, "streams {\nclose_code 4401\n}")

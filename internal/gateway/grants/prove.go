@@ -84,7 +84,7 @@ func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Pr
 		case !found.Swapped:
 			return nil, found, refused
 		case reason == token.Revoked:
-			found, err = k.endOfRevoked(r.Context(), found, refused)
+			found, err = k.endOfRevoked(ctx, found, refused)
 			return nil, found, err
 		case reason == token.NotYetValid:
 			return nil, found, tooEarly(found.Issuer, refused)
