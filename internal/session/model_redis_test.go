@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/session/redisstore"
+	"github.com/caddyoauth/caddyoauth/internal/session/storetest"
 	"github.com/caddyoauth/caddyoauth/redisstore/redistest"
 )
 
@@ -31,6 +32,7 @@ func newOffstage(t *testing.T) *offstage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	storetest.Indexed(t, store)
 	o := &offstage{store: store, calls: make(chan func()), done: make(chan struct{})}
 	go func() {
 		for call := range o.calls {
@@ -72,8 +74,39 @@ func (o *offstage) CompareAndSwap(_ context.Context, old session.Version, next s
 	return err
 }
 
+func (o *offstage) Indexed(context.Context) (whole bool, err error) {
+	o.do(func(ctx context.Context) { whole, err = o.store.Indexed(ctx) })
+	return whole, err
+}
+
+func (o *offstage) Find(_ context.Context, by session.Index, id session.ID, visit func(session.Row) bool) (err error) {
+	o.do(func(ctx context.Context) {
+		err = o.store.Find(ctx, by, id, func(row session.Row) bool {
+			row.Until = row.Until.Add(-o.ahead)
+			return visit(row)
+		})
+	})
+	return err
+}
+
+func (o *offstage) Number(_ context.Context, by session.Index, id session.ID) (n int, err error) {
+	o.do(func(ctx context.Context) { n, err = o.store.Number(ctx, by, id) })
+	return n, err
+}
+
+// Due and Counts are of the rows of all runs: what is due of them is not, by the time
+// of this one, and there are none that it could tell.
+func (o *offstage) Due(context.Context, time.Time, time.Time, func(*session.Row) bool, int) ([]session.Key, bool, error) {
+	return nil, false, nil
+}
+
+func (o *offstage) Counts(context.Context, time.Time) (session.Counts, error) {
+	return session.Counts{}, nil
+}
+
 // The model uses none of these of its store.
 
+func (o *offstage) Keys(context.Context, func(session.Key) bool) error { panic("unused") }
 func (o *offstage) Delete(context.Context, session.Key) error          { panic("unused") }
 func (o *offstage) Each(context.Context, func(session.Row) bool) error { panic("unused") }
 func (o *offstage) Now(context.Context) (time.Time, error)             { panic("unused") }

@@ -46,6 +46,7 @@ func newWorld(t *testing.T, seed uint64, inner Store) *world {
 		w.as.grace = time.Minute
 	}
 	w.alone = w.rnd.IntN(3) == 0
+	w.finds = w.rnd.IntN(3) > 0 || !w.walkable()
 	if w.rnd.IntN(4) == 0 {
 		w.kind = ByRunningAgain
 	}
@@ -57,7 +58,7 @@ func newWorld(t *testing.T, seed uint64, inner Store) *world {
 	life := modelLives[w.rnd.IntN(len(modelLives))]
 	w.as.expiries["at0"] = w.start.Add(life)
 	w.durable["at0"] = true
-	g, answer := Grant{Issuer: "iss"}, Granted{AccessToken: NewSecret("at0"), Refresh: NewSecret("rt0"), ExpiresIn: &life}
+	g, answer := Grant{Issuer: "iss", Subject: w.subject()}, Granted{AccessToken: NewSecret("at0"), Refresh: NewSecret("rt0"), ExpiresIn: &life}
 	if w.kind == ByRunningAgain {
 		g.Kind, g.Credentials, answer.Refresh = w.kind, NewSecret("id:secret"), Secret{}
 	}
@@ -80,7 +81,7 @@ func (w *world) boot() *modelNode {
 	o.Observe = w.client.observe
 	o.jitter = func(d time.Duration) time.Duration { return d * time.Duration(w.seed%7) / 7 }
 	var err error
-	if n.vault, err = New(n, w.ring, o); err != nil {
+	if n.vault, err = New(n.booted(), w.ring, o); err != nil {
 		w.t.Fatal(err)
 	}
 	w.nodes = append(w.nodes, n)
@@ -101,12 +102,14 @@ func (w *world) someNode() *modelNode {
 // act is one thing that users do.
 func (w *world) act() {
 	switch roll := w.rnd.IntN(100); {
-	case roll < 3:
-		w.end(w.someNode(), roll == 0)
+	case roll < 4:
+		w.end(w.someNode(), roll)
 	case roll < 8 && len(w.nodes) < 8 && !w.alone:
 		w.boot()
 	case roll < 20:
 		w.client.present(w, w.someNode())
+	case roll < 24:
+		w.sweep(w.someNode())
 	default:
 		for range 1 + w.rnd.IntN(4) {
 			w.request(w.someNode(), w.rnd.IntN(10) == 0)
@@ -115,17 +118,21 @@ func (w *world) act() {
 }
 
 // end is the wish of the holder of the handle, or of an operator.
-func (w *world) end(n *modelNode, byKey bool) {
+func (w *world) end(n *modelNode, how int) {
 	ctx, a := w.actor(context.Background())
 	outside, _ := w.actor(context.Background())
 	w.wished = true
 	w.requests.Go(func() {
 		n.gate(outside, time.Second)
 		var err error
-		if byKey {
+		switch how {
+		case 0:
 			err = n.vault.EndKey(ctx, w.h.Key(), EndedLogout)
-		} else {
+		case 1:
 			err = n.vault.End(ctx, w.h, EndedLogout)
+		default:
+			modelSeen.count("ended by subject")
+			_, err = n.vault.EndSubject(ctx, "iss", w.subject(), EndedLogout)
 		}
 		n.gate(outside, time.Millisecond)
 		w.tell("actor %d ends the grant: %v", a.id, err)
@@ -230,6 +237,7 @@ func (w *world) judge() {
 	w.as.mu.Lock()
 	p, dead := w.as.rts[w.saved], w.as.dead
 	w.as.mu.Unlock()
+	w.judgeIndexes()
 	switch {
 	case err == nil && w.kind == ByRunningAgain:
 		modelSeen.count("grant lives, run again")

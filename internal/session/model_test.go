@@ -88,6 +88,7 @@ type world struct {
 	nodes  []*modelNode
 	h      Handle
 	alone  bool // one node at a time, which believes what it wrote itself
+	finds  bool // by indexes; else the store is walked
 	kind   Kind
 	client modelClient
 
@@ -214,6 +215,9 @@ var errModelStore = errors.New("the store does not answer")
 // step surrounds one call of the store: it may fail before or after it took
 // effect, and the node may die or sleep on both sides.
 func (n *modelNode) step(ctx context.Context, name string, do func() error) error {
+	if ctx.Value(actorKey{}) == nil { // before the run begins, or behind it
+		return do()
+	}
 	a := n.gate(ctx, 20*time.Millisecond)
 	n.mishap(ctx, a, "before "+name)
 	if ctx.Err() != nil {
@@ -288,13 +292,4 @@ func (n *modelNode) CompareAndSwap(ctx context.Context, old Version, next Row) e
 		}
 		return err
 	})
-}
-
-func (n *modelNode) Exclusive() bool { return n.w.alone }
-
-func (n *modelNode) Delete(context.Context, Key) error          { return nil }
-func (n *modelNode) Each(context.Context, func(Row) bool) error { return nil }
-func (n *modelNode) Now(ctx context.Context) (now time.Time, err error) {
-	err = n.step(ctx, "clock", func() error { now = time.Now(); return nil })
-	return now, err
 }
