@@ -53,9 +53,10 @@ type Confirmer interface {
 }
 
 // Waker is what a store may offer beside: until stop is called, changed is told
-// the key of each row that any node has changed, soon afterwards. Some may get
-// lost, and some be told twice. It only shortens waiting, and the time for which
-// a vault believes what it has read; a vault polls all the same.
+// the key of each row that any node has changed, and of each new row of a document,
+// soon afterwards. Some may get lost, and some be told twice. It only shortens
+// waiting, and the time for which a vault believes what it has read; a vault polls
+// all the same.
 type Waker interface {
 	Wake(changed func(Key)) (stop func())
 }

@@ -41,10 +41,13 @@ file(ARGV[5], 6)
 redis.pcall('PUBLISH', ARGV[4], ARGV[5])
 return 2`)
 
-// createScript writes a row where there is none.
+// createScript writes a row where there is none. It is told on a channel, if there is
+// one: of a new grant no other node knows anything that would be old now, while the
+// first writing of a document is a change to those that share it.
 var createScript = redis.NewScript(fileEntries + `
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PXAT', ARGV[2]) then return 1 end
-file(ARGV[3], 4)
+file(ARGV[3], 5)
+if ARGV[4] ~= '' then redis.pcall('PUBLISH', ARGV[4], ARGV[3]) end
 return 2`)
 
 // deleteScript forgets a row.
@@ -84,8 +87,11 @@ func (s *Store) Create(ctx context.Context, row session.Row) error {
 	if err != nil {
 		return err
 	}
-	to := s.created(&row)
-	switch code, err := s.write(ctx, createScript, to.names(s.name(row.Key)), to.args(value, end(&row), row.Key[:])...); {
+	to, channel := s.created(&row), ""
+	if row.Purpose == session.ForDocument {
+		channel = s.channel
+	}
+	switch code, err := s.write(ctx, createScript, to.names(s.name(row.Key)), to.args(value, end(&row), row.Key[:], channel)...); {
 	case err != nil:
 		return err
 	case code != written:
