@@ -126,17 +126,25 @@ func New(cfg Config) *Server {
 // Start begins to fetch, if that has not begun.
 func (s *Server) Start() { s.start.Do(func() { go s.run() }) }
 
-// Close ends all fetching. Keys that were just fetched reach the storage first:
+// Close ends all fetching. What was just fetched reaches the storage first:
 // a process that ends right after they came finds them when it starts again.
 func (s *Server) Close() {
 	s.stop()
 	s.client.CloseIdleConnections()
 	s.start.Do(func() { close(s.ended) })
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		s.flushStatuses()
+	}()
 	timer := time.NewTimer(closing)
 	defer timer.Stop()
-	select {
-	case <-s.ended:
-	case <-timer.C: // a storage that hangs is left behind
+	for _, done := range []chan struct{}{s.ended, flushed} {
+		select {
+		case <-done:
+		case <-timer.C: // a storage that hangs is left behind
+			return
+		}
 	}
 }
 

@@ -16,9 +16,13 @@ const (
 // keepStatuses is the one goroutine that fetches a list, until no token has named
 // it for an hour.
 func (s *Server) keepStatuses(l *statusList) {
-	failures := 0
+	failures, restored := 0, s.restoreStatuses(l.address)
 	for {
-		next := s.fetchStatuses(l, &failures)
+		next := s.fetchStatuses(l, &failures, restored)
+		restored = nil
+		l.mu.Lock()
+		l.next = s.cfg.Now().Add(next)
+		l.mu.Unlock()
 		timer := time.NewTimer(next)
 		select {
 		case <-s.ctx.Done():
@@ -66,7 +70,8 @@ func (l *statusList) land(err error) {
 }
 
 // fetchStatuses makes one attempt and answers how long to wait before the next one.
-func (s *Server) fetchStatuses(l *statusList, failures *int) time.Duration {
+// restored is what counts where it fails; nil: nothing does.
+func (s *Server) fetchStatuses(l *statusList, failures *int, restored *heldStatuses) time.Duration {
 	l.mu.Lock()
 	if l.flight == nil {
 		l.flight = make(chan struct{})
@@ -74,6 +79,10 @@ func (s *Server) fetchStatuses(l *statusList, failures *int) time.Duration {
 	l.mu.Unlock()
 	began := s.cfg.Now()
 	fresh, err := s.readStatuses(l)
+	if err != nil && restored != nil {
+		s.statuses.size.Add(int64(restored.Size()))
+		l.held.Store(restored)
+	}
 	select { // an index that asked while this fetch ran is served by it
 	case <-l.wake:
 	default:
@@ -84,6 +93,7 @@ func (s *Server) fetchStatuses(l *statusList, failures *int) time.Duration {
 	}
 	s.observe(Event{Op: OpStatusList, List: l.address, Err: err, Held: l.inForce(s.cfg.Now()) != nil, Took: s.cfg.Now().Sub(began)})
 	if err == nil {
+		s.storeStatuses()
 		*failures = 0
 		return max(Floor, time.Duration(float64(fresh)*(0.8+0.1*s.cfg.Jitter())))
 	}
@@ -110,19 +120,12 @@ func (s *Server) readStatuses(l *statusList) (fresh time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	lists := s.cfg.Statuses.Lists
-	if lists.Keys == nil {
-		lists.Keys = s
-	}
-	now := s.cfg.Now()
+	lists, now := s.listProfile(), s.cfg.Now()
 	list, err := lists.Read(ctx, string(doc), l.address, now)
 	if err != nil {
 		return 0, err
 	}
-	next := &heldStatuses{list, now.Add(keepStored)}
-	if !list.Ends.IsZero() && list.Ends.Before(next.until) {
-		next.until = list.Ends
-	}
+	next := holdStatuses(list, string(doc), now)
 	if list.Fresh > 0 {
 		fresh = max(Floor, min(list.Fresh, Ceiling))
 	}
@@ -139,4 +142,13 @@ func (s *Server) readStatuses(l *statusList) (fresh time.Duration, err error) {
 	}
 	l.held.Store(next)
 	return fresh, nil
+}
+
+// listProfile is what lists must be.
+func (s *Server) listProfile() token.ListProfile {
+	lists := s.cfg.Statuses.Lists
+	if lists.Keys == nil {
+		lists.Keys = s
+	}
+	return lists
 }

@@ -52,6 +52,7 @@ type statusLists struct {
 	all    atomic.Pointer[map[string]*statusList] // replaced as a whole: requests read it without a lock
 	size   atomic.Int64                           // of all, in bytes
 	places chan struct{}                          // one for each fetch under way
+	stored statusStore
 
 	mu sync.Mutex // for replacing
 }
@@ -68,13 +69,28 @@ type statusList struct {
 	flight  chan struct{} // closed when the fetch under way ends; nil: none is
 	err     error         // why the last fetch failed; nil: it did not
 	asked   time.Time     // when a request last caused a fetch
+	next    time.Time     // when the next fetch begins by itself
 	waiters int
 	dropped bool // nobody fetches it any more
 }
 
 type heldStatuses struct {
 	*token.StatusList
-	until time.Time // then it says nothing any more
+	fetched time.Time
+	until   time.Time // then it says nothing any more
+	raw     string    // to be stored; "": it is too large
+}
+
+// holdStatuses keeps a list from a moment on, for as long as stored keys serve.
+func holdStatuses(list *token.StatusList, raw string, fetched time.Time) *heldStatuses {
+	held := &heldStatuses{StatusList: list, fetched: fetched, until: fetched.Add(keepStored)}
+	if !list.Ends.IsZero() && list.Ends.Before(held.until) {
+		held.until = list.Ends
+	}
+	if len(raw) <= mostStoredList {
+		held.raw = raw
+	}
+	return held
 }
 
 // Standing looks up what became of a token that was verified. An error is a

@@ -5,7 +5,9 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -255,5 +257,77 @@ func TestListsThatNoTokenNamesAnyMoreAreForgottenAndTheirNumberIsBounded(t *test
 		}
 		issuer.set(listURL, listed(keyA, []byte{0}, nil))
 		wantStanding(t, s, 0, "")
+	})
+}
+
+// A restart while the place of the lists is down forgets nobody who was taken back,
+// and believes nothing that the issuer has not signed.
+func TestStoredListsServeAfterARestartWithTheirPlaceDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := &memory{}
+		begin := func(does answer) *Server {
+			issuer := newIssuer()
+			issuer.set(listURL, does)
+			s := listing(t, issuer, stored)
+			s.Attach(Env{Storage: storage})
+			return s
+		}
+		s := begin(listed(keyA, []byte{0b10}, map[string]any{"ttl": 60}))
+		wantStanding(t, s, 1, "token_status")
+		synctest.Wait()
+		s.Close()
+
+		s = begin(refuse)
+		wantStanding(t, s, 0, "")
+		wantStanding(t, s, 1, "token_status")
+		state := s.StatusLists()
+		if len(state) != 1 || state[0].Address != listURL || state[0].Tokens != 8 || state[0].Err == nil || state[0].Fetched.IsZero() {
+			t.Errorf("%+v", state)
+		}
+		s.Close()
+
+		// What is fetched counts before what was stored, from the first request on.
+		s = begin(listed(keyA, []byte{0b01}, nil))
+		wantStanding(t, s, 1, "")
+		synctest.Wait()
+		s.Close()
+
+		for name, data := range storage.values {
+			if strings.HasSuffix(name, "status-lists.json") {
+				var kept storedLists
+				if err := json.Unmarshal(data, &kept); err != nil || len(kept.Lists) != 1 {
+					t.Fatal(string(data), err)
+				}
+				answer, err := listed(keyB, []byte{0}, nil)(&http.Request{Header: http.Header{"Accept": {"application/statuslist+jwt"}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, _ := io.ReadAll(answer.Body)
+				kept.Lists[0].JWT = string(text)
+				data, _ = json.Marshal(kept)
+				storage.values[name] = data
+			}
+		}
+		s = begin(refuse)
+		wantStanding(t, s, 0, "unknown")
+		s.Close()
+	})
+}
+
+// What was stored is as good as keys that were stored, and no longer.
+func TestAStoredListThatIsTooOldIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage, issuer := &memory{}, newIssuer()
+		issuer.set(listURL, listed(keyA, []byte{0b10}, nil))
+		s := listing(t, issuer, stored)
+		s.Attach(Env{Storage: storage})
+		wantStanding(t, s, 1, "token_status")
+		synctest.Wait()
+		s.Close()
+		time.Sleep(keepStored)
+		issuer.set(listURL, refuse)
+		s = listing(t, issuer, stored)
+		s.Attach(Env{Storage: storage})
+		wantStanding(t, s, 0, "unknown")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -152,7 +153,12 @@ func (s *Server) store(storage Storage, doc []byte, changed bool, fetched time.T
 // context, as a file system that hangs, is left behind: it must not keep the
 // loop from fetching. It is not asked again before it has come back.
 func (s *Server) bounded(ctx context.Context, ask func(context.Context) error) error {
-	if !s.storing.CompareAndSwap(false, true) {
+	return bounded(ctx, &s.storing, ask)
+}
+
+// bounded is that for one kind of document. busy: it is being asked.
+func bounded(ctx context.Context, busy *atomic.Bool, ask func(context.Context) error) error {
+	if !busy.CompareAndSwap(false, true) {
 		return errStorage
 	}
 	ctx, cancel := context.WithTimeout(ctx, attempt)
@@ -160,7 +166,7 @@ func (s *Server) bounded(ctx context.Context, ask func(context.Context) error) e
 	done := make(chan error, 1)
 	go func() {
 		err := ask(ctx)
-		s.storing.Store(false)
+		busy.Store(false)
 		done <- err
 	}()
 	select {

@@ -41,6 +41,33 @@ func TestAStatusListIsReadAsTheSpecificationHasIt(t *testing.T) {
 	}
 }
 
+// The vectors of the specification's appendix (Token Status List, Appendix "Test
+// vectors for Status List encoding"): lists of 2^20 tokens, of which few are not valid.
+func TestTheSpecificationsVectorsAreRead(t *testing.T) {
+	at := []uint64{0, 1993, 25460, 159495, 495669, 554353, 645645, 723232, 854545, 934534, 1000345}
+	for _, vector := range []struct {
+		bits, lst string
+		want      []byte
+	}{
+		{"1", "eNrt3AENwCAMAEGogklACtKQPg9LugC9k_ACvreiogEAAKkeCQAAAAAAAAAAAAAAAAAAAIBylgQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAXG9IAAAAAAAAAPwsJAAAAAAAAAAAAAAAvhsSAAAAAAAAAAAA7KpLAAAAAAAAAAAAAAAAAAAAAJsLCQAAAAAAAAAAADjelAAAAAAAAAAAKjDMAQAAAACAZC8L2AEb", []byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+		{"2", "eNrt2zENACEQAEEuoaBABP5VIO01fCjIHTMStt9ovGVIAAAAAABAbiEBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEB5WwIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAID0ugQAAAAAAAAAAAAAAAAAQG12SgAAAAAAAAAAAAAAAAAAAAAAAAAAAOCSIQEAAAAAAAAAAAAAAAAAAAAAAAD8ExIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAwJEuAQAAAAAAAAAAAAAAAAAAAAAAAMB9SwIAAAAAAAAAAAAAAAAAAACoYUoAAAAAAAAAAAAAAEBqH81gAQw", []byte{1, 2, 1, 3, 1, 1, 2, 1, 1, 2, 3}},
+	} {
+		list, err := unpackStatuses(map[string]any{"bits": json.Number(vector.bits), "lst": vector.lst})
+		if err != nil || list.Len() != 1<<20 {
+			t.Fatal(vector.bits, err)
+		}
+		left := map[uint64]byte{}
+		for n, index := range at {
+			left[index] = vector.want[n]
+		}
+		for index := range uint64(1 << 20) {
+			if got, ok := list.at(index); !ok || got != left[index] {
+				t.Fatalf("%s bits: %d is %d, want %d", vector.bits, index, got, left[index])
+			}
+		}
+	}
+}
+
 func deflated(tb testing.TB, text []byte) string {
 	tb.Helper()
 	var b bytes.Buffer

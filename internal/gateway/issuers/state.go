@@ -34,6 +34,31 @@ type State struct {
 	Breaker   breaker.State `json:"breaker"` // of its token endpoint
 
 	Introspection []introspection.State `json:"introspection,omitempty"` // one for each client and settings
+	StatusLists   []StatusListState     `json:"status_lists,omitempty"`  // that tokens have named not long ago
+}
+
+// StatusListState is what an operator sees of a list of statuses.
+type StatusListState struct {
+	URI        string    `json:"uri"`
+	Tokens     int       `json:"tokens"` // that it is about
+	Fetched    time.Time `json:"fetched,omitzero"`
+	FreshUntil time.Time `json:"fresh_until,omitzero"` // when the next one is fetched
+	GoodUntil  time.Time `json:"good_until,omitzero"`  // it counts until then, whatever fails
+	LastError  string    `json:"last_error,omitempty"`
+}
+
+func (a *authority) statusLists() (all []StatusListState) {
+	if a.lists == nil {
+		return nil
+	}
+	for _, one := range a.lists.StatusLists() {
+		state := StatusListState{URI: one.Address, Tokens: one.Tokens, Fetched: one.Fetched, FreshUntil: one.Next, GoodUntil: one.Until}
+		if one.Err != nil {
+			state.LastError = one.Err.Error()
+		}
+		all = append(all, state)
+	}
+	return all
 }
 
 // HasKeys reports whether there are keys to judge by.
@@ -73,7 +98,7 @@ func States(now time.Time, paused map[string]time.Duration) []State {
 	for _, auth := range authorities.All() {
 		state := auth.state(now)
 		state.Breaker = breaker.StateOf(paused[auth.issuer])
-		state.Introspection = introspection.States(auth.key, now)
+		state.Introspection, state.StatusLists = introspection.States(auth.key, now), auth.statusLists()
 		states = append(states, state)
 	}
 	slices.SortStableFunc(states, func(a, b State) int { return strings.Compare(a.Issuer, b.Issuer) })
