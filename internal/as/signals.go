@@ -22,6 +22,7 @@ type Signals struct {
 	Status          string
 	Verification    string
 	AddSubject      string
+	RemoveSubject   string
 	DeliveryMethods []string
 	CriticalMembers []string // of complex subjects: who does not know one discards the event
 	DefaultSubjects string   // ALL or NONE
@@ -34,6 +35,7 @@ func readSignals(said documents, usable func(name, own string) string) Signals {
 		Status:          usable("status_endpoint", ""),
 		Verification:    usable("verification_endpoint", ""),
 		AddSubject:      usable("add_subject_endpoint", ""),
+		RemoveSubject:   usable("remove_subject_endpoint", ""),
 		DeliveryMethods: said.names("delivery_methods_supported"),
 		CriticalMembers: said.names("critical_subject_members"),
 		DefaultSubjects: subjects,

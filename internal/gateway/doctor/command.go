@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,7 @@ func run(ctx context.Context, gateways []site, whole []byte) (*doctor, error) {
 			return nil, err
 		}
 	}
+	d.stored = slices.ContainsFunc(gateways, func(g site) bool { return g.Check() == nil && d.keeps(g.Config) })
 	for _, g := range gateways {
 		d.examine(g)
 	}

@@ -50,6 +50,7 @@ const (
 	checkLogin        = "login"
 	checkIntrospect   = "introspection"
 	checkSignalsOf    = "signals"
+	checkRevoked      = "revocation"
 	checkProtected    = "resource"
 )
 
@@ -59,6 +60,7 @@ type doctor struct {
 	ctx      context.Context
 	caddy    caddy.Context // for modules such as trust pools
 	now      func() time.Time
+	stored   bool // grants of some site outlive the process
 }
 
 func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
@@ -109,6 +111,7 @@ func (d *doctor) examine(at site) {
 	d.checkResource(c, at.Hosts)
 	d.checkClaimsOfSeveral(c)
 	d.checkStore(c)
+	d.checkRevocation(c)
 	for n, issuer := range c.Issuer {
 		features := d.features(c, issuer, n == 0)
 		features.place = at.Place

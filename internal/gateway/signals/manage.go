@@ -79,7 +79,7 @@ func (r *Receiver) report(s *Stream, ends *as.Endpoints) *Report {
 		report.amiss("aud of the stream is %q: write that as audience in signals, or its events will be refused", s.Audience)
 	}
 	if report.Subjects == "NONE" {
-		report.amiss("the transmitter tells of no subjects unless they are added one by one: have it tell of all (Keycloak: Default subjects ALL, in the SSF tab of the client)")
+		report.amiss("the transmitter tells of no subjects unless they are added one by one: have it tell of all (Keycloak: Default subjects ALL, in the SSF tab of the client), or add them: \"caddy oauth signals add --subject <sub>\"")
 	}
 	for _, member := range ends.Signals.CriticalMembers {
 		if !r.mapping.understands(member) {
@@ -203,6 +203,35 @@ func (r *Receiver) SetStatus(ctx context.Context, status string) error {
 		ends, _ := r.server.KnownEndpoints()
 		return as.SignalsCall{Method: http.MethodPost, Address: ends.Signals.Status, Body: map[string]string{"stream_id": stream.ID, "status": status}}
 	})
+}
+
+// AddSubject has the transmitter tell of a subject in this stream (SSF §8.1.3.2).
+func (r *Receiver) AddSubject(ctx context.Context, subject map[string]any) error {
+	return r.subject(ctx, "adding the subject", "add_subject_endpoint", subject, func(s *as.Signals) string { return s.AddSubject })
+}
+
+// RemoveSubject undoes AddSubject (SSF §8.1.3.3).
+func (r *Receiver) RemoveSubject(ctx context.Context, subject map[string]any) error {
+	return r.subject(ctx, "removing the subject", "remove_subject_endpoint", subject, func(s *as.Signals) string { return s.RemoveSubject })
+}
+
+func (r *Receiver) subject(ctx context.Context, doing, named string, subject map[string]any, at func(*as.Signals) string) error {
+	ends, err := r.server.Endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	address := at(&ends.Signals)
+	if address == "" {
+		return fmt.Errorf("%s: %w", named, errNoEndpoint)
+	}
+	return r.change(ctx, doing, func(_ string, stream *Stream) as.SignalsCall {
+		return as.SignalsCall{Method: http.MethodPost, Address: address, Body: map[string]any{"stream_id": stream.ID, "subject": subject}}
+	})
+}
+
+// OfUser is how a subject of the issuer is written for its transmitter.
+func (r *Receiver) OfUser(sub string) map[string]any {
+	return map[string]any{"format": secevent.IssSub, "iss": r.issuer, "sub": sub}
 }
 
 // Verify asks for a verification event.

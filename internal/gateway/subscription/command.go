@@ -26,14 +26,19 @@ func init() {
 var actions = map[string]struct {
 	do   func(ctx context.Context, r *signals.Receiver, endpoint string) error
 	done string
+	who  func(ctx context.Context, r *signals.Receiver, subject map[string]any) error // instead of do
 }{
-	"show":   {nil, ""},
-	"create": {func(ctx context.Context, r *signals.Receiver, to string) error { return r.Create(ctx, to) }, "made the stream"},
-	"update": {func(ctx context.Context, r *signals.Receiver, to string) error { return r.Update(ctx, to) }, "changed the stream"},
-	"verify": {func(ctx context.Context, r *signals.Receiver, _ string) error { return r.Verify(ctx) }, "asked for a verification event"},
-	"enable": {func(ctx context.Context, r *signals.Receiver, _ string) error { return r.SetStatus(ctx, "enabled") }, "enabled the stream"},
-	"pause":  {func(ctx context.Context, r *signals.Receiver, _ string) error { return r.SetStatus(ctx, "paused") }, "paused the stream"},
-	"delete": {func(ctx context.Context, r *signals.Receiver, _ string) error { return r.Delete(ctx) }, "deleted the stream"},
+	"show":   {},
+	"create": {do: func(ctx context.Context, r *signals.Receiver, to string) error { return r.Create(ctx, to) }, done: "made the stream"},
+	"update": {do: func(ctx context.Context, r *signals.Receiver, to string) error { return r.Update(ctx, to) }, done: "changed the stream"},
+	"verify": {do: func(ctx context.Context, r *signals.Receiver, _ string) error { return r.Verify(ctx) }, done: "asked for a verification event"},
+	"enable": {do: func(ctx context.Context, r *signals.Receiver, _ string) error { return r.SetStatus(ctx, "enabled") }, done: "enabled the stream"},
+	"pause":  {do: func(ctx context.Context, r *signals.Receiver, _ string) error { return r.SetStatus(ctx, "paused") }, done: "paused the stream"},
+	"delete": {do: func(ctx context.Context, r *signals.Receiver, _ string) error { return r.Delete(ctx) }, done: "deleted the stream"},
+	"add":    {who: func(ctx context.Context, r *signals.Receiver, of map[string]any) error { return r.AddSubject(ctx, of) }, done: "added the subject"},
+	"remove": {who: func(ctx context.Context, r *signals.Receiver, of map[string]any) error {
+		return r.RemoveSubject(ctx, of)
+	}, done: "removed the subject"},
 }
 
 // flags are those of the command.
@@ -41,20 +46,22 @@ type flags struct {
 	of     command.Config
 	issuer string
 	url    string
+	who    string
 	asJSON bool
 }
 
 func newCommand() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{
-		Use:   "signals [show|create|update|verify|enable|pause|delete] [--config <file>] [--issuer <url>] [--url <url>] [--json]",
+		Use:   "signals [show|create|update|verify|enable|pause|delete|add|remove] [--config <file>] [--issuer <url>] [--url <url>] [--subject <sub>] [--json]",
 		Short: "Shows, makes and changes the streams of security events that transmitters send",
 		Long: `Asks the transmitter of each signals block about the stream that it has for the
 gateway (OpenID Shared Signals Framework), as the gateway does, and says what is
 amiss. "create" makes the stream, "update" asks for the events that are known
 here and for the delivery of the configuration, "verify" asks for a verification
-event, "enable" and "pause" let it go on and hold it, "delete" ends it. No secret
-is printed.
+event, "enable" and "pause" let it go on and hold it, "delete" ends it. "add" and
+"remove" are for transmitters that tell only of those subjects that were added:
+--subject names one. No secret is printed.
 
 Where the transmitter posts its events it is told the address of the path push
 at the site's host; --url names another.
@@ -75,7 +82,10 @@ configuration that cannot be read.`,
 				return command.Exit(cmd, command.Misused, fmt.Errorf("unknown argument %q", args[1]))
 			}
 			if _, known := actions[action]; !known {
-				return command.Exit(cmd, command.Misused, fmt.Errorf("unknown argument %q; it takes show, create, update, verify, enable, pause or delete", action))
+				return command.Exit(cmd, command.Misused, fmt.Errorf("unknown argument %q; it takes show, create, update, verify, enable, pause, delete, add or remove", action))
+			}
+			if takes := actions[action].who != nil; takes != (f.who != "") {
+				return command.Exit(cmd, command.Misused, errors.New("--subject is whom add and remove are about: they need it, and nothing else takes it"))
 			}
 			return f.run(cmd, action)
 		},
@@ -83,6 +93,7 @@ configuration that cannot be read.`,
 	f.of.Flags(cmd, "The configuration", "Its adapter; a Caddyfile needs none")
 	cmd.Flags().StringVar(&f.issuer, "issuer", "", "One issuer of the configuration. Default: each that has signals, for show; else there must be one")
 	cmd.Flags().StringVar(&f.url, "url", "", "The URL where the transmitter is to post its events. Default: push at the site's host")
+	cmd.Flags().StringVar(&f.who, "subject", "", `Whom add and remove are about: a sub of the issuer, or a subject as JSON: {"format": "email", …}`)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "Print JSON")
 	return cmd
 }
@@ -143,13 +154,23 @@ func (f *flags) act(ctx context.Context, out io.Writer, one subscription, action
 	if endpoint == "" && pushes && (action == "create" || action == "update") {
 		return nil, errors.New("where is the transmitter to post? The site has not one host: name the address with --url https://…" + path)
 	}
-	if do := actions[action].do; do != nil {
-		if err := do(ctx, one.receiver, endpoint); err != nil {
+	what := actions[action]
+	switch {
+	case what.do != nil:
+		if err := what.do(ctx, one.receiver, endpoint); err != nil {
 			return nil, err
 		}
-		if !f.asJSON {
-			fmt.Fprintln(out, actions[action].done)
+	case what.who != nil:
+		subject, err := subjectOf(f.who, one.receiver)
+		if err == nil {
+			err = what.who(ctx, one.receiver, subject)
 		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if what.done != "" && !f.asJSON {
+		fmt.Fprintln(out, what.done)
 	}
 	if action == "delete" {
 		return nil, nil
@@ -159,6 +180,21 @@ func (f *flags) act(ctx context.Context, out io.Writer, one subscription, action
 		show(out, one.issuer, report)
 	}
 	return report, err
+}
+
+// subjectOf reads whom add and remove are about.
+func subjectOf(text string, r *signals.Receiver) (map[string]any, error) {
+	if !strings.HasPrefix(text, "{") {
+		return r.OfUser(text), nil
+	}
+	var subject map[string]any
+	if err := json.Unmarshal([]byte(text), &subject); err != nil {
+		return nil, fmt.Errorf("--subject is no JSON object: %w", err)
+	}
+	if format, _ := subject["format"].(string); format == "" {
+		return nil, errors.New(`--subject has no format, such as {"format": "email", "email": "…"} (RFC 9493)`)
+	}
+	return subject, nil
 }
 
 // show writes for people.
