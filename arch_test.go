@@ -157,7 +157,7 @@ var rooms = map[string][]string{
 	"internal/gateway/grantlist": {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/backup":    {"internal/gateway/admin", "internal/gateway/command"},
 	"internal/gateway/revoke":    {"internal/gateway/admin", "internal/gateway/command", "internal/token"},
-	"internal/gateway/status":    {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/revocation"},
+	"internal/gateway/status":    {"internal/breaker", "internal/gateway/admin", "internal/gateway/command", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/revocation", "internal/revoked"},
 
 	// level 7
 	"internal/gateway/doctor":       {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},

@@ -244,7 +244,7 @@ func (g *Gateway) provisionGrants(ctx caddy.Context) error {
 func (g *Gateway) listRevoked() {
 	how := revocation.SiteOptions{Names: g.validator.NamesOf(), Log: g.log, Identity: revocation.Nowhere}
 	if k := g.keeper; k != nil {
-		how.Identity, how.Open = k.Identity(), func() { _, _ = k.Open(context.Background()) }
+		how.Identity, how.Open = k.Identity(), func(ctx context.Context) error { _, err := k.Open(ctx); return err }
 	}
 	list, release := revocation.Open(g.Revocation, how)
 	g.validator.Revoked = list
@@ -253,9 +253,22 @@ func (g *Gateway) listRevoked() {
 		Prove: func(ctx context.Context, raw string, r *http.Request) (*token.Principal, error) {
 			return g.validator.judge(ctx, raw, r, grants.Source{})
 		},
-		TakeBack: g.takeBack,
+		TakeBack: g.takeBack, Assertion: g.assertion, Now: func() time.Time { return g.validator.Now() },
+	}
+	if g.keeper != nil {
+		g.revocations.Memory = eventMemory{g.keeper}
 	}
 	g.acquired = append(g.acquired, release)
+}
+
+// assertion is what a JWT must be that an issuer shows where it takes back.
+func (g *Gateway) assertion(issuer string) *token.Assertion {
+	t := g.validator.Named(issuer)
+	if t == nil {
+		return nil
+	}
+	p := &t.Profile
+	return &token.Assertion{Issuer: issuer, Algorithms: p.Algorithms, Skew: p.Skew, Keys: p.Keys}
 }
 
 // takeBack takes something back on all nodes, and counts the grants that it ended.

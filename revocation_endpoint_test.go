@@ -144,3 +144,60 @@ func TestALogOutAtTheIssuerTakesBackWhatClientsBringThemselves(t *testing.T) {
 		t.Errorf("%d after all of the user was logged out", status)
 	}
 }
+
+// As Okta's Universal Logout asks: with a JWT that is signed for the endpoint, and
+// that says nothing of whom it is about.
+func TestAnIssuerTakesBackWithAJWTThatItSignsForTheEndpoint(t *testing.T) {
+	issuer, other := newGrantor(t, nil), newGrantor(t, nil)
+	const here = "https://api.example.com/global_token_revocation"
+	g := rawGate(t, fmt.Sprintf("oauth {\nissuer %s {\naudience api\n}\nissuer %s {\naudience api\n}\nrevocation {\nendpoint /global_token_revocation\njwt_audience %s\nemail_as_sub\n}\n}", issuer.URL, other.URL, here), &issuer.clock)
+	number := 0
+	signed := func(edits map[string]any) string {
+		number++
+		now := issuer.clock.now().Unix()
+		all := map[string]any{"iss": issuer.URL, "aud": here, "sub": "gateway", "jti": fmt.Sprint("call-", number), "iat": now, "nbf": now - 300, "exp": now + 300}
+		typ, is := edits["typ"].(string)
+		if !is {
+			typ = "global-token-revocation+jwt"
+		}
+		for name, value := range edits {
+			all[name] = value
+		}
+		tok, err := issuer.key.Token(typ, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok
+	}
+	ask := func(jwt, body string) int {
+		return g.send("POST", "/global_token_revocation", body, "Content-Type", jsonType, "Authorization", "Bearer "+jwt).Code
+	}
+	user := func(sub string) string {
+		return fmt.Sprintf(`{"sub_id": {"format": "iss_sub", "iss": %q, "sub": %q}}`, issuer.URL, sub)
+	}
+	once := signed(nil)
+	for _, one := range []struct {
+		what, jwt, body string
+		status          int
+	}{
+		{"one for a user", once, user("bob"), 204},
+		{"the same for another user", once, user("eve"), 401},
+		{"an address", signed(nil), `{"subject": {"format": "email", "email": "max@example.com"}}`, 204},
+		{"one that is over", signed(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), user("eve"), 401},
+		{"one for another endpoint", signed(map[string]any{"aud": "https://b.example.com/global_token_revocation"}), user("eve"), 401},
+		{"one of another issuer, signed by this one", signed(map[string]any{"iss": other.URL}), user("eve"), 401},
+		{"one of an issuer that nobody knows", signed(map[string]any{"iss": "https://unknown.example"}), user("eve"), 401},
+		{"an access token", signed(map[string]any{"typ": "at+jwt"}), user("eve"), 401},
+		{"a user of the other issuer", signed(nil), fmt.Sprintf(`{"sub_id": {"format": "iss_sub", "iss": %q, "sub": "eve"}}`, other.URL), 404},
+	} {
+		if status := ask(one.jwt, one.body); status != one.status {
+			t.Errorf("%s: %d, want %d\n%s", one.what, status, one.status, g.logged())
+		}
+	}
+	long := map[string]any{"iat": issuer.clock.now().Add(-time.Minute).Unix()}
+	for sub, want := range map[string]int{"bob": 401, "max@example.com": 401, "eve": 200} {
+		if status, _ := g.get(issuer.access(sub, long)); status != want {
+			t.Errorf("%s: %d, want %d", sub, status, want)
+		}
+	}
+}

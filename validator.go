@@ -123,6 +123,7 @@ func (v *Validator) verify(ctx context.Context, raw string, key token.Digest, no
 	if err != nil {
 		return nil, verdict.OfToken(err, t.Profile.Issuer)
 	}
+	v.Revoked.Outlives(t.Profile.Issuer, time.Unix(facts.Expiry, 0), now)
 	if !t.AsksAlways() {
 		t.Keep(key, facts)
 	}

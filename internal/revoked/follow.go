@@ -27,15 +27,22 @@ func (l *Ledger) Wake() {
 // store.
 func (l *Ledger) Read() bool { return l.read.Load() }
 
-// Unfollowed says that there is no store.
-func (l *Ledger) Unfollowed() { l.read.Store(true) }
+// Unfollowed says that there is no store: the list is kept in this process alone.
+func (l *Ledger) Unfollowed() {
+	l.alone.Store(true)
+	l.read.Store(true)
+}
+
+// Followed is closed once the store is open. Where there is none, it never is.
+func (l *Ledger) Followed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.opened
+}
 
 // Follow keeps the list in docs, and as it is there, until ctx ends.
 func (l *Ledger) Follow(ctx context.Context, docs Documents) {
-	l.mu.Lock()
-	l.docs = docs
-	l.mu.Unlock()
-	defer l.unfollow()
+	defer l.unfollow(l.follow(docs))
 	tick := time.NewTicker(pollEach)
 	defer tick.Stop()
 	for {
@@ -49,10 +56,24 @@ func (l *Ledger) Follow(ctx context.Context, docs Documents) {
 	}
 }
 
-func (l *Ledger) unfollow() {
+func (l *Ledger) follow(docs Documents) (number int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.docs = nil
+	if l.docs == nil {
+		close(l.opened)
+	}
+	l.docs = docs
+	l.follows++
+	return l.follows
+}
+
+func (l *Ledger) unfollow(number int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.follows != number {
+		return // it was opened again meanwhile
+	}
+	l.docs, l.opened = nil, make(chan struct{})
 	for _, stored := range l.waiting {
 		stored <- errors.New("the store was closed")
 	}

@@ -46,13 +46,16 @@ type Ledger struct {
 	drawn   func() uint64 // a tag for a new writing
 	observe func(error)   // of each round; nil: nobody looks
 
-	read atomic.Bool // everything there is in the store was read once
-	kick chan struct{}
+	read  atomic.Bool // everything there is in the store was read once
+	alone atomic.Bool // there is no store
+	kick  chan struct{}
 
 	rounds sync.Mutex // held by who speaks to the store; before mu
 
 	mu      sync.Mutex
-	docs    Documents // nil: it is kept in this process alone
+	docs    Documents     // nil: there is no store, or it is not open
+	opened  chan struct{} // closed while docs is set
+	follows int           // how often it was followed: the last one counts
 	parts   [parts]partState
 	count   int // records of all parts
 	waiting []chan error
@@ -69,12 +72,13 @@ type partState struct {
 	asked   bool   // whether it holds what somebody waits for
 }
 
-// NewLedger makes a ledger that is kept in this process alone, until it is
-// followed.
+// NewLedger makes a ledger of a store that is not open, until it is followed.
 func NewLedger(now func() time.Time, drawn func() uint64, observe func(error)) *Ledger {
-	l := &Ledger{now: now, drawn: drawn, observe: observe, kick: make(chan struct{}, 1)}
-	return l
+	return &Ledger{now: now, drawn: drawn, observe: observe, kick: make(chan struct{}, 1), opened: make(chan struct{})}
 }
+
+// ErrNotOpen is why something is not stored before the store was opened.
+var ErrNotOpen = errors.New("the store is not open")
 
 // Unstored is the error of what counts on this node, and is not stored yet. It is
 // stored as soon as the store answers.
@@ -166,9 +170,12 @@ func (l *Ledger) Remove(ctx context.Context, e *Entry) (was bool, err error) {
 	l.mu.Lock()
 	docs := l.docs
 	l.mu.Unlock()
-	if docs != nil {
+	switch {
+	case docs == nil && !l.alone.Load():
+		return false, wrap("letting in again", ErrNotOpen)
+	case docs != nil:
 		if err := l.reach(ctx, docs); err != nil {
-			return false, fmt.Errorf("letting in again: %w", err)
+			return false, wrap("letting in again", err)
 		}
 	}
 	name := e.what()
@@ -232,10 +239,14 @@ func (l *Ledger) apply(names []what) {
 
 // pending is where the end of the next round is told, if there is a store.
 func (l *Ledger) pending() chan error {
-	if l.docs == nil {
+	if l.alone.Load() {
 		return nil
 	}
 	stored := make(chan error, 1)
+	if l.docs == nil {
+		stored <- ErrNotOpen // the first round will write it
+		return stored
+	}
 	l.waiting = append(l.waiting, stored)
 	l.Wake()
 	return stored

@@ -43,6 +43,7 @@ type vault struct {
 	current   atomic.Pointer[session.Vault] // nil: not open yet
 	stale     atomic.Bool                   // keys or options have changed since it was opened
 	examining atomic.Bool
+	trying    atomic.Bool // to open it, with nobody waiting
 	counts    atomic.Pointer[session.Counts]
 	opening   chan struct{} // held while it is opened or closed
 	walks     *walks        // that users ask for
@@ -56,6 +57,8 @@ type vault struct {
 	closeStore func() error
 	failed     error
 	failedAt   time.Time
+	told       string // to the log, of that
+	toldAt     time.Time
 
 	mu      sync.Mutex
 	keepers []*Keeper
@@ -152,15 +155,44 @@ func (v *vault) open(ctx context.Context) (*session.Vault, error) {
 	}
 	v.stale.Store(false) // before the settings are read: a change meanwhile is seen next time
 	if err := v.openOrApply(context.WithoutCancel(ctx), keeper); err != nil {
-		keeper.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
-		v.failed, v.failedAt = err, time.Now()
+		v.complain(keeper, err)
 		v.revoked.NotOpen()
 		v.stale.Store(true)
 		if s == nil {
+			v.openLater()
 			return nil, &session.Unavailable{RetryAfter: openAgain, Err: err}
 		}
 	}
 	return v.current.Load(), nil
+}
+
+// complain remembers why the store cannot be used, and tells the log, which does not
+// need the same more than once a minute.
+func (v *vault) complain(keeper *Keeper, err error) {
+	v.failed, v.failedAt = err, time.Now()
+	if text := err.Error(); text != v.told || v.failedAt.Sub(v.toldAt) >= time.Minute {
+		v.told, v.toldAt = text, v.failedAt
+		keeper.Log.Error("the store of grants cannot be used", zap.String("store", v.identity), zap.Error(err))
+	}
+}
+
+// openLater opens the store as soon as that is possible, whoever asks for it: what was
+// taken back stands in it, and concerns tokens that need no grant.
+func (v *vault) openLater() {
+	if !v.trying.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer v.trying.Store(false)
+		for v.current.Load() == nil {
+			select {
+			case <-v.ctx.Done():
+				return
+			case <-time.After(openAgain):
+				_, _ = v.open(v.ctx)
+			}
+		}
+	}()
 }
 
 // openOrApply opens the vault with a keeper's settings, or gives them to the open

@@ -40,8 +40,9 @@ func (s *Set) CheckRevoked(ctx context.Context, p *token.Principal, behind *Behi
 
 // DescribeRevoked says what was taken back, for the operator.
 func DescribeRevoked(e *revoked.Entry) string {
+	claim, renew := e.Means()
 	what := "all of the issuer"
-	for _, one := range []struct{ name, text string }{{"jti", e.ID}, {"sid", e.Session}, {"sub", e.Subject}, {"client", e.Client}} {
+	for _, one := range []struct{ name, text string }{{"jti", e.ID}, {"sid", e.Session}, {cmp.Or(claim, "sub"), e.Subject}, {"client", e.Client}} {
 		if one.text != "" {
 			what = fmt.Sprintf("the same %s", one.name)
 			break
@@ -50,7 +51,11 @@ func DescribeRevoked(e *revoked.Entry) string {
 	if !e.Before.IsZero() {
 		what += " that was issued until " + e.Before.UTC().Format(time.RFC3339)
 	}
-	by := fmt.Sprintf("%s was taken back at %s by %s", what, e.Added.UTC().Format(time.RFC3339), e.Source)
+	done := "was taken back"
+	if renew {
+		done = "was said to be out of date"
+	}
+	by := fmt.Sprintf("%s %s at %s by %s", what, done, e.Added.UTC().Format(time.RFC3339), e.Source)
 	if e.Reason != "" {
 		by += fmt.Sprintf(": %.200q", e.Reason)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Words are those of the block, for error texts.
-const Words = "keep, entries, unread, endpoint, secret, scope"
+const Words = "keep, entries, unread, endpoint, secret, scope, jwt_audience, email_as_sub"
 
 // Parse reads:
 //
@@ -18,6 +18,8 @@ const Words = "keep, entries, unread, endpoint, secret, scope"
 //		endpoint <path>
 //		secret   <secret>
 //		scope    <scope...>
+//		jwt_audience <aud...>
+//		email_as_sub
 //	}
 func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Revocation, error) {
 	if err := seen.First(d); err != nil {
@@ -53,6 +55,10 @@ func (b *Revocation) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error 
 		return seen.Text(d, &b.Secret)
 	case "scope":
 		return grammar.List(d, &b.Scope)
+	case "jwt_audience":
+		return grammar.List(d, &b.JWTAudience)
+	case "email_as_sub":
+		return seen.Flag(d, &b.EmailAsSub)
 	}
 	return grammar.Unknown(d, "revocation", Words)
 }

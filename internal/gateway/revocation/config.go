@@ -6,6 +6,7 @@ package revocation
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,15 @@ type Revocation struct {
 	Entries int `json:"entries,omitempty"`
 
 	// What happens to requests while the list was never read, since the store has
-	// not answered since this process began: "pass" judges them without it,
-	// "refuse" answers 503. A list that was read once counts on through an outage.
-	// Default: pass.
+	// not answered since this process began: "refuse" answers 503, "pass" judges
+	// them without it, so that what was taken back is let in until the store
+	// answers. A list that was read once counts on through an outage. Default:
+	// refuse.
 	Unread string `json:"unread,omitempty"`
 
 	// The path of an endpoint where all that a user was granted can be taken back
-	// (Global Token Revocation). It needs secret or scope. Default: none.
+	// (Global Token Revocation). It needs secret, scope or jwt_audience. Default:
+	// none.
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// What callers of the endpoint send as Bearer token, at least 32 characters,
@@ -45,6 +48,18 @@ type Revocation struct {
 	// Scope that an access token of an issuer needs at the endpoint. It takes back
 	// what its own issuer granted.
 	Scope []string `json:"scope,omitempty"`
+
+	// What the endpoint's callers call it: its URL. A JWT with one of these in aud,
+	// signed by an issuer for this alone (typ global-token-revocation+jwt), takes
+	// back what that issuer granted. Okta's Universal Logout sends such ones.
+	// Default: none are taken.
+	JWTAudience []string `json:"jwt_audience,omitempty"`
+
+	// A user whom a caller of the endpoint names by e-mail address is the sub of the
+	// same text. Okta names users so by default, and its custom authorization
+	// servers write the log-in's name as sub. Where users may choose either, one
+	// could have another logged out. Default: users are named by their sub alone.
+	EmailAsSub bool `json:"email_as_sub,omitempty"`
 
 	secret string // ready
 }
@@ -79,16 +94,18 @@ func (b *Revocation) Check() error {
 }
 
 func (b *Revocation) checkEndpoint() error {
-	named := b.Secret != "" || len(b.Scope) > 0
+	named := b.Secret != "" || len(b.Scope) > 0 || len(b.JWTAudience) > 0
 	switch {
-	case b.Endpoint == "" && named:
-		return errors.New("revocation: secret and scope are for an endpoint, and there is none: write endpoint <path>")
+	case b.Endpoint == "" && (named || b.EmailAsSub):
+		return errors.New("revocation: secret, scope, jwt_audience and email_as_sub are for an endpoint, and there is none: write endpoint <path>")
 	case b.Endpoint == "":
 		return nil
 	case !strings.HasPrefix(b.Endpoint, "/") || strings.ContainsAny(b.Endpoint, "*?#{} ") || b.Endpoint == "/":
 		return fmt.Errorf("revocation: endpoint is %q; it takes one path, such as /global_token_revocation", b.Endpoint)
 	case !named:
-		return errors.New("revocation: endpoint needs secret or scope: who may log everybody out has to be known")
+		return errors.New("revocation: endpoint needs secret, scope or jwt_audience: who may log everybody out has to be known")
+	case slices.Contains(b.JWTAudience, ""):
+		return errors.New("revocation: an empty jwt_audience")
 	}
 	for _, word := range b.Scope {
 		if strings.ContainsAny(word, " \"\\") {
@@ -134,4 +151,4 @@ func (b *Revocation) entries() int {
 	return b.Entries
 }
 
-func (b *Revocation) refusesUnread() bool { return b != nil && b.Unread == unreadRefuse }
+func (b *Revocation) refusesUnread() bool { return b == nil || b.Unread != unreadPass }

@@ -31,6 +31,11 @@ type Endpoint struct {
 
 	// Prove proves an access token. An error is a rejection or a failure.
 	Prove func(ctx context.Context, raw string, r *http.Request) (*token.Principal, error)
+	// Assertion is what a JWT of an issuer must be that it shows here, but for its
+	// audience; nil: no such issuer is known.
+	Assertion func(issuer string) *token.Assertion
+	Now       func() time.Time
+	Memory    Memory // nil: this process's alone
 	// TakeBack does it, and counts the grants that it ended at once.
 	TakeBack func(ctx context.Context, e revoked.Entry) (ended int, err error)
 }
@@ -87,7 +92,7 @@ func (e *Endpoint) take(w http.ResponseWriter, r *http.Request) (entry revoked.E
 	if r.Method != http.MethodPost {
 		return entry, 0, &refusal{http.StatusMethodNotAllowed, "POST alone"}
 	}
-	issuer, err := e.caller(r)
+	caller, err := e.caller(r)
 	if err != nil {
 		return entry, 0, err
 	}
@@ -102,17 +107,63 @@ func (e *Endpoint) take(w http.ResponseWriter, r *http.Request) (entry revoked.E
 	if err != nil {
 		return entry, 0, &refusal{http.StatusBadRequest, "the body is no JSON object"}
 	}
-	subject, err := e.subject(body["sub_id"], issuer)
+	about, has := body["sub_id"]
+	if !has {
+		about = body["subject"] // as drafts before 03 have it, and Okta's and Auth0's pages
+	}
+	subject, err := e.subject(about, caller.issuer)
 	if err != nil {
 		return entry, 0, err
 	}
-	entry = revoked.Entry{Issuer: issuer, Subject: subject, Before: time.Now(), Source: revoked.ByEndpoint}
-	ended, err = e.TakeBack(context.WithoutCancel(r.Context()), entry)
+	entry = revoked.Entry{Issuer: caller.issuer, Subject: subject, Before: time.Now(), Source: revoked.ByEndpoint}
+	ctx := context.WithoutCancel(r.Context())
+	if err := e.once(ctx, caller); err != nil {
+		return entry, 0, err
+	}
+	if ended, err = e.TakeBack(ctx, entry); err != nil {
+		e.again(ctx, caller)
+	}
 	return entry, ended, err
 }
 
-// caller is the issuer whose users who asks may log out.
-func (e *Endpoint) caller(r *http.Request) (issuer string, err error) {
+// caller is who asks.
+type caller struct {
+	issuer string    // whose users who asks may log out
+	jti    string    // of the assertion that says so; "": it was none
+	until  time.Time // it counts, if it was not seen
+}
+
+func (e *Endpoint) caller(r *http.Request) (who caller, err error) {
+	raw, err := bearer(r)
+	if err != nil {
+		return who, err
+	}
+	if e.Block.secret != "" {
+		want, got := sha256.Sum256([]byte(e.Block.secret)), sha256.Sum256([]byte(raw))
+		if subtle.ConstantTimeCompare(want[:], got[:]) == 1 {
+			return caller{issuer: e.Issuer}, nil
+		}
+	}
+	if u, is := token.IsAssertion(raw); is && len(e.Block.JWTAudience) > 0 {
+		return e.asserted(r.Context(), u)
+	}
+	if len(e.Block.Scope) == 0 {
+		return who, &refusal{http.StatusUnauthorized, "what is shown as Bearer is not taken here"}
+	}
+	p, err := e.Prove(r.Context(), raw, r)
+	if err != nil {
+		return who, err
+	}
+	for _, word := range e.Block.Scope {
+		if !p.HasScope(word) {
+			return who, &refusal{http.StatusForbidden, "the token lacks scope " + word}
+		}
+	}
+	return caller{issuer: p.Issuer}, nil
+}
+
+// bearer is what is shown.
+func bearer(r *http.Request) (raw string, err error) {
 	fields := r.Header.Values("Authorization")
 	if len(fields) != 1 {
 		return "", &refusal{http.StatusUnauthorized, "exactly one Authorization header is expected"}
@@ -121,25 +172,7 @@ func (e *Endpoint) caller(r *http.Request) (issuer string, err error) {
 	if raw = strings.TrimLeft(raw, " "); !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return "", &refusal{http.StatusUnauthorized, "a Bearer token is expected"}
 	}
-	if e.Block.secret != "" {
-		want, got := sha256.Sum256([]byte(e.Block.secret)), sha256.Sum256([]byte(raw))
-		if subtle.ConstantTimeCompare(want[:], got[:]) == 1 {
-			return e.Issuer, nil
-		}
-	}
-	if len(e.Block.Scope) == 0 {
-		return "", &refusal{http.StatusUnauthorized, "the token is not the secret"}
-	}
-	p, err := e.Prove(r.Context(), raw, r)
-	if err != nil {
-		return "", err
-	}
-	for _, word := range e.Block.Scope {
-		if !p.HasScope(word) {
-			return "", &refusal{http.StatusForbidden, "the token lacks scope " + word}
-		}
-	}
-	return p.Issuer, nil
+	return raw, nil
 }
 
 // subject reads whom it is about (RFC 9493 §3). What an issuer calls its user is
@@ -154,6 +187,11 @@ func (e *Endpoint) subject(of any, issuer string) (string, error) {
 	switch format := text("format"); format {
 	case "opaque":
 		subject = text("id")
+	case "email":
+		if !e.Block.EmailAsSub {
+			return "", &refusal{http.StatusUnprocessableEntity, "users are not told by email here"}
+		}
+		subject = text("email")
 	case "iss_sub":
 		subject = text("sub")
 		if named := text("iss"); e.Named(named) != issuer {

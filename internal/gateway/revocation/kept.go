@@ -58,7 +58,7 @@ func (k *Kept) Follow(ctx context.Context, docs revoked.Documents) { k.ledger.Fo
 // Wake says that another node has changed the list.
 func (k *Kept) Wake() { k.ledger.Wake() }
 
-// NotOpen says that the store cannot be opened: nobody waits for it.
+// NotOpen says that the store cannot be opened now: requests do not wait for it.
 func (k *Kept) NotOpen() { k.once.Do(func() { close(k.tried) }) }
 
 // round is told how each look at the store went.
@@ -113,9 +113,9 @@ func (k *Kept) resize() {
 	k.ledger.List.SetMost(most)
 }
 
-// keep is how long something is remembered: as long as the site asks for that asks
+// Keeps is how long something is remembered: as long as the site asks for that asks
 // for the longest.
-func (k *Kept) keep() time.Duration {
+func (k *Kept) Keeps() time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var longest time.Duration
@@ -152,9 +152,14 @@ func (k *Kept) Add(ctx context.Context, e revoked.Entry) error {
 	}
 	e.Added = now
 	if e.Until.IsZero() {
-		e.Until = now.Add(k.keep() + beyond)
+		e.Until = now.Add(k.Keeps() + beyond)
 	}
 	err := k.ledger.Add(ctx, e)
+	if opened, failed := k.opens(ctx, err); failed != nil {
+		err = &revoked.Unstored{Err: failed}
+	} else if opened {
+		err = k.ledger.Add(ctx, e)
+	}
 	telemetry.Metrics.Revocation(e.Source, err)
 	return err
 }
@@ -165,7 +170,47 @@ func (k *Kept) Remove(ctx context.Context, e *revoked.Entry) (bool, error) {
 	if name := k.NameOf(e.Issuer); name != "" {
 		named.Issuer = name
 	}
-	return k.ledger.Remove(ctx, &named)
+	was, err := k.ledger.Remove(ctx, &named)
+	if opened, _ := k.opens(ctx, err); opened {
+		return k.ledger.Remove(ctx, &named)
+	}
+	return was, err
+}
+
+// opens opens the store where err says that it is not open, and reports whether it
+// did: who takes back may be the first to need it.
+func (k *Kept) opens(ctx context.Context, err error) (opened bool, failed error) {
+	if !errors.Is(err, revoked.ErrNotOpen) {
+		return false, nil
+	}
+	open := k.opener()
+	if open == nil {
+		return false, nil
+	}
+	followed := k.ledger.Followed()
+	if err := open(ctx); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	select {
+	case <-followed:
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// opener is how a site opens the store, or nil.
+func (k *Kept) opener() func(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range slices.Backward(k.sites) {
+		if s.open != nil {
+			return s.open
+		}
+	}
+	return nil
 }
 
 // Store names the store that the list is kept in; "": this process alone.

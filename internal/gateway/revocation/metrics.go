@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyoauth/caddyoauth/internal/revoked"
 )
 
 // Gauges read the state of the lists when they are asked.
@@ -48,12 +50,13 @@ type State struct {
 	Most    int           `json:"most"`
 	Read    bool          `json:"read"`             // it was read from its store, or has none
 	Behind  time.Duration `json:"behind,omitempty"` // how long ago it was last as it is in its store
+	Kinds   revoked.Kinds `json:"kinds"`
 }
 
 // States are those of every list.
 func States() (all []State) {
 	_ = Each(func(k *Kept) error {
-		s := State{Store: k.identity, Entries: k.ledger.List.Len(), Most: k.ledger.List.Most(), Read: k.ledger.Read()}
+		s := State{Store: k.identity, Entries: k.ledger.List.Len(), Most: k.ledger.List.Most(), Read: k.ledger.Read(), Kinds: k.ledger.List.Kinds()}
 		if good := k.good.Load(); good != 0 {
 			s.Behind = time.Since(time.Unix(0, good)).Round(time.Millisecond)
 		}

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +18,9 @@ type Site struct {
 	block *Revocation
 	names map[string]string // of its issuers: what a token calls it → what it is called here
 	log   *zap.Logger
-	open  func() // begins to open the store; nil: there is none
+
+	warned atomic.Bool                 // of a token that lives too long
+	open   func(context.Context) error // opens the store; nil: there is none
 }
 
 // SiteOptions are what a gateway says of itself.
@@ -25,7 +28,7 @@ type SiteOptions struct {
 	Identity string            // of the store; [Nowhere]: there is none
 	Names    map[string]string // of its issuers: what a token calls it → what it is called here
 	Log      *zap.Logger
-	Open     func() // begins to open the store; nil: there is none
+	Open     func(context.Context) error // opens the store; nil: there is none
 }
 
 // Open is the list for a gateway, until release is called. block may be nil.
@@ -37,6 +40,17 @@ func Open(block *Revocation, how SiteOptions) (s *Site, release func()) {
 		k.remove(s)
 		leave()
 	}
+}
+
+// Outlives tells the log, once, of a token that lives longer than what is taken back
+// is remembered: it would count again then.
+func (s *Site) Outlives(issuer string, expiry, now time.Time) {
+	if s == nil || expiry.Sub(now) <= s.Keeps() || s.warned.Swap(true) {
+		return
+	}
+	s.log.Warn("access tokens live longer than what is taken back is remembered: one that was taken back would count again",
+		zap.String("issuer", issuer), zap.Duration("lives", expiry.Sub(now).Round(time.Second)), zap.Duration("keep", s.Keeps()),
+		zap.String("do", "write a longer keep into revocation, or have the issuer's tokens live shorter"))
 }
 
 // Idle reports whether there is nothing to ask: the list was read, and is empty.
@@ -64,7 +78,7 @@ func (s *Site) Find(ctx context.Context, t *revoked.Token) (*revoked.Entry, erro
 func (s *Site) wait(ctx context.Context) {
 	now := time.Now()
 	if s.asked.CompareAndSwap(0, now.UnixNano()) && s.open != nil {
-		go s.open()
+		go func() { _ = s.open(context.WithoutCancel(ctx)) }() // which logs what fails
 	}
 	left := readWithin - now.Sub(time.Unix(0, s.asked.Load()))
 	if left <= 0 {

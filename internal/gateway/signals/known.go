@@ -28,14 +28,14 @@ type names struct {
 }
 
 func (s *Signals) names(issuer string) names {
-	all := names{renewed: revoked.MarkOf(renewed(issuer))}
+	all := names{renewed: revoked.MarkOf(revoked.Renewed(issuer))}
 	for _, format := range slices.Sorted(maps.Keys(s.Match)) {
 		claim := s.Match[format]
 		if slices.Contains(ownNames, claim) {
 			continue
 		}
-		of := byClaim(issuer, claim)
-		all.aliases = append(all.aliases, alias{claim, format, revoked.MarkOf(of), revoked.MarkOf(renewed(of))})
+		of := revoked.ByClaim(issuer, claim)
+		all.aliases = append(all.aliases, alias{claim, format, revoked.MarkOf(of), revoked.MarkOf(revoked.Renewed(of))})
 	}
 	return all
 }

@@ -158,7 +158,7 @@ func (r *Receiver) takeBack(ctx context.Context, e revoked.Entry, effect seceven
 	of := e
 	switch {
 	case effect == secevent.Renew:
-		of.Issuer = renewed(e.Issuer)
+		of.Issuer = revoked.Renewed(e.Issuer)
 		// One that was issued in the same second may be the new one.
 		of.Before = e.Before.Truncate(time.Second).Add(-time.Millisecond)
 	case e.Session != "" || e.ID != "":

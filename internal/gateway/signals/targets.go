@@ -65,21 +65,10 @@ func (m *mapping) by(claim, format, value string) revoked.Entry {
 	case "client_id":
 		e.Client = value
 	default:
-		e.Issuer, e.Subject = byClaim(m.issuer, claim), value
+		e.Issuer, e.Subject = revoked.ByClaim(m.issuer, claim), value
 	}
 	return e
 }
-
-// In the list of what was taken back an entry names an issuer's tokens by sub, sid,
-// jti or client. What is to be found by another claim, or only renewed, stands there
-// under a name of its own. No issuer is called so: it has white space.
-
-// byClaim names the issuer for subjects that are the value of a claim.
-func byClaim(issuer, claim string) string { return issuer + " (" + claim + ")" }
-
-// renewed names the issuer for access tokens that are to be renewed: of those a grant
-// gets a new one, and no open stream ends.
-func renewed(issuer string) string { return issuer + " (renew)" }
 
 // complex is a subject of several members, which say the same of one (SSF §3.3.1). A
 // session, or else the user, is what tokens name. What else narrows it down cannot be

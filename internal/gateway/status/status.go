@@ -3,6 +3,7 @@
 package status
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/revocation"
+	"github.com/caddyoauth/caddyoauth/internal/revoked"
 )
 
 func init() {
@@ -133,6 +135,7 @@ func write(w io.Writer, s *admin.Status, now time.Time) error {
 			row("The last fetch failed: " + command.Printable(one.LastError))
 		}
 		printIntrospection(one, row)
+		printStatusLists(one, now, row)
 	}
 	if len(s.Stores) > 0 {
 		row("")
@@ -158,7 +161,7 @@ func printRevoked(all []revocation.State, row func(cells ...string)) {
 		}
 		if !begun {
 			row("")
-			row("TAKEN BACK IN", "ENTRIES", "AS IN THE STORE")
+			row("TAKEN BACK IN", "ENTRIES", "AS IN THE STORE", "BY")
 			begun = true
 		}
 		state := "this process alone"
@@ -170,8 +173,25 @@ func printRevoked(all []revocation.State, row func(cells ...string)) {
 		case one.Store != "":
 			state = "yes"
 		}
-		row(orDash(one.Store), fmt.Sprintf("%d of %d", one.Entries, one.Most), state)
+		row(orDash(one.Store), fmt.Sprintf("%d of %d", one.Entries, one.Most), state, orDash(kindsOf(one.Kinds)))
 	}
+}
+
+// kindsOf says by what entries are found, and how many ask for a renewal alone.
+func kindsOf(n revoked.Kinds) string {
+	var all []string
+	for _, one := range []struct {
+		name string
+		n    int
+	}{
+		{"jti", n.Tokens}, {"sid", n.Sessions}, {"subject", n.Subjects}, {"client", n.Clients}, {"issuer", n.Issuers},
+		{"match", n.Claims}, {"to be renewed", n.Renewals},
+	} {
+		if one.n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", one.n, one.name))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func printIntrospection(s *issuers.State, row func(cells ...string)) {
@@ -185,6 +205,22 @@ func printIntrospection(s *issuers.State, row func(cells ...string)) {
 		about := map[bool]string{true: "every token", false: "opaque tokens"}[one.Always]
 		row(orDash(command.Printable(one.Endpoint)), command.Printable(one.Client), about,
 			fmt.Sprint(one.Remembered), fmt.Sprint(one.Inactive), breakerText(one.Breaker))
+	}
+}
+
+func printStatusLists(s *issuers.State, now time.Time, row func(cells ...string)) {
+	if len(s.StatusLists) == 0 {
+		return
+	}
+	row("")
+	row("STATUS LISTS OF " + s.Issuer)
+	row("URI", "TOKENS", "FETCHED", "NEXT FETCH", "GOOD FOR", "LAST FETCH")
+	for _, one := range s.StatusLists {
+		fetched := "never"
+		if !one.Fetched.IsZero() {
+			fetched = since(one.Fetched, now) + " ago"
+		}
+		row(command.Printable(one.URI), fmt.Sprint(one.Tokens), fetched, until(one.FreshUntil, now), until(one.GoodUntil, now), cmp.Or(command.Printable(one.LastError), "ok"))
 	}
 }
 
