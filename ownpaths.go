@@ -14,7 +14,7 @@ type ownHandler = func(http.ResponseWriter, *http.Request) error
 // the logs may show.
 func (g *Gateway) ownPath(r *http.Request) ownHandler {
 	if g.ForwardAuth.IsQuestion(r) {
-		if g.endpoint.Handler(r) != nil || g.signalsPath(r) != nil { // where proxies hand on what clients send, and do not ask
+		if g.endpoint.Handler(r) != nil || g.site.Handler(r) != nil || g.signalsPath(r) != nil { // where proxies hand on what clients send, and do not ask
 			return g.refusing(g.ForwardAuth.Misplaced)
 		}
 		return nil

@@ -67,15 +67,19 @@ func (f front) start(t *testing.T, judge, upstream string) string {
 	t.Helper()
 	port := freePort(t)
 	f.run(t, port, judge, upstream)
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	await(t, 20*time.Second, f.name+" to listen", func() bool {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
+	awaitPort(t, f.name, port)
+	return at(port)
+}
+
+func awaitPort(t *testing.T, name string, port int) {
+	t.Helper()
+	await(t, time.Minute, name+" to listen", func() bool {
+		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
 		if err == nil {
 			closeAll(conn)
 		}
 		return err == nil
 	})
-	return "http://" + address
 }
 
 func installed(t *testing.T, name, pkg string) string {
@@ -100,9 +104,14 @@ func writeFile(t *testing.T, dir, name, text string) string {
 
 func runNginx(t *testing.T, port int, judge, upstream string) {
 	t.Helper()
+	serveNginx(t, change(t, recipe(t, "nginx", "auth_request"), "127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port),
+		"127.0.0.1:9091", judge, "127.0.0.1:3000", upstream))
+}
+
+// serveNginx runs nginx with a recipe.
+func serveNginx(t *testing.T, text string) {
+	t.Helper()
 	program, dir := installed(t, "nginx", "nginx-light"), t.TempDir()
-	text := change(t, recipe(t, "nginx", "auth_request"), "127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port),
-		"127.0.0.1:9091", judge, "127.0.0.1:3000", upstream)
 	// What an installation sets elsewhere: where to write.
 	text = "pid nginx.pid;\ndaemon off;\nmaster_process off;\nerror_log stderr info;\n" +
 		strings.Replace(text, "http {\n", "http {\naccess_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\n"+
@@ -112,11 +121,17 @@ func runNginx(t *testing.T, port int, judge, upstream string) {
 
 func runHAProxy(t *testing.T, port int, judge, upstream string) {
 	t.Helper()
+	serveHAProxy(t, change(t, recipe(t, "haproxy", "lua-load"),
+		"127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port), "127.0.0.1:3000", upstream),
+		change(t, recipe(t, "lua", "httpclient"), "127.0.0.1:9091", judge))
+}
+
+// serveHAProxy runs HAProxy with a recipe and its script.
+func serveHAProxy(t *testing.T, text, lua string) {
+	t.Helper()
 	program, dir := installed(t, "haproxy", "haproxy"), t.TempDir()
-	script := writeFile(t, dir, "oauth.lua", change(t, recipe(t, "lua", "httpclient"), "127.0.0.1:9091", judge))
-	text := change(t, recipe(t, "haproxy", "lua-load"), "/etc/haproxy/oauth.lua", script,
-		"127.0.0.1:8080", fmt.Sprint("127.0.0.1:", port), "127.0.0.1:3000", upstream)
-	startProcess(t, dir, nil, program, "-db", "-f", writeFile(t, dir, "haproxy.cfg", text))
+	script := writeFile(t, dir, "oauth.lua", lua)
+	startProcess(t, dir, nil, program, "-db", "-f", writeFile(t, dir, "haproxy.cfg", change(t, text, "/etc/haproxy/oauth.lua", script)))
 }
 
 func runFrontCaddy(t *testing.T, port int, judge, upstream string) {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -136,6 +137,9 @@ func (c *Config) checkForwardAuth() error {
 func (c *Config) checkLogin() error {
 	l := c.Login
 	if l == nil {
+		if c.ForwardAuth != nil && slices.Contains(c.ForwardAuth.Statuses, http.StatusFound) {
+			return errors.New("forward_auth: statuses: 302 sends browsers to log in, and there is no login")
+		}
 		return nil
 	}
 	if err := l.Check(c.Issuer[0]); err != nil {
@@ -144,8 +148,6 @@ func (c *Config) checkLogin() error {
 	switch {
 	case c.StripToken && l.Forward != "" && l.Forward != login.None:
 		return fmt.Errorf("login: forward %s and strip_token exclude each other", l.Forward)
-	case c.ForwardAuth != nil:
-		return errors.New("login: forward_auth only answers another proxy, which would have to send browsers to log in itself")
 	case slices.ContainsFunc(c.Credentials, func(at credential.Credential) bool { return at.Cookie == l.CookieName() }):
 		return fmt.Errorf("login: the cookie %s is in credentials too", l.CookieName())
 	case c.TokenEndpoint != nil && slices.ContainsFunc(c.TokenEndpoint.Paths(), l.Owns):

@@ -46,7 +46,7 @@ func (f *ForwardAuth) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error
 		for _, text := range texts {
 			status, err := strconv.Atoi(text)
 			if err != nil {
-				return d.Errf("statuses takes 400, 401, 403 and 425; not %q", text)
+				return d.Errf("statuses takes 302 with login, 400, 401, 403 and 425; not %q", text)
 			}
 			f.Statuses = append(f.Statuses, status)
 		}

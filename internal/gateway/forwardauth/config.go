@@ -27,8 +27,8 @@ const (
 	verdictPass   = "pass"
 )
 
-// refusalStatuses are those that a refusal can have.
-var refusalStatuses = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooEarly}
+// refusalStatuses are those that a refusal can have, or a way to log in.
+var refusalStatuses = []int{http.StatusFound, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooEarly}
 
 func (f *ForwardAuth) headers() (method, uri string) {
 	method, uri = "X-Forwarded-Method", "X-Forwarded-Uri"
@@ -61,7 +61,7 @@ func (f *ForwardAuth) Check(copyClaims []string, credentials []credential.Creden
 	}
 	for _, status := range f.Statuses {
 		if !slices.Contains(refusalStatuses, status) {
-			return fmt.Errorf("forward_auth: statuses: a refusal is never %d; it takes 400, 401, 403 and 425", status)
+			return fmt.Errorf("forward_auth: statuses: a refusal is never %d; it takes 302 with login, 400, 401, 403 and 425", status)
 		}
 	}
 	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, http.StatusUnauthorized) {

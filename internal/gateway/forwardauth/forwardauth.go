@@ -39,8 +39,10 @@ type ForwardAuth struct {
 	URI string `json:"uri,omitempty"`
 
 	// The statuses of refusals that the proxy can pass on, 401 among them; any
-	// other refusal becomes 401. Failures stay 503. Default: 400, 401, 403
-	// and 425.
+	// other refusal becomes 401. Failures stay 503. With login a person's click is
+	// answered with 302 to where a log-in begins; without 302 in the list it is 401
+	// with that address in Location, for the proxy to make a redirect of. Default:
+	// 302 with login, 400, 401, 403 and 425.
 	Statuses []int `json:"statuses,omitempty"`
 
 	peers       []netip.Prefix
@@ -88,7 +90,7 @@ func (f *ForwardAuth) Restore(r *http.Request) error {
 	case !policy.IsMethod(methods[0]):
 		return rejectQuestion(reasonHeaders, f.method+" is not one method")
 	}
-	asked := f.pathOf(uris[0])
+	asked := f.pathOf(uris[0], r.Header)
 	target, err := parseTarget(asked)
 	if err != nil {
 		return rejectQuestion(reasonHeaders, f.uri+": "+err.Error())
@@ -142,6 +144,14 @@ func (f *ForwardAuth) Passable(err error) error {
 	passed := *rejection
 	passed.Status = http.StatusUnauthorized
 	return &passed
+}
+
+// LeadingStatus is that of an answer which leads a browser to log in.
+func (f *ForwardAuth) LeadingStatus() int {
+	if len(f.Statuses) == 0 || slices.Contains(f.Statuses, http.StatusFound) {
+		return http.StatusFound
+	}
+	return http.StatusUnauthorized
 }
 
 // Pass marks an answer as a yes, which no cache may keep.

@@ -25,12 +25,18 @@ func (f *ForwardAuth) hint(h http.Header) string {
 // Host pass, so the first one behind the scheme begins the path: unless there is
 // none, as in "GET http://host?a=/b", where nginx forwards /?a=/b. What stands
 // before it could be such a query, or a Host that is none: then it is no answer.
-func (f *ForwardAuth) pathOf(text string) string {
+//
+// What it says of the address that the browser sees is written down where that is
+// looked for: ingress-nginx says it nowhere else, and leaves there what a client wrote.
+func (f *ForwardAuth) pathOf(text string, h http.Header) string {
 	if f.uri != originalURL {
 		return text
 	}
-	if _, behind, ok := strings.Cut(text, "://"); ok && !strings.HasPrefix(text, "/") {
+	if scheme, behind, ok := strings.Cut(text, "://"); ok && !strings.HasPrefix(text, "/") {
 		if n := strings.IndexAny(behind, "/?#"); n >= 0 && behind[n] == '/' {
+			if h.Set("X-Forwarded-Host", behind[:n]); h.Get("X-Forwarded-Proto") == "" {
+				h.Set("X-Forwarded-Proto", scheme)
+			}
 			return behind[n:]
 		}
 	}

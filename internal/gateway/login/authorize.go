@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -29,7 +28,7 @@ func (s *Site) Answers(r *http.Request, err error) *verdict.Rejection {
 
 // Begin sends a browser to log in instead of answering with a refusal.
 func (s *Site) Begin(w http.ResponseWriter, r *http.Request, rejection *verdict.Rejection) error {
-	return s.begin(w, r, targetOf(r), stepUp{ACR: rejection.ACR, MaxAge: int64(rejection.MaxAge / time.Second), Scope: rejection.Scope})
+	return s.begin(w, r, targetOf(r), wanted(rejection))
 }
 
 // serveLogin begins a log-in that a page asks for, as by a link.
@@ -37,7 +36,22 @@ func (s *Site) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(w, r, "GET, HEAD")
 	}
-	return s.begin(w, r, r.URL.Query().Get("return"), stepUp{})
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		// A proxy in front sends scripts here as well. At the issuer they would
+		// only learn that it is another origin.
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		return writePage(w, r, http.StatusUnauthorized, &page{text: textLogInFirst, Home: true})
+	}
+	q, o := r.URL.Query(), siteURLOf(r)
+	target, want := o.pathOf(q.Get("return")), stepUp{}
+	if sealed := q.Get("want"); sealed != "" {
+		vault, err := s.Keeper.Open(r.Context())
+		if err != nil {
+			return s.fail(w, r, nil, err)
+		}
+		want = openWant(vault, o, sealed)
+	}
+	return s.begin(w, r, target, want)
 }
 
 // begin is beginWith, by a person's wish.

@@ -2,6 +2,7 @@ package login
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
@@ -68,13 +69,24 @@ func (s *Site) Find(r *http.Request, found credential.Presented) (credential.Pre
 	if n > 1 {
 		found.Token = "" // a browser sends one of a __Host- name
 	}
-	if policy.Changes(r) && !sameOrigin(r) {
+	if (policy.Changes(r) || shakesHands(r)) && !sameOrigin(r) {
 		return found, &verdict.Rejection{
 			Status: http.StatusForbidden, Reason: verdict.CrossSite,
 			Detail: "a request that may change something came with a session's cookie and neither Sec-Fetch-Site: same-origin nor this site's Origin",
 		}
 	}
 	return found, nil
+}
+
+// Answer tells another proxy which cookies its upstream may see: those that are
+// left. Where none is left there is no field, and the proxy must send none.
+func (s *Site) Answer(to, left http.Header) {
+	if s == nil {
+		return
+	}
+	if fields := left["Cookie"]; len(fields) > 0 {
+		to.Set("Cookie", strings.Join(fields, "; "))
+	}
 }
 
 // Forget takes a session's cookie away that is good for nothing. One that a

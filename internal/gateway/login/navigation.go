@@ -17,6 +17,12 @@ func sameOrigin(r *http.Request) bool {
 	return len(origin) == 1 && origin[0] == siteURLOf(r).origin()
 }
 
+// shakesHands reports whether a browser opens a WebSocket (RFC 6455 §4.1). A proxy
+// that asks about it may leave Upgrade out of its question.
+func shakesHands(r *http.Request) bool {
+	return len(r.Header["Sec-Websocket-Key"]) > 0 || len(r.Header["Sec-Websocket-Version"]) > 0
+}
+
 // navigates reports whether a person looks at what comes back, and only wants to
 // see something: such a request may be sent to log in, and made again afterwards.
 func navigates(r *http.Request) bool {

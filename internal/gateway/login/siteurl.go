@@ -77,6 +77,14 @@ func originalURL(r *http.Request) *url.URL {
 	return nil
 }
 
+// pathOf is an address of this site without its origin. Any other is as it was.
+func (o siteURL) pathOf(address string) string {
+	if path, ok := strings.CutPrefix(address, o.origin()); ok && strings.HasPrefix(path, "/") {
+		return path
+	}
+	return address
+}
+
 func (o siteURL) origin() string { return o.scheme + "://" + o.host }
 
 // plain reports whether it is a host and nothing else: what stands in Host is the

@@ -16,6 +16,7 @@ var (
 	textMethodNotAllowed  = text{"Not in this way", "This address does not take such a request."}
 	textSessionsListed    = text{"Where you are logged in", "These browsers are logged in to this site as you."}
 	textSessionsNeedLogin = text{"You are not logged in", "Log in to see your sessions."}
+	textLogInFirst        = text{"You are not logged in", "Open this page itself to log in."}
 	textNotUnderstood     = text{"That was not understood", "Your browser sent something that is not taken here. Nothing was done."}
 	textNotFound          = text{"Nothing is here", "The gateway has no page at this address."}
 )
