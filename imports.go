@@ -6,6 +6,7 @@ package caddyoauth
 import (
 	_ "github.com/caddyoauth/caddyoauth/internal/gateway/admin"        // /oauth/grants, /oauth/revocations, /oauth/issuers, /oauth/status and /oauth/stores on Caddy's admin endpoint
 	_ "github.com/caddyoauth/caddyoauth/internal/gateway/backup"       // caddy oauth backup
+	_ "github.com/caddyoauth/caddyoauth/internal/gateway/convert"      // caddy oauth convert
 	_ "github.com/caddyoauth/caddyoauth/internal/gateway/doctor"       // caddy oauth doctor
 	_ "github.com/caddyoauth/caddyoauth/internal/gateway/explain"      // caddy oauth explain, and /oauth/explain on Caddy's admin endpoint
 	_ "github.com/caddyoauth/caddyoauth/internal/gateway/grantlist"    // caddy oauth grants

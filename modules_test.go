@@ -71,7 +71,7 @@ func TestABuildOfTheRootAloneHasEveryModuleAndCommand(t *testing.T) {
 	}; !slices.Equal(modules, want) {
 		t.Errorf("modules: %v\nwant:    %v", modules, want)
 	}
-	if want := []string{"backup", "doctor", "explain", "grants", "revoke", "sidecar", "signals", "status"}; !slices.Equal(commands, want) {
+	if want := []string{"backup", "convert", "doctor", "explain", "grants", "revoke", "sidecar", "signals", "status"}; !slices.Equal(commands, want) {
 		t.Errorf("commands: %v, want %v", commands, want)
 	}
 }
