@@ -14,6 +14,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,11 +185,12 @@ func (m *Room) Reconsider(issuer, subject string) {
 	m.taken.Store(m.Now().UnixNano())
 	m.mu.Lock()
 	var all []*exchange
-	for _, x := range m.open {
-		if x.issuer == issuer && (subject == "" || x.subject == "" || x.subject == subject) && m.due(x) {
+	for _, x := range m.open { // which what is due changes places in
+		if x.issuer == issuer && (subject == "" || x.subject == "" || x.subject == subject) {
 			all = append(all, x)
 		}
 	}
+	all = slices.DeleteFunc(all, func(x *exchange) bool { return !m.due(x) })
 	m.mu.Unlock()
 	for _, x := range all {
 		m.hand(x)
