@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -23,8 +24,10 @@ type fakeIssuer struct {
 	keys    []signKey    // the first one signs
 	maxAge  int          // seconds, for Cache-Control
 	behave  func(w http.ResponseWriter, r *http.Request) (done bool)
-	fetches []time.Time // of the key set
-	reads   int         // of the discovery document
+	says    map[string]any          // more of the discovery document
+	more    map[string]http.Handler // what else there is, by its path
+	fetches []time.Time             // of the key set
+	reads   int                     // of the discovery document
 }
 
 // newFakeIssuer knows its address but is down until start is called.
@@ -80,6 +83,7 @@ func (f *fakeIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration":
 		f.reads++
 		document = map[string]any{"issuer": f.url, "jwks_uri": f.url + "/jwks", "token_endpoint": f.url + "/token"}
+		maps.Copy(document, f.says)
 	case "/jwks":
 		f.fetches = append(f.fetches, time.Now())
 		set := []any{}
@@ -89,11 +93,15 @@ func (f *fakeIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		document = map[string]any{"keys": set}
 	}
 	f.mu.Unlock()
-	if document == nil {
+	more := f.more[r.URL.Path]
+	switch {
+	case document == nil && more == nil:
 		http.NotFound(w, r)
 		return
-	}
-	if behave != nil && behave(w, r) {
+	case behave != nil && behave(w, r):
+		return
+	case more != nil:
+		more.ServeHTTP(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

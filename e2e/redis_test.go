@@ -101,7 +101,7 @@ type failover struct {
 
 func startFailover(t *testing.T) *failover {
 	t.Helper()
-	f := &failover{t: t, master: startRedis(t)}
+	f := &failover{t: t, master: startRedis(t, "--repl-diskless-sync-delay", "0")}
 	f.replica = startRedis(t, "--repl-diskless-sync-delay", "0")
 	f.follow(f.replica, f.master)
 	file := filepath.Join(t.TempDir(), "sentinel.conf") // it writes into it

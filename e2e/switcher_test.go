@@ -71,23 +71,32 @@ func (s *switcher) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.note(httptest.NewRecorder(), r)
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
+	if strings.Contains(upgrade, "h2c") {
+		if conn, from, err := switchTo(w, r, "h2c"); err == nil {
+			s.switched <- readAhead{conn, from}
+		}
 		return
 	}
-	word := "websocket"
-	if strings.Contains(upgrade, "h2c") {
-		word = "h2c"
+	echoSocket(w, r)
+}
+
+// echoSocket takes a WebSocket and sends back what comes.
+func echoSocket(w http.ResponseWriter, r *http.Request) {
+	if conn, from, err := switchTo(w, r, "websocket"); err == nil {
+		_, _ = io.Copy(conn, from)
+		closeAll(conn)
+	}
+}
+
+func switchTo(w http.ResponseWriter, r *http.Request, word string) (net.Conn, *bufio.Reader, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
 	}
 	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 §4.2.2
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\nSec-WebSocket-Accept: %s\r\n\r\n",
 		word, base64.StdEncoding.EncodeToString(accept[:]))
-	if word == "h2c" {
-		s.switched <- readAhead{conn, buffered.Reader}
-		return
-	}
-	_, _ = io.Copy(conn, buffered)
-	closeAll(conn)
+	return conn, buffered.Reader, nil
 }
 
 // readAhead is a connection of which something was read already.
