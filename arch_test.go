@@ -139,14 +139,15 @@ var rooms = map[string][]string{
 	"internal/gateway/revocation":    {"internal/gateway/grammar", "internal/gateway/pool", "internal/gateway/telemetry", "internal/revoked", "internal/token", "internal/verdict"},
 	"internal/gateway/streams":       {"internal/credential", "internal/gateway/grammar", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/upstream":      {"internal/credential", "internal/lenient"},
+	"internal/gateway/user":          {"internal/as", "internal/gateway/grammar", "internal/token"},
 
 	// level 3
 	"internal/gateway/forwardauth": {"internal/credential", "internal/gateway/grammar", "internal/gateway/identity", "internal/gateway/policy", "internal/lenient", "internal/verdict"},
-	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/telemetry", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/telemetry", "internal/gateway/user", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 4
 	"internal/gateway/advice":   {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
-	"internal/gateway/userinfo": {"internal/as", "internal/breaker", "internal/gateway/issuers", "internal/gateway/pool", "internal/secret", "internal/token", "internal/verdict"},
+	"internal/gateway/userinfo": {"internal/as", "internal/breaker", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/user", "internal/secret", "internal/token", "internal/verdict"},
 	"internal/gateway/grants":   {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/stores", "internal/gateway/telemetry", "internal/revoked", "internal/secret", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 	"internal/gateway/health":   {"internal/gateway/grammar", "internal/gateway/issuers"},
 

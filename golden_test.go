@@ -68,7 +68,7 @@ func TestEachWordOfTheGrammarAdaptsOrSaysWhatIsWrong(t *testing.T) {
 var words = []string{
 	"oauth", "issuer", "audience", "algorithms", "token_type", "skew", "metadata", "jwks", "trust_pool",
 	"client_id_as_audience", "access_token_issuer", "authorization_endpoint", "issuer-token_endpoint", "userinfo_endpoint",
-	"end_session_endpoint", "bearer_token_file",
+	"end_session_endpoint", "bearer_token_file", "user",
 	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
 	"require_max_age", "issuer-require", "resource", "resource_not_in_aud", "scopes_supported", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "streams", "close_code", "on_expiry", "realm", "audit", "cache",

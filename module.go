@@ -127,7 +127,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.Revocation.Provision(repl); err != nil {
 		return err
 	}
-	if err := g.Login.Provision(repl, g.ResourceInAud()); err != nil {
+	if err := g.Login.Provision(repl, g.ResourceInAud(), g.Issuer[0]); err != nil {
 		return err
 	}
 	if err := g.ForwardAuth.Provision(ctx, repl, g); err != nil {

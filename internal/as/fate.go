@@ -23,9 +23,20 @@ var definiteRefusals = []string{
 	"insufficient_user_authentication", // RFC 9470 §3
 }
 
+// otherWords are codes of servers that have words of their own for those of RFC 6749
+// §5.2: GitHub, which sends them with 200, and Slack.
+var otherWords = map[string]string{
+	"bad_verification_code": "invalid_grant", "bad_refresh_token": "invalid_grant", "incorrect_client_credentials": "invalid_client",
+	"invalid_code": "invalid_grant", "code_already_used": "invalid_grant", "code_expired": "invalid_grant", "invalid_refresh_token": "invalid_grant",
+	"invalid_client_id": "invalid_client", "bad_client_secret": "invalid_client",
+}
+
 // fate tells what an answer means for the grant that was presented. An outage
 // is one with whatever code: a proxy, or half a server, may have made it up.
 func fate(status int, code, grant string) Fate {
+	if known := otherWords[code]; known != "" {
+		code = known
+	}
 	good := status >= 200 && status < 300
 	renews := grant == grantRefreshToken || grant == grantClientCredentials
 	switch {

@@ -13,7 +13,7 @@ import (
 type Named struct{ Authorization, Token, UserInfo, EndSession string }
 
 // hasMetadata reports whether there are metadata to be read.
-func (cfg *Config) hasMetadata() bool { return cfg.JWKS == "" || cfg.Metadata != "" }
+func (cfg *Config) hasMetadata() bool { return !cfg.Plain && (cfg.JWKS == "" || cfg.Metadata != "") }
 
 // metadataAddress is the operator's word on where the metadata are. An issuer that
 // has them elsewhere is a name, and leads nowhere.

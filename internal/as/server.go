@@ -39,6 +39,7 @@ type Config struct {
 	JWKS      string         // URL of the keys; "": from the metadata
 	Named     Named          // endpoints that the operator names
 	Bearer    Bearer         // shown to who has the metadata and keys; nil: nothing is
+	Plain     bool           // it speaks OAuth 2.0 and no OpenID Connect: there are no metadata, keys and ID tokens
 	Signals   bool           // it is a transmitter of events, with the metadata of one
 	AllowHTTP bool           // take plain http from hosts other than loopback
 	Trust     *x509.CertPool // for TLS; nil: the system's
@@ -123,8 +124,19 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Start begins to fetch, if that has not begun.
-func (s *Server) Start() { s.start.Do(func() { go s.run() }) }
+// Start begins to fetch, if that has not begun, and there is anything to fetch.
+func (s *Server) Start() {
+	s.start.Do(func() {
+		if s.cfg.Plain {
+			close(s.ended)
+			return
+		}
+		go s.run()
+	})
+}
+
+// IsPlain reports whether there is nothing to fetch: no metadata, and no keys.
+func (s *Server) IsPlain() bool { return s.cfg.Plain }
 
 // Close ends all fetching. What was just fetched reaches the storage first:
 // a process that ends right after they came finds them when it starts again.

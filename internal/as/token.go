@@ -34,6 +34,12 @@ func (s *Server) Token(ctx context.Context, client Client, form url.Values) (*To
 	if failed != nil {
 		return nil, failed
 	}
+	if s.cfg.Plain {
+		tokens.IDToken = secret.Text{} // nothing could prove it
+		if tokens.Scope != nil {       // GitHub, Facebook and Slack have commas between the words
+			tokens.Scope = new(strings.ReplaceAll(*tokens.Scope, ",", " "))
+		}
+	}
 	return tokens, nil
 }
 

@@ -46,6 +46,10 @@ func (d *doctor) checkSettings(t target) {
 }
 
 func (d *doctor) checkMetadata(t target, r *as.Report) {
+	if t.issuer.Plain() {
+		d.say(t.url, checkMetadata, resultOK, "", "not asked: the issuer speaks OAuth 2.0 and no OpenID Connect (user), so that browsers alone log in, and no client's token is taken")
+		return
+	}
 	if !t.issuer.HasMetadata() {
 		d.say(t.url, checkMetadata, resultOK, "", "not asked: the keys' address is configured")
 		return
@@ -94,6 +98,9 @@ func formResult(r *as.Report) string {
 }
 
 func (d *doctor) checkKeys(t target, r *as.Report) {
+	if t.issuer.Plain() {
+		return
+	}
 	if r.KeysURL == "" {
 		text := "nobody can tell where the keys are"
 		if r.KeysErr != nil {

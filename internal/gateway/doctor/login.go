@@ -52,10 +52,12 @@ func (d *doctor) checkLogin(t target, ends *as.Endpoints) {
 	}
 	d.checkLogout(t, ends)
 	switch {
+	case t.set.User != nil:
+		say(resultOK, "", "user %s; what it tells depends on the scope that login asks for", t.set.User.URL)
 	case !t.login.AsksUserInfo():
 	case ends.UserInfo == "":
-		say(resultFail, "have the issuer's metadata name a userinfo_endpoint, or write userinfo_endpoint <url> in the issuer block, or take userinfo out of claims",
-			"claims userinfo: the metadata name no usable userinfo_endpoint: no browser can log in")
+		say(resultFail, "have the issuer's metadata name a userinfo_endpoint, or write userinfo_endpoint <url> in the issuer block, or take userinfo out of claims, or identity",
+			"userinfo: the metadata name no usable userinfo_endpoint: no browser can log in")
 	default:
 		say(resultOK, "", "userinfo_endpoint %s; which claims it has depends on the scope that login asks for", ends.UserInfo)
 	}

@@ -87,7 +87,10 @@ func newAuthority(key string, set *Settings, cfg as.Config) *authority {
 		return auth
 	}
 	auth.Server = as.New(cfg)
-	if auth.keys = auth.Server; cfg.Statuses != nil {
+	if auth.keys = auth.Server; cfg.Plain {
+		auth.keys = new(token.KeySet)
+	}
+	if cfg.Statuses != nil {
 		auth.lists = auth.Server
 	}
 	return auth

@@ -11,11 +11,12 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/user"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // Words are those of the block.
-const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, bearer_token_file, status_lists, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, user, bearer_token_file, status_lists, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
 // Parse reads the block of an issuer. others are those before it.
 //
@@ -32,6 +33,7 @@ const Words = "audience, client_id_as_audience, access_token_issuer, algorithms,
 //		token_endpoint         <url>
 //		userinfo_endpoint      <url>
 //		end_session_endpoint   <url>
+//		user       <url> { ... }
 //		bearer_token_file      <path>
 //		status_lists <origin...>
 //		introspect [<url>] { ... }
@@ -139,6 +141,10 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		}
 		var err error
 		i.Signals, err = signals.Parse(d)
+		return err
+	case "user":
+		var err error
+		i.User, err = user.Parse(d, seen)
 		return err
 	case "client":
 		return i.parseClient(d, seen)

@@ -61,7 +61,7 @@ func (i *Issuer) check() error {
 		return fmt.Errorf("issuer %s: skew is %s; it takes 0s to 60s", name, time.Duration(*i.Skew))
 	case i.ClientIDAsAudience && len(i.Audience) == 0:
 		return fmt.Errorf("issuer %s: client_id_as_audience needs audience <client id…>: it says which clients' tokens are for this API", name)
-	case i.Client != nil && !i.GrantsTokens() && i.Introspect == nil:
+	case i.Client != nil && !i.GrantsTokens() && i.Introspect == nil && i.User == nil:
 		return fmt.Errorf("issuer %s: client has no use with jwks alone: without metadata nobody can tell where the token endpoint is. Write metadata <url> or token_endpoint <url> too", name)
 	case i.TrustPool != nil && IsKeyFile(i.JWKS):
 		return fmt.Errorf("issuer %s: trust_pool has no use with keys from a file", name)

@@ -21,10 +21,13 @@ import (
 // where the first has to lead to the second must it be an address.
 
 // discovered reports whether the issuer's name leads to its metadata.
-func (i *Issuer) discovered() bool { return i.JWKS == "" && i.Metadata == "" }
+func (i *Issuer) discovered() bool { return i.JWKS == "" && i.Metadata == "" && i.User == nil }
+
+// Plain reports whether the issuer speaks OAuth 2.0 and no OpenID Connect.
+func (i *Issuer) Plain() bool { return i.User != nil }
 
 // HasMetadata reports whether metadata tell where the issuer's endpoints are.
-func (i *Issuer) HasMetadata() bool { return i.JWKS == "" || i.Metadata != "" }
+func (i *Issuer) HasMetadata() bool { return i.User == nil && (i.JWKS == "" || i.Metadata != "") }
 
 // GrantsTokens reports whether it is known where tokens are asked for.
 func (i *Issuer) GrantsTokens() bool { return i.HasMetadata() || i.TokenEndpoint != "" }
@@ -65,6 +68,12 @@ func (i *Issuer) checkNames() error {
 		}
 	}
 	switch {
+	case i.User != nil && (several || i.JWKS != "" || i.Metadata != "" || i.UserinfoEndpoint != "" || i.Introspect != nil):
+		return errors.New("user is for one issuer without OpenID Connect: it has a block of its own, and in it no metadata, jwks, userinfo_endpoint or introspect")
+	case i.User != nil && (i.AuthorizationEndpoint == "" || i.TokenEndpoint == ""):
+		return errors.New("user: nobody can tell where to log in: write authorization_endpoint <url> and token_endpoint <url>")
+	case i.User != nil && i.User.Check(i.InsecureHTTP) != nil:
+		return i.User.Check(i.InsecureHTTP)
 	case i.AccessTokenIssuer != "" && several:
 		return errors.New("access_token_issuer is that of one issuer, and not of several URLs: use a block for each")
 	case i.AccessTokenIssuer != "":
@@ -129,7 +138,7 @@ func (i *Issuer) resolveNames(repl *caddy.Replacer, set *Settings) (err error) {
 // Server is what the issuer's server is known by.
 func (i *Issuer) Server(url string, set Settings) as.Config {
 	cfg := as.Config{
-		Issuer: url, Metadata: set.Metadata, JWKS: set.JWKS, Named: set.Named,
+		Issuer: url, Metadata: set.Metadata, JWKS: set.JWKS, Named: set.Named, Plain: i.Plain(),
 		AllowHTTP: i.InsecureHTTP, Trust: set.Roots,
 	}
 	if len(set.StatusLists) > 0 {

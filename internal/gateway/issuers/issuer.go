@@ -23,6 +23,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/user"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -83,6 +84,13 @@ type Issuer struct {
 	TokenEndpoint         string `json:"token_endpoint,omitempty"`
 	UserinfoEndpoint      string `json:"userinfo_endpoint,omitempty"`
 	EndSessionEndpoint    string `json:"end_session_endpoint,omitempty"`
+
+	// Ask who the user of a log-in is as here, at an issuer that speaks OAuth 2.0 and
+	// no OpenID Connect, such as GitHub. It has no keys and no ID tokens, so that its
+	// endpoints are named by hand, and browsers alone log in there. Without jwks and
+	// metadata the issuer is a name that is never dialled. Default: it speaks OpenID
+	// Connect.
+	User *user.User `json:"user,omitempty"`
 
 	// A file with a token that is shown to who has the metadata and keys, as
 	// Authorization: Bearer. It is read for each fetch, so that it may change.
@@ -173,6 +181,7 @@ func (i *Issuer) provision(ctx caddy.Context, repl *caddy.Replacer, with Options
 				Strict: i.TokenType == StrictType, IDTokens: i.InsecureIDTokens, NoClients: len(set.Audience) == 0 && with.Resource == "" && !i.InsecureAnyAudience, Skew: i.Leeway(), Statuses: len(set.StatusLists) > 0,
 			},
 			Client:  client,
+			User:    set.User,
 			Metrics: telemetry.Metrics.ForIssuer(url),
 		}
 		t.loggedIn = t.Profile
@@ -245,6 +254,9 @@ func (i *Issuer) fingerprint(url string, set Settings) string {
 	}
 	if len(set.StatusLists) > 0 {
 		words = append(words, "status_lists", set.StatusLists)
+	}
+	if set.User != nil {
+		words = append(words, "plain")
 	}
 	all, err := json.Marshal(words)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/as"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/user"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -23,6 +24,7 @@ type Settings struct {
 	JWKS        string // the address, or file, of the keys; "": the metadata names it
 	Tokens      string // what iss of access tokens is; "": the issuer
 	Named       as.Named
+	User        *user.User
 	StatusLists []string // where lists of statuses may be
 	Introspect  string   // the endpoint; "": the metadata name it
 	Signals     signals.Resolved
@@ -50,6 +52,9 @@ func (i *Issuer) Resolve(ctx caddy.Context, repl *caddy.Replacer) (set Settings,
 		return set, err
 	}
 	if err = i.resolveNames(repl, &set); err != nil {
+		return set, err
+	}
+	if set.User, err = i.User.Resolve(repl, i.InsecureHTTP); err != nil {
 		return set, err
 	}
 	if set.StatusLists, err = i.resolveStatusLists(repl); err != nil {

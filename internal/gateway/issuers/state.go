@@ -16,6 +16,7 @@ import (
 const (
 	keysFromIssuer = "issuer"
 	keysFromFile   = "file"
+	keysNone       = "none" // it speaks OAuth 2.0 alone
 )
 
 // State is what an operator sees of an issuer. Times that are not known are left
@@ -62,7 +63,7 @@ func (a *authority) statusLists() (all []StatusListState) {
 }
 
 // HasKeys reports whether there are keys to judge by.
-func (s *State) HasKeys() bool { return s.Source == keysFromFile || !s.Fetched.IsZero() }
+func (s *State) HasKeys() bool { return s.Source != keysFromIssuer || !s.Fetched.IsZero() }
 
 // KeyState is what an operator sees of a key.
 type KeyState struct {
@@ -117,6 +118,9 @@ func (a *authority) state(now time.Time) State {
 		}
 		return state
 	}
+	if a.Server.IsPlain() {
+		state.Source = keysNone
+	}
 	status := a.Server.Status()
 	state.Fetched, state.LastTry, state.NextFetch, state.Restored = status.Fetched, status.Tried, status.Next, status.Restored
 	if status.Err != nil {
@@ -151,7 +155,7 @@ func Fetch(ctx context.Context, issuer string) (fetched, known bool, err error) 
 			continue
 		}
 		known = true
-		if auth.Server != nil {
+		if auth.Server != nil && !auth.Server.IsPlain() {
 			fetched = true
 			err = errors.Join(err, auth.Server.Fetch(ctx)) // the others are fetched all the same
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/user"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/tokenrequest"
 )
@@ -29,6 +30,7 @@ type Trust struct {
 	Require      []*policy.Requirement       // of its tokens: the gateway's, and those of its issuer block
 	Client       *as.Client                  // who the gateway is there; nil: there is no client
 	Introspector *introspection.Introspector // asks about tokens; nil: they are not asked about
+	User         *user.User                  // says who a log-in's user is, where there is no OpenID Connect; nil: there is
 	Signals      *signals.Receiver           // of a transmitter's events about it; nil: there is none
 	TokenPrefix  []string                    // what its opaque tokens begin with; none: it is not said
 	Metrics      telemetry.IssuerMetrics
@@ -128,6 +130,9 @@ func reachOf(url string, set Settings, insecureHTTP bool) string {
 	words := []any{url, set.Metadata, certificates.String(), insecureHTTP}
 	if set.Named.Token != "" || set.Named.UserInfo != "" { // where grants and secrets go
 		words = append(words, set.Named.Token, set.Named.UserInfo)
+	}
+	if set.User != nil { // where access tokens go
+		words = append(words, set.Named.Authorization, set.User)
 	}
 	all, _ := json.Marshal(words)
 	sum := sha256.Sum256(all)

@@ -108,8 +108,11 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	}
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {p.Redirect}, "scope": {l.scope},
-		"state": {p.State}, "nonce": {p.Nonce},
+		"state":          {p.State},
 		"code_challenge": {p.challenge()}, "code_challenge_method": {"S256"},
+	}
+	if !l.plain {
+		q.Set("nonce", p.Nonce)
 	}
 	if len(l.Resource) > 0 {
 		q["resource"] = l.Resource

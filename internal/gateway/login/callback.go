@@ -155,25 +155,14 @@ func (s *Site) exchange(ctx context.Context, p *pending, code string) (*as.Token
 // a session whose every request is refused would be of no use.
 func (s *Site) judge(ctx context.Context, r *http.Request, p *pending, tokens *as.Tokens) (*token.ID, *token.Principal, error) {
 	t := s.Trust
-	if tokens.IDToken.Empty() {
-		return nil, nil, &failure{
-			outcome: outcomeIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
-			detail: "the issuer gave no ID token: it has to know the scope openid for this client",
-		}
-	}
-	id, err := t.VerifyID(ctx, tokens, p.Nonce)
-	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
-		return nil, nil, &failure{
-			outcome: outcomeIDToken, status: http.StatusForbidden, level: zapcore.ErrorLevel,
-			detail: "the ID token does not pass: " + refusal.Error(),
-		}
-	} else if err != nil {
+	id, err := s.who(ctx, p, tokens)
+	if err != nil {
 		return nil, nil, err
 	}
 	principal, err := s.Prove(ctx, tokens.AccessToken.Reveal(), r, grants.Source{
 		Issuer: t.Profile.Issuer, LogIn: true, Scope: s.grantedScope(tokens), App: s.origin(id, tokens).Seal(), Behind: issuers.Behind{Began: s.Now()},
 	})
-	if why := untold(err); why != "" {
+	if why := untold(err, t.User != nil); why != "" {
 		return nil, nil, &failure{outcome: outcomeUserInfo, status: http.StatusForbidden, level: zapcore.ErrorLevel, detail: why}
 	}
 	if late := t.Untimely(tokens.AccessToken); late != nil && !s.Block.ByUser() {

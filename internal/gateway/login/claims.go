@@ -16,11 +16,13 @@ func (l *Login) uses(from string) bool { return slices.Contains(l.Claims, from) 
 
 // untold is why a log-in does not tell who the user is, for the log; "": that is
 // not what failed, or another log-in may tell.
-func untold(err error) string {
+func untold(err error, plain bool) string {
 	if unfit, ok := errors.AsType[*userinfo.Unfit](err); ok {
 		return unfit.Error()
 	}
-	if _, ok := errors.AsType[*userinfo.NotTaken](err); ok {
+	if taken, ok := errors.AsType[*userinfo.NotTaken](err); ok && plain {
+		return taken.Error() + " of this log-in"
+	} else if ok {
 		return "the userinfo endpoint answers 401 to the access token of this log-in: some issuers take none there that is for an API " +
 			"(Microsoft Entra, oidc-provider), or that is lightweight (Keycloak). There write claims id_token instead of userinfo"
 	}
@@ -44,6 +46,7 @@ func (s *Site) Complete(ctx context.Context, p *token.Principal, raw string, fro
 			Trust: s.Trust, Token: raw, Now: s.Now,
 			Grant:   from.App.Reveal(),
 			Subject: from.IDSubject,
+			Scope:   from.Scope,
 		})
 		if waited(err); err != nil {
 			return err

@@ -75,6 +75,7 @@ type Login struct {
 	Cookie string `json:"cookie,omitempty"`
 
 	scope string
+	plain bool // the issuer speaks no OpenID Connect
 }
 
 // An underscore begins few applications' paths, and traefik-forward-auth's
@@ -130,7 +131,11 @@ func (l *Login) Check(first *issuers.Issuer) error {
 		return fmt.Errorf("login: needs \"client <id> <secret>\" in the block of issuer %s: the gateway logs browsers in as that client", url)
 	case !first.LogsIn():
 		return fmt.Errorf("login: issuer %s has jwks, and without metadata nobody can tell where to log in: write metadata <url>, or authorization_endpoint <url> and token_endpoint <url>, in its block", url)
-	case l.AsksUserInfo() && !first.HasMetadata() && first.UserinfoEndpoint == "":
+	case first.Plain() && l.Identity != UserInfo:
+		return fmt.Errorf("login: issuer %s speaks no OpenID Connect (user): what it says of its users is all there is: write identity userinfo", url)
+	case first.Plain() && l.Forward == IDToken:
+		return fmt.Errorf("login: forward id_token: issuer %s speaks no OpenID Connect (user), and has none", url)
+	case l.AsksUserInfo() && !first.Plain() && !first.HasMetadata() && first.UserinfoEndpoint == "":
 		return fmt.Errorf("login: userinfo needs userinfo_endpoint <url> in the block of issuer %s: it has jwks, and no metadata to find it in", url)
 	}
 	return nil
@@ -186,11 +191,12 @@ func (l *Login) checkLogoutAndClaims() error {
 
 // Provision fills placeholders in, if there is a block. own is the URL of the
 // gateway's own resource, or "".
-func (l *Login) Provision(repl *caddy.Replacer, own string) error {
+func (l *Login) Provision(repl *caddy.Replacer, own string, first *issuers.Issuer) error {
 	if l == nil {
 		return nil
 	}
-	if len(l.Resource) == 0 && own != "" {
+	l.plain = first.Plain()
+	if len(l.Resource) == 0 && own != "" && !l.plain {
 		l.Resource = []string{own}
 	}
 	scope, err := grammar.ResolveAll(repl, "login: scope", l.Scope)
@@ -214,6 +220,9 @@ func (l *Login) Provision(repl *caddy.Replacer, own string) error {
 		return err
 	}
 	words := []string{"openid"}
+	if l.plain {
+		words = nil
+	}
 	for _, word := range scope {
 		if !slices.Contains(words, word) {
 			words = append(words, word)

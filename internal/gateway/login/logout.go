@@ -76,7 +76,7 @@ func (s *Site) serveLogout(w http.ResponseWriter, r *http.Request) error {
 // is no state: the page that one comes back to changes nothing.
 func (s *Site) endSessionURL(r *http.Request, t *issuers.Trust, hint string) string {
 	var ends as.Endpoints
-	if status := t.Server.Status(); status.Keys > 0 { // else a log-out would wait for an issuer that is down
+	if status := t.Server.Status(); status.Keys > 0 || t.Server.IsPlain() { // else a log-out would wait for an issuer that is down
 		ends, _ = t.Server.Endpoints(r.Context())
 	}
 	u, err := url.Parse(ends.EndSession)

@@ -18,6 +18,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/breaker"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/pool"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/user"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -28,6 +29,7 @@ var askers = pool.New[*Asker]()
 
 const (
 	callWithin  = 5 * time.Second  // one call, from looking for the endpoint to the answer's last byte
+	callsWithin = 12 * time.Second // all calls about one user, where there is no OpenID Connect
 	knownFor    = time.Hour        // an answer counts, unless another access token comes earlier
 	refusedFor  = 10 * time.Second // the endpoint's no to an access token
 	mostWeight  = 64 << 20         // of answers that are remembered, about, in bytes
@@ -35,7 +37,7 @@ const (
 )
 
 // breakerLimits is when an endpoint is left alone that fails, and for how long.
-var breakerLimits = breaker.Limits{After: 5, Least: time.Second, Most: 30 * time.Second, Within: callWithin}
+var breakerLimits = breaker.Limits{After: 5, Least: time.Second, Most: 30 * time.Second, Within: callsWithin}
 
 // Asker asks one issuer as one client. It is shared by sites and outlives a
 // reload, so that a reload causes no calls.
@@ -110,7 +112,8 @@ type Question struct {
 	Trust   *issuers.Trust // who granted it
 	Token   string
 	Grant   string        // what is remembered of its grant, which says whom it is about
-	Subject func() string // that: sub of the log-in's ID token
+	Subject func() string // that: sub of the log-in's ID token; nil: whoever it is
+	Scope   string        // that the log-in was granted
 	Now     func() time.Time
 }
 
@@ -136,13 +139,27 @@ func (a *Asker) Ask(ctx context.Context, q Question) (token.Claims, error) {
 	return c.answer.about(&q)
 }
 
+// Who answers whom the issuer says that an access token speaks for, where no ID token
+// says it. Errors are as with Ask.
+func (a *Asker) Who(ctx context.Context, q Question) (subject string, err error) {
+	q.Subject = nil
+	if _, err := a.Ask(ctx, q); err != nil {
+		return "", err
+	}
+	said, hit := a.known.GetIfPresent(token.DigestOf(q.Token))
+	if !hit {
+		return "", q.failed(0, errors.New("what was said of the user is not remembered"))
+	}
+	return said.subject, said.refused
+}
+
 // about are the claims, for the user whom the question is about. One about another
 // user than the ID token's must not be used (OpenID Connect Core §5.3.2): the access
 // token may have been put in the place of another's, which is known already.
 func (a *answer) about(q *Question) (token.Claims, error) {
 	// What a grant remembers is long, and read anew for each request otherwise.
 	compared := a.grant != "" && a.grant == q.Grant
-	if a.refused == nil && !compared && a.subject != q.Subject() {
+	if a.refused == nil && !compared && q.Subject != nil && a.subject != q.Subject() {
 		return nil, q.failed(0, &Unfit{errOtherSubject})
 	}
 	return a.claims, a.refused
@@ -169,9 +186,13 @@ func (a *Asker) join(key token.Digest, q Question) (*call, error) {
 // call makes the call, in a context of its own: the first to ask may leave, and
 // the others still get the answer.
 func (a *Asker) call(c *call, key token.Digest, q Question) {
-	ctx, cancel := context.WithTimeout(a.ctx, callWithin)
+	within := callWithin
+	if q.Trust.User != nil {
+		within = callsWithin
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, within)
 	defer cancel()
-	body, err := q.Trust.Server.UserInfo(ctx, secret.New(q.Token))
+	said, err := q.ask(ctx)
 	now := q.Now()
 	failed, called := errors.AsType[*as.CallError](err)
 	if err == nil || called {
@@ -183,7 +204,9 @@ func (a *Asker) call(c *call, key token.Digest, q Question) {
 	}
 	switch {
 	case err == nil:
-		c.answer, c.err = q.read(ctx, body, now)
+		c.answer, c.err = q.read(said, now)
+	case isUnfit(err):
+		c.err = q.failed(0, err)
 	case called && failed.Status == http.StatusUnauthorized:
 		c.err = &NotTaken{verdict.OfToken(&token.Refusal{Reason: token.Inactive, Detail: "the userinfo endpoint does not take the access token"}, q.Trust.Profile.Issuer)}
 	case called && !failed.Broken(), errors.Is(err, as.ErrNoEndpoint):
@@ -213,22 +236,48 @@ func (a *Asker) keep(c *call, key token.Digest, now time.Time) {
 	close(c.done)
 }
 
-// read takes an answer apart. One about another user than was asked about is
-// remembered for a moment, as a refusal is.
-func (q *Question) read(ctx context.Context, body string, now time.Time) (*answer, error) {
+// heard is what an issuer said, before anything is made of it.
+type heard struct {
+	claims token.Claims
+	size   int
+}
+
+// ask asks the issuer: at its userinfo endpoint, or as the operator says where there
+// is no OpenID Connect.
+func (q *Question) ask(ctx context.Context) (heard, error) {
+	if u := q.Trust.User; u != nil {
+		claims, size, err := u.Ask(ctx, func(ctx context.Context, address string) (body, next string, err error) {
+			return q.Trust.Server.UserAt(ctx, secret.New(q.Token), address)
+		}, q.Scope)
+		if unusable, ok := errors.AsType[*user.Unusable](err); ok {
+			return heard{}, &Unfit{unusable}
+		}
+		return heard{claims, size}, err
+	}
+	body, err := q.Trust.Server.UserInfo(ctx, secret.New(q.Token))
+	if err != nil {
+		return heard{}, err
+	}
 	claims, err := q.Trust.ReadUserInfo(ctx, body)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
-		return nil, q.failed(0, &Unfit{fmt.Errorf("the answer of the userinfo endpoint does not pass: %w", refusal)})
+		return heard{}, &Unfit{fmt.Errorf("the answer of the userinfo endpoint does not pass: %w", refusal)}
 	}
-	if err != nil {
-		return nil, err
-	}
-	sub, _ := claims["sub"].(string)
+	return heard{claims, len(body)}, err
+}
+
+func isUnfit(err error) bool { _, unfit := errors.AsType[*Unfit](err); return unfit }
+
+// read takes an answer apart. One about another user than was asked about is
+// remembered for a moment, as a refusal is.
+func (q *Question) read(from heard, now time.Time) (*answer, error) {
+	sub, _ := from.claims["sub"].(string)
 	if sub == "" {
 		return nil, q.failed(0, &Unfit{errOtherSubject})
 	}
-	said := &answer{claims: claims.OfProfile(), subject: strings.Clone(sub), size: len(body), until: now.Add(refusedFor)}
-	if sub == q.Subject() {
+	said := &answer{claims: from.claims.OfProfile(), subject: strings.Clone(sub), size: from.size, until: now.Add(refusedFor)}
+	if q.Subject == nil {
+		said.until = now.Add(knownFor)
+	} else if sub == q.Subject() {
 		said.grant, said.until = q.Grant, now.Add(knownFor)
 		said.size += len(q.Grant) / 2 // it is kept as it is, and once
 	}
