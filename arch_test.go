@@ -119,6 +119,7 @@ var rooms = map[string][]string{
 	"internal/gateway/gatewaytest": {},
 	"internal/gateway/grammar":     {},
 	"internal/gateway/pool":        {},
+	"internal/gateway/providers":   {},
 	"internal/gateway/proxies":     {},
 	"internal/lenient":             {},
 	"internal/resource":            {"internal/as"},
@@ -143,7 +144,7 @@ var rooms = map[string][]string{
 
 	// level 3
 	"internal/gateway/forwardauth": {"internal/credential", "internal/gateway/grammar", "internal/gateway/identity", "internal/gateway/policy", "internal/lenient", "internal/verdict"},
-	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/telemetry", "internal/gateway/user", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
+	"internal/gateway/issuers":     {"internal/as", "internal/breaker", "internal/gateway/grammar", "internal/gateway/introspection", "internal/gateway/policy", "internal/gateway/pool", "internal/gateway/providers", "internal/gateway/revocation", "internal/gateway/signals", "internal/gateway/telemetry", "internal/gateway/user", "internal/revoked", "internal/secret", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 4
 	"internal/gateway/advice":   {"internal/credential", "internal/gateway/issuers", "internal/token", "internal/verdict"},
@@ -153,7 +154,7 @@ var rooms = map[string][]string{
 
 	// level 5
 	"internal/gateway/admin":         {"internal/as", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/revocation", "internal/revoked", "internal/session", "internal/verdict"},
-	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/proxies", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/revoked", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/login":         {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/policy", "internal/gateway/providers", "internal/gateway/proxies", "internal/gateway/telemetry", "internal/gateway/userinfo", "internal/lenient", "internal/revoked", "internal/session", "internal/token", "internal/tokenrequest", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/tokenendpoint": {"internal/as", "internal/credential", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/limits", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tokenrequest", "internal/verdict"},
 
 	// level 6

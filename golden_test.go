@@ -66,16 +66,16 @@ func TestEachWordOfTheGrammarAdaptsOrSaysWhatIsWrong(t *testing.T) {
 
 // words is the grammar. A new word comes with its two goldens.
 var words = []string{
-	"oauth", "issuer", "audience", "algorithms", "token_type", "skew", "metadata", "jwks", "trust_pool",
+	"oauth", "issuer", "provider", "audience", "algorithms", "token_type", "skew", "metadata", "jwks", "trust_pool",
 	"client_id_as_audience", "access_token_issuer", "authorization_endpoint", "issuer-token_endpoint", "userinfo_endpoint",
 	"end_session_endpoint", "bearer_token_file", "user",
 	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
 	"require_max_age", "issuer-require", "resource", "resource_not_in_aud", "scopes_supported", "credentials",
 	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "streams", "close_code", "on_expiry", "realm", "audit", "cache",
-	"client", "auth", "key", "assertion_audience", "session", "store", "idle", "max", "keys", "refresh_ahead",
+	"client", "auth", "key", "assertion_audience", "signed_secret", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "grants_per_client", "grants_per_subject", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",
-	"login", "scope", "resource", "parameter", "post_logout", "logout_parameter", "claims", "identity", "forward", "cookie",
+	"login", "scope", "resource", "parameter", "response_mode", "insecure_no_pkce", "post_logout", "logout_parameter", "claims", "identity", "forward", "cookie",
 	"forward_auth", "from", "method", "uri", "statuses",
 	"redis", "sentinel", "sentinel_username", "sentinel_password", "username", "password", "database", "prefix", "tls",
 	"replicas", "timeout", "connections",

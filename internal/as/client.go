@@ -40,6 +40,9 @@ type Client struct {
 	// is presented a second time may be taken for a stolen one.
 	Method string
 	Key    *jwssign.Key // for private_key_jwt (RFC 7523)
+	// SecretIssuer is the iss of a secret that is a JWT, signed by Key for each call
+	// (Sign in with Apple). "": the secret is what it is.
+	SecretIssuer string
 	// Audience of the client's assertions. "": the issuer, as OpenID Connect
 	// Core's errata and RFC 7523's successor have it. Okta and Entra want the
 	// address of their token endpoint. It is one string and never a list: with
@@ -58,7 +61,9 @@ func (c Client) method(offered []string) (string, error) {
 		return "", errors.New("the client has no id")
 	case method == AuthKey && c.Key == nil:
 		return "", fmt.Errorf("client %.100q: %s needs a key", c.ID, method)
-	case (method == AuthBasic || method == AuthPost) && c.Secret.Empty():
+	case (method == AuthBasic || method == AuthPost) && c.SecretIssuer != "" && c.Key == nil:
+		return "", fmt.Errorf("client %.100q: a secret that is signed needs a key", c.ID)
+	case (method == AuthBasic || method == AuthPost) && c.SecretIssuer == "" && c.Secret.Empty():
 		return "", fmt.Errorf("client %.100q: %s needs a secret", c.ID, method)
 	case !slices.Contains([]string{AuthBasic, AuthPost, AuthKey, AuthNone}, method):
 		return "", fmt.Errorf("client %.100q: unknown authentication method %.100q", c.ID, method)
@@ -68,6 +73,8 @@ func (c Client) method(offered []string) (string, error) {
 
 func (c Client) usualMethod(offered []string) string {
 	switch {
+	case c.SecretIssuer != "":
+		return AuthPost
 	case c.Key != nil:
 		return AuthKey
 	case c.Secret.Empty():
@@ -90,7 +97,11 @@ func (c Client) Print() string {
 	if c.Key != nil {
 		public, _ = x509.MarshalPKIXPublicKey(c.Key.Private.Public()) // of a kind that was parsed before
 	}
-	all, _ := json.Marshal([]any{c.ID, c.Method, c.Audience, c.Secret.Reveal(), public}) // strings always encode
+	words := []any{c.ID, c.Method, c.Audience, c.Secret.Reveal(), public}
+	if c.SecretIssuer != "" { // else it is what it was before there were such
+		words = append(words, c.SecretIssuer, c.Key.ID)
+	}
+	all, _ := json.Marshal(words) // strings always encode
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:])
 }
@@ -107,6 +118,13 @@ func (s *Server) authenticate(header http.Header, form url.Values, c Client, off
 	// Whatever stood in the form, the client is this one and no other.
 	for _, name := range []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"} {
 		proven.Del(name)
+	}
+	if c.SecretIssuer != "" {
+		text, err := s.signedSecret(c)
+		if err != nil {
+			return nil, fmt.Errorf("client %.100q: signing its secret: %w", c.ID, err)
+		}
+		c.Secret = secret.New(text)
 	}
 	switch method {
 	case AuthBasic:
@@ -127,6 +145,22 @@ func (s *Server) authenticate(header http.Header, form url.Values, c Client, off
 	}
 	proven.Set("client_id", c.ID)
 	return proven, nil
+}
+
+// secretLife is how long a secret that was signed may be used: it is made anew for
+// each call, so that none runs out.
+const secretLife = 5 * time.Minute
+
+// signedSecret is the secret that Apple's documents ask for ("Creating a client
+// secret").
+func (s *Server) signedSecret(c Client) (string, error) {
+	audience, now := c.Audience, s.cfg.Now()
+	if audience == "" {
+		audience = s.cfg.Issuer
+	}
+	return c.Key.Token("", map[string]any{
+		"iss": c.SecretIssuer, "sub": c.ID, "aud": audience, "iat": now.Unix(), "exp": now.Add(secretLife).Unix(),
+	})
 }
 
 // assertion proves possession of the client's key once (RFC 7523 §3).

@@ -74,6 +74,9 @@ func Parse(h httpcaddyfile.Helper) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Login.Fill(c.Issuer); err != nil {
+		return nil, h.WrapErr(fmt.Errorf("oauth: %w", err))
+	}
 	for n, issuer := range c.Issuer { // now that it is known whether there is a resource
 		err := issuer.CheckAudience(c.ResourceInAud(), n == 0 && c.Login.ByUser())
 		if n == 0 && short && err != nil {

@@ -19,6 +19,9 @@ import (
 // Check finds what is wrong with the configuration itself, whether it came
 // from a Caddyfile or from JSON.
 func (c *Config) Check() error {
+	if err := c.Login.Fill(c.Issuer); err != nil {
+		return err
+	}
 	if err := issuers.Check(c.Issuer, c.ResourceInAud(), c.Login.ByUser()); err != nil {
 		return err
 	}

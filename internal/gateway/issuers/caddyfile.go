@@ -1,7 +1,9 @@
 package issuers
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -10,17 +12,19 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/providers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/signals"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/user"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
 // Words are those of the block.
-const Words = "audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, user, bearer_token_file, status_lists, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
+const Words = "provider, audience, client_id_as_audience, access_token_issuer, algorithms, token_type, skew, metadata, jwks, authorization_endpoint, token_endpoint, userinfo_endpoint, end_session_endpoint, user, bearer_token_file, status_lists, introspect, signals, client, trust_pool, insecure_http, insecure_any_audience, insecure_id_tokens, require"
 
 // Parse reads the block of an issuer. others are those before it.
 //
-//	issuer <url...> {
+//	issuer <url...> {              (no URL with a provider that has one)
+//		provider   <name> [<what it takes>]
 //		audience   <aud...>
 //		client_id_as_audience
 //		access_token_issuer <text>
@@ -47,10 +51,10 @@ const Words = "audience, client_id_as_audience, access_token_issuer, algorithms,
 //	}
 func Parse(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	d, issuer := h.Dispenser, &Issuer{}
-	if err := grammar.List(d, &issuer.URL); err != nil {
+	line := d.Token()
+	if issuer.URL = d.RemainingArgs(); slices.Contains(issuer.URL, "") {
 		return nil, d.Errf("issuer takes one or more URLs")
 	}
-	line := d.Token()
 	issuer.line = line
 	err := grammar.Block(d, func(d *caddyfile.Dispenser, seen grammar.Once) error {
 		if d.Val() == "require" { // it may name a matcher of the site
@@ -60,6 +64,12 @@ func Parse(h httpcaddyfile.Helper, others []*Issuer) (*Issuer, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := issuer.Fill(); err != nil {
+		return nil, grammar.At(line, err)
+	}
+	if len(issuer.URL) == 0 {
+		return nil, grammar.At(line, errors.New("issuer takes one or more URLs, unless a provider in its block has one"))
 	}
 	for _, url := range issuer.names() {
 		if slices.ContainsFunc(others, func(other *Issuer) bool { return slices.Contains(other.names(), url) }) {
@@ -142,6 +152,14 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		var err error
 		i.Signals, err = signals.Parse(d)
 		return err
+	case "provider":
+		if err := seen.First(d); err != nil {
+			return err
+		}
+		if i.Provider = d.RemainingArgs(); len(i.Provider) == 0 {
+			return d.Errf("provider takes a name: one of %s", strings.Join(providers.Names(), ", "))
+		}
+		return nil
 	case "user":
 		var err error
 		i.User, err = user.Parse(d, seen)

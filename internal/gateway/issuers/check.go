@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/as"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/providers"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
 
@@ -21,6 +22,9 @@ func Check(all []*Issuer, resource string, users bool) error {
 	}
 	seen := map[string]bool{}
 	for n, issuer := range all {
+		if err := issuer.Fill(); err != nil {
+			return err
+		}
 		if err := issuer.check(); err != nil {
 			return err
 		}
@@ -35,6 +39,15 @@ func Check(all []*Issuer, resource string, users bool) error {
 		}
 	}
 	return nil
+}
+
+// Fill adds the words of its provider that are not written, once.
+func (i *Issuer) Fill() error {
+	if i == nil || i.filled || len(i.Provider) == 0 {
+		return nil
+	}
+	i.filled = true
+	return providers.FillIssuer(i.Provider, i)
 }
 
 // check finds what is wrong without looking at placeholders or files.

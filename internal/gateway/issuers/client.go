@@ -30,6 +30,10 @@ type Client struct {
 	// The file of the private key for private_key_jwt (RFC 7523): PEM or JWK.
 	Key string `json:"key,omitempty"`
 
+	// The secret is a JWT that the key signs for each call (ES256 and a curve P-256 at
+	// Apple): its iss, and the kid of the key. Apple's are the team's id and the key's.
+	SignedSecret []string `json:"signed_secret,omitempty"`
+
 	// The aud of what the key signs. Default: the issuer. Okta and Microsoft
 	// Entra want the address of their token endpoint.
 	AssertionAudience string `json:"assertion_audience,omitempty"`
@@ -50,7 +54,11 @@ func (c *Client) check() error {
 		return fmt.Errorf("client %s: a secret and a key exclude each other", c.ID)
 	case c.Auth == privateKeyJWT && c.Key == "":
 		return fmt.Errorf("client %s: auth private_key_jwt needs \"key <file>\"", c.ID)
-	case c.Auth != privateKeyJWT && c.Auth != "" && c.Key != "":
+	case len(c.SignedSecret) > 0 && (len(c.SignedSecret) != 2 || slices.Contains(c.SignedSecret, "")):
+		return fmt.Errorf("client %s: signed_secret takes two texts: signed_secret <issuer> <key id>, the ids of the team and of the key at Apple", c.ID)
+	case len(c.SignedSecret) > 0 && (c.Key == "" || c.Auth == privateKeyJWT):
+		return fmt.Errorf("client %s: signed_secret needs \"key <file>\", and is no private_key_jwt: it is what the secret is made of", c.ID)
+	case len(c.SignedSecret) == 0 && c.Auth != privateKeyJWT && c.Auth != "" && c.Key != "":
 		return fmt.Errorf("client %s: a key is for auth private_key_jwt, not %s", c.ID, c.Auth)
 	case c.AssertionAudience != "" && c.Key == "":
 		return fmt.Errorf("client %s: assertion_audience is for a key, and there is none", c.ID)
@@ -90,6 +98,13 @@ func (c *Client) Resolve(repl *caddy.Replacer) (*as.Client, error) {
 	if client.Key, err = as.ParseClientKey(doc); err != nil {
 		return nil, fmt.Errorf("client %s: key %s: %w", id, name, err)
 	}
+	if len(c.SignedSecret) > 0 {
+		signed, err := grammar.ResolveAll(repl, "client "+id+": signed_secret", c.SignedSecret)
+		if err != nil {
+			return nil, err
+		}
+		client.SecretIssuer, client.Key.ID = signed[0], signed[1]
+	}
 	return client, nil
 }
 
@@ -99,6 +114,7 @@ func (c *Client) Resolve(repl *caddy.Replacer) (*as.Client, error) {
 //		auth <method>
 //		key  <file>
 //		assertion_audience <url>
+//		signed_secret <issuer> <key_id>
 //	}
 func (i *Issuer) parseClient(d *caddyfile.Dispenser, seen grammar.Once) error {
 	if err := seen.First(d); err != nil {
@@ -134,6 +150,15 @@ func (c *Client) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return seen.Text(d, &c.Key)
 	case "assertion_audience":
 		return seen.Text(d, &c.AssertionAudience)
+	case "signed_secret":
+		if err := seen.First(d); err != nil {
+			return err
+		}
+		c.SignedSecret = d.RemainingArgs()
+		if len(c.SignedSecret) != 2 {
+			return d.Errf("signed_secret takes an issuer and the id of the key: the ids of the team and of the key at Apple")
+		}
+		return nil
 	}
-	return grammar.Unknown(d, "client", "auth, key, assertion_audience")
+	return grammar.Unknown(d, "client", "auth, key, assertion_audience, signed_secret")
 }

@@ -38,6 +38,11 @@ type Issuer struct {
 	// with iss or without.
 	URL []string `json:"url,omitempty"`
 
+	// The name of a provider, such as github or google, and what it takes behind it: the
+	// values of words that it is known to need, here and in login where browsers log in
+	// here. What is written beside it comes first. Default: none.
+	Provider []string `json:"provider,omitempty"`
+
 	// The exact text of iss in access tokens, where it is another than the
 	// issuer of the metadata and of ID tokens (the member access_token_issuer of
 	// AD FS). Default: the issuer.
@@ -138,7 +143,8 @@ type Issuer struct {
 	// the user here. Dex needs it.
 	InsecureIDTokens bool `json:"insecure_id_tokens,omitempty"`
 
-	line caddyfile.Token // where its block begins, if it came from a Caddyfile
+	filled bool            // with the words of its provider
+	line   caddyfile.Token // where its block begins, if it came from a Caddyfile
 }
 
 // The bounds of skew, and the type of RFC 9068.

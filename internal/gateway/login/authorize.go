@@ -108,8 +108,14 @@ func (l *Login) authorizationURL(endpoint, client string, p *pending) (string, e
 	}
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {p.Redirect}, "scope": {l.scope},
-		"state":          {p.State},
-		"code_challenge": {p.challenge()}, "code_challenge_method": {"S256"},
+		"state": {p.State},
+	}
+	if !l.InsecureNoPKCE {
+		q.Set("code_challenge", p.challenge())
+		q.Set("code_challenge_method", "S256")
+	}
+	if l.ResponseMode == modeFormPost {
+		q.Set("response_mode", modeFormPost)
 	}
 	if !l.plain {
 		q.Set("nonce", p.Nonce)

@@ -7,7 +7,7 @@ import (
 )
 
 // Words are those of a login block, for errors and the manual.
-const Words = "scope, resource, parameter, post_logout, logout_parameter, claims, identity, forward, cookie"
+const Words = "scope, resource, parameter, response_mode, post_logout, logout_parameter, claims, identity, forward, insecure_no_pkce, cookie"
 
 // Parse reads:
 //
@@ -15,11 +15,13 @@ const Words = "scope, resource, parameter, post_logout, logout_parameter, claims
 //		scope       <scope...>
 //		resource    <url...>
 //		parameter   <name> <value>
+//		response_mode query|form_post
 //		post_logout <url|path>
 //		logout_parameter <name> <value>
 //		claims      id_token|userinfo...
 //		identity    access_token|id_token|userinfo
 //		forward     access_token|id_token|none
+//		insecure_no_pkce
 //		cookie      <name>
 //	}
 func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Login, error) {
@@ -52,6 +54,10 @@ func (l *Login) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return grammar.List(d, &l.Claims)
 	case "post_logout":
 		return seen.Text(d, &l.PostLogout)
+	case "response_mode":
+		return seen.Text(d, &l.ResponseMode)
+	case "insecure_no_pkce":
+		return seen.Flag(d, &l.InsecureNoPKCE)
 	case "identity":
 		return seen.Text(d, &l.Identity)
 	case "forward":

@@ -28,6 +28,9 @@ const mostCode = 4 << 10
 // serveCallback finishes a log-in (OpenID Connect Core §3.1.2.5). Without the
 // cookie of a log-in that fits, the issuer is not asked.
 func (s *Site) serveCallback(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodPost && s.Block.ResponseMode == modeFormPost {
+		return s.servePosted(w, r)
+	}
 	if r.Method != http.MethodGet {
 		return notAllowed(w, r, "GET")
 	}
@@ -139,7 +142,10 @@ func (s *Site) finish(r *http.Request, vault *session.Vault, p *pending, q callb
 func (s *Site) exchange(ctx context.Context, p *pending, code string) (*as.Tokens, time.Time, error) {
 	t := s.Trust
 	form := url.Values{
-		"grant_type": {tokenrequest.AuthorizationCode}, "code": {code}, "redirect_uri": {p.Redirect}, "code_verifier": {p.Verifier},
+		"grant_type": {tokenrequest.AuthorizationCode}, "code": {code}, "redirect_uri": {p.Redirect},
+	}
+	if !s.Block.InsecureNoPKCE {
+		form.Set("code_verifier", p.Verifier)
 	}
 	if len(s.Block.Resource) > 0 {
 		form["resource"] = s.Block.Resource

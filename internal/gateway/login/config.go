@@ -13,6 +13,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grammar"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/providers"
 )
 
 // Login lets browsers log in at the first issuer (OpenID Connect, authorization
@@ -36,6 +37,15 @@ type Login struct {
 	// Further parameters of the authorization request, such as audience at
 	// Auth0, or prompt.
 	Parameter map[string]string `json:"parameter,omitempty"`
+
+	// How the issuer sends a browser back: "query", or "form_post", where it posts a form,
+	// as Apple wants it where scope is asked for. Default: query.
+	ResponseMode string `json:"response_mode,omitempty"`
+
+	// Send no code challenge (RFC 7636), for an issuer that takes none, such as LinkedIn:
+	// a code that somebody stole, or planted, is told from the browser's own by the
+	// state alone.
+	InsecureNoPKCE bool `json:"insecure_no_pkce,omitempty"`
 
 	// Where the issuer sends a browser back to after a log-out: a URL, or a
 	// path of this site. It must be registered there. Default: nowhere; the
@@ -74,8 +84,9 @@ type Login struct {
 	// under one host name need different ones. Default: __Host-oauth.
 	Cookie string `json:"cookie,omitempty"`
 
-	scope string
-	plain bool // the issuer speaks no OpenID Connect
+	scope  string
+	filled bool // with the words of a provider
+	plain  bool // the issuer speaks no OpenID Connect
 }
 
 // An underscore begins few applications' paths, and traefik-forward-auth's
@@ -118,6 +129,15 @@ func (l *Login) CookieName() string {
 		return defaultCookie
 	}
 	return l.Cookie
+}
+
+// Fill adds the words of the provider of the issuer where browsers log in, once.
+func (l *Login) Fill(all []*issuers.Issuer) error {
+	if l == nil || l.filled || len(all) == 0 || all[0] == nil {
+		return nil
+	}
+	l.filled = true
+	return providers.FillLogin(all[0].Provider, l)
 }
 
 // Check looks at the block, and at the issuer where browsers log in.

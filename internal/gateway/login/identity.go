@@ -39,6 +39,8 @@ func (l *Login) forwards() string {
 
 func (l *Login) checkIdentity() error {
 	switch {
+	case l.ResponseMode != "" && l.ResponseMode != modeQuery && l.ResponseMode != modeFormPost:
+		return fmt.Errorf("login: response_mode is %q; it takes query or form_post", l.ResponseMode)
 	case !slices.Contains([]string{"", AccessToken, IDToken, UserInfo}, l.Identity):
 		return fmt.Errorf("login: identity is %q; it takes access_token, id_token or userinfo", l.Identity)
 	case !slices.Contains([]string{"", AccessToken, IDToken, None}, l.Forward):

@@ -90,12 +90,16 @@ func (u *User) Ask(ctx context.Context, get Get, scope string) (token.Claims, in
 
 // take takes what counts of one object. A user's number is a text, as sub is.
 func (c *collected) take(args []string, object map[string]any, list bool) error {
+	unproven := unverified(args, object)
 	for _, arg := range args {
 		t, err := parseTake(arg)
 		if err != nil {
 			return err
 		}
 		value := t.of(object)
+		if unproven && (t.claim == "email" || t.claim == "email_verified") {
+			continue
+		}
 		if number, is := value.(json.Number); is && t.claim == "sub" {
 			value = string(number)
 		}
@@ -104,6 +108,18 @@ func (c *collected) take(args []string, object map[string]any, list bool) error 
 		}
 	}
 	return nil
+}
+
+// unverified reports whether an object has an e-mail address, and does not say that it
+// was verified where it should: then it is none, since a user may have written
+// another's.
+func unverified(args []string, object map[string]any) bool {
+	for _, arg := range args {
+		if t, _ := parseTake(arg); t.claim == "email_verified" {
+			return t.of(object) != true
+		}
+	}
+	return false
 }
 
 // of is what stands in an object, or nil.

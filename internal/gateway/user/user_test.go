@@ -144,3 +144,18 @@ func TestWhatIsWrongWithAUserBlockIsSaid(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnEMailAddressThatWasNotVerifiedIsNone(t *testing.T) {
+	u := &User{URL: api + "/user", Take: []string{"id>sub", "email", "verified>email_verified"}}
+	for body, want := range map[string]any{
+		`{"id":"1","email":"a@x","verified":true}`:   "a@x",
+		`{"id":"1","email":"a@x","verified":false}`:  nil,
+		`{"id":"1","email":"a@x"}`:                   nil,
+		`{"id":"1","email":"a@x","verified":"true"}`: nil,
+	} {
+		claims, _, err := u.Ask(t.Context(), pages{"/user": {body: body}}.get, "")
+		if err != nil || claims["email"] != want {
+			t.Errorf("%s: %v %v", body, claims, err)
+		}
+	}
+}
