@@ -169,3 +169,20 @@ func TestAGrantThatWasTakenBackEndsHoweverNewItsAccessToken(t *testing.T) {
 		})
 	}
 }
+
+// What a client has for itself is found by its name, and ends without its next request.
+func TestTheGrantsThatAClientHasForItselfEndWhenItIsTakenBack(t *testing.T) {
+	issuer := newGrantor(t, nil)
+	g := newGate(t, issuer, publicEndpoint)
+	client := "app-" + nextAddress()
+	one, other := g.token(client), g.token("app-"+nextAddress())
+	body := fmt.Sprintf(`{"issuer": %q, "client": %q}`, issuer.URL, client)
+	if answer := revokes(t, http.MethodPost, body, 200); !strings.Contains(answer, `"ended":1`) {
+		t.Error(answer)
+	}
+	defer revokes(t, http.MethodDelete, body, 204)
+	g.wants(map[string]int{one.AccessToken: 401, other.AccessToken: 200})
+	if log := g.logged(); !strings.Contains(log, `"reason":"no_grant"`) {
+		t.Errorf("it did not end at once: %s", log)
+	}
+}

@@ -102,6 +102,18 @@ func (v *Vault) EndSubjectUntil(ctx context.Context, issuer, subject string, unt
 	return v.endEach(ctx, c, reason, BySubject, c.ring.Digests("subject", issuer, subject), func(row *Row) bool { return !row.Created.After(until) })
 }
 
+// EndClient ends the grants that a client has for itself, of those servers, as
+// [Options.Authority] names them, and that began until then; zero: whenever. Those that
+// it has for users are found by their users alone.
+func (v *Vault) EndClient(ctx context.Context, servers []string, client string, until time.Time, reason string) (ended int, err error) {
+	c := v.cfg.Load()
+	var holders []ID
+	for _, server := range servers {
+		holders = append(holders, c.ring.Digests(holderClient, server, client)...)
+	}
+	return v.endEach(ctx, c, reason, ByHolder, holders, func(row *Row) bool { return until.IsZero() || !row.Created.After(until) })
+}
+
 // endEach ends the live grants under one of some digests that fit. What was found
 // ends also if others may not have been found.
 func (v *Vault) endEach(ctx context.Context, c *config, reason string, by Index, ids []ID, fits func(*Row) bool) (ended int, err error) {

@@ -83,12 +83,14 @@ func (k *Keeper) TakeBack(ctx context.Context, e revoked.Entry) (ended int, err 
 	return ended, errors.Join(err, failed)
 }
 
-// endRevoked ends what is named by subject or by session alone. What was taken back
+// endRevoked ends what is named by subject or by session alone, and what a client that is
+// named alone has for itself. What was taken back
 // until some time ago leaves those alone that have begun since; of a session each
 // grant is judged by itself then, with its next request.
 func (v *vault) endRevoked(ctx context.Context, e *revoked.Entry) (ended int, err error) {
 	past := !e.Before.IsZero() && e.Before.Before(time.Now().Add(-time.Second))
-	if past && e.Session != "" || e.TokensOnly || e.ID != "" || e.Client != "" || e.Subject == "" && e.Session == "" {
+	byClient := e.Client != "" && e.Subject == "" && e.Session == ""
+	if past && e.Session != "" || e.TokensOnly || e.ID != "" || e.Client != "" && !byClient || e.Client == "" && e.Subject == "" && e.Session == "" {
 		return 0, nil
 	}
 	s, err := v.open(ctx)
@@ -96,6 +98,8 @@ func (v *vault) endRevoked(ctx context.Context, e *revoked.Entry) (ended int, er
 		return 0, err
 	}
 	switch {
+	case byClient:
+		return s.EndClient(ctx, v.serversOf(e.Issuer), e.Client, e.Before, session.EndedRevoked)
 	case past:
 		return s.EndSubjectUntil(ctx, e.Issuer, e.Subject, e.Before, session.EndedRevoked)
 	case e.Session == "":
@@ -106,6 +110,21 @@ func (v *vault) endRevoked(ctx context.Context, e *revoked.Entry) (ended int, er
 		ended, err = ended+n, errors.Join(err, failed)
 	}
 	return ended, err
+}
+
+// serversOf are the servers that grants of an issuer's name are refreshed at.
+func (v *vault) serversOf(issuer string) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	all := []string{issuer} // of grants from before it was remembered
+	for _, k := range v.keepers {
+		if t := k.issuer(issuer); t != nil {
+			if server := k.OriginOfCaller(t).Server; !slices.Contains(all, server) {
+				all = append(all, server)
+			}
+		}
+	}
+	return all
 }
 
 // clientsAt are the clients that browsers log in as at an issuer.
