@@ -37,7 +37,7 @@ func (p *plan) issuerBlock() *block {
 		p.say("There is no client-id: write it in the place of app.")
 		client = "app"
 	}
-	b.comment("Access tokens have to be for one of these: see docs/login.md, and run \"caddy oauth doctor\".")
+	b.comment("The access tokens of API clients have to be for one of these.")
 	b.word("audience", append([]string{client}, p.list("oidc-extra-audience")...)...)
 	var key block
 	if file := p.text("jwt-key-file", ""); file != "" {
@@ -104,11 +104,18 @@ func (p *plan) login() *block {
 			b.word("parameter "+row[1], value)
 		}
 	}
-	sources := []string{"id_token", "userinfo"}
+	b.comment("A session is worth what the issuer says of who has logged in, as it was.")
 	if p.flag("skip-claims-from-profile-url", false) || p.flag("skip-oidc-discovery", false) && p.text("profile-url", "") == "" {
-		sources = sources[:1]
+		b.word("identity id_token")
+	} else {
+		b.word("identity userinfo")
 	}
-	b.word("claims", sources...)
+	switch {
+	case p.flag("pass-authorization-header", false), p.flag("set-authorization-header", false):
+		b.word("forward id_token")
+	case p.flag("pass-access-token", false):
+		b.word("forward access_token")
+	}
 	return &b
 }
 
