@@ -14,7 +14,7 @@ func TestTheAddressInXOriginalURLIsWhatTheBrowserSees(t *testing.T) {
 	for _, row := range []struct{ url, proto, wantProto, wantHost, wantPath string }{
 		{"https://app.example.com/x?a=b", "", "https", "app.example.com", "/x"},
 		{"http://app.example.com:8080/", "https", "https", "app.example.com:8080", "/"}, // TLS ends in front of the controller
-		{"/x", "", "", "evil.example", "/x"}, // it says none
+		{"/x", "", "", "evil.example", "/x"},                                            // it says none
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = "192.0.2.1:1"
