@@ -99,6 +99,7 @@ type setting struct {
 	Issuer, Audience, Alg              string
 	LocalIssuer                        string // has a token endpoint
 	Redis                              string // where a Redis listens
+	Transmitter                        string // of security events
 	JWKS, PEM                          string // paths
 	JWK                                string // JSON
 	Modules                            string

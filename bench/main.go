@@ -25,15 +25,15 @@ import (
 var wrkScript []byte
 
 // role is what the benchmark is when it has started itself.
-type role struct{ upstream, load, over, fields string }
+type role struct{ upstream, streams, load, over, fields string }
 
 type options struct {
 	rounds, seconds, connections int
 	tokens, procs                int
-	references, idle             int
+	references, idle, streams    int
 	caddy, oauth2Proxy           string
 	only, algs, parts            []string
-	steps                        []int
+	steps, subjects              []int
 }
 
 // The main thread must live as long as the program: see start.
@@ -45,6 +45,8 @@ func main() {
 	case err != nil:
 	case be.upstream != "":
 		err = serveUpstream(be.upstream)
+	case be.streams != "":
+		err = serveStreams(be.streams)
 	case be.load != "":
 		err = sendLoad(be, o.connections, time.Duration(o.seconds)*time.Second)
 	default:
@@ -61,7 +63,7 @@ func main() {
 }
 
 func parseFlags() (o options, be role, err error) {
-	var only, algs, parts, steps string
+	var only, algs, parts, steps, subjects string
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each workload")
 	flag.IntVar(&o.seconds, "seconds", 5, "seconds of each run of wrk")
 	flag.IntVar(&o.connections, "connections", 16, "connections that wrk keeps open")
@@ -73,22 +75,35 @@ func parseFlags() (o options, be role, err error) {
 	flag.StringVar(&o.oauth2Proxy, "oauth2-proxy", "", "a built oauth2-proxy, to set beside the gateway with browsers' sessions; README.md says how to get one")
 	flag.StringVar(&only, "only", "", "candidates, of direct,bare,control,oauth,uncached,reference,redis,haproxy,apache; bare is always there")
 	flag.StringVar(&algs, "algs", strings.Join(allAlgs, ","), "algorithms")
-	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure, of cpu,tls,browsers,memory")
+	flag.StringVar(&parts, "parts", "cpu,memory", "what to measure, of cpu,tls,browsers,memory,streams")
+	flag.IntVar(&o.streams, "streams", 10000, "open streams at three gateways")
+	flag.StringVar(&subjects, "subjects", "1,100", "of how many subjects these are")
 	flag.StringVar(&steps, "steps", "10000,50000,100000,200000,300000", "distinct tokens after which memory is read")
 	flag.StringVar(&be.upstream, "serve-upstream", "", "be the upstream on this address (the benchmark starts itself so)")
+	flag.StringVar(&be.streams, "serve-streams", "", "the same, with answers that do not end")
 	flag.StringVar(&be.load, "send-load", "", "send requests to this address (the benchmark starts itself so)")
 	flag.StringVar(&be.over, "over", "", "of -send-load: the protocol")
 	flag.StringVar(&be.fields, "fields", "", "of -send-load: a file of header fields")
 	flag.Parse()
 	o.only, o.algs, o.parts = words(only), words(algs), words(parts)
-	for _, s := range words(steps) {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return o, be, fmt.Errorf("-steps: %w", err)
-		}
-		o.steps = append(o.steps, n)
+	if o.steps, err = numbers("-steps", steps); err != nil {
+		return o, be, err
+	}
+	if o.subjects, err = numbers("-subjects", subjects); err != nil {
+		return o, be, err
 	}
 	return o, be, o.validate()
+}
+
+func numbers(name, text string) (all []int, err error) {
+	for _, s := range words(text) {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }
 
 func words(s string) []string {
@@ -99,8 +114,11 @@ func (o *options) validate() error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
-	if min(o.rounds, o.seconds, o.connections, o.tokens, o.references, o.idle, o.procs) < 1 {
-		return errors.New("-rounds, -seconds, -connections, -tokens, -references, -idle and -procs are at least 1")
+	if min(o.rounds, o.seconds, o.connections, o.tokens, o.references, o.idle, o.streams, o.procs) < 1 {
+		return errors.New("-rounds, -seconds, -connections, -tokens, -references, -idle, -streams and -procs are at least 1")
+	}
+	if slices.ContainsFunc(o.subjects, func(n int) bool { return n < 1 || n > o.streams }) {
+		return errors.New("-subjects: each has a stream at least")
 	}
 	names := []string{}
 	for _, k := range slices.Concat(kinds, tlsKinds, browserKinds) {
@@ -112,7 +130,7 @@ func (o *options) validate() error {
 	if err := known("-algs", o.algs, allAlgs); err != nil {
 		return err
 	}
-	if err := known("-parts", o.parts, []string{"cpu", "tls", "browsers", "memory"}); err != nil {
+	if err := known("-parts", o.parts, []string{"cpu", "tls", "browsers", "memory", "streams"}); err != nil {
 		return err
 	}
 	last := 1000 // where the first reading of memory is
@@ -184,6 +202,11 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	if slices.Contains(b.parts, "browsers") {
 		if err := b.browsers(ctx); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, "streams") {
+		if err := b.openStreams(ctx); err != nil {
 			return err
 		}
 	}

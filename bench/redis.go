@@ -15,6 +15,10 @@ func (b *bench) startRedis(ctx context.Context) (addr string, stop func(), err e
 	if !slices.ContainsFunc(b.kinds, kind.redis) {
 		return "", func() {}, nil
 	}
+	return b.runRedis(ctx)
+}
+
+func (b *bench) runRedis(ctx context.Context) (addr string, stop func(), err error) {
 	if addr, err = freeAddr(); err != nil {
 		return "", func() {}, err
 	}
