@@ -102,7 +102,7 @@ func (s *soak) everySession(when string) {
 	for _, n := range s.nodes {
 		wg.Go(func() {
 			for _, x := range append(append([]*enduring{}, s.slots...), s.late...) {
-				if x != nil && !x.gone {
+				if x != nil && !x.gone && !x.runsOut() { // by itself
 					s.awaitRight(x, n, when)
 				}
 			}
