@@ -138,32 +138,8 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return i.parseSkew(d, seen)
 	case "client_id_as_audience":
 		return seen.Flag(d, &i.ClientIDAsAudience)
-	case "introspect":
-		if err := seen.First(d); err != nil {
-			return err
-		}
-		var err error
-		i.Introspect, err = introspection.Parse(d)
-		return err
-	case "signals":
-		if err := seen.First(d); err != nil {
-			return err
-		}
-		var err error
-		i.Signals, err = signals.Parse(d)
-		return err
-	case "provider":
-		if err := seen.First(d); err != nil {
-			return err
-		}
-		if i.Provider = d.RemainingArgs(); len(i.Provider) == 0 {
-			return d.Errf("provider takes a name: one of %s", strings.Join(providers.Names(), ", "))
-		}
-		return nil
-	case "user":
-		var err error
-		i.User, err = user.Parse(d, seen)
-		return err
+	case "introspect", "signals", "user", "provider":
+		return i.parseFurther(d, seen)
 	case "client":
 		return i.parseClient(d, seen)
 	case "trust_pool":
@@ -178,6 +154,29 @@ func (i *Issuer) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 		return grammar.Unknown(d, "issuer", Words)
 	}
 	return nil
+}
+
+// parseFurther reads the words that have a room of their own.
+func (i *Issuer) parseFurther(d *caddyfile.Dispenser, seen grammar.Once) (err error) {
+	if d.Val() == "user" {
+		i.User, err = user.Parse(d, seen)
+		return err
+	}
+	word := d.Val()
+	if err := seen.First(d); err != nil {
+		return err
+	}
+	switch word {
+	case "introspect":
+		i.Introspect, err = introspection.Parse(d)
+	case "signals":
+		i.Signals, err = signals.Parse(d)
+	case "provider":
+		if i.Provider = d.RemainingArgs(); len(i.Provider) == 0 {
+			return d.Errf("provider takes a name: one of %s", strings.Join(providers.Names(), ", "))
+		}
+	}
+	return err
 }
 
 func (i *Issuer) parseSkew(d *caddyfile.Dispenser, seen grammar.Once) error {
