@@ -2,6 +2,7 @@ package as
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -132,8 +133,8 @@ func (s *Server) readStatuses(l *statusList) (fresh time.Duration, err error) {
 	if left := next.until.Sub(now); left < fresh {
 		fresh = max(Floor, left)
 	}
-	grown := int64(list.Size())
-	if old := l.held.Load(); old != nil {
+	grown, old := int64(list.Size()), l.held.Load()
+	if old != nil {
 		grown -= int64(old.Size())
 	}
 	if s.statuses.size.Add(grown) > mostStatusBytes {
@@ -141,6 +142,9 @@ func (s *Server) readStatuses(l *statusList) (fresh time.Duration, err error) {
 		return 0, errLargeLists
 	}
 	l.held.Store(next)
+	if old != nil && !list.Same(old.StatusList) {
+		s.statuses.tell()
+	}
 	return fresh, nil
 }
 
@@ -151,4 +155,28 @@ func (s *Server) listProfile() token.ListProfile {
 		lists.Keys = s
 	}
 	return lists
+}
+
+// WatchStatuses has told told when a list says another thing than before, once it is
+// in force, until stop is called. It must not block.
+func (s *Server) WatchStatuses(told func()) (stop func()) {
+	all := &s.statuses
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	watcher := &told
+	all.watchers = append(all.watchers, watcher)
+	return func() {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		all.watchers = slices.DeleteFunc(all.watchers, func(one *func()) bool { return one == watcher })
+	}
+}
+
+func (all *statusLists) tell() {
+	all.mu.Lock()
+	watchers := slices.Clone(all.watchers)
+	all.mu.Unlock()
+	for _, told := range watchers {
+		(*told)()
+	}
 }

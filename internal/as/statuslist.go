@@ -54,7 +54,8 @@ type statusLists struct {
 	places chan struct{}                          // one for each fetch under way
 	stored statusStore
 
-	mu sync.Mutex // for replacing
+	mu       sync.Mutex // for replacing
+	watchers []*func()  // told when one of them says another thing
 }
 
 // statusList is one list. It is fetched in the background, before it runs out,

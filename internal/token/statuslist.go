@@ -69,6 +69,11 @@ func (l *StatusList) Len() int { return len(l.packed) * 8 / int(l.bits) } //noli
 // Size is what it takes in memory, in bytes.
 func (l *StatusList) Size() int { return len(l.packed) }
 
+// Same reports whether another list says the same of each token.
+func (l *StatusList) Same(other *StatusList) bool {
+	return l.bits == other.bits && bytes.Equal(l.packed, other.packed)
+}
+
 // at is the status of the token with an index, if the list goes on so far.
 func (l *StatusList) at(index uint64) (status byte, ok bool) {
 	each := 8 / l.bits

@@ -74,6 +74,15 @@ func (t *Trust) StandingNow(facts *token.Facts) (ok bool, err error) {
 	return ok, t.standing(err)
 }
 
+// WatchStatuses has told told when one of the issuer's lists says another thing than
+// before, until stop is called. It must not block.
+func (t *Trust) WatchStatuses(told func()) (stop func()) {
+	if t.lists == nil {
+		return func() {}
+	}
+	return t.lists.WatchStatuses(told)
+}
+
 // HasStatusLists reports whether the issuer's lists are looked at.
 func (t *Trust) HasStatusLists() bool { return t.lists != nil }
 
