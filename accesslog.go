@@ -11,10 +11,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/secret"
-	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
 
@@ -27,8 +26,7 @@ import (
 func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, stray bool) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
-	var found credential.Presented
-	var principal *token.Principal
+	var let streams.Admitted
 	var err error
 	if stray {
 		r.URL = &url.URL{Path: "/" + secret.Hidden}
@@ -37,7 +35,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if stray {
 		err = verdict.StrayToken()
 	} else {
-		found, principal, err = g.admit(rec, r)
+		let, err = g.admit(rec, r)
 	}
 	if rejection := g.site.Answers(r, err); rejection != nil {
 		return g.logIn(rec, r, rejection)
@@ -45,7 +43,7 @@ func (g *Gateway) serveQuietly(w http.ResponseWriter, r *http.Request, next cadd
 	if err != nil {
 		return g.deny(rec, r, err)
 	}
-	if err = g.forward(rec, r, next, found, principal, true); err == nil {
+	if err = g.forward(rec, r, next, let, true); err == nil {
 		return nil
 	}
 	status := http.StatusInternalServerError

@@ -138,7 +138,7 @@ var rooms = map[string][]string{
 	"internal/gateway/signals":       {"internal/as", "internal/gateway/grammar", "internal/gateway/pool", "internal/gateway/telemetry", "internal/revoked", "internal/secevent", "internal/secret", "internal/token", "internal/verdict"},
 	"internal/gateway/policy":        {"internal/gateway/grammar", "internal/lenient", "internal/token", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/revocation":    {"internal/gateway/grammar", "internal/gateway/pool", "internal/gateway/telemetry", "internal/revoked", "internal/token", "internal/verdict"},
-	"internal/gateway/streams":       {"internal/credential", "internal/gateway/grammar", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tunnel", "internal/verdict"},
+	"internal/gateway/streams":       {"internal/credential", "internal/gateway/grammar", "internal/gateway/policy", "internal/gateway/telemetry", "internal/session", "internal/token", "internal/tunnel", "internal/verdict"},
 	"internal/gateway/upstream":      {"internal/credential", "internal/lenient"},
 	"internal/gateway/user":          {"internal/as", "internal/gateway/grammar", "internal/token"},
 
@@ -168,7 +168,7 @@ var rooms = map[string][]string{
 	"internal/gateway/doctor":       {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/forwardauth", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/issuers", "internal/gateway/login", "internal/gateway/proxies", "internal/gateway/stores", "internal/gateway/tokenendpoint", "internal/resource", "internal/secret", "internal/token", "internal/tokenrequest"},
 	"internal/gateway/explain":      {"internal/credential", "internal/gateway/admin", "internal/gateway/advice", "internal/gateway/command", "internal/gateway/config", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/session", "internal/token", "internal/verdict"},
 	"internal/gateway/subscription": {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/issuers", "internal/gateway/signals"},
-	"internal/gateway/sidecar":      {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
+	"internal/gateway/sidecar":      {"internal/as", "internal/gateway/command", "internal/gateway/config", "internal/gateway/grammar", "internal/gateway/grants", "internal/gateway/identity", "internal/gateway/introspection", "internal/gateway/issuers", "internal/gateway/policy", "internal/gateway/streams", "internal/gateway/tokenendpoint", "internal/resource", "internal/token", "internal/verdict"},
 }
 
 // forTests is the room that tests alone import.

@@ -27,7 +27,7 @@ func (g *Gateway) judge(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer g.logQuietly(rec, r, time.Now(), r.URL.Path)
 	if err == nil {
-		_, _, err = g.admit(w, r)
+		_, err = g.admit(w, r)
 	}
 	if rejection := g.site.Answers(r, err); rejection != nil {
 		if err = g.lead(rec, r, rejection); err == nil {

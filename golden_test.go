@@ -71,7 +71,7 @@ var words = []string{
 	"end_session_endpoint", "bearer_token_file", "user",
 	"insecure_http", "insecure_any_audience", "insecure_id_tokens", "require_scope", "require_claim", "require_acr",
 	"require_max_age", "issuer-require", "resource", "resource_not_in_aud", "scopes_supported", "credentials",
-	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "streams", "close_code", "on_expiry", "realm", "audit", "cache",
+	"copy_claims", "list_claims", "strip_token", "allow_anonymous", "insecure_upgrades", "streams", "close_code", "on_expiry", "on_renewal", "realm", "audit", "cache",
 	"client", "auth", "key", "assertion_audience", "signed_secret", "session", "store", "idle", "max", "keys", "refresh_ahead",
 	"min_refresh_interval", "token_timeout", "lease", "refresh_wait", "reuse_grace", "on_uncertain", "grants_per_client", "grants_per_subject", "token_endpoint",
 	"grant_types", "public_clients", "default_grant", "revocation_endpoint", "device_authorization_endpoint",

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/credential"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/grants"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/login"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/upstream"
 	"github.com/caddyoauth/caddyoauth/internal/lenient"
@@ -36,52 +37,54 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if stray || g.places.Exposes(r) {
 		return g.serveQuietly(w, r, next, stray)
 	}
-	found, principal, err := g.admit(w, r)
+	let, err := g.admit(w, r)
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	return g.forward(w, r, next, found, principal, browser)
+	return g.forward(w, r, next, let, browser)
 }
 
 // admit lets a request pass, with the identity it proved, and answers by what and,
 // unless it is anonymous, as whom; or it says why not: a [*verdict.Rejection] for the
 // sender's faults, any other error for failures.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (found credential.Presented, principal *token.Principal, err error) {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (let streams.Admitted, err error) {
 	if err := g.clean(r); err != nil {
-		return found, nil, err
+		return let, err
 	}
 	if r.Method == http.MethodConnect { // for a WebSocket: the upstream will see GET (RFC 8441 §5)
 		r.Method = http.MethodGet
 		defer func() { r.Method = http.MethodConnect }()
 	}
-	found, err = g.places.Find(r)
+	let.Found, err = g.places.Find(r)
 	if err == nil {
-		found, err = g.site.Find(r, found)
+		let.Found, err = g.site.Find(r, let.Found)
 	}
 	if err != nil {
-		return found, nil, err
+		return let, err
 	}
-	principal, found, err = g.keeper.Prove(r, found, g.prove)
+	principal, found, err := g.keeper.Prove(r, let.Found, g.prove)
+	let.Found = found
 	if err != nil {
-		return found, nil, login.Again(found, err)
+		return let, login.Again(found, err)
 	}
 	if principal == nil {
 		g.site.Forget(w, found)
-		return found, nil, g.admitAnonymous(r, found)
+		return let, g.admitAnonymous(r, found)
 	}
 	issuer := g.validator.Of(principal)
 	principal.Withdraw(found.Lost)
 	g.identity.Introduce(r, principal)
-	if err := g.rules.Allow(r, principal, issuer.Require, g.validator.Now(), g.log); err != nil {
-		return found, nil, login.Again(found, err)
+	if let.Needs, err = g.rules.Allow(r, principal, issuer.Require, g.validator.Now(), g.log); err != nil {
+		return let, login.Again(found, err)
 	}
 	if err := g.identity.Headers(r.Header, principal); err != nil {
-		return found, nil, err
+		return let, err
 	}
 	g.prepareForUpstream(r, found)
 	issuer.Metrics.Accepted.Inc()
 	g.admitted(r, principal)
-	return found, principal, nil
+	let.As = principal
+	return let, nil
 }
 
 // prove proves who a token, or a session with it, speaks for. That of a log-in gets
@@ -100,7 +103,7 @@ func (g *Gateway) admitAnonymous(r *http.Request, none credential.Presented) err
 		return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
 	}
 	g.identity.Introduce(r, nil) // before allow: its matchers may ask for placeholders
-	if err := g.rules.Allow(r, nil, nil, g.validator.Now(), g.log); err != nil {
+	if _, err := g.rules.Allow(r, nil, nil, g.validator.Now(), g.log); err != nil {
 		return err
 	}
 	g.prepareForUpstream(r, none)

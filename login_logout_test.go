@@ -125,8 +125,12 @@ func TestAUserSeesAndEndsTheOwnSessions(t *testing.T) {
 // logout posts a logout token, whose claims differ from a good one.
 func (s *portal) logout(typ string, claims map[string]any) int {
 	s.Helper()
+	return s.post("/_oauth/backchannel_logout", "logout_token="+s.logoutToken(typ, claims)).Code
+}
+
+func (s *portal) logoutToken(typ string, claims map[string]any) string {
 	good := map[string]any{"jti": rand.Text(), "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
-	return s.post("/_oauth/backchannel_logout", "logout_token="+s.sign(typ, good, claims)).Code
+	return s.sign(typ, good, claims)
 }
 
 func TestTheIssuerLogsOutBySessionAndByUser(t *testing.T) {

@@ -114,6 +114,11 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.identity, err = identity.New(g.CopyClaims, g.ListClaims, g.places.Headers()...); err != nil {
 		return err
 	}
+	if g.Streams != nil && g.Streams.OnRenewal != "" {
+		if err := g.identity.Own(streams.IDHeader); err != nil {
+			return err
+		}
+	}
 	g.tunnels = g.InsecureUpgrades
 	if err := g.provisionRules(ctx, repl); err != nil {
 		return err

@@ -100,6 +100,9 @@ type street struct {
 	up   *talker
 	more string // words of the directive
 	cut  string // words of reverse_proxy
+
+	issuerWords string // of the issuer's block
+	require     string // more words of the directive; @ws is the WebSocket
 }
 
 func newStreet(t *testing.T, more string) *street {
@@ -113,8 +116,10 @@ func (s *street) open() {
 	s.Helper()
 	text := s.config("")
 	text = strings.Replace(text, "auto_https off", "auto_https off\nservers {\nprotocols h1 h2c\n}", 1)
-	text = strings.Replace(text, "audience api", "audience api\nskew 1s", 1)
-	text = strings.Replace(text, "token_endpoint /auth", s.more+"\ntoken_endpoint /auth", 1)
+	text = strings.Replace(text, "oauth {", "@ws path /ws\noauth {", 1)
+	text = strings.Replace(text, "revocation_endpoint /revoke", "revocation_endpoint /revoke\ngrant_types client_credentials refresh_token authorization_code\npublic_clients app", 1)
+	text = strings.Replace(text, "audience api", "audience api\nskew 1s\n"+s.issuerWords, 1)
+	text = strings.Replace(text, "token_endpoint /auth", s.more+"\n"+s.require+"\ntoken_endpoint /auth", 1)
 	text = strings.Replace(text, `respond "hello {http.auth.user.id} {http.auth.user.jti}"`,
 		fmt.Sprintf("@call path /call\nreverse_proxy @call h2c://%s\nreverse_proxy %[1]s {\n%s\n}", s.up.Listener.Addr(), s.cut), 1)
 	load(s.T, text)
@@ -139,7 +144,9 @@ func (s *street) begin(major int, method, path, token string, headers ...string)
 	if err != nil {
 		s.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
 	for n := 0; n < len(headers); n += 2 {
 		r.Header.Add(headers[n], headers[n+1])
 	}

@@ -58,7 +58,7 @@ func (c *Config) Check() error {
 	if err := c.checkPush(); err != nil {
 		return err
 	}
-	return errors.Join(c.checkForwardAuth(), c.Streams.Check(), tunnel.Check(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
+	return errors.Join(c.checkForwardAuth(), c.Streams.Check(), c.Streams.CheckKept(c.KeepsGrants(), c.ForwardAuth != nil), tunnel.Check(c.InsecureUpgrades), verdict.CheckRealm(c.Realm))
 }
 
 func (c *Config) checkResource() error {

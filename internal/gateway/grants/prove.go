@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (k *Keeper) prove(ctx context.Context, r *http.Request, found credential.Pr
 			return nil, found, refused
 		}
 		waited := telemetry.TraceWait(ctx, telemetry.SpanGrant)
-		found, err = k.redeemNext(ctx, found, refused)
+		found, err = k.redeemNext(ctx, found, refused, r == nil)
 		waited(err)
 	}
 	return nil, found, err
@@ -180,8 +181,10 @@ func outdatedSince(err error) time.Time {
 // redeemNext finds the access token that comes after one that is inactive, or
 // that has run out earlier than the issuer said when it granted it. If none will
 // come, the verdict on that one stands; but one that has just come and has run
-// out fails by the clocks alone.
-func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, refused error) (credential.Presented, error) {
+// out fails by the clocks alone. Of another one that has just come open says, for
+// what is open already, that the error is a [session.ErrYoung] too: the next one is
+// asked for in a moment, and will tell whether the grant counts.
+func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, refused error, open bool) (credential.Presented, error) {
 	s, err := k.Open(ctx)
 	if err != nil {
 		return found, err
@@ -189,6 +192,9 @@ func (k *Keeper) redeemNext(ctx context.Context, found credential.Presented, ref
 	access, err := s.AfterEvent(ctx, found.Grant, session.NewSecret(found.Token), outdatedSince(refused))
 	if errors.Is(err, session.ErrYoung) && tokenReason(refused) == token.Expired {
 		return found, &issuers.ClocksDiffer{Issuer: found.Issuer, How: "an access token that has just come has run out: " + verdict.DetailOf(refused)}
+	}
+	if open && errors.Is(err, session.ErrYoung) {
+		return found, fmt.Errorf("%w: %w", session.ErrYoung, refused)
 	}
 	if errors.Is(err, session.ErrLast) {
 		return found, refused

@@ -89,6 +89,18 @@ func New(copyClaims, listClaims []string, noTrailers ...string) (*Headers, error
 	return id, nil
 }
 
+// Own keeps a header for the gateway's own use: what a client sends under its name is
+// removed, as that of an identity header is.
+func (id *Headers) Own(header string) error {
+	folded := lenient.Fold(header)
+	if slices.Contains(id.names, folded) {
+		return fmt.Errorf("copy_claims: the header %s has a use of its own", header)
+	}
+	id.names = append(id.names, folded)
+	id.trailers = append(id.trailers, folded)
+	return nil
+}
+
 // Strip removes what a client sent under our names, in every spelling that
 // some server behind us may take for them, from the headers, from the trailers
 // and from Connection (naming a header there would have the proxy delete it).

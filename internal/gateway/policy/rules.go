@@ -67,32 +67,36 @@ func (rules *Rules) Needed(r *http.Request, requirements []*Requirement) []strin
 	return slices.DeleteFunc(scopeOf(fit), func(word string) bool { return word == OfflineAccess })
 }
 
-// Allow sees to it that every requirement of those about r holds: of of, which
-// are about the tokens of p's issuer. Without a principal those of all issuers
-// count: where the tokens of some issuer need more, no token at all is not
-// enough. Those with a matcher ask for a token then.
-func (rules *Rules) Allow(r *http.Request, p *token.Principal, of []*Requirement, now time.Time, log *zap.Logger) error {
-	var room [8]*Requirement // most have no more: nothing is allocated
-	fit := room[:0]
+// Fit are the requirements that a request has to meet, of those of its token's issuer.
+type Fit struct {
+	first uint64         // of the first 64, by their place
+	more  []*Requirement // of all others
+}
+
+func (f *Fit) add(place int, q *Requirement) {
+	if place < 64 {
+		f.first |= 1 << place
+	} else {
+		f.more = append(f.more, q)
+	}
+}
+
+// Still sees to it that they hold for who sent the request, by what is known of p now.
+// of are those of the issuer; at is when the request came.
+func (f Fit) Still(p *token.Principal, of []*Requirement, at time.Time) error {
+	var fit []*Requirement
+	for i, q := range of[:min(len(of), 64)] {
+		if f.first&(1<<i) != 0 {
+			fit = append(fit, q)
+		}
+	}
+	return hold(append(fit, f.more...), p, at)
+}
+
+// hold sees to it that all of fit hold.
+func hold(fit []*Requirement, p *token.Principal, now time.Time) error {
 	var failed *Requirement
-	var others []string // methods that r may be taken for; check has refused it if they are none
-	if rules.looks&atMethod != 0 {
-		others, _ = otherMethods(r)
-	}
-	if p == nil {
-		of = rules.All
-	}
-	for _, q := range of {
-		if p == nil && q.Everywhere() {
-			continue
-		}
-		if !q.appliesAs(r, others, log) {
-			continue
-		}
-		if p == nil {
-			return &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
-		}
-		fit = append(fit, q)
+	for _, q := range fit {
 		if (failed == nil || q.Rank() < failed.Rank()) && !q.Holds(p, now) {
 			failed = q
 		}
@@ -101,6 +105,36 @@ func (rules *Rules) Allow(r *http.Request, p *token.Principal, of []*Requirement
 		return nil
 	}
 	return failed.Reject(p, fit, now)
+}
+
+// Allow sees to it that every requirement of those about r holds: of of, which
+// are about the tokens of p's issuer; and it answers which they are. Without a principal those of all issuers
+// count: where the tokens of some issuer need more, no token at all is not
+// enough. Those with a matcher ask for a token then.
+func (rules *Rules) Allow(r *http.Request, p *token.Principal, of []*Requirement, now time.Time, log *zap.Logger) (needs Fit, err error) {
+	var room [8]*Requirement // most have no more: nothing is allocated
+	fit := room[:0]
+	var others []string // methods that r may be taken for; check has refused it if they are none
+	if rules.looks&atMethod != 0 {
+		others, _ = otherMethods(r)
+	}
+	if p == nil {
+		of = rules.All
+	}
+	for i, q := range of {
+		if p == nil && q.Everywhere() {
+			continue
+		}
+		if !q.appliesAs(r, others, log) {
+			continue
+		}
+		if p == nil {
+			return needs, &verdict.Rejection{Status: http.StatusUnauthorized, Reason: verdict.NoCredential, LogIn: true}
+		}
+		fit = append(fit, q)
+		needs.add(i, q)
+	}
+	return needs, hold(fit, p, now)
 }
 
 // Check refuses requests whose path, method, query or host an upstream may read

@@ -3,6 +3,8 @@ package streams
 import (
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -22,10 +24,19 @@ type Streams struct {
 	// for as long as client and upstream like. Where the gateway has the grant the
 	// token is renewed, and the connection goes on. Default: end.
 	OnExpiry string `json:"on_expiry,omitempty"`
+
+	// A path at the upstream that is told when the gateway renews the access token
+	// of an open connection: by a POST without a body, with the new token and the
+	// identity headers, as requests have them, and with the Oauth-Stream-Id that the
+	// request had which opened the connection. It passes what stands behind oauth, so
+	// that it comes to the same upstream. Any answer of 200 to 299 will do; what
+	// fails is logged and counted, and ends nothing. Default: the upstream is told
+	// nothing, and no request has that header.
+	OnRenewal string `json:"on_renewal,omitempty"`
 }
 
 // Words are those of the block, for error texts.
-const Words = "close_code, on_expiry"
+const Words = "close_code, on_expiry, on_renewal"
 
 // policyViolation is what RFC 6455 §7.4.1 has for this.
 const policyViolation = 1008
@@ -35,6 +46,7 @@ const policyViolation = 1008
 //	streams {
 //		close_code <code>
 //		on_expiry  end|keep
+//		on_renewal <path>
 //	}
 func Parse(d *caddyfile.Dispenser, seen grammar.Once) (*Streams, error) {
 	if err := seen.First(d); err != nil {
@@ -62,6 +74,11 @@ func (s *Streams) parseWord(d *caddyfile.Dispenser, seen grammar.Once) error {
 			return err
 		}
 		return grammar.Wrap(d, s.checkExpiry())
+	case "on_renewal":
+		if err := seen.Text(d, &s.OnRenewal); err != nil {
+			return err
+		}
+		return grammar.Wrap(d, s.checkRenewal())
 	}
 	return grammar.Unknown(d, "streams", Words)
 }
@@ -71,7 +88,7 @@ func (s *Streams) Check() error {
 	if s == nil {
 		return nil
 	}
-	if err := errors.Join(s.checkCode(), s.checkExpiry()); err != nil {
+	if err := errors.Join(s.checkCode(), s.checkExpiry(), s.checkRenewal()); err != nil {
 		return fmt.Errorf("streams: %w", err)
 	}
 	return nil
@@ -94,7 +111,31 @@ func (s *Streams) checkExpiry() error {
 	return fmt.Errorf("on_expiry is %q; it takes end or keep", s.OnExpiry)
 }
 
-func (s *Streams) code() uint16 {
+func (s *Streams) checkRenewal() error {
+	p := s.OnRenewal
+	plain := !strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`?#%{}\`, c) })
+	if p != "" && (!strings.HasPrefix(p, "/") || path.Clean(p) != p || !plain) {
+		return fmt.Errorf("on_renewal is %q; it takes a path such as /streams/renewed: plain, and with no slash at the end", p)
+	}
+	return nil
+}
+
+// CheckKept finds what is wrong with the block where grants are kept or not, or where
+// another proxy holds the connections.
+func (s *Streams) CheckKept(kept, elsewhere bool) error {
+	switch {
+	case s == nil || s.OnRenewal == "":
+		return nil
+	case elsewhere:
+		return errors.New("streams: on_renewal has no use with forward_auth: the other proxy holds the connections")
+	case !kept:
+		return errors.New("streams: on_renewal has no use without grants: write login, token_endpoint or session")
+	}
+	return nil
+}
+
+// Code is that of the frame that closes a WebSocket. s may be nil.
+func (s *Streams) Code() uint16 {
 	if s == nil || s.CloseCode == 0 {
 		return policyViolation
 	}

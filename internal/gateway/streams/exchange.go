@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
@@ -57,8 +58,10 @@ type exchange struct {
 	major int                 // of HTTP
 	kind  kind
 	found credential.Presented
+	needs policy.Fit
 	// Whose token it is.
 	issuer, subject string
+	told            *told              // nil: the upstream is told nothing
 	cancel          context.CancelFunc // nil: there is another way to end it
 
 	// Under the lock of among, while it is young.
@@ -72,7 +75,8 @@ type exchange struct {
 	busy, again bool      // it is looked at, and will be once more
 	left        bool
 
-	began time.Time // about; set once, when it is taken in
+	began   time.Time // about; set once, when it is taken in
+	doubted time.Time // since when its grant has a token that counts no more, and may get another; while it is looked at
 
 	mu      sync.Mutex
 	gone    bool        // its handler has returned: nothing of it may be touched

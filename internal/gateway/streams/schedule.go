@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyoauth/caddyoauth/internal/gateway/telemetry"
+	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -208,13 +209,17 @@ func (x *exchange) look() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), judgeWithin)
 	defer cancel()
-	until, err := m.Judge(ctx, x.found)
+	judged, err := m.Judge(ctx, x.found, x.needs, x.began)
 	now := m.Now()
+	if !x.isInDoubt(err, now) {
+		x.doubted = time.Time{}
+	}
 	rejection, refused := errors.AsType[*verdict.Rejection](err)
 	switch {
 	case err == nil:
-		m.later(x, m.next(x, until, now))
-	case !refused:
+		x.renewed(judged)
+		m.later(x, m.next(x, judged.Until, now))
+	case !refused, !x.doubted.IsZero():
 		m.later(x, now.Add(judgeAgain))
 	case rejection.Reason == string(token.Expired) && m.keep:
 		m.later(x, now.Add(judgeEach))
@@ -223,6 +228,19 @@ func (x *exchange) look() {
 	default:
 		x.end(rejection.Reason, rejection)
 	}
+}
+
+// isInDoubt reports whether the grant has a token that counts no more, but has just
+// come: an issuer that takes back the token and not the grant gives another one, and
+// it is too early to ask.
+func (x *exchange) isInDoubt(err error, now time.Time) bool {
+	if !errors.Is(err, session.ErrYoung) {
+		return false
+	}
+	if x.doubted.IsZero() {
+		x.doubted = now
+	}
+	return now.Sub(x.doubted) < doubtWithin
 }
 
 // next is when an exchange is looked at next whose token counts until a time.

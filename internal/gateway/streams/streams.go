@@ -19,9 +19,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/session"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 )
@@ -30,8 +32,10 @@ const (
 	tickEach     = 200 * time.Millisecond
 	momentTicks  = 2                      // so many ticks an exchange may last before it is watched
 	judgeEach    = time.Minute            // a token that stands for itself is judged again so often
+	useEach      = 30 * time.Minute       // one whose end is told is, or its status list would be forgotten
 	judgeWithin  = 15 * time.Second       // what needs the issuer may take so long
 	judgeAgain   = 3 * time.Second        // after it failed: an outage ends nothing
+	doubtWithin  = time.Minute            // a grant may get another token, in place of one that counts no more
 	finishWithin = 30 * time.Second       // so old a plain exchange gets although its token has run out
 	cutAfter     = 500 * time.Millisecond // what was asked to end is cut off then
 )
@@ -41,10 +45,13 @@ type Options struct {
 	Block *Streams // nil: nothing was said
 	Now   func() time.Time
 	Log   *zap.Logger
-	// Judge judges again what once let a request in, without that request, and
-	// answers until when it counts. An error is a [*verdict.Rejection], which ends
-	// the exchange, or a failure, which does not.
-	Judge func(ctx context.Context, found credential.Presented) (until time.Time, err error)
+	// Judge judges again what once let a request in, without that request, which came
+	// at began. An error is a [*verdict.Rejection], which ends the exchange, or a
+	// failure, which does not.
+	Judge func(ctx context.Context, found credential.Presented, needs policy.Fit, began time.Time) (Judged, error)
+	// Dress makes of a request that tells the upstream of a renewal what the gateway
+	// makes of any request that is let in so.
+	Dress func(r *http.Request, by Judged) error
 	// Watch has a grant's end told, until Unwatch. Nil: there are no grants.
 	Watch, Unwatch func(key session.Key, w session.Watcher)
 	// Over is called once when nothing is open any more, and nothing will come.
@@ -53,18 +60,35 @@ type Options struct {
 	UseEach time.Duration
 }
 
+// Admitted is what a request was let in by.
+type Admitted struct {
+	Found credential.Presented
+	As    *token.Principal // nil: it is anonymous
+	Needs policy.Fit       // what was required of it beyond a token
+}
+
+// Judged is what an exchange is let go on by.
+type Judged struct {
+	Found credential.Presented
+	As    *token.Principal
+	Until time.Time
+}
+
 // Room has the open exchanges of one gateway. It outlives a reload of its
 // configuration for as long as one of them is open.
 type Room struct {
 	Options
-	closeCode uint16
-	keep      bool // beyond the token's end
+	closeCode   uint16
+	keep        bool        // beyond the token's end
+	renewalPath string      // where the upstream is told; "": it is not
+	untold      atomic.Bool // it could not be told, the last time
 
 	epoch  atomic.Uint32 // counts ticks
 	ticks  atomic.Bool
 	recent [recentShards]recent // exchanges that may be over in a moment
 	quick  crew                 // judge by what is known here
 	slow   crew                 // may wait for an issuer
+	tell   crew                 // may wait for the upstream
 	taken  atomic.Int64         // when something was taken back last, by a [Room.Reconsider]
 
 	mu     sync.Mutex
@@ -83,12 +107,16 @@ type recent struct {
 
 // New makes a room. Nothing runs before there is something in it.
 func New(o Options) *Room {
-	m := &Room{Options: o, closeCode: o.Block.code(), keep: o.Block.keeps()}
+	o.UseEach = min(o.UseEach, useEach)
+	m := &Room{Options: o, closeCode: o.Block.Code(), keep: o.Block.keeps()}
 	for i := range m.recent {
 		list := &m.recent[i].list
 		list.next, list.prev = list, list
 	}
-	m.quick.most, m.slow.most = 8, 64
+	m.quick.most, m.slow.most, m.tell.most = 8, 64, 16
+	if o.Block != nil {
+		m.renewalPath = o.Block.OnRenewal
+	}
 	return m
 }
 
@@ -102,14 +130,17 @@ func (m *Room) Close() {
 
 var spare = sync.Pool{New: func() any { return new(exchange) }}
 
-// Serve has forward answer a request that p was let in with, by what it was found to
-// carry.
-func (m *Room) Serve(w http.ResponseWriter, r *http.Request, found *credential.Presented, p *token.Principal,
+// Serve has forward answer a request that was let in as somebody. next is what
+// stands behind the gateway.
+func (m *Room) Serve(w http.ResponseWriter, r *http.Request, let *Admitted, next caddyhttp.Handler,
 	forward func(http.ResponseWriter, *http.Request) error,
 ) error {
 	x := spare.Get().(*exchange)
 	x.room, x.out, x.major, x.kind = m, w, r.ProtoMajor, kindOf(r)
-	x.found, x.issuer, x.subject, x.due = *found, p.Issuer, p.Subject, untilOf(found, p)
+	x.found, x.needs, x.issuer, x.subject, x.due = let.Found, let.Needs, let.As.Issuer, let.As.Subject, untilOf(&let.Found, let.As)
+	if m.renewalPath != "" && x.found.Swapped {
+		x.told = newTold(r, x.found.Token, next)
+	}
 	if x.kind == grpc || x.major == 3 { // there is no other way to have the upstream told
 		var ctx context.Context
 		ctx, x.cancel = context.WithCancel(r.Context())

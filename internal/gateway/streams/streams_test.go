@@ -8,12 +8,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddyoauth/caddyoauth/internal/credential"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
 )
@@ -77,21 +81,21 @@ func TestAWebSocketThatHasBeenClosedIsNotClosedTwice(t *testing.T) {
 	}
 }
 
-func newRoom(judge func(context.Context, credential.Presented) (time.Time, error)) *Room {
+func newRoom(judge func(context.Context, credential.Presented, policy.Fit, time.Time) (Judged, error)) *Room {
 	return New(Options{Now: time.Now, Log: zap.NewNop(), Judge: judge, Over: func() {}})
 }
 
-func always(context.Context, credential.Presented) (time.Time, error) {
-	return time.Now().Add(time.Hour), nil
+func always(context.Context, credential.Presented, policy.Fit, time.Time) (Judged, error) {
+	return Judged{Until: time.Now().Add(time.Hour)}, nil
 }
 
 func TestARequestThatIsOverInAMomentAllocatesNothing(t *testing.T) {
 	m := newRoom(always)
 	defer m.Close()
 	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
-	found, p := new(credential.Presented), new(token.Principal)
+	let := &Admitted{As: new(token.Principal)}
 	if n := testing.AllocsPerRun(1000, func() {
-		if err := m.Serve(w, r, found, p, func(got http.ResponseWriter, _ *http.Request) error {
+		if err := m.Serve(w, r, let, nil, func(got http.ResponseWriter, _ *http.Request) error {
 			if got != http.ResponseWriter(w) {
 				t.Error("it is wrapped")
 			}
@@ -134,7 +138,7 @@ func TestAnOpenExchangeTakesLessThanAKibibyteAndNoGoroutine(t *testing.T) {
 		_ = forward(w, r)
 	})
 	with, goroutines := open(func(w http.ResponseWriter, r *http.Request, forward func(http.ResponseWriter, *http.Request) error) {
-		_ = m.Serve(w, r, new(credential.Presented), new(token.Principal), forward)
+		_ = m.Serve(w, r, &Admitted{As: new(token.Principal)}, nil, forward)
 	})
 	if m.size() != many {
 		t.Fatalf("%d are open", m.size())
@@ -150,6 +154,49 @@ func TestAnOpenExchangeTakesLessThanAKibibyteAndNoGoroutine(t *testing.T) {
 		}
 	}
 	m.Close()
+}
+
+// What is due was once put to its new place in the queue while the queue was walked:
+// about half of what was open was passed over, and went on for another minute.
+func TestAllThatIsOpenIsJudgedAgainWhenSomethingWasTakenBack(t *testing.T) {
+	const many = 200
+	var judged atomic.Int32
+	m := newRoom(func(context.Context, credential.Presented, policy.Fit, time.Time) (Judged, error) {
+		judged.Add(1)
+		return Judged{Until: time.Now().Add(time.Hour)}, nil
+	})
+	m.UseEach = time.Hour
+	found := credential.Presented{Swapped: true, Until: time.Now().Add(time.Hour)}
+	release := make(chan struct{})
+	var all sync.WaitGroup
+	for n := range many {
+		p := &token.Principal{Issuer: "i", Subject: string(rune('a' + n%2))}
+		all.Go(func() {
+			_ = m.Serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), &Admitted{Found: found, As: p}, nil,
+				func(http.ResponseWriter, *http.Request) error { <-release; return nil })
+		})
+	}
+	defer func() { close(release); all.Wait(); m.Close() }()
+	until := func(what string, is func() bool) {
+		for end := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d are open, %d were judged", what, m.size(), judged.Load())
+			}
+		}
+	}
+	until("taken in", func() bool { return m.size() == many })
+	m.Reconsider("i", "")
+	until("all of the issuer", func() bool { return judged.Load() == many && m.idle() })
+	judged.Store(0)
+	m.Reconsider("i", "a")
+	until("all of a subject", func() bool { return judged.Load() == many/2 && m.idle() })
+}
+
+// idle reports whether nothing is looked at.
+func (m *Room) idle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !slices.ContainsFunc(m.open, func(x *exchange) bool { return x.busy })
 }
 
 func (m *Room) size() int { m.mu.Lock(); defer m.mu.Unlock(); return len(m.open) }
