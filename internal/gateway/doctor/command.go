@@ -99,6 +99,7 @@ func run(ctx context.Context, gateways []site, whole []byte) (*doctor, error) {
 	defer cancel()
 	d := &doctor{ctx: ctx, caddy: inner, now: time.Now}
 	if whole != nil {
+		d.cuts = cutsAtReload(whole)
 		if err := d.survey(whole); err != nil {
 			return nil, err
 		}

@@ -61,6 +61,7 @@ type doctor struct {
 	caddy    caddy.Context // for modules such as trust pools
 	now      func() time.Time
 	stored   bool // grants of some site outlive the process
+	cuts     bool // some reverse_proxy closes WebSockets at a reload
 }
 
 func (d *doctor) say(issuer, check, result, do, text string, args ...any) {
@@ -110,6 +111,7 @@ func (d *doctor) examine(at site) {
 	}
 	d.checkResource(c, at.Hosts)
 	d.checkClaimsOfSeveral(c)
+	d.checkStreams(c)
 	d.checkStore(c)
 	d.checkRevocation(c)
 	for n, issuer := range c.Issuer {

@@ -18,6 +18,7 @@ import (
 	"github.com/caddyoauth/caddyoauth/internal/gateway/introspection"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/issuers"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/policy"
+	"github.com/caddyoauth/caddyoauth/internal/gateway/streams"
 	"github.com/caddyoauth/caddyoauth/internal/gateway/tokenendpoint"
 	"github.com/caddyoauth/caddyoauth/internal/token"
 	"github.com/caddyoauth/caddyoauth/internal/verdict"
@@ -117,6 +118,19 @@ var variables = []variable{
 	}},
 	{Name: "OAUTH_STRIP_TOKEN", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.StripToken) }},
 	{Name: "OAUTH_ALLOW_ANONYMOUS", Takes: "true or false", Standard: "false", set: func(s *sidecar, v string) error { return yesNo(v, &s.gateway.AllowAnonymous) }},
+	{Name: "OAUTH_STREAMS_CLOSE_CODE", Takes: "1008, or a code from 3000 to 4999", Standard: "1008", set: func(s *sidecar, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return errWrong
+		}
+		return s.sayOfStreams(streams.Streams{CloseCode: n}, func(b *streams.Streams) { b.CloseCode = n })
+	}},
+	{Name: "OAUTH_STREAMS_ON_EXPIRY", Takes: "end or keep", Standard: "end", set: func(s *sidecar, v string) error {
+		return s.sayOfStreams(streams.Streams{OnExpiry: v}, func(b *streams.Streams) { b.OnExpiry = v })
+	}},
+	{Name: "OAUTH_STREAMS_ON_RENEWAL", Takes: "a path such as /streams/renewed", Standard: "none", needs: "OAUTH_TOKEN_ENDPOINT", set: func(s *sidecar, v string) error {
+		return s.sayOfStreams(streams.Streams{OnRenewal: v}, func(b *streams.Streams) { b.OnRenewal = v })
+	}},
 	{Name: "OAUTH_REALM", Takes: "text of visible ASCII", Standard: "none", set: func(s *sidecar, v string) error { s.gateway.Realm = v; return verdict.CheckRealm(v) }},
 	{Name: "OAUTH_CACHE", Takes: "a number of tokens, 0 for none", Standard: strconv.Itoa(issuers.DefaultCache), set: func(s *sidecar, v string) error {
 		n, err := strconv.Atoi(v)
@@ -236,6 +250,18 @@ func number(value string, to *int, most int) error {
 		return errWrong
 	}
 	*to = n
+	return nil
+}
+
+// sayOfStreams writes a word into the block of streams. alone is a block with no other.
+func (s *sidecar) sayOfStreams(alone streams.Streams, write func(*streams.Streams)) error {
+	if alone.Check() != nil {
+		return errWrong
+	}
+	if s.gateway.Streams == nil {
+		s.gateway.Streams = new(streams.Streams)
+	}
+	write(s.gateway.Streams)
 	return nil
 }
 
