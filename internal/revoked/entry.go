@@ -162,8 +162,13 @@ func widened(a, b Entry) (Entry, bool) {
 	return a, more
 }
 
-// clipped keeps so much of a reason as is kept.
+// clipped is an entry as it is kept: with so much of its reason, and its times to the
+// millisecond. Else what is read would differ from what was written, and nodes would
+// correct each other for ever.
 func (e Entry) clipped() Entry {
+	for _, at := range []*time.Time{&e.Before, &e.Until, &e.Added} {
+		*at = at.Truncate(time.Millisecond)
+	}
 	for len(e.Reason) > mostReason || !utf8.ValidString(e.Reason) {
 		_, size := utf8.DecodeLastRuneInString(e.Reason)
 		e.Reason = e.Reason[:len(e.Reason)-size]

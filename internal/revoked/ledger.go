@@ -92,20 +92,22 @@ func (u *Unstored) Unwrap() error { return u.Err }
 // Add takes entries in, and answers when every node will know them within a
 // second. An error is of an entry that is not whole, a *Full, or an *Unstored.
 func (l *Ledger) Add(ctx context.Context, all ...Entry) error {
+	kept := make([]Entry, len(all))
 	for i := range all {
 		if err := all[i].Check(); err != nil {
 			return fmt.Errorf("taking back: %w", err)
 		}
+		kept[i] = all[i].clipped()
 	}
 	for range mostTries {
-		stored, err := l.take(all)
+		stored, err := l.take(kept)
 		if err != nil || stored == nil {
 			return err
 		}
 		if err := l.wait(ctx, stored); err != nil {
 			return &Unstored{err}
 		}
-		if l.stand(all) { // and no other node had taken one out, which this one did not know
+		if l.stand(kept) { // and no other node had taken one out, which this one did not know
 			return nil
 		}
 	}
@@ -120,7 +122,6 @@ func (l *Ledger) take(all []Entry) (stored chan error, err error) {
 	var changed []what
 	defer func() { l.apply(changed) }()
 	for _, e := range all {
-		e = e.clipped()
 		name := e.what()
 		part := &l.parts[name.part()]
 		old, known := part.records[name]
