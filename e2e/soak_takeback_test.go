@@ -137,7 +137,7 @@ func (s *soak) takeBack(way takingBack, concerned []*enduring, place int, n *soa
 		}
 		s.answers.add("taking back was asked for again")
 		// A node that reads its configuration just now may not be able to.
-		if again++; again > 5 && !s.mishaps.excuse(began, time.Now()) {
+		if again++; again > 1 && !s.mishaps.excuse(began, time.Now()) {
 			s.failf("node %d does not take back %s (%s): %v", n.number, way.name, concerned[0].how, err)
 			return
 		}
