@@ -33,7 +33,6 @@ const (
 	asWritten   = "written"
 	unneeded    = "not needed: "
 	ofCaddy     = "Caddy's: "
-	noProvider  = "none: an issuer of OpenID Connect is needed, or one in between"
 	noTemplates = "none: the pages are the gateway's own"
 	caddysLogs  = ofCaddy + "`log`"
 	caddysTLS   = ofCaddy + "`tls`"
@@ -41,7 +40,7 @@ const (
 
 var options = []option{
 	// Who logs people in.
-	{name: "provider", says: asWritten + " as `issuer`: `oidc`, `keycloak-oidc`, `google`, `gitlab`, `entra-id`, `azure` and `adfs`; the others are no issuers of OpenID Connect"},
+	{name: "provider", says: asWritten + " as `issuer`: `oidc`, `keycloak-oidc`, `google`, `gitlab`, `entra-id`, `azure` and `adfs`; for others write `provider` by hand, see docs/providers.md"},
 	{name: "provider-display-name", says: unneeded + "there is no page before the issuer's own"},
 	{name: "oidc-issuer-url", says: asWritten + " as `issuer`"},
 	{name: "client-id", says: asWritten + " as `client`, and as `audience`"},
@@ -83,19 +82,19 @@ var options = []option{
 	{name: "bearer-token-login-fallback", kind: flag, says: "none: a Bearer token that does not pass is 401 with its challenge"},
 	{name: "jwt-key", kind: secret, says: "`client { key }` with `auth private_key_jwt`, by a file"},
 	{name: "jwt-key-file", says: asWritten + " as `client { key }` with `auth private_key_jwt`"},
-	{name: "pubjwk-url", says: noProvider},
+	{name: "pubjwk-url", says: "none: `jwks` is a JWK Set, at the issuer or in a file"},
 	{name: "azure-tenant", says: asWritten + " in the issuer's address"},
 	{name: "azure-graph-group-field", says: "none: groups are those of the token, see docs/issuers/entra.md"},
 	{name: "entra-id-allowed-tenant", file: "entra_id_allowed_tenants", kind: list, says: asWritten + " as `require claim tid`"},
 	{name: "entra-id-federated-token-auth", kind: flag, says: "none: a secret, or `client { key }`"},
-	{name: "bitbucket-repository", says: noProvider},
-	{name: "bitbucket-team", says: noProvider},
-	{name: "bitbucket-workspace", says: noProvider},
-	{name: "github-org", says: noProvider},
-	{name: "github-repo", says: noProvider},
-	{name: "github-team", says: noProvider},
-	{name: "github-token", kind: secret, says: noProvider},
-	{name: "github-user", file: "github_users", kind: list, says: noProvider},
+	{name: "bitbucket-repository", says: "none: repositories are no claim"},
+	{name: "bitbucket-team", says: "none: `provider bitbucket` knows no workspaces"},
+	{name: "bitbucket-workspace", says: "none: `provider bitbucket` knows no workspaces"},
+	{name: "github-org", says: "by hand: `provider github`, `scope read:user user:email read:org` and `require claim orgs <org>`"},
+	{name: "github-repo", says: "none: repositories are no claim"},
+	{name: "github-team", says: "by hand: `provider github`, `scope read:user user:email read:org` and `require claim groups <org>/<team>`"},
+	{name: "github-token", kind: secret, says: "not needed: each user is asked about with a token of their own"},
+	{name: "github-user", file: "github_users", kind: list, says: "by hand: `provider github` and `require claim preferred_username <name>`"},
 	{name: "gitlab-group", file: "gitlab_groups", kind: list, says: asWritten + " as `require claim groups`"},
 	{name: "gitlab-project", file: "gitlab_projects", kind: list, says: "none: projects are no claim"},
 	{name: "google-admin-api-user-scope", says: "none: Google's directory is not asked"},

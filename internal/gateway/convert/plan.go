@@ -59,7 +59,7 @@ func (p *plan) issuerURL() string {
 			p.say("The issuer is that of one tenant: put its id in the place of common.")
 		}
 	default:
-		p.say("The provider %s is no issuer of OpenID Connect that is known here: put one in between, or its issuer below.", provider)
+		p.say("The provider %s is not made into one of ours: see docs/providers.md, which has lines for many, or put its issuer below.", provider)
 	}
 	if named == "" {
 		p.say("There is no oidc-issuer-url: write the issuer's address in the place of https://login.example.com.")
