@@ -1,10 +1,12 @@
 package streams
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -108,19 +110,47 @@ func TestARequestThatIsOverInAMomentAllocatesNothing(t *testing.T) {
 	}
 }
 
+// silent is a connection that is handed over.
+type silent struct {
+	net.Conn
+	pad [1]int
+}
+
+// handedOver is the answer to a request whose connection may be handed over.
+type handedOver struct {
+	http.ResponseWriter
+	pad [1]int
+}
+
+func (*handedOver) Hijack() (net.Conn, *bufio.ReadWriter, error) { return new(silent), nil, nil }
+
 func TestAnOpenExchangeTakesLessThanAKibibyteAndNoGoroutine(t *testing.T) {
+	for name, header := range map[string]http.Header{"plain": {}, "WebSocket": {"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}} {
+		t.Run(name, func(t *testing.T) { takesLittle(t, header) })
+	}
+}
+
+func takesLittle(t *testing.T, header http.Header) {
 	const many = 2000
 	m := newRoom(always)
 	release, in := make(chan struct{}), make(chan struct{}, many)
 	open := func(serve func(w http.ResponseWriter, r *http.Request, forward func(http.ResponseWriter, *http.Request) error)) (bytes, goroutines int) {
 		before, stacks := used()
 		for range many {
-			r := &http.Request{Method: http.MethodGet, ProtoMajor: 1, Header: http.Header{}}
-			w := struct {
-				http.ResponseWriter
-				pad [1]int
-			}{}
-			go serve(&w, r, func(http.ResponseWriter, *http.Request) error { in <- struct{}{}; <-release; return nil })
+			r := &http.Request{Method: http.MethodGet, ProtoMajor: 1, Header: header}
+			go serve(new(handedOver), r, func(w http.ResponseWriter, _ *http.Request) error {
+				var conn net.Conn
+				if len(header) > 0 {
+					var err error
+					if conn, _, err = http.NewResponseController(w).Hijack(); err != nil {
+						t.Error(err)
+					}
+				}
+				in <- struct{}{}
+				<-release
+				runtime.KeepAlive(conn)
+				return nil
+			})
 		}
 		for range many {
 			<-in
