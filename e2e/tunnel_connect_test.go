@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,9 +17,28 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// connects opens something over HTTP/2 or HTTP/3 by extended CONNECT (RFC 8441,
-// 9220), and answers the status and what comes back of what is sent through it.
-type connects func(t *testing.T, trust *tls.Config, port int, path, protocol, token string) (status string, echo string)
+// connected is what was opened over HTTP/2 or HTTP/3 by extended CONNECT (RFC 8441,
+// 9220), and the way to and fro where the status is 200.
+type connected struct {
+	status string
+	io.Reader
+	io.Writer
+}
+
+// echo is what comes back of what is sent.
+func (c *connected) echo(sent string) string {
+	if c.status != "200" {
+		return ""
+	}
+	go func() { _, _ = io.WriteString(c, sent) }()
+	back := make([]byte, len(sent))
+	_, _ = io.ReadFull(c, back)
+	return string(back)
+}
+
+type connects func(t *testing.T, trust *tls.Config, port int, path, protocol, token string) *connected
+
+var overEach = map[string]connects{"HTTP 2": connectH2, "HTTP 3": connectH3}
 
 // Over HTTP/2 and HTTP/3 a WebSocket is a CONNECT, and GET at the upstream.
 func TestOverHTTP2AndHTTP3AWebSocketIsJudgedAsOverHTTP1AndNothingElseIsConnected(t *testing.T) {
@@ -46,10 +67,11 @@ https://localhost:%d {
 `, g.port, g.tlsPort, f.url, audience, up.address()))
 	trust := g.trust()
 	token := f.token(nil)
-	for name, connect := range map[string]connects{"HTTP 2": connectH2, "HTTP 3": connectH3} {
+	for name, connect := range overEach {
 		t.Run(name, func(t *testing.T) {
-			if status, echo := connect(t, trust, g.tlsPort, "/page", "websocket", token); status != "200" || echo != frame {
-				t.Errorf("a WebSocket: %s %q", status, echo)
+			ws := connect(t, trust, g.tlsPort, "/page", "websocket", token)
+			if echo := ws.echo(frame); ws.status != "200" || echo != frame {
+				t.Errorf("a WebSocket: %s %q", ws.status, echo)
 			}
 			before := len(up.seen())
 			for _, row := range []struct{ path, protocol, token, want string }{
@@ -59,8 +81,8 @@ https://localhost:%d {
 				{"/page", "websocket", "none", "401"},
 				{"/get", "websocket", token, "403"}, // not past a rule about what the upstream will see
 			} {
-				if status, _ := connect(t, trust, g.tlsPort, row.path, row.protocol, row.token); status != row.want {
-					t.Errorf("%+v: %s", row, status)
+				if got := connect(t, trust, g.tlsPort, row.path, row.protocol, row.token); got.status != row.want {
+					t.Errorf("%+v: %s", row, got.status)
 				}
 			}
 			if got := up.seen()[before:]; len(got) > 0 {
@@ -70,36 +92,69 @@ https://localhost:%d {
 	}
 }
 
+// One that is open is closed as over HTTP/1.1, by a frame that says why.
+func TestOverHTTP2AndHTTP3AWebSocketIsClosedByAFrameWhenItsTokenIsTakenBack(t *testing.T) {
+	t.Parallel()
+	f, up := startFakeIssuer(t), startSwitcher(t)
+	g := newGateway(t)
+	g.env = []string{"GODEBUG=http2xconnect=1"}
+	g.serve(fmt.Sprintf(`
+http://127.0.0.1:%d {
+	respond 204
+}
+https://localhost:%d {
+	tls internal
+	oauth %s %s
+	reverse_proxy %s
+}
+`, g.port, g.tlsPort, f.url, audience, up.address()))
+	trust := g.trust()
+	for name, connect := range overEach {
+		t.Run(name, func(t *testing.T) {
+			const whole = "\x82\x01x"
+			ws := connect(t, trust, g.tlsPort, "/page", "websocket", f.token(map[string]any{"jti": name}))
+			if echo := ws.echo(whole); echo != whole {
+				t.Fatalf("%s %q", ws.status, echo)
+			}
+			entry := fmt.Sprintf(`{"issuer": %q, "jti": %q}`, f.url, name)
+			resp, err := http.Post("http://"+g.admin+"/oauth/revocations", "application/json", strings.NewReader(entry))
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatal(resp, err)
+			}
+			closeAll(resp.Body)
+			if rest, _ := io.ReadAll(ws); !strings.HasPrefix(string(rest), "\x88") || !strings.Contains(string(rest), "\x03\xf0") {
+				t.Errorf("it ends with %q", rest)
+			}
+		})
+	}
+}
+
 const frame = "a frame"
 
-func connectH3(t *testing.T, trust *tls.Config, port int, path, protocol, token string) (status, echo string) {
+func connectH3(t *testing.T, trust *tls.Config, port int, path, protocol, token string) *connected {
 	t.Helper()
 	h3 := &http3.Transport{TLSClientConfig: trust.Clone()}
-	defer closeAll(h3)
+	t.Cleanup(func() { closeAll(h3) })
 	from, to := io.Pipe()
-	defer closeAll(to)
-	req := &http.Request{
+	t.Cleanup(func() { closeAll(to) })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	req := (&http.Request{
 		Method: http.MethodConnect, Proto: protocol, Host: fmt.Sprint("localhost:", port), Body: from, ContentLength: -1,
 		URL:    &url.URL{Scheme: "https", Host: fmt.Sprint("localhost:", port), Path: path},
 		Header: http.Header{"Authorization": {"Bearer " + token}, "Sec-Websocket-Version": {"13"}},
-	}
+	}).WithContext(ctx)
 	resp, err := h3.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAll(resp.Body)
-	if resp.StatusCode == http.StatusOK {
-		go func() { _, _ = io.WriteString(to, frame) }()
-		back := make([]byte, len(frame))
-		_, _ = io.ReadFull(resp.Body, back)
-		echo = string(back)
-	}
-	return fmt.Sprint(resp.StatusCode), echo
+	t.Cleanup(func() { closeAll(resp.Body) })
+	return &connected{fmt.Sprint(resp.StatusCode), resp.Body, to}
 }
 
 // connectH2 does it by hand: Go's client does so only where the environment
 // of this process says so.
-func connectH2(t *testing.T, trust *tls.Config, port int, path, protocol, token string) (status, echo string) {
+func connectH2(t *testing.T, trust *tls.Config, port int, path, protocol, token string) *connected {
 	t.Helper()
 	trust = trust.Clone()
 	trust.NextProtos = []string{"h2"}
@@ -107,8 +162,8 @@ func connectH2(t *testing.T, trust *tls.Config, port int, path, protocol, token 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAll(conn)
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { closeAll(conn) })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	_, _ = io.WriteString(conn, http2.ClientPreface)
 	framer := http2.NewFramer(conn, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -124,10 +179,19 @@ func connectH2(t *testing.T, trust *tls.Config, port int, path, protocol, token 
 	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head.Bytes(), EndHeaders: true}); err != nil {
 		t.Fatal(err)
 	}
-	for status != "200" || len(echo) < len(frame) {
+	status, from := make(chan string, 1), make(chan []byte, 16)
+	go readFrames(framer, status, from)
+	return &connected{<-status, &pieces{from: from}, toStream{framer}}
+}
+
+// readFrames hands on what comes over the one stream, until it ends.
+func readFrames(framer *http2.Framer, status chan<- string, from chan<- []byte) {
+	defer close(from)
+	defer close(status)
+	for {
 		got, err := framer.ReadFrame()
 		if err != nil {
-			t.Fatalf("after %s %q: %v", status, echo, err)
+			return
 		}
 		switch got := got.(type) {
 		case *http2.SettingsFrame:
@@ -135,15 +199,43 @@ func connectH2(t *testing.T, trust *tls.Config, port int, path, protocol, token 
 				_ = framer.WriteSettingsAck()
 			}
 		case *http2.MetaHeadersFrame:
-			if status = got.PseudoValue("status"); status != "200" {
-				return status, ""
+			select {
+			case status <- got.PseudoValue("status"):
+			default: // trailers
 			}
-			_ = framer.WriteData(1, false, []byte(frame))
+			if got.StreamEnded() {
+				return
+			}
 		case *http2.DataFrame:
-			echo += string(got.Data())
+			from <- bytes.Clone(got.Data())
+			if got.StreamEnded() {
+				return
+			}
 		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
-			t.Fatalf("after %s %q: %v", status, echo, got)
+			return
 		}
 	}
-	return status, echo
 }
+
+// pieces are read one after another.
+type pieces struct {
+	from <-chan []byte
+	left []byte
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	for len(p.left) == 0 {
+		piece, ok := <-p.from
+		if !ok {
+			return 0, io.EOF
+		}
+		p.left = piece
+	}
+	n := copy(b, p.left)
+	p.left = p.left[n:]
+	return n, nil
+}
+
+type toStream struct{ framer *http2.Framer }
+
+func (s toStream) Write(b []byte) (int, error) { return len(b), s.framer.WriteData(1, false, b) }
