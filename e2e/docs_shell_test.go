@@ -52,6 +52,7 @@ var notRun = []struct{ begins, why string }{
 	{"caddy run", "it never ends; every other test runs it"},
 	{"(cd .. && go build", "it would run these tests from within themselves"},
 	{"./setup.sh", "it takes half an hour"},
+	{"SOAK=1", "it takes ten minutes, and is one of these tests"},
 	{"hydra create client", "its words are those of the client in the tests of Hydra"},
 }
 

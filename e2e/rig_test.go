@@ -77,6 +77,11 @@ func newRig(t *testing.T, set settings) *rig {
 	r.g.options = "debug\n\tmetrics"
 	r.write()
 	r.start()
+	if r.set.store == "" { // a request would not wait for a slow disk for more than two seconds
+		await(t, time.Minute, "the store of grants to be opened", func() bool {
+			return strings.Contains(r.g.proc.out.String(), "opened the store of grants")
+		})
+	}
 	return r
 }
 
