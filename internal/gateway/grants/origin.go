@@ -55,6 +55,8 @@ func (o *Origin) IDClaims() token.Claims {
 // long as the grant is kept open.
 type known struct {
 	idSubject string
+	client    string        // that it began as
+	server    string        // and where
 	claims    token.Decoded // of the ID token
 
 	once    sync.Once
@@ -68,7 +70,8 @@ func (f Source) known() *known {
 			return before
 		}
 	}
-	k := &known{idSubject: strings.Clone(f.Origin().IDSubject)}
+	from := f.Origin()
+	k := &known{idSubject: strings.Clone(from.IDSubject), client: strings.Clone(from.Client), server: strings.Clone(from.Server)}
 	if f.Made != nil {
 		f.Made.Store(k)
 	}
@@ -92,6 +95,13 @@ func (f Source) User() (user *token.Facts, idToken string) {
 		}
 	})
 	return k.user, k.idToken
+}
+
+// Of reports whether the grant began at a server as the client that a site has there:
+// the issuer decides who may log in for each client.
+func (f Source) Of(t *issuers.Trust) bool {
+	k := f.known()
+	return t.Client != nil && k.client == t.Client.ID && k.server == t.Reach
 }
 
 // IDClaims looks for what the grant's ID token says of its user.

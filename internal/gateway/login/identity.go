@@ -68,6 +68,9 @@ func (s *Site) User(from grants.Source) (*token.Principal, error) {
 		return nil, nil
 	}
 	facts, idToken := from.User()
+	if facts != nil && !from.Of(s.Trust) {
+		return nil, verdict.OfReference(verdict.NoGrant, "the session began as another client, or at another server: who may log in there may not here")
+	}
 	if facts == nil {
 		return nil, verdict.OfReference(verdict.NoGrant, "nothing is kept of who logged in: the session began before identity "+s.Block.Identity)
 	}
