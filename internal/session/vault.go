@@ -178,10 +178,15 @@ func (v *Vault) renewed(ctx context.Context, c *config, h Handle, w view) (Acces
 		short := min(patience, left/2)
 		access, err := v.wait(ctx, c, h, &w.grant, short)
 		if _, failed := errors.AsType[*Unavailable](err); !failed {
-			return c.inTime(access, err)
-		}
-		if old, err := c.inTime(w.access(), nil); err == nil {
-			return old, nil // too short for comfort, but alive
+			if err != nil || c.arrives(access) || !sameToken(access.Token, w.grant.AccessToken) {
+				return c.inTime(access, err)
+			}
+			// Nothing may be done before its end. What is then, is asked for then.
+			if err := c.sleep(ctx, access.Expiry.Sub(c.o.Now())); err != nil {
+				return Access{}, err
+			}
+		} else if c.arrives(w.access()) {
+			return w.access(), nil // too short for comfort, but alive
 		}
 		patience -= short // it ran out meanwhile
 	}
@@ -191,10 +196,25 @@ func (v *Vault) renewed(ctx context.Context, c *config, h Handle, w view) (Acces
 // onItsWay is how long a request may take from here to the upstream.
 const onItsWay = 100 * time.Millisecond
 
+// arrives reports whether an AT will live at the upstream.
+func (c *config) arrives(access Access) bool { return access.Expiry.After(c.o.Now().Add(onItsWay)) }
+
+// sleep waits, until ctx ends.
+func (c *config) sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // inTime refuses an AT that would be dead on arrival: the process slept, or
 // nothing better was to be had.
 func (c *config) inTime(access Access, err error) (Access, error) {
-	if err == nil && !access.Expiry.After(c.o.Now().Add(onItsWay)) {
+	if err == nil && !c.arrives(access) {
 		return Access{}, unavailable(0, "the access token ran out on its way")
 	}
 	return access, err

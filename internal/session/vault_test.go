@@ -271,3 +271,20 @@ func TestAHangingServerHoldsNoRequestForEver(t *testing.T) {
 		}
 	})
 }
+
+// What is left of a token may be too little to reach the upstream, while nothing may be
+// presented before its end. Then the end is waited for: it is a verdict, and no outage.
+func TestInTheLastMomentOfATokenItsGrantsEndIsToldAndNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(o *Options) { o.OnUncertain = Reauth }, func(context.Context, int, Grant) Outcome { return Unknown{Err: errTest} })
+		time.Sleep(90 * time.Second)
+		b.want("at1")
+		time.Sleep(10*time.Second - onItsWay/2)
+		began := time.Now()
+		b.want("no grant")
+		if took := time.Since(began); took > onItsWay {
+			t.Errorf("it took %s", took)
+		}
+		b.wantCalls(1)
+	})
+}
