@@ -20,7 +20,7 @@ func TestWhatIsMadeOfOAuth2ProxyLetsTheSamePeopleIn(t *testing.T) {
 	status, text, problems := oauthCommand(t, "", "convert", "oauth2-proxy", "--",
 		"--provider=oidc", "--oidc-issuer-url="+h.issuer.URL, "--client-id=api", "--client-secret=the-gateways-own-secret", "--redirect-url=http://127.0.0.1/oauth2/callback",
 		fmt.Sprintf("--http-address=127.0.0.1:%d", h.port), "--email-domain=example.com", "--upstream="+api.URL, "--upstream="+api.URL+"/api/",
-		"--skip-auth-route=GET=^/open$", "--skip-claims-from-profile-url")
+		"--skip-auth-route=GET=^/open$", "--skip-claims-from-profile-url", "--skip-jwt-bearer-tokens")
 	if status != 0 || strings.Contains(text, "the-gateways-own-secret") {
 		t.Fatal(status, problems, text)
 	}
@@ -61,6 +61,7 @@ func TestWhatIsMadeOfOAuth2ProxyLetsTheSamePeopleIn(t *testing.T) {
 		"one of the domain":         {"/", "GET", with("a@example.com"), "200 for alice"},
 		"in other letters":          {"/api/x", "GET", with("A@Example.COM", true), "200 for alice"},
 		"unverified":                {"/", "GET", with("a@example.com", false), "403"},
+		"unverified, as a text":     {"/", "GET", with("a@example.com", "false"), "403"},
 		"of another domain":         {"/api/x", "GET", with("a@notexample.com"), "403"},
 		"of one below":              {"/", "GET", with("a@x.example.com"), "403"},
 		"that only looks so":        {"/", "GET", with("a@example.com.evil"), "403"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,7 @@ func TestWhatCannotBeReadIsAnErrorThatShowsNoValue(t *testing.T) {
 	}{
 		"an unknown flag":        {[]string{"--no-such-flag=" + hiddenText}, "", `--"no-such-flag" is none of`},
 		"one with a single dash": {[]string{"-client-secret=" + hiddenText}, "", "which begin with --"},
+		"a space before a value": {[]string{"--client-secret=", hiddenText}, "", "argument 2 is no flag"},
 		"a value that is gone":   {[]string{"--client-secret"}, "", "has no value"},
 		"a flag that is none":    {[]string{"--reverse-proxy=" + hiddenText}, "", "true or false"},
 		"alpha":                  {[]string{"--alpha-config=x.yaml"}, "", "another language"},
@@ -64,6 +66,43 @@ func TestWhatCannotBeReadIsAnErrorThatShowsNoValue(t *testing.T) {
 }
 
 // No option of another's is left out, and the page has the same words.
+// A text may be a list. What is an entry of one already is not taken apart: of a route
+// with a comma in it two other ones would come, which are open as well.
+func TestAnEntryOfAListIsOneWhateverIsInIt(t *testing.T) {
+	const route = "^/[a-z]{2,}$"
+	for text, want := range map[string][]string{`["` + route + `"]`: {route}, `"/a,/b"`: {"/a", "/b"}} {
+		all := settings{set: map[string]*setting{}}
+		if err := all.readTOML("skip_auth_routes = "+text, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if got := all.list("skip-auth-route"); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What oauth2-proxy keeps out by default is kept out.
+func TestWhatIsNotSaidIsAsClosedAsThere(t *testing.T) {
+	const login = "--provider=oidc --oidc-issuer-url=https://login.example.com --client-id=app --email-domain=* "
+	for name, row := range map[string]struct{ flags, has, lacks string }{
+		"an unverified address":            {"--upstream=http://127.0.0.1:1", "@unverified", ""},
+		"one, where another proxy asks":    {"--upstream=static://202", "require claim email_verified true", ""},
+		"one that may be":                  {"--upstream=http://127.0.0.1:1 --insecure-oidc-allow-unverified-email", "", "verified"},
+		"a client's token":                 {"--upstream=http://127.0.0.1:1 --extra-jwt-issuers=https://robots.example.com=r", "", "audience"},
+		"one that may be brought":          {"--upstream=http://127.0.0.1:1 --skip-jwt-bearer-tokens --extra-jwt-issuers=https://robots.example.com=r", "issuer https://robots.example.com", ""},
+		"an address that a stranger tells": {"--upstream=http://127.0.0.1:1 --redirect-url=https://app.example.com/oauth2/callback", "trusted_proxies static 127.0.0.0/8 ::1", "private_ranges"},
+		"another machine":                  {"--upstream=http://127.0.0.1:1 --http-address=localhost:4180", "bind 127.0.0.1", ""},
+	} {
+		all, err := read(strings.Fields(login+row.flags), nil)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if text := all.caddyfile(); !strings.Contains(text, row.has) || row.lacks != "" && strings.Contains(text, row.lacks) {
+			t.Errorf("%s: want %q and not %q in\n%s", name, row.has, row.lacks, text)
+		}
+	}
+}
+
 func TestThePageAboutMovingHasEachOption(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/migrate.md")
 	if err != nil {

@@ -37,8 +37,10 @@ func (p *plan) issuerBlock() *block {
 		p.say("There is no client-id: write it in the place of app.")
 		client = "app"
 	}
-	b.comment("The access tokens of API clients have to be for one of these.")
-	b.word("audience", append([]string{client}, p.list("oidc-extra-audience")...)...)
+	if p.takesBearers() {
+		b.comment("The access tokens of API clients have to be for one of these.")
+		b.word("audience", append([]string{client}, p.list("oidc-extra-audience")...)...)
+	}
 	var key block
 	if file := p.text("jwt-key-file", ""); file != "" {
 		key.word("auth private_key_jwt")
@@ -62,6 +64,10 @@ func (p *plan) issuerBlock() *block {
 	return &b
 }
 
+// takesBearers reports whether clients may bring tokens of their own. Without an
+// audience no token of an issuer's is taken from them.
+func (p *plan) takesBearers() bool { return p.flag("skip-jwt-bearer-tokens", false) }
+
 // endpoints are those that nobody discovers.
 func (p *plan) endpoints(b *block) {
 	for _, row := range [][2]string{
@@ -75,6 +81,9 @@ func (p *plan) endpoints(b *block) {
 
 // otherIssuers are those of Bearer tokens, "issuer=audience" each.
 func (p *plan) otherIssuers(b *block) {
+	if !p.takesBearers() {
+		return
+	}
 	for _, pair := range p.list("extra-jwt-issuers") {
 		issuer, audience, ok := strings.Cut(pair, "=")
 		if !ok || issuer == "" || audience == "" || issuer == p.issuer {

@@ -69,7 +69,14 @@ func (p *plan) require(b *block) {
 	if tenants := p.list("entra-id-allowed-tenant"); len(tenants) > 0 {
 		b.word("require claim tid", tenants...)
 	}
-	if !p.asks || p.anyEmail() {
+	if !p.asks {
+		return
+	}
+	if p.verifies() {
+		b.comment("An address counts that was verified. Leave it out where the issuer does not say so.")
+		b.word("require claim email_verified true")
+	}
+	if p.anyEmail() {
 		return
 	}
 	if mails := p.mails(); len(mails) > 0 && len(p.domains()) == 0 {
@@ -120,11 +127,15 @@ func (p *plan) mails() (all []string) {
 	return all
 }
 
+// verifies reports whether an address has to be one that the issuer has verified.
+func (p *plan) verifies() bool { return !p.flag("insecure-oidc-allow-unverified-email", false) }
+
 // outsiders are refused behind the log-in, by their addresses.
 func (p *plan) outsiders(b *block) {
 	email := "{http.auth.user." + p.emailClaim() + "}"
-	if !p.flag("insecure-oidc-allow-unverified-email", false) && !p.anyEmail() {
-		b.word("@unverified", "{http.auth.user.email_verified} == false")
+	if p.verifies() {
+		const verified = "{http.auth.user.email_verified}"
+		b.word("@unverified", verified+" == false || "+verified+" in [\"false\", \"False\", \"FALSE\", \"0\"]")
 		b.word("respond @unverified 403")
 	}
 	if p.anyEmail() {

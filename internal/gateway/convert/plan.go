@@ -120,6 +120,9 @@ func splitAddress(text, usual string) (host, port string) {
 	if err != nil || strings.Trim(port, "0123456789") != "" || port == "" {
 		return "", usual
 	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
 	if net.ParseIP(host) == nil {
 		host = ""
 	}
@@ -130,7 +133,11 @@ func splitAddress(text, usual string) (host, port string) {
 func (p *plan) global() *block {
 	var servers, b block
 	if p.flag("reverse-proxy", false) || p.asks || strings.HasPrefix(p.text("redirect-url", ""), "https:") && strings.HasPrefix(p.address, "http://") {
-		servers.word("trusted_proxies static", p.proxies("private_ranges")...)
+		trusted := []string{"private_ranges"}
+		if !p.flag("reverse-proxy", false) && !p.asks { // it took no proxy's word for an address
+			trusted = []string{"127.0.0.0/8", "::1"}
+		}
+		servers.word("trusted_proxies static", p.proxies(trusted...)...)
 		servers.word("trusted_proxies_strict")
 	}
 	b.within("servers", &servers, false)

@@ -73,12 +73,14 @@ func readFile(path string) (string, error) {
 // file that it names.
 func readFlags(args []string) (all map[string]*setting, config string, err error) {
 	all = map[string]*setting{}
+	count := len(args)
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
 		name, ok := strings.CutPrefix(arg, "--")
 		if !ok {
-			return nil, "", fmt.Errorf("%s is no flag of oauth2-proxy's, which begin with --", shorten(arg))
+			// It may be a secret that a space was written in front of.
+			return nil, "", fmt.Errorf("argument %d is no flag of oauth2-proxy's, which begin with --", count-len(args))
 		}
 		name, value, given := strings.Cut(name, "=")
 		known := optionBy(func(o *option) bool { return o.name == name })
@@ -167,8 +169,8 @@ func (s *settings) readTOML(text, path string) error {
 			continue
 		}
 		texts, err := textsOf(value)
-		if err == nil && known.kind == list && len(texts) == 1 {
-			texts, err = known.parse(texts[0])
+		if text, is := value.(string); is { // a text may be a list, but nothing in a list is one
+			texts, err = known.parse(text)
 		} else if err == nil {
 			err = known.checkAll(texts)
 		}
