@@ -130,13 +130,14 @@ func (s *recent) lasting(epoch uint32) (old []*exchange) {
 func (m *Room) add(x *exchange, now time.Time) {
 	x.began = now.Add(-momentTicks * tickEach)
 	x.due = m.next(x, x.due, now)
-	if taken := m.taken.Load(); taken != 0 && now.Sub(time.Unix(0, taken)) < time.Minute {
-		x.due = now
-	}
 	m.mu.Lock()
 	if x.left {
 		m.mu.Unlock()
 		return
+	}
+	// Read under the lock: who takes back says so first, and then looks at what is open.
+	if taken := m.taken.Load(); taken != 0 && now.Sub(time.Unix(0, taken)) < time.Minute {
+		x.due = now
 	}
 	heap.Push(&m.open, x)
 	m.mu.Unlock()
@@ -211,15 +212,14 @@ func (x *exchange) look() {
 	defer cancel()
 	judged, err := m.Judge(ctx, x.found, x.needs, x.began)
 	now := m.Now()
-	if !x.isInDoubt(err, now) {
-		x.doubted = time.Time{}
-	}
+	inDoubt := x.isInDoubt(err, now)
 	rejection, refused := errors.AsType[*verdict.Rejection](err)
 	switch {
 	case err == nil:
+		x.doubted = time.Time{} // a failure ends no doubt
 		x.renewed(judged)
 		m.later(x, m.next(x, judged.Until, now))
-	case !refused, !x.doubted.IsZero():
+	case !refused, inDoubt:
 		m.later(x, now.Add(judgeAgain))
 	case rejection.Reason == string(token.Expired) && m.keep:
 		m.later(x, now.Add(judgeEach))
