@@ -179,14 +179,16 @@ func connectH2(t *testing.T, trust *tls.Config, port int, path, protocol, token 
 	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head.Bytes(), EndHeaders: true}); err != nil {
 		t.Fatal(err)
 	}
-	status, from := make(chan string, 1), make(chan []byte, 16)
-	go readFrames(framer, status, from)
-	return &connected{<-status, &pieces{from: from}, toStream{framer}}
+	status := make(chan string, 1)
+	from, to := io.Pipe()
+	t.Cleanup(func() { closeAll(from) })
+	go readFrames(framer, status, to)
+	return &connected{<-status, from, toStream{framer}}
 }
 
 // readFrames hands on what comes over the one stream, until it ends.
-func readFrames(framer *http2.Framer, status chan<- string, from chan<- []byte) {
-	defer close(from)
+func readFrames(framer *http2.Framer, status chan<- string, to *io.PipeWriter) {
+	defer closeAll(to)
 	defer close(status)
 	for {
 		got, err := framer.ReadFrame()
@@ -207,7 +209,7 @@ func readFrames(framer *http2.Framer, status chan<- string, from chan<- []byte) 
 				return
 			}
 		case *http2.DataFrame:
-			from <- bytes.Clone(got.Data())
+			_, _ = to.Write(got.Data())
 			if got.StreamEnded() {
 				return
 			}
@@ -215,25 +217,6 @@ func readFrames(framer *http2.Framer, status chan<- string, from chan<- []byte) 
 			return
 		}
 	}
-}
-
-// pieces are read one after another.
-type pieces struct {
-	from <-chan []byte
-	left []byte
-}
-
-func (p *pieces) Read(b []byte) (int, error) {
-	for len(p.left) == 0 {
-		piece, ok := <-p.from
-		if !ok {
-			return 0, io.EOF
-		}
-		p.left = piece
-	}
-	n := copy(b, p.left)
-	p.left = p.left[n:]
-	return n, nil
 }
 
 type toStream struct{ framer *http2.Framer }
