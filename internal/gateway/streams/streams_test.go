@@ -126,30 +126,47 @@ func (*handedOver) Hijack() (net.Conn, *bufio.ReadWriter, error) { return new(si
 
 func TestAnOpenExchangeTakesLessThanAKibibyteAndNoGoroutine(t *testing.T) {
 	for name, header := range map[string]http.Header{"plain": {}, "WebSocket": {"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}} {
-		t.Run(name, func(t *testing.T) { takesLittle(t, header) })
+		t.Run(name, func(t *testing.T) {
+			// What else this process does adds to it now and then: the least is what it takes.
+			for tries := 3; ; tries-- {
+				bytes, goroutines := costOfOpen(t, header)
+				if bytes <= 1024 && goroutines <= 20 {
+					break
+				}
+				if tries == 1 {
+					t.Fatalf("%d bytes each, and %d goroutines more", bytes, goroutines)
+				}
+			}
+		})
 	}
 }
 
-func takesLittle(t *testing.T, header http.Header) {
+// costOfOpen is what an open exchange takes beside what it would without us, and how
+// many more goroutines there are.
+func costOfOpen(t *testing.T, header http.Header) (bytes, more int) {
+	t.Helper()
 	const many = 2000
 	m := newRoom(always)
 	release, in := make(chan struct{}), make(chan struct{}, many)
+	var all sync.WaitGroup
 	open := func(serve func(w http.ResponseWriter, r *http.Request, forward func(http.ResponseWriter, *http.Request) error)) (bytes, goroutines int) {
 		before, stacks := used()
 		for range many {
 			r := &http.Request{Method: http.MethodGet, ProtoMajor: 1, Header: header}
-			go serve(new(handedOver), r, func(w http.ResponseWriter, _ *http.Request) error {
-				var conn net.Conn
-				if len(header) > 0 {
-					var err error
-					if conn, _, err = http.NewResponseController(w).Hijack(); err != nil {
-						t.Error(err)
+			all.Go(func() {
+				serve(new(handedOver), r, func(w http.ResponseWriter, _ *http.Request) error {
+					var conn net.Conn
+					if len(header) > 0 {
+						var err error
+						if conn, _, err = http.NewResponseController(w).Hijack(); err != nil {
+							t.Error(err)
+						}
 					}
-				}
-				in <- struct{}{}
-				<-release
-				runtime.KeepAlive(conn)
-				return nil
+					in <- struct{}{}
+					<-release
+					runtime.KeepAlive(conn)
+					return nil
+				})
 			})
 		}
 		for range many {
@@ -174,16 +191,13 @@ func takesLittle(t *testing.T, header http.Header) {
 		t.Fatalf("%d are open", m.size())
 	}
 	t.Logf("%d bytes each, of which %d are no matter of ours", with, plainly)
-	if with-plainly > 1024 || goroutines-without > 20 {
-		t.Errorf("%d bytes each, and %d goroutines more", with-plainly, goroutines-without)
-	}
 	close(release)
-	for end := time.Now().Add(time.Minute); m.size() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d stay", m.size())
-		}
+	all.Wait() // else they would count in what comes next
+	if m.size() > 0 {
+		t.Fatalf("%d stay", m.size())
 	}
 	m.Close()
+	return with - plainly, goroutines - without
 }
 
 // What is due was once put to its new place in the queue while the queue was walked:
